@@ -1,0 +1,73 @@
+"""Records that plug-ins and stages hand to each other."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+State = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    ``kind`` is "datalad" (``url`` is cloned at ``commit``) or "folder" (``url`` is a folder on this machine that
+    is read in place). ``origin`` is a short public name of the source for receipts and pages: it holds no path.
+    """
+
+    kind: Literal["datalad", "folder"]
+    url: str
+    commit: str | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """A picture with its labels; ``pixels`` is uint8 (height, width, 3), or None where there is no picture."""
+
+    image_id: str
+    pixels: np.ndarray | None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BoldRun:
+    """BOLD of one run.
+
+    ``bold`` is (x, y, z, n_volumes), ``affine`` (4, 4) from voxel index to mm, ``mask`` (x, y, z) bool or None.
+    ``tr_s`` holds every statement of the repetition time there is, by where it stands ("header", "sidecar"), in
+    seconds: the stage refuses them when they differ. ``space`` is "MNI" (any MNI-like space that the fsaverage
+    surfaces lie in) or "native".
+    """
+
+    session: str
+    run: str
+    bold: np.ndarray
+    affine: np.ndarray
+    mask: np.ndarray | None
+    tr_s: dict[str, float]
+    space: str
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Training and validation trials of one subject.
+
+    ``inputs`` (n_trials, n_inputs), ``targets`` (n_trials, n_targets), ``groups`` (n_trials,) int: trials of one
+    group (an image with its duplicates, or a run) never part ways in an inner cross-validation; ``is_val``
+    (n_trials,) bool: trials meant for early stopping.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray
+    is_val: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What ``fit`` gives back: one state per seed, and rows of a history table."""
+
+    states: list[State]
+    history: list[dict[str, float | int | str]]

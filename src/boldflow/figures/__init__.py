@@ -1,0 +1,25 @@
+"""Figures: one file each, named by a catalogue entry under ``figures:``. They draw from tables alone.
+
+``NEEDS``
+    List of the tables it reads, of "leaderboard", "maps", "queries", "images":
+
+    - ``leaderboard``: the study's tidy table (columns: ``artifacts.leaderboard.COLUMNS``).
+    - ``maps``: a row per vertex of each encoding result: dataset, subject, response, feature, model, split,
+      simulated, space, hemisphere ("left" / "right"), vertex (int, index in that hemisphere's mesh), r, r2,
+      ceiling (NC, a share of variance from 0 to 1), signal_var, noise_var, roi (str, may be empty).
+    - ``queries``: a row per test picture of each retrieval result: dataset, subject, response, feature, model,
+      split, simulated, seed, fold, image_id, rank (0-based, float), gallery_size, nearest_1 .. nearest_5 (image
+      ids, best first), score_1 .. score_5.
+    - ``images``: dict (dataset, image_id) -> uint8 (height, width, 3), pictures of the queries and their nearest.
+``FACTS``
+    ``title`` and ``caption`` (str) for the report.
+``SETTINGS``
+    ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+
+``source_table(tables, settings) -> DataFrame``
+    Exactly the values drawn; it is written beside the figure as CSV.
+``draw(tables, settings) -> matplotlib.figure.Figure``
+
+A figure in which any drawn row is simulated carries the word SIMULATED (the drawing stage stamps it once,
+the plug-in does not).
+"""

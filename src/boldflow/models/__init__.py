@@ -1,0 +1,17 @@
+"""Models: one file each, named by a catalogue entry under ``models:``; the entry's ``direction`` is a key of it.
+
+``FACTS``
+    ``device`` ("cpu" or "cuda"), ``threads`` (compute threads, fixed), ``closed_form`` (bool: the fit has no
+    random part, so one seed is enough).
+``SETTINGS``
+    ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+
+``fit(subjects, settings, seeds, device, checkpoint) -> Fitted``
+    ``subjects`` is a list of ``core.records.TrainingData`` (one, unless subjects are pooled) that holds training
+    and validation trials only. One state (dict of arrays) per seed comes back, with a history table of rows.
+    ``checkpoint`` is None or a callback for iterative models.
+``predict(state, inputs) -> ndarray float32 (n_trials, n_outputs)``
+
+For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round. A model does
+not need to know which.
+"""
