@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; when the block ends well, it gets the final name.
+
+    The content reaches the disk before the name does. When the block raises, nothing stays. The temporary name
+    keeps the suffix of the final one, since some writers choose their format by it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name; its folder is made where missing.
+
+    Yields
+    ------
+    Path
+        Name to write to.
+
+    Raises
+    ------
+    OSError
+        Of the writer, with the free bytes of the disk in a note where the disk is full.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".{final.stem}.{os.getpid()}-{secrets.token_hex(4)}.part{final.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(final)
+    except OSError as error:
+        disk = os.statvfs(final.parent)
+        error.add_note(f"while writing {final}: {disk.f_bavail * disk.f_frsize} bytes are free there")
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,33 @@
+"""Weights as safetensors: named arrays, read without torch, nothing ever unpickled."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from boldflow.artifacts.atomic import atomic
+
+
+def write(path: str | Path, arrays: dict[str, np.ndarray], note: dict[str, str] | None = None) -> None:
+    """Write named arrays; ``note`` goes into the header as one line of JSON."""
+    content = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    with atomic(path) as temporary:
+        save_file(content, temporary, metadata={"boldflow": json.dumps(note or {}, sort_keys=True)})
+
+
+def read(path: str | Path, prefix: str = "") -> dict[str, np.ndarray]:
+    """Read the arrays whose names start with ``prefix``, which is taken off.
+
+    Raises
+    ------
+    ValueError
+        If the file is not whole safetensors; names it and its bytes.
+    """
+    try:
+        arrays = load_file(path)
+    except SafetensorError as error:
+        size = Path(path).stat().st_size
+        raise ValueError(f"{path} ({size} bytes) is not whole safetensors: {error}; remove it, run again") from None
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,199 @@
+"""Metrics of decoding (ranks in a gallery, accuracy) and encoding (correlation, variance components, ceiling).
+
+Trials come first everywhere. Definitions are those of the project's protocols: cosine order with the prediction not
+normalised, ranks from 0 with ties shared, ceilings as shares of variance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TINY = 1e-15  # keeps a candidate of zero length from dividing by zero; as in NeuralBench's loss
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where the true candidate of each query stands.
+
+    ``above`` (n_queries,) candidates that score higher; ``tied`` (n_queries,) those that score the same, itself
+    included; ``gallery_size``.
+    """
+
+    above: np.ndarray
+    tied: np.ndarray
+    gallery_size: int
+
+    @property
+    def rank(self) -> np.ndarray:
+        """Rank from 0, ties shared: above + (tied - 1) / 2."""
+        return self.above + (self.tied - 1) / 2
+
+
+def identification_scores(predictions: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Score every candidate for every query: <prediction, candidate> / |candidate|.
+
+    Parameters
+    ----------
+    predictions : array of shape (n_queries, n_features)
+    gallery : array of shape (n_candidates, n_features)
+
+    Returns
+    -------
+    array of shape (n_queries, n_candidates), float64
+    """
+    candidates = gallery.astype(np.float64)
+    norms = np.linalg.norm(candidates, axis=1, keepdims=True)
+    return predictions.astype(np.float64) @ (candidates / (norms + TINY)).T
+
+
+def ranks(scores: np.ndarray, true: np.ndarray) -> Ranks:
+    """Count candidates above and level with the true one.
+
+    Parameters
+    ----------
+    scores : array of shape (n_queries, n_candidates)
+    true : int array of shape (n_queries,)
+        Column of each query's own candidate.
+
+    Returns
+    -------
+    Ranks
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN: it would rank first.
+    """
+    if np.isnan(scores).any():
+        raise ValueError(f"{int(np.isnan(scores).any(axis=1).sum())} queries have NaN scores")
+    own = scores[np.arange(len(scores)), true][:, None]
+    return Ranks((scores > own).sum(axis=1), (scores == own).sum(axis=1), scores.shape[1])
+
+
+def top_k(found: Ranks, k: int) -> np.ndarray:
+    """Give each query's chance of having the true candidate among its first ``k``, ties shared, (n_queries,)."""
+    return np.clip((k - found.above) / found.tied, 0, 1)
+
+
+def inverse_normalised_rank(found: Ranks) -> np.ndarray:
+    """Map ranks to 1 (first) .. 0 (last); chance .5, (n_queries,).
+
+    Raises
+    ------
+    ValueError
+        If the gallery has one candidate only.
+    """
+    if found.gallery_size < 2:
+        raise ValueError(f"a gallery of {found.gallery_size} candidate has no order")
+    return 1 - found.rank / (found.gallery_size - 1)
+
+
+def class_hits(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Give each unit's share of being right when the best-scoring class wins, ties shared, (n_units,)."""
+    best = scores == scores.max(axis=1, keepdims=True)
+    return best[np.arange(len(scores)), true] / best.sum(axis=1)
+
+
+def average_by(values: np.ndarray, index: np.ndarray, n: int) -> np.ndarray:
+    """Average rows of the same index.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+    index : int array of shape (n_rows,), from 0 to n - 1, each present
+    n : int
+
+    Returns
+    -------
+    array of shape (n, n_columns), float64
+    """
+    total = np.zeros((n, values.shape[1]))
+    np.add.at(total, index, values.astype(np.float64))
+    return total / np.bincount(index, minlength=n)[:, None]
+
+
+def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlate columns of ``x`` and ``y`` under several weightings of the rows at once.
+
+    Parameters
+    ----------
+    x, y : array of shape (n_rows, n_columns)
+    weights : array of shape (n_draws, n_rows)
+        Counts of each row in a bootstrap draw; a row of ones is the plain Pearson correlation.
+
+    Returns
+    -------
+    array of shape (n_draws, n_columns)
+        0 where a column does not vary in a draw: a constant prediction explains nothing.
+    """
+    total = weights.sum(axis=1, keepdims=True)
+    x = x - x.mean(axis=0)
+    y = y - y.mean(axis=0)
+    mean_x, mean_y = weights @ x / total, weights @ y / total
+    covariance = weights @ (x * y) / total - mean_x * mean_y
+    variance_x = weights @ x**2 / total - mean_x**2
+    variance_y = weights @ y**2 / total - mean_y**2
+    # what rounding leaves of a constant column (of the scale of the whole column) is no variance
+    floor_x, floor_y = 1e-12 * (x**2).mean(axis=0), 1e-12 * (y**2).mean(axis=0)
+    moves = (variance_x > floor_x) & (variance_y > floor_y)
+    product = np.where(moves, variance_x * variance_y, 1.0)
+    return np.where(moves, covariance / np.sqrt(product), 0.0)
+
+
+def variance_components(responses: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate signal and noise variance from repeated images, by pooled one-way analysis of variance.
+
+    Parameters
+    ----------
+    responses : array of shape (n_trials, n_vertices)
+    image : int array of shape (n_trials,)
+        Which image each trial showed; numbers of repeats may differ.
+
+    Returns
+    -------
+    signal, noise : array of shape (n_vertices,)
+        Variances, not truncated: signal may be negative. NaN where no image is repeated or there is one image.
+
+    Notes
+    -----
+    noise = MSW; signal = (MSB - MSW) / n0 with n0 = (N - sum n_i^2 / N) / (I - 1).
+    """
+    names, index, counts = np.unique(image, return_inverse=True, return_counts=True)
+    n, n_images = len(image), len(names)
+    if n_images < 2 or n == n_images:
+        nothing = np.full(responses.shape[1], np.nan)
+        return nothing, nothing.copy()
+    values = responses - responses.mean(axis=0, dtype=np.float64)
+    means = average_by(values, index, n_images)
+    within = (values**2).sum(axis=0) - counts @ means**2
+    between = counts @ means**2
+    noise = within / (n - n_images)
+    typical = (n - (counts**2).sum() / n) / (n_images - 1)
+    return (between / (n_images - 1) - noise) / typical, noise
+
+
+def noise_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -> np.ndarray:
+    """Largest share of variance that any model could explain of the scored rows.
+
+    Parameters
+    ----------
+    signal, noise : array of shape (n_vertices,)
+        Variance components; a negative signal counts as 0.
+    repeats : array of shape (n_scored,)
+        Trials averaged in each scored row.
+
+    Returns
+    -------
+    array of shape (n_vertices,)
+        signal / (signal + noise * mean(1 / repeats)), from 0 to 1; 0 where both are 0.
+
+    Raises
+    ------
+    ValueError
+        If a number of repeats is below 1.
+    """
+    if len(repeats) == 0 or np.min(repeats) < 1:
+        raise ValueError(f"repeats must be 1 or more, found {np.min(repeats) if len(repeats) else 'none'}")
+    positive = np.maximum(signal, 0)
+    total = positive + noise * np.mean(1 / np.asarray(repeats, dtype=np.float64))
+    return np.divide(positive, total, out=np.zeros_like(positive, dtype=np.float64), where=total > 0)

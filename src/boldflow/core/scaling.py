@@ -1,0 +1,39 @@
+"""Scaling of columns by the mean and spread of training trials."""
+
+import numpy as np
+
+from boldflow.core.records import State
+
+
+def fit_scaler(training: np.ndarray) -> State:
+    """Measure each column on training trials.
+
+    Parameters
+    ----------
+    training : array of shape (n_trials, n_columns)
+
+    Returns
+    -------
+    dict with ``mean`` and ``sd``, each float32 of shape (n_columns,)
+        A column that does not vary keeps its scale (sd 1).
+    """
+    sd = training.std(axis=0, dtype=np.float64)
+    return {
+        "mean": training.mean(axis=0, dtype=np.float64).astype(np.float32),
+        "sd": np.where(sd > 0, sd, 1.0).astype(np.float32),
+    }
+
+
+def identity_scaler(n_columns: int) -> State:
+    """Give the scaler that changes nothing."""
+    return {"mean": np.zeros(n_columns, np.float32), "sd": np.ones(n_columns, np.float32)}
+
+
+def scale(values: np.ndarray, scaler: State) -> np.ndarray:
+    """Subtract the mean and divide by the spread; the last axis is the columns."""
+    return (values - scaler["mean"]) / scaler["sd"]
+
+
+def unscale(values: np.ndarray, scaler: State) -> np.ndarray:
+    """Undo ``scale``."""
+    return values * scaler["sd"] + scaler["mean"]

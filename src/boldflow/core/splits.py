@@ -1,0 +1,159 @@
+"""Splits: which trials train, validate, test; no picture with its duplicates ever on both sides.
+
+A split is a table with a row per trial and fold: subject, session, run, trial, fold (int from 0), unit (the picture's
+duplicate group, or the run) and part ("train", "val", "test" or "drop").
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+TRIAL = ["subject", "session", "run", "trial"]
+COLUMNS = [*TRIAL, "fold", "unit", "part"]
+
+
+def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Join pictures that are the same into groups.
+
+    Parameters
+    ----------
+    image_ids : iterable of str
+    pairs : iterable of (str, str)
+        Pictures found to be the same.
+
+    Returns
+    -------
+    dict
+        image_id -> name of its group, the group's first image_id in alphabetical order.
+    """
+    parent = {name: name for name in image_ids}
+
+    def top(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for one, other in pairs:
+        first, second = sorted((top(one), top(other)))
+        parent[second] = first
+    return {name: top(name) for name in parent}
+
+
+def identical_pixels(stimuli: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pair pictures with the same pixels, by the SHA-256 of size and pixels.
+
+    Parameters
+    ----------
+    stimuli : DataFrame
+        Columns image_id and sha256 (empty where there is no picture).
+    """
+    with_picture = stimuli[stimuli["sha256"] != ""].sort_values("image_id")
+    first = with_picture.groupby("sha256")["image_id"].transform("first")
+    return [(a, b) for a, b in zip(first, with_picture["image_id"], strict=True) if a != b]
+
+
+def make_split(trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any], unit: str) -> pd.DataFrame:
+    """Split the trials of a data set by a rule of the catalogue.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Of all subjects: subject, session, run, trial, image_id, usable.
+    groups : dict
+        image_id -> duplicate group, of all stimuli.
+    rule : dict
+        ``test`` ("repeated": pictures that some subject saw at least ``min_repeats`` times, all their
+        presentations; "run": each run in turn, one fold a run), ``min_repeats``, ``val_fraction`` (share of the
+        runs that are not test, per subject), ``seed``.
+    unit : {"image", "run"}
+        What never crosses from train to test.
+
+    Returns
+    -------
+    DataFrame with ``COLUMNS``, sorted by fold, subject, session, run, trial.
+
+    Raises
+    ------
+    ValueError
+        If the rule finds nothing to test or to train on, or does not suit the unit.
+    """
+    trials = trials.sort_values(TRIAL, kind="stable").reset_index(drop=True)
+    run = trials["subject"] + "|" + trials["session"] + "|" + trials["run"]
+    units = trials["image_id"].map(groups) if unit == "image" else run
+    if units.isna().any():
+        lost = trials.loc[units.isna(), "image_id"].unique()
+        raise ValueError(f"{len(lost)} images of the trial table are no stimuli, the first are {list(lost[:5])}")
+    if rule["test"] == "repeated":
+        tests = [_repeated(trials, units, rule["min_repeats"])]
+    else:
+        number = run.groupby(trials["subject"]).transform(lambda names: names.factorize()[0])
+        tests = [number == fold for fold in range(int(number.max()) + 1)]
+    parts = [_one_fold(trials, units, run, test, rule, fold) for fold, test in enumerate(tests)]
+    split = pd.concat(parts, ignore_index=True)
+    check_no_crossing(split)
+    return split
+
+
+def check_no_crossing(split: pd.DataFrame) -> None:
+    """Refuse a split in which a unit is on both sides of train (or val) and test in any fold.
+
+    Raises
+    ------
+    ValueError
+        Names the first five units that cross.
+    """
+    seen = split[split["part"] != "drop"]
+    side = seen["part"] == "test"
+    crossing = side.groupby([seen["fold"], seen["unit"]]).nunique()
+    bad = crossing[crossing > 1]
+    if len(bad):
+        names = [f"{name} (fold {fold})" for fold, name in bad.index[:5]]
+        raise ValueError(f"{len(bad)} units are both in train and in test, the first are {', '.join(names)}")
+
+
+def _repeated(trials: pd.DataFrame, units: pd.Series, min_repeats: int) -> pd.Series:
+    shown = trials[trials["usable"]].groupby(["subject", units]).size()
+    often = set(shown[shown >= min_repeats].index.get_level_values(1))
+    if not often:
+        raise ValueError(f"no picture was shown {min_repeats} times to any subject; most often: {int(shown.max())}")
+    return units.isin(often)
+
+
+def _one_fold(
+    trials: pd.DataFrame, units: pd.Series, run: pd.Series, test: pd.Series, rule: dict[str, Any], fold: int
+) -> pd.DataFrame:
+    part = pd.Series(np.where(test, "test", "train"), index=trials.index)
+    # a unit that is tested anywhere trains nowhere
+    part[~test & units.isin(set(units[test]))] = "drop"
+    if rule["val_fraction"] > 0:
+        for subject, names in run[part == "train"].groupby(trials["subject"]):
+            runs = np.unique(names)
+            rng = np.random.default_rng([rule["seed"], fold])
+            n_val = max(1, round(rule["val_fraction"] * len(runs)))
+            chosen = run.isin(rng.choice(runs, n_val, replace=False)) & (trials["subject"] == subject)
+            in_val = chosen & (part == "train")
+            part[in_val] = "val"
+            # what is validated on does not train: the same picture in another run of this subject is left out
+            same = (trials["subject"] == subject) & (part == "train") & units.isin(set(units[in_val]))
+            part[same] = "drop"
+    part[~trials["usable"]] = "drop"
+    for subject in trials["subject"].unique():
+        there = set(part[trials["subject"] == subject])
+        if not {"train", "test"} <= there:
+            missing = sorted({"train", "test"} - there)
+            raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing)} trials (rule {rule})")
+    return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
+
+
+def summary(split: pd.DataFrame) -> dict[str, Any]:
+    """Count trials by subject and part (summed over folds), units by part, and folds."""
+    counts = split.groupby(["subject", "part"]).size().unstack(fill_value=0)
+    units = split.groupby("part")["unit"].nunique()
+    return {
+        "folds": int(split["fold"].max()) + 1,
+        "trials": {str(s): {str(p): int(n) for p, n in row.items()} for s, row in counts.iterrows()},
+        "units": {str(name): int(n) for name, n in units.items()},
+    }

@@ -1,0 +1,334 @@
+"""Haxby et al. 2001: BOLD of one person looking at blocks of pictures of eight categories.
+
+Two layouts are read: the tree of twelve runs that PyMVPA ships as its example (half a slice), and the one
+that nilearn's ``fetch_haxby`` downloads (whole volumes of all runs in one file, with a label and a run per
+volume). A trial is a block; there are no pictures, so an image id is the block's own, such as
+``sub001_run001_block01``.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from boldflow.core.records import BoldRun, Source, Stimulus
+
+FACTS: dict[str, Any] = {
+    "subjects": ["sub001"],
+    "tr_s": 2.5,
+    "spaces": ["native"],
+    "images": False,
+    "split_unit": "run",
+    "simulated": False,
+    "version": "PyMVPA example data",
+    "source": {"accession": "haxby2001", "commit": None},
+    "licence": "CC BY-SA 3.0",
+    "citation": "Haxby et al. 2001, Science 293:2425-2430",
+    "agreement": None,
+}
+SETTINGS: dict[str, dict[str, Any]] = {}
+
+SESSION = "01"
+N_RUNS = 12
+RUNS = [f"run{number:03d}" for number in range(1, N_RUNS + 1)]
+CATEGORIES = frozenset({"bottle", "cat", "chair", "face", "house", "scissors", "scrambledpix", "shoe"})
+REST = "rest"
+VARIABLE = "BOLDFLOW_REAL_DATA"
+SHARED = Path("../shared/data")  # beside the project's folder, in which Snakemake runs
+NILEARN_SUBJECTS = {"sub001": 1}
+# of the tree of runs
+TREE = "haxby2001"
+MASK = "mask.nii.gz"
+SCAN_KEY = f"{TREE}/scan_key.txt"
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
+
+
+def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+    """Name the folder of the data: ``$BOLDFLOW_REAL_DATA``, else ``../shared/data``, else nilearn's download.
+
+    Parameters
+    ----------
+    settings : dict
+    workspace : str or Path
+        Folder into which nilearn downloads where neither of the other places is there.
+
+    Returns
+    -------
+    Source
+        Of kind ``folder``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the variable is set, or the shared folder is there, and a file is missing in it; names the file.
+    """
+    stated = os.environ.get(VARIABLE)
+    if stated or (SHARED / "haxby2001").is_dir():
+        root = (Path(stated or SHARED) / "haxby2001").resolve()
+        told = f"${VARIABLE}" if stated else str(SHARED)
+        for path in _files_of_tree():
+            if not (root / path).is_file():
+                raise FileNotFoundError(
+                    f"{root / path} is missing: {told} must hold the whole folder haxby2001"
+                )
+        return Source("folder", str(root), None, "PyMVPA example data, haxby2001")
+    from nilearn import datasets  # takes seconds, and only a download needs it
+
+    fetched = datasets.fetch_haxby(
+        data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0
+    )
+    return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
+
+
+def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[str]:
+    """Paths below ``root`` that the data set, its stimuli, or a subject need.
+
+    Raises
+    ------
+    ValueError
+        If ``what`` is none of these.
+    """
+    tree = _is_tree(Path(root))
+    if what == "dataset":
+        return [MASK, SCAN_KEY] if tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")]
+    if what == "stimuli":
+        return [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
+    _check_subject(what)
+    bold = (
+        [_run_file(what, run, "bold_1slice.nii.gz") for run in RUNS]
+        if tree
+        else [_nilearn(what, "bold.nii.gz")]
+    )
+    mask = MASK if tree else _nilearn(what, "mask4_vt.nii.gz")
+    return [*bold, *_label_files(what, tree), mask, *([SCAN_KEY] if tree else [])]
+
+
+def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+    """One row per block, in the order of acquisition.
+
+    Parameters
+    ----------
+    root : str or Path
+    subject : str
+    settings : dict
+
+    Returns
+    -------
+    DataFrame
+        session, run (str), trial (int, from 1 within the run), onset_s, duration_s (s), image_id, usable.
+
+    Raises
+    ------
+    ValueError
+        If a table of events or labels is not as it should be; names the file and what was found.
+    """
+    return _blocks(Path(root), subject).drop(columns="category")
+
+
+def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+    """Yield a record without picture for each block, labelled with its ``category``."""
+    for subject in FACTS["subjects"]:
+        for row in _blocks(Path(root), subject).itertuples():
+            yield Stimulus(str(row.image_id), None, {"category": str(row.category)})
+
+
+def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[BoldRun]:
+    """Yield the BOLD of each run, in the order of acquisition.
+
+    Yields
+    ------
+    BoldRun
+        ``bold`` is float32 (x, y, z, n_volumes) in the scanner's units; ``mask`` are the voxels given with
+        the data: the brain in half a slice (PyMVPA), or ventral temporal cortex (nilearn).
+
+    Raises
+    ------
+    ValueError
+        If BOLD and mask lie on different grids, or volumes and labels differ in number; shows both.
+    """
+    root = Path(root)
+    _check_subject(subject)
+    if _is_tree(root):
+        yield from _runs_of_tree(root, subject)
+    else:
+        yield from _runs_of_nilearn(root, subject)
+
+
+def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """No named regions come with the data."""
+    return {}
+
+
+def _check_subject(subject: str) -> None:
+    if subject not in FACTS["subjects"]:
+        raise ValueError(f"haxby has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
+
+
+def _is_tree(root: Path) -> bool:
+    return (root / TREE).is_dir()
+
+
+def _run_file(subject: str, run: str, name: str) -> str:
+    return f"{TREE}/{subject}/BOLD/task001_{run}/{name}"
+
+
+def _nilearn(subject: str, name: str) -> str:
+    return f"subj{NILEARN_SUBJECTS[subject]}/{name}"
+
+
+def _label_files(subject: str, tree: bool) -> list[str]:
+    return (
+        [_run_file(subject, run, "bold_events.tsv") for run in RUNS]
+        if tree
+        else [_nilearn(subject, "labels.txt")]
+    )
+
+
+def _files_of_tree() -> list[str]:
+    names = ("bold_1slice.nii.gz", "bold_events.tsv")
+    return [MASK, SCAN_KEY] + [
+        _run_file(subject, run, name) for subject in FACTS["subjects"] for run in RUNS for name in names
+    ]
+
+
+def _blocks(root: Path, subject: str) -> pd.DataFrame:
+    _check_subject(subject)
+    table = _events_of_tree(root, subject) if _is_tree(root) else _events_of_labels(root, subject)
+    table["session"] = SESSION
+    table["trial"] = table.groupby("run", sort=False).cumcount() + 1
+    table["image_id"] = [
+        f"{subject}_{run}_block{trial:02d}" for run, trial in zip(table["run"], table["trial"], strict=True)
+    ]
+    table["usable"] = True
+    return table[["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable", "category"]]
+
+
+def _events_of_tree(root: Path, subject: str) -> pd.DataFrame:
+    tables = []
+    for run in RUNS:
+        path = root / _run_file(subject, run, "bold_events.tsv")
+        events = _read(path, "\t", {"onset": float, "duration": float, "trial_type": str})
+        events = events.rename(
+            columns={"onset": "onset_s", "duration": "duration_s", "trial_type": "category"}
+        )
+        events = events.sort_values("onset_s", kind="stable", ignore_index=True)
+        _check_categories(path, events["category"])
+        tables.append(events.assign(run=run))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _events_of_labels(root: Path, subject: str) -> pd.DataFrame:
+    """Blocks are consecutive volumes with one label; those of rest are left out."""
+    path = root / _nilearn(subject, "labels.txt")
+    rows = []
+    for run, labels in _labels_by_run(path):
+        new_block = labels.ne(labels.shift())
+        for _, block in labels.groupby(new_block.cumsum()):
+            category = block.iloc[0]
+            if category != REST:
+                onset_s = float(block.index[0]) * FACTS["tr_s"]
+                rows.append((run, onset_s, len(block) * FACTS["tr_s"], category))
+    table = pd.DataFrame(rows, columns=["run", "onset_s", "duration_s", "category"])
+    _check_categories(path, table["category"])
+    return table
+
+
+def _labels_by_run(path: Path) -> Iterator[tuple[str, "pd.Series[str]"]]:
+    """Yield the label of each volume of a run, counted from 0 within the run."""
+    table = _read(path, " ", {"labels": str, "chunks": int})
+    chunks = table["chunks"].to_numpy()
+    found = chunks[np.flatnonzero(np.diff(chunks, prepend=-1))].tolist()
+    if found != list(range(N_RUNS)):
+        raise ValueError(
+            f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {found}"
+        )
+    for chunk, part in table.groupby("chunks"):
+        yield RUNS[int(str(chunk))], part["labels"].reset_index(drop=True)
+
+
+def _read(path: Path, separator: str, columns: dict[str, type]) -> pd.DataFrame:
+    # utf-8-sig: a byte order mark is no part of the first column's name
+    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise ValueError(f"{path} lacks columns {missing}; there are: {list(table.columns)}")
+    if table.empty:
+        raise ValueError(f"{path} has a header and no rows")
+    table = table[list(columns)].apply(lambda column: column.str.strip())
+    for name, kind in columns.items():
+        if kind is not str:
+            numbers = pd.to_numeric(table[name], errors="coerce")
+            if numbers.isna().any():
+                row = int(numbers.isna().to_numpy().argmax())
+                raise ValueError(
+                    f"{path}, line {row + 2}: {name} must be a number, not {table[name].iloc[row]!r}"
+                )
+            table[name] = numbers.astype(kind)
+    return table
+
+
+def _check_categories(path: Path, found: "pd.Series[str]") -> None:
+    unknown = sorted(set(found) - CATEGORIES)
+    if unknown:
+        raise ValueError(f"{path}: unknown categories {unknown}; there are: {sorted(CATEGORIES)}")
+
+
+def _runs_of_tree(root: Path, subject: str) -> Iterator[BoldRun]:
+    mask = nib.Nifti1Image.from_filename(root / MASK)
+    stated = _stated_tr(root / SCAN_KEY)
+    for run in RUNS:
+        path = root / _run_file(subject, run, "bold_1slice.nii.gz")
+        image = nib.Nifti1Image.from_filename(path)
+        _check_grid(path, image, root / MASK, mask)
+        bold = np.asarray(image.dataobj, dtype=np.float32)
+        tr_s = {"header": _header_tr(image), "scan_key": stated}
+        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask), tr_s, "native")
+
+
+def _runs_of_nilearn(root: Path, subject: str) -> Iterator[BoldRun]:
+    path = root / _nilearn(subject, "bold.nii.gz")
+    labels = root / _nilearn(subject, "labels.txt")
+    mask_path = root / _nilearn(subject, "mask4_vt.nii.gz")
+    image, mask = nib.Nifti1Image.from_filename(path), nib.Nifti1Image.from_filename(mask_path)
+    _check_grid(path, image, mask_path, mask)
+    volumes = [(run, len(part)) for run, part in _labels_by_run(labels)]
+    total = sum(count for _, count in volumes)
+    if image.shape[3] != total:
+        raise ValueError(f"{path} has {image.shape[3]} volumes, {labels} labels {total}")
+    start = 0
+    for run, count in volumes:
+        bold = np.asarray(image.dataobj[..., start : start + count], dtype=np.float32)
+        tr_s = {"header": _header_tr(image)}
+        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask), tr_s, "native")
+        start += count
+
+
+def _check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.Nifti1Image) -> None:
+    if len(image.shape) != 4:
+        raise ValueError(f"{path} must be (x, y, z, n_volumes), not {image.shape}")
+    if image.shape[:3] != mask.shape:
+        raise ValueError(f"{path} is {image.shape[:3]} voxels, {mask_path} {mask.shape}")
+    if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
+        raise ValueError(f"{path} and {mask_path} lie differently: affine {image.affine} and {mask.affine}")
+
+
+def _inside(mask: nib.Nifti1Image) -> np.ndarray:
+    return np.asarray(mask.dataobj) > 0
+
+
+def _header_tr(image: nib.Nifti1Image) -> float:
+    """Repetition time in seconds; a header that names no unit of time means seconds."""
+    return float(image.header.get_zooms()[3]) * SECONDS.get(image.header.get_xyzt_units()[1], 1.0)
+
+
+def _stated_tr(path: Path) -> float:
+    words = path.read_text(encoding="utf-8-sig").split()
+    try:
+        return float(words[words.index("TR") + 1])
+    except (ValueError, IndexError):
+        raise ValueError(f"{path} must hold a line such as 'TR 2.5', not {' '.join(words)!r}") from None

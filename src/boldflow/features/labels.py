@@ -1,0 +1,48 @@
+"""One column per category, from the stimulus table."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+FACTS = {"reads": "labels", "kind": "classes", "device": "cpu", "threads": 1}
+SETTINGS = {
+    "label": {
+        "description": "Which label of the stimuli names the class (stimuli.parquet has a column label_NAME).",
+        "type": "string",
+        "default": "category",
+    }
+}
+
+
+def extract(stimuli: pd.DataFrame, settings: dict[str, Any]) -> np.ndarray:
+    """Code each stimulus's class.
+
+    Parameters
+    ----------
+    stimuli : DataFrame
+        All stimuli, with a column ``label_NAME``.
+    settings : dict
+        ``label``: NAME.
+
+    Returns
+    -------
+    float32 array of shape (n_stimuli, n_classes)
+        1 in the column of the class, classes in alphabetical order.
+
+    Raises
+    ------
+    ValueError
+        If there is no such label, a stimulus lacks it, or there are fewer than two classes.
+    """
+    column = f"label_{settings['label']}"
+    if column not in stimuli:
+        there = sorted(name.removeprefix("label_") for name in stimuli if name.startswith("label_"))
+        raise ValueError(f"stimuli have no label {settings['label']!r}; there are: {there}")
+    without = stimuli.loc[stimuli[column].isna() | (stimuli[column] == ""), "image_id"]
+    if len(without):
+        raise ValueError(f"{len(without)} stimuli lack the label {settings['label']!r}, the first is {without.iloc[0]!r}")
+    classes, index = np.unique(stimuli[column].to_numpy(dtype=str), return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"label {settings['label']!r} has one class only: {classes.tolist()}")
+    return np.eye(len(classes), dtype=np.float32)[index]

@@ -1,0 +1,24 @@
+"""The mean of the training targets, whatever the input: what a model that reads nothing can do."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core.records import Fitted, State, TrainingData
+
+FACTS = {"device": "cpu", "threads": 1, "closed_form": True}
+SETTINGS: dict[str, Any] = {}
+
+
+def fit(
+    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+) -> Fitted:
+    """Average the targets over all training trials; see the package docstring for the contract."""
+    targets = np.concatenate([data.targets for data in subjects])
+    return Fitted([{"mean": targets.mean(axis=0, dtype=np.float64).astype(np.float32)}] * len(seeds), [])
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Repeat the mean, float32 (n_trials, n_targets)."""
+    return np.repeat(state["mean"][None], len(inputs), axis=0)

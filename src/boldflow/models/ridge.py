@@ -1,0 +1,68 @@
+"""Ridge regression, either direction: the plain model that others must beat."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.ridge import fit_ridge
+
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
+SETTINGS = {
+    "alphas": {
+        "description": "Penalties to choose from, on inputs scaled by their training spread (as scikit-learn's).",
+        "type": "array",
+        "items": {"type": "number", "exclusiveMinimum": 0},
+        "minItems": 1,
+        "default": [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6],
+    },
+    "alpha_per": {
+        "description": "Whether each target has its own alpha or all targets share one.",
+        "enum": ["target", "model"],
+        "default": "target",
+    },
+    "n_folds": {
+        "description": "Folds of the inner cross-validation; an image with its duplicates (or a run) stays whole.",
+        "type": "integer",
+        "minimum": 2,
+        "default": 5,
+    },
+}
+
+
+def fit(
+    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+) -> Fitted:
+    """Fit one ridge on training and validation trials; see the package docstring for the contract.
+
+    Raises
+    ------
+    ValueError
+        If more than one subject comes: a ridge is one subject's.
+    """
+    if len(subjects) != 1:
+        raise ValueError(f"ridge is fitted to one subject, found {len(subjects)}")
+    data = subjects[0]
+    alphas = np.array(settings["alphas"], dtype=np.float64)
+    found = fit_ridge(
+        data.inputs,
+        data.targets,
+        alphas,
+        data.groups,
+        n_folds=settings["n_folds"],
+        seed=seeds[0],
+        alpha_per=settings["alpha_per"],
+    )
+    state = {"weights": found.weights, "intercept": found.intercept, "alphas": found.alphas}
+    errors = found.errors.mean(axis=1)
+    history: list[dict[str, float | int | str]] = [
+        {"alpha": float(alpha), "n_targets": int((found.alphas == alpha).sum()), "cv_mse": float(error)}
+        for alpha, error in zip(np.sort(alphas), errors, strict=True)
+    ]
+    return Fitted([state] * len(seeds), history)
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Predict targets, float32 (n_trials, n_targets)."""
+    return (inputs @ state["weights"] + state["intercept"]).astype(np.float32)

@@ -1,0 +1,240 @@
+"""The catalogue: which plug-ins there are, what an entry means, which jobs a study asks for.
+
+Standard library only, since the Snakefile imports it and is parsed again in every job. A plug-in's literals
+(``FACTS``, ``SETTINGS``, ``NEEDS``) are read from its syntax tree, so that parsing never imports numpy.
+"""
+
+import ast
+import difflib
+import functools
+import importlib
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from boldflow.provenance import PACKAGE
+
+PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
+SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
+ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Result:
+    """One trained and scored model: the wildcards of its folder."""
+
+    dataset: str
+    subject: str
+    response: str
+    feature: str
+    model: str
+    split: str
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Say which known names resemble ``word`` most, and which there are."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(word), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
+    return f"{hint}there are: {', '.join(names) or 'none'}"
+
+
+def plugins(section: str) -> list[str]:
+    """Name the plug-ins of a section: the files that exist."""
+    return sorted(p.stem for p in (PACKAGE / section).glob("*.py") if not p.stem.startswith("_"))
+
+
+def plugin_name(name: str, entry: Config | None) -> str:
+    """Return the plug-in of a catalogue entry: its key ``plugin``, or its own name with - read as _."""
+    return str((entry or {}).get("plugin") or name).replace("-", "_")
+
+
+def plugin_module(config: Config, section: str, name: str) -> str:
+    """Return the dotted module of the plug-in behind a catalogue entry."""
+    return f"boldflow.{section}.{plugin_name(name, config[section][name])}"
+
+
+def load(section: str, plugin: str) -> ModuleType:
+    """Import a plug-in.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file; names the nearest ones.
+    """
+    if plugin not in plugins(section):
+        raise ValueError(f"{section} has no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
+    return importlib.import_module(f"boldflow.{section}.{plugin}")
+
+
+@functools.cache
+def literal(section: str, plugin: str, name: str) -> Any:
+    """Read a module-level literal of a plug-in without importing it; an empty dict where it is not given.
+
+    Raises
+    ------
+    ValueError
+        If the value is not a literal.
+    """
+    path = PACKAGE / section / f"{plugin}.py"
+    for node in ast.parse(path.read_bytes()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(t, ast.Name) and t.id == name for t in targets) and getattr(node, "value", None):
+            try:
+                return ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            except ValueError:
+                raise ValueError(f"{path.name}: {name} must be a literal, readable without importing") from None
+    return {}
+
+
+def facts(config: Config, section: str, name: str) -> Config:
+    """Read the ``FACTS`` of the plug-in behind a catalogue entry."""
+    return dict(literal(section, plugin_name(name, config[section][name]), "FACTS"))
+
+
+def subjects(config: Config, dataset: str) -> list[str]:
+    """Name the subjects of a data set: the entry's own list, or its plug-in's."""
+    entry = config["datasets"][dataset] or {}
+    return list(entry.get("subjects") or facts(config, "datasets", dataset).get("subjects", []))
+
+
+def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
+    """Compose the JSON schema of one catalogue entry: the section's own keys and its plug-in's ``SETTINGS``."""
+    base = schemas["config"]["$defs"][section]
+    own = literal(section, plugin, "SETTINGS") if plugin else {}
+    return {
+        "type": "object",
+        "properties": {**base["properties"], **own},
+        "required": base.get("required", []),
+        "additionalProperties": False,
+        "$defs": schemas["config"]["$defs"],
+    }
+
+
+def settings(config: Config, schemas: Config, section: str, name: str) -> Config:
+    """Return a catalogue entry with every default filled in and its plug-in and name beside it.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue has no such entry.
+    """
+    if name not in config[section]:
+        raise ValueError(f"{section} has no entry {name!r}; {nearest(name, config[section])}")
+    entry = config[section][name] or {}
+    plugin = plugin_name(name, entry) if section in PLUGIN_SECTIONS else None
+    keys = entry_schema(schemas, section, plugin)["properties"]
+    filled = {key: schema["default"] for key, schema in keys.items() if "default" in schema}
+    named = {"name": name} | ({"plugin": plugin} if plugin else {})
+    return {**filled, **entry, **named}
+
+
+def read_schemas(folder: Path) -> Config:
+    """Read the JSON schemas of a folder, by name without ``.schema.json``."""
+    return {p.name.split(".")[0]: json.loads(p.read_text()) for p in sorted(folder.glob("*.schema.json"))}
+
+
+def expand(config: Config, study: Config) -> list[Result]:
+    """List what a study asks for: each row of ``runs`` is a cross product.
+
+    Returns
+    -------
+    list of Result
+        In the order of the study, each once.
+    """
+    found: dict[Result, None] = {}
+    for row in study["runs"]:
+        for dataset in row["datasets"]:
+            chosen = subjects(config, dataset) if row["subjects"] == "all" else row["subjects"]
+            lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
+            for subject, response, feature, model, split in itertools.product(*lists):
+                found[Result(dataset, subject, response, feature, model, split)] = None
+    return list(found)
+
+
+def config_problems(config: Config, schemas: Config, validator: Any) -> list[str]:
+    """List what is wrong with the catalogue, one sentence each; empty when all is well.
+
+    Parameters
+    ----------
+    config : dict
+    schemas : dict
+        From ``read_schemas``.
+    validator : class
+        A jsonschema validator class (handed in, since this module imports the standard library only).
+    """
+    problems = _schema_problems("", config, schemas["config"], validator)
+    for section in SECTIONS:
+        entries = config.get(section)
+        if not isinstance(entries, dict):
+            continue
+        for name, entry in entries.items():
+            where = f"{section}.{name}"
+            if entry is not None and not isinstance(entry, dict):
+                continue  # its type is a schema problem already
+            plugin = plugin_name(name, entry) if section in PLUGIN_SECTIONS else None
+            if plugin is not None and plugin not in plugins(section):
+                problems.append(f"{where}: no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
+                continue
+            try:
+                schema = entry_schema(schemas, section, plugin)
+            except (ValueError, SyntaxError) as error:
+                problems.append(f"{where}: {error}")
+                continue
+            problems += _schema_problems(where, entry or {}, schema, validator)
+    return problems
+
+
+def study_problems(config: Config, study: Any, schemas: Config, validator: Any) -> list[str]:
+    """List what is wrong with a study: its own form, and names that the catalogue does not hold."""
+    problems = _schema_problems("", study, schemas["study"], validator)
+    if problems:
+        return problems
+    for index, row in enumerate(study["runs"]):
+        for key in ROW_KEYS:
+            if key == "subjects":
+                continue
+            for name in row[key]:
+                if name not in config[key]:
+                    problems.append(f"runs[{index}].{key}: no {name!r} in the catalogue; {nearest(name, config[key])}")
+        known = [name for name in row["datasets"] if name in config["datasets"]]
+        for dataset, subject in itertools.product(known, [] if row["subjects"] == "all" else row["subjects"]):
+            if subject not in subjects(config, dataset):
+                there = nearest(subject, subjects(config, dataset))
+                problems.append(f"runs[{index}].subjects: data set {dataset!r} has no subject {subject!r}; {there}")
+    for name in study.get("figures", []):
+        if name not in config["figures"]:
+            problems.append(f"figures: no {name!r} in the catalogue; {nearest(name, config['figures'])}")
+    return problems
+
+
+def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> list[str]:
+    """Turn schema errors into sentences that name key, value found and what would be right."""
+    errors = sorted(validator(schema).iter_errors(value), key=lambda error: [str(p) for p in error.absolute_path])
+    return [sentence for error in errors for sentence in _sentences(where, error)]
+
+
+def _sentences(where: str, error: Any) -> list[str]:
+    steps = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
+    place = f"{where}{steps}".strip(".") or "top level"
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        extra = [key for key in error.instance if key not in known]
+        return [f"{place}: unknown key {key!r} (value {error.instance[key]!r}); {nearest(key, known)}" for key in extra]
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return [f"{place}: key {key!r} is missing; found {sorted(error.instance)}" for key in missing]
+    if error.validator == "enum":
+        return [f"{place}: {error.instance!r} is not known; {nearest(error.instance, map(str, error.validator_value))}"]
+    if error.validator == "type":
+        wanted = error.validator_value
+        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        return [f"{place}: found {error.instance!r} ({type(error.instance).__name__}), expected {wanted}"]
+    about = error.schema.get("description", "")
+    return [f"{place}: found {error.instance!r}: {error.message}" + (f" ({about})" if about else "")]

@@ -1,0 +1,59 @@
+"""Lining up trials, responses, features and the split of one subject: what training and scoring share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts import arrays, tables
+from boldflow.core import splits
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Trials of one subject and fold-wise parts.
+
+    ``trials`` has a row per trial in the order of ``responses``, with ``picture``, the row of ``features`` that
+    belongs to it. ``split`` has the subject's rows of the split with ``row``, the trial's row.
+    """
+
+    trials: pd.DataFrame
+    responses: np.ndarray
+    features: np.ndarray
+    split: pd.DataFrame
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.split["fold"].max()) + 1
+
+    def rows(self, fold: int, *parts: str) -> np.ndarray:
+        """Rows of the trials of a fold that are in one of ``parts``, in the order of the split."""
+        chosen = (self.split["fold"] == fold) & self.split["part"].isin(parts)
+        return self.split.loc[chosen, "row"].to_numpy()
+
+
+def align(responses: str, features: str, index: str, trials: str, split: str, subject: str) -> Aligned:
+    """Read what belongs to one subject and line it up.
+
+    Raises
+    ------
+    ValueError
+        If responses and trials differ in length, an image has no features, or the split lacks trials.
+    """
+    table = tables.read(trials)
+    values = arrays.read(responses)
+    if len(values) != len(table):
+        raise ValueError(f"{responses} has {len(values)} rows, {trials} {len(table)}")
+    order = pd.Series(range(len(names := tables.read(index)["image_id"])), index=names)
+    lost = table.loc[~table["image_id"].isin(order.index), "image_id"].unique()
+    if len(lost):
+        raise ValueError(f"{len(lost)} images of {trials} are not in {index}, the first are {list(lost[:5])}")
+    table = table.assign(picture=order.loc[table["image_id"]].to_numpy(), row=np.arange(len(table)))
+    whole = tables.read(split)
+    splits.check_no_crossing(whole)
+    own = whole[whole["subject"] == subject].merge(table[[*splits.TRIAL, "row"]], on=splits.TRIAL, how="left")
+    if own["row"].isna().any() or own.groupby("fold").size().ne(len(table)).any():
+        raise ValueError(f"{split} and {trials} do not list the same trials of {subject}; make the split again")
+    own = own.sort_values(["fold", "row"]).astype({"row": int})
+    return Aligned(table, values, arrays.read(features, ndim=2), own)

@@ -1,0 +1,60 @@
+"""Trial tables: one row per trial, in the order of acquisition."""
+
+from typing import Any
+
+import pandas as pd
+
+from boldflow.artifacts import sidecars, tables
+from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
+
+GIVEN = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]
+COLUMNS = ["subject", "session", "run", "trial", "onset_s", "duration_s", "image_id", "repeat", "usable"]
+
+
+def run(source: str, subject_receipt: str, trials: str, subject: str, settings: str, code: str) -> None:
+    """Read a subject's events and write its trial table.
+
+    Parameters
+    ----------
+    source, subject_receipt : paths of the receipts of the data set and the subject
+    trials : path of the Parquet to write, columns ``COLUMNS``
+    subject : the subject
+    settings : the data set's catalogue entry, JSON text
+    code : digest of the code of this stage and its plug-in
+
+    Raises
+    ------
+    ValueError
+        If trials lack columns, come twice, or are out of order within a run; names the place.
+    """
+    entry = read_settings(settings)
+    root = open_dataset(source, subject_receipt)
+    table = plugin_of("datasets", entry).trials(root, subject, entry)
+    _check(table, subject)
+    table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[COLUMNS]
+    note: dict[str, Any] = {
+        "units": {"onset_s": "s", "duration_s": "s"},
+        "settings": entry,
+        "code": code,
+        "data": sidecars.content_digest(source, subject_receipt),
+    }
+    tables.write(trials, table.reset_index(drop=True), note)
+
+
+def _check(table: pd.DataFrame, subject: str) -> None:
+    missing = sorted(set(GIVEN) - set(table.columns))
+    if missing:
+        raise ValueError(f"trials of {subject} lack the columns {missing}; found {sorted(table.columns)}")
+    if table.empty:
+        raise ValueError(f"{subject} has no trials; expected one row per event")
+    twice = table[table.duplicated(["session", "run", "trial"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ValueError(f"{subject}: trial {row.trial} of session {row.session}, {row.run} is listed twice")
+    backwards = table.groupby(["session", "run"])["onset_s"].diff() < 0
+    if backwards.any():
+        row = table[backwards].iloc[0]
+        raise ValueError(
+            f"{subject}: onset {row.onset_s} s of trial {row.trial} of session {row.session}, {row.run} lies before "
+            "the trial above it; rows must be in the order of acquisition"
+        )

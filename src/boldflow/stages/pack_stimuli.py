@@ -1,0 +1,29 @@
+"""The stimulus pack: each picture once, with hashes and labels."""
+
+import pandas as pd
+from tqdm import tqdm
+
+from boldflow.artifacts import sidecars, stimuli, tables
+from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
+
+
+def run(source: str, receipt: str, pack: str, table: str, settings: str, code: str) -> None:
+    """Read the pictures of a data set and pack them.
+
+    Parameters
+    ----------
+    source, receipt : paths of the receipts of the data set and its stimuli
+    pack, table : paths of the HDF5 and the Parquet to write
+    settings : the data set's catalogue entry, JSON text
+    code : digest of the code of this stage and its plug-in
+    """
+    entry = read_settings(settings)
+    root = open_dataset(source, receipt)
+    found = plugin_of("datasets", entry).stimuli(root, entry)
+    rows: pd.DataFrame = stimuli.write(
+        pack, ((s.image_id, s.pixels, s.labels) for s in tqdm(found, desc="pack pictures", unit="image"))
+    )
+    if rows.empty:
+        raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
+    data = sidecars.content_digest(source, receipt)
+    tables.write(table, rows, {"settings": entry, "code": code, "data": data, "units": {"offset": "bytes"}})

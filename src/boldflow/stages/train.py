@@ -1,0 +1,120 @@
+"""Training of one model on one subject: all seeds and folds in one job."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from boldflow import registry
+from boldflow.artifacts import arrays, sidecars, tables, weights as weight_files
+from boldflow.core.compute import fixed_threads
+from boldflow.core.records import State, TrainingData
+from boldflow.core.scaling import fit_scaler, identity_scaler, scale, unscale
+from boldflow.stages._arrival import plugin_of, read_settings
+from boldflow.stages._trials import Aligned, align
+
+Reader = Callable[[np.ndarray], np.ndarray]  # rows of trials -> their values
+
+
+def run(
+    responses: str,
+    responses_sidecar: str,
+    features: str,
+    index: str,
+    features_sidecar: str,
+    trials: str,
+    split: str,
+    weights: str,
+    predictions: str,
+    history: str,
+    sidecar: str,
+    subject: str,
+    settings: str,
+    code: str,
+    device: str,
+) -> None:
+    """Fit on the training and validation trials of each fold, predict its test trials.
+
+    Parameters
+    ----------
+    responses, responses_sidecar, features, index, features_sidecar, trials, split : paths to read
+    weights : path of the safetensors to write: ``fold{f}/seed{s}/...`` states, ``fold{f}/inputs/...`` and
+        ``fold{f}/targets/...`` scalers
+    predictions : path of the .npy to write, (n_seeds, n_test_trials over folds, n_targets) float32, in the targets'
+        own units, test trials in the order of fold, then acquisition
+    history, sidecar : paths of the CSV and the JSON to write
+    subject : the subject
+    settings : the model's catalogue entry, JSON text
+    code : digest of the code of this stage and the model's plug-in
+    device : "cpu" or "cuda", as the job asked
+    """
+    entry = read_settings(settings)
+    plugin = plugin_of("models", entry)
+    facts = registry.literal("models", entry["plugin"], "FACTS")
+    data = align(responses, features, index, trials, split, subject)
+    states: dict[str, np.ndarray] = {}
+    predicted: list[np.ndarray] = []
+    rows: list[dict[str, object]] = []
+    with fixed_threads(facts["threads"]):
+        for fold in tqdm(range(data.n_folds), desc=f"train {entry['name']}", unit="fold"):
+            given, wanted = _inputs_and_targets(data, entry["direction"])
+            fit_rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
+            scalers = [_scaler(given, fit_rows, entry["scale_inputs"]), _scaler(wanted, fit_rows, entry["scale_targets"])]
+            training = TrainingData(
+                inputs=scale(given(fit_rows), scalers[0]),
+                targets=scale(wanted(fit_rows), scalers[1]),
+                groups=_groups(data, fold, fit_rows),
+                is_val=np.isin(fit_rows, data.rows(fold, "val")),
+            )
+            found = plugin.fit([training], entry, entry["seeds"], device, None)
+            inputs = scale(given(test_rows), scalers[0])
+            predicted.append(np.stack([unscale(plugin.predict(s, inputs), scalers[1]) for s in found.states]))
+            for name, scaler in zip(("inputs", "targets"), scalers, strict=True):
+                states |= {f"fold{fold}/{name}/{key}": value for key, value in scaler.items()}
+            for seed, state in zip(entry["seeds"], found.states, strict=True):
+                states |= {f"fold{fold}/seed{seed}/{key}": value for key, value in state.items()}
+            rows += [{"fold": fold, **line} for line in found.history]
+    arrays.write(predictions, np.concatenate(predicted, axis=1).astype(np.float32))
+    tables.write_csv(history, pd.DataFrame(rows, columns=list(rows[0]) if rows else ["fold"]))
+    weight_files.write(weights, states)
+    sources = [sidecars.read(responses_sidecar), sidecars.read(features_sidecar), tables.sidecar(split)]
+    sidecars.write(
+        sidecar,
+        {
+            "settings": entry,
+            "units": "predictions are in the units of the targets",
+            "device": device,
+            "code": code,
+            "versions": sidecars.versions("numpy", "scipy", "scikit-learn"),
+            "sources": [{key: note[key] for key in ("code", "data")} for note in sources],
+            "configs": [note.get("settings", note.get("rule")) for note in sources] + [sources[0]["dataset"]],
+            "feature_kind": sources[1]["kind"],
+            "transductive": sources[0]["transductive"],
+            "space": sources[0]["space"],
+        },
+    )
+
+
+def _inputs_and_targets(data: Aligned, direction: str) -> tuple[Reader, Reader]:
+    """Functions from rows of trials to inputs and to targets."""
+
+    def responses(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(data.responses[rows], dtype=np.float32)
+
+    def features(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(data.features[data.trials["picture"].to_numpy()[rows]], dtype=np.float32)
+
+    return (responses, features) if direction == "decode" else (features, responses)
+
+
+def _scaler(values: Reader, rows: np.ndarray, wanted: bool) -> State:
+    training = values(rows)
+    return fit_scaler(training) if wanted else identity_scaler(training.shape[-1])
+
+
+def _groups(data: Aligned, fold: int, rows: np.ndarray) -> np.ndarray:
+    """Number the units of the training trials."""
+    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
+    codes: np.ndarray = pd.factorize(own.loc[rows])[0]
+    return codes

@@ -1,0 +1,130 @@
+"""Metrics against SciPy, scikit-learn and brute force, ties included."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import accuracy_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from boldflow.core import metrics
+
+
+def brute_ranks(predictions, gallery, true):
+    """Sort whole rows: mean place of the true one among candidates with the same score."""
+    places = []
+    for x, t in zip(predictions, true, strict=True):
+        scores = cosine_similarity(x[None], gallery)[0].round(12)
+        places.append(np.flatnonzero(np.isin(np.sort(scores)[::-1], scores[t])).mean())
+    return np.array(places)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ranks_agree_with_sorting_even_with_ties(seed):
+    rng = np.random.default_rng(seed)
+    gallery = rng.integers(-2, 3, size=(12, 3)).astype(float)
+    gallery[np.linalg.norm(gallery, axis=1) == 0] = 1
+    gallery[5] = gallery[2]
+    true = rng.integers(0, 12, size=30)
+    predictions = rng.integers(-2, 3, size=(30, 3)).astype(float) + 0.25
+    scores = metrics.identification_scores(predictions, gallery).round(12)
+    np.testing.assert_allclose(metrics.ranks(scores, true).rank, brute_ranks(predictions, gallery, true))
+
+
+@pytest.mark.parametrize("k", [1, 5, 7])
+def test_all_equal_scores_give_chance_exactly(k):
+    found = metrics.ranks(np.zeros((4, 7)), np.array([0, 3, 6, 2]))
+    assert metrics.top_k(found, k) == pytest.approx(np.full(4, k / 7))
+    assert metrics.inverse_normalised_rank(found) == pytest.approx(np.full(4, 0.5))
+
+
+def test_top_k_is_the_share_of_random_tie_breaks_that_succeed():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 4, size=(1, 10)).astype(float)
+    broken = scores + 1e-6 * rng.random((20_000, 10))
+    share = (np.argsort(-broken, axis=1)[:, :3] == 4).any(axis=1).mean()
+    assert metrics.top_k(metrics.ranks(scores, np.array([4])), 3)[0] == pytest.approx(share, abs=0.02)
+
+
+def test_ranks_are_the_same_in_single_and_double_precision():
+    rng = np.random.default_rng(1)
+    predictions, gallery = rng.normal(size=(50, 40)), rng.normal(size=(60, 40))
+    true = np.arange(50)
+    double = metrics.ranks(metrics.identification_scores(predictions, gallery), true)
+    single = metrics.ranks(metrics.identification_scores(predictions.astype("f4"), gallery.astype("f4")), true)
+    np.testing.assert_array_equal(double.rank, single.rank)
+
+
+def test_a_nan_score_is_refused_because_it_would_rank_first():
+    with pytest.raises(ValueError, match="1 queries have NaN"):
+        metrics.ranks(np.array([[0.0, np.nan], [0.0, 1.0]]), np.array([0, 1]))
+
+
+def test_class_hits_are_accuracy_where_nothing_ties():
+    rng = np.random.default_rng(2)
+    scores, true = rng.normal(size=(200, 8)), rng.integers(0, 8, 200)
+    assert metrics.class_hits(scores, true).mean() == pytest.approx(accuracy_score(true, scores.argmax(axis=1)))
+    assert metrics.class_hits(np.zeros((3, 8)), np.arange(3)) == pytest.approx(np.full(3, 1 / 8))
+
+
+def test_weighted_correlation_is_scipys_on_the_resampled_rows():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(30, 6)), rng.normal(size=(30, 6))
+    counts = rng.multinomial(30, np.full(30, 1 / 30), size=4)
+    found = metrics.weighted_correlation(x, y, counts.astype(float))
+    for draw, row in zip(counts, found, strict=True):
+        where = np.repeat(np.arange(30), draw)
+        wanted = [stats.pearsonr(x[where, v], y[where, v]).statistic for v in range(6)]
+        np.testing.assert_allclose(row, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_constant_prediction_correlates_zero(offset):
+    y = np.random.default_rng(4).normal(size=(20, 2))
+    x = np.full((20, 2), offset) + 0.1
+    assert (metrics.weighted_correlation(x, y, np.ones((1, 20))) == 0).all()
+
+
+@pytest.mark.parametrize("repeats", [(2,) * 40, (1, 2, 3, 8) * 10])
+def test_variance_components_find_the_planted_variances(repeats):
+    """Witness: known variances, over seeds, untruncated, within two standard errors."""
+    signals, noises = [], []
+    image = np.repeat(np.arange(len(repeats)), repeats)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        values = 0.6 * rng.normal(size=(len(repeats), 300))[image] + 1.1 * rng.normal(size=(len(image), 300))
+        signal, noise = metrics.variance_components(values, image)
+        signals.append(signal.mean())
+        noises.append(noise.mean())
+    for found, truth in ((signals, 0.36), (noises, 1.21)):
+        assert abs(np.mean(found) - truth) < 2 * np.std(found, ddof=1) / np.sqrt(20) + 1e-3
+
+
+def test_within_image_variance_is_scipys_anova_mean_square():
+    rng = np.random.default_rng(5)
+    image = np.repeat(np.arange(6), [2, 3, 4, 2, 5, 3])
+    values = rng.normal(size=(len(image), 1))
+    signal, noise = metrics.variance_components(values, image)
+    f = stats.f_oneway(*[values[image == i, 0] for i in range(6)]).statistic
+    n0 = (19 - (np.bincount(image) ** 2).sum() / 19) / 5
+    assert signal[0] * n0 / noise[0] + 1 == pytest.approx(f)
+
+
+def test_without_repeats_there_are_no_components():
+    signal, noise = metrics.variance_components(np.zeros((5, 2)), np.arange(5))
+    assert np.isnan(signal).all() and np.isnan(noise).all()
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_noise_ceiling_is_what_the_true_signal_explains(repeats):
+    """The witness shares no formula: simulate, average, correlate."""
+    rng = np.random.default_rng(0)
+    signal = 0.7 * rng.normal(size=200_000)
+    averaged = signal + rng.normal(size=(repeats, signal.size)).mean(axis=0)
+    explained = np.corrcoef(signal, averaged)[0, 1] ** 2
+    found = metrics.noise_ceiling(np.array([0.49]), np.array([1.0]), np.full(10, repeats))
+    assert found == pytest.approx([explained], abs=0.005)
+
+
+def test_noise_ceiling_refuses_no_repeats():
+    with pytest.raises(ValueError, match="repeats must be 1 or more, found 0"):
+        metrics.noise_ceiling(np.ones(1), np.ones(1), np.array([0, 1]))

@@ -1,0 +1,123 @@
+"""Splits: what crosses, what is counted, what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldflow.core import splits
+
+
+def trials_of(images, subject="s1", per_run=4):
+    n = len(images)
+    return pd.DataFrame(
+        {
+            "subject": subject,
+            "session": "01",
+            "run": [f"{i // per_run + 1:02d}" for i in range(n)],
+            "trial": [i % per_run + 1 for i in range(n)],
+            "image_id": list(images),
+            "usable": True,
+        }
+    )
+
+
+RULE = {"test": "repeated", "min_repeats": 2, "val_fraction": 0.0, "seed": 33}
+
+
+def same(images):
+    return {name: name for name in images}
+
+
+def test_every_presentation_of_a_repeated_picture_is_tested_the_first_one_too():
+    trials = trials_of("abcdaefgahij")
+    split = splits.make_split(trials, same("abcdefghij"), RULE, "image")
+    tested = split.merge(trials)[lambda t: t["part"] == "test"]
+    assert list(tested["image_id"]) == ["a", "a", "a"]
+
+
+def test_a_duplicate_under_another_name_goes_to_the_same_side():
+    trials = trials_of("abcdaefgxhij")
+    groups = splits.duplicate_groups("abcdefghijx", [("x", "a"), ("h", "x")])
+    split = splits.make_split(trials, groups, RULE, "image").merge(trials)
+    assert set(split.loc[split["part"] == "test", "image_id"]) == {"a", "x", "h"}
+    assert groups["h"] == "a"
+
+
+def test_what_one_subject_saw_twice_is_tested_in_all():
+    trials = pd.concat([trials_of("aabc"), trials_of("abcdaa"[:4], "s2")])
+    split = splits.make_split(trials, same("abcd"), RULE, "image").merge(trials)
+    assert set(split.loc[split["part"] == "test", "image_id"]) == {"a"}
+
+
+def test_each_run_is_tested_once_and_never_trains_its_own_fold():
+    trials = trials_of([f"b{i}" for i in range(12)])
+    split = splits.make_split(trials, {}, RULE | {"test": "run"}, "run")
+    assert split["fold"].nunique() == 3
+    tests = split[split["part"] == "test"]
+    assert sorted(zip(tests["run"], tests["trial"], strict=True)) == sorted(
+        zip(trials["run"], trials["trial"], strict=True)
+    )
+    assert (split.groupby("fold")["part"].value_counts().unstack()["test"] == 4).all()
+
+
+def test_leaving_runs_out_where_pictures_repeat_over_runs_drops_their_training_copies():
+    trials = trials_of("abcdaefghijk")
+    split = splits.make_split(trials, same("abcdefghijk"), RULE | {"test": "run"}, "image").merge(trials)
+    fold = split[split["fold"] == 0]
+    assert fold.loc[(fold["image_id"] == "a") & (fold["run"] == "02"), "part"].tolist() == ["drop"]
+
+
+def test_validation_takes_whole_runs_and_no_picture_of_training():
+    images = [f"i{n}" for n in range(40)]
+    images[30] = images[3]
+    rule = {"test": "repeated", "min_repeats": 3, "val_fraction": 0.25, "seed": 1}
+    trials = pd.concat([trials_of(images), trials_of(["t", "t", "t", "u"], "s1", 4).assign(run="99")])
+    split = splits.make_split(trials, same([*images, "t", "u"]), rule, "image").merge(trials)
+    by_part = split.groupby("part")["image_id"].agg(set)
+    assert not by_part["train"] & by_part["val"] and len(by_part["val"])
+    val_runs = set(split.loc[split["part"] == "val", "run"])
+    assert "train" not in set(split.loc[split["run"].isin(val_runs), "part"])
+
+
+def test_unusable_trials_are_dropped_and_counted():
+    trials = trials_of("aabcdefg").assign(usable=[True] * 7 + [False])
+    split = splits.make_split(trials, same("abcdefg"), RULE, "image")
+    counts = splits.summary(split)
+    assert counts["trials"]["s1"] == {"drop": 1, "test": 2, "train": 5}
+    assert counts["folds"] == 1
+
+
+def test_a_planted_crossing_is_refused_by_name():
+    split = splits.make_split(trials_of("aabc"), same("abc"), RULE, "image")
+    split.loc[1, "part"] = "train"
+    with pytest.raises(ValueError, match=r"1 units are both in train and in test, the first are a \(fold 0\)"):
+        splits.check_no_crossing(split)
+
+
+def test_an_image_that_is_no_stimulus_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"1 images .* no stimuli, the first are \['z'\]"):
+        splits.make_split(trials_of("aabz"), same("ab"), RULE, "image")
+
+
+def test_nothing_repeated_is_refused():
+    with pytest.raises(ValueError, match="no picture was shown 2 times"):
+        splits.make_split(trials_of("abcd"), same("abcd"), RULE, "image")
+
+
+def test_a_subject_without_training_trials_is_refused():
+    with pytest.raises(ValueError, match="leaves s1 no train trials"):
+        splits.make_split(trials_of("aabb"), same("ab"), RULE, "image")
+
+
+def test_identical_pixels_are_found_and_missing_pictures_are_not_identical():
+    stimuli = pd.DataFrame({"image_id": list("badc"), "sha256": ["1", "1", "", ""]})
+    assert splits.identical_pixels(stimuli) == [("a", "b")]
+
+
+def test_order_of_rows_does_not_matter():
+    trials = trials_of("abcdaefgahij")
+    shuffled = trials.iloc[np.random.default_rng(0).permutation(len(trials))]
+    pd.testing.assert_frame_equal(
+        splits.make_split(trials, same("abcdefghij"), RULE, "image"),
+        splits.make_split(shuffled, same("abcdefghij"), RULE, "image"),
+    )

@@ -1,0 +1,79 @@
+# Download. Needs a network (or a local origin). Makes: receipts, small JSON files that list what arrived (path, annex key,
+# size, checksum, commit). Clones and annexed files are never outputs: Snakemake would delete them before a rerun.
+
+
+localrules:
+    fetch_dataset,
+    fetch_subject,
+    fetch_stimuli,
+
+
+rule fetch_dataset:
+    output:
+        receipt="resources/receipts/{dataset}/dataset.json",
+    log:
+        "logs/fetch_dataset/{dataset}.log",
+    benchmark:
+        "benchmarks/fetch_dataset/{dataset}.tsv"
+    conda:
+        "../../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings_of("datasets", "{dataset}"),
+        code=code_of("stages.fetch_dataset", plugin=("datasets", "{dataset}")),
+    message:
+        "Find and clone {wildcards.dataset}"
+    script:
+        "../scripts/fetch_dataset.py"
+
+
+rule fetch_subject:
+    input:
+        source="resources/receipts/{dataset}/dataset.json",
+    output:
+        receipt="resources/receipts/{dataset}/{subject}.json",
+    log:
+        "logs/fetch_subject/{dataset}_{subject}.log",
+    benchmark:
+        "benchmarks/fetch_subject/{dataset}_{subject}.tsv"
+    conda:
+        "../../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings_of("datasets", "{dataset}"),
+        code=code_of("stages.fetch_content", plugin=("datasets", "{dataset}")),
+    message:
+        "Get {wildcards.subject} of {wildcards.dataset}"
+    script:
+        "../scripts/fetch_subject.py"
+
+
+rule fetch_stimuli:
+    input:
+        source="resources/receipts/{dataset}/dataset.json",
+    output:
+        receipt="resources/receipts/{dataset}/stimuli.json",
+    log:
+        "logs/fetch_stimuli/{dataset}.log",
+    benchmark:
+        "benchmarks/fetch_stimuli/{dataset}.tsv"
+    conda:
+        "../../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings_of("datasets", "{dataset}"),
+        what="stimuli",
+        code=code_of("stages.fetch_content", plugin=("datasets", "{dataset}")),
+    message:
+        "Get the stimuli of {wildcards.dataset}"
+    script:
+        "../scripts/fetch_stimuli.py"

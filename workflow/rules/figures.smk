@@ -1,0 +1,33 @@
+# Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (vertex maps, queries, pictures). Makes: the
+# figure as PDF, SVG and PNG with its provenance inside, and its source table.
+
+
+rule draw_figure:
+    input:
+        leaderboard="results/studies/{study}/leaderboard.parquet",
+        maps=maps_of_figure,
+        queries=queries_of_figure,
+        packs=packs_of_figure,
+        tables=pack_tables_of_figure,
+    output:
+        pdf="results/studies/{study}/figures/{figure}.pdf",
+        svg="results/studies/{study}/figures/{figure}.svg",
+        png="results/studies/{study}/figures/{figure}.png",
+        csv="results/studies/{study}/figures/{figure}.csv",
+    log:
+        "logs/draw_figure/{study}_{figure}.log",
+    benchmark:
+        "benchmarks/draw_figure/{study}_{figure}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings_of("figures", "{figure}"),
+        code=code_of("stages.draw", plugin=("figures", "{figure}")),
+    message:
+        "Draw {wildcards.figure} of {wildcards.study}"
+    script:
+        "../scripts/draw_figure.py"

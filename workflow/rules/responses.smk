@@ -1,0 +1,32 @@
+# Responses. Needs: the arrived BOLD and the trial table. Makes: (n_trials, n_vertices) float32 in z-score units, or
+# (n_trials, n_trs, n_vertices) where time is kept; and a table with a row per column (vertex or voxel, ROIs).
+
+
+rule project_responses:
+    input:
+        source="resources/receipts/{dataset}/dataset.json",
+        receipt="resources/receipts/{dataset}/{subject}.json",
+        trials="results/{dataset}/{subject}/trials.parquet",
+    output:
+        responses="results/{dataset}/{subject}/{response}/responses.npy",
+        sidecar="results/{dataset}/{subject}/{response}/responses.json",
+        vertices="results/{dataset}/{subject}/{response}/vertices.parquet",
+    log:
+        "logs/project_responses/{dataset}_{subject}_{response}.log",
+    benchmark:
+        "benchmarks/project_responses/{dataset}_{subject}_{response}.tsv"
+    conda:
+        "../../envs/surface.yaml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=120,
+    params:
+        settings=settings_of("responses", "{response}"),
+        dataset=settings_of("datasets", "{dataset}"),
+        facts=facts_of("datasets", "{dataset}"),
+        code=code_of("stages.project", plugin=("datasets", "{dataset}")),
+    message:
+        "Project {wildcards.subject} of {wildcards.dataset} to {wildcards.response}"
+    script:
+        "../scripts/project_responses.py"

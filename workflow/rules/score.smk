@@ -1,0 +1,38 @@
+# Scores. Needs: predictions of the test trials and what they are compared with. Makes: a tidy table (a row per metric and
+# view), a map (a row per vertex, for encoders) and the queries (a row per test picture, for retrieval).
+
+
+rule score_model:
+    input:
+        predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
+        weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
+        config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
+        responses="results/{dataset}/{subject}/{response}/responses.npy",
+        vertices="results/{dataset}/{subject}/{response}/vertices.parquet",
+        features="results/{dataset}/features/{feature}.npy",
+        index="results/{dataset}/features/{feature}.parquet",
+        trials="results/{dataset}/{subject}/trials.parquet",
+        split="results/{dataset}/splits/{split}.parquet",
+    output:
+        scores="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/scores.parquet",
+        vertex_map="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/map.parquet",
+        queries="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/queries.parquet",
+    log:
+        "logs/score_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
+    benchmark:
+        "benchmarks/score_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 2
+    resources:
+        mem_mb=more_memory,
+        runtime=60,
+    params:
+        names=wildcard_names,
+        facts=facts_of("datasets", "{dataset}"),
+        n_draws=config.get("bootstrap_draws", 1000),
+        code=code_of("stages.score"),
+    message:
+        "Score {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
+    script:
+        "../scripts/score_model.py"

@@ -1,0 +1,29 @@
+# Splits. Needs: trial tables of all subjects and the stimulus table. Makes: one row per trial and fold with its part
+# (train, val, test, drop), once per data set, and a sidecar with counts and duplicate groups.
+
+
+rule make_split:
+    input:
+        trials=trials_of_dataset,
+        stimuli="results/{dataset}/stimuli.parquet",
+    output:
+        split="results/{dataset}/splits/{split}.parquet",
+        sidecar="results/{dataset}/splits/{split}.json",
+    log:
+        "logs/make_split/{dataset}_{split}.log",
+    benchmark:
+        "benchmarks/make_split/{dataset}_{split}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings_of("splits", "{split}"),
+        facts=facts_of("datasets", "{dataset}"),
+        code=code_of("stages.make_split"),
+    message:
+        "Split {wildcards.dataset} by {wildcards.split}"
+    script:
+        "../scripts/make_split.py"

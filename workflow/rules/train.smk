@@ -1,0 +1,37 @@
+# Training. Needs: responses (n_trials, n_vertices), features (n_images, n_features), trials and split of one subject.
+# Makes: weights and scalers of all seeds and folds, predictions of the test trials (n_seeds, n_test_trials, n_targets),
+# history, and config.json, the sidecar.
+
+
+rule train_model:
+    input:
+        responses="results/{dataset}/{subject}/{response}/responses.npy",
+        responses_sidecar="results/{dataset}/{subject}/{response}/responses.json",
+        features="results/{dataset}/features/{feature}.npy",
+        index="results/{dataset}/features/{feature}.parquet",
+        features_sidecar="results/{dataset}/features/{feature}.json",
+        trials="results/{dataset}/{subject}/trials.parquet",
+        split="results/{dataset}/splits/{split}.parquet",
+    output:
+        weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
+        predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
+        history="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/history.csv",
+        sidecar="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
+    log:
+        "logs/train_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
+    benchmark:
+        "benchmarks/train_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 2
+    resources:
+        gpu=gpus_of_model,
+        mem_mb=more_memory,
+        runtime=240,
+    params:
+        settings=settings_of("models", "{model}"),
+        code=code_of("stages.train", plugin=("models", "{model}")),
+    message:
+        "Train {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
+    script:
+        "../scripts/train_model.py"

@@ -1,0 +1,26 @@
+# Trial tables. Needs: the arrived data set. Makes: one row per trial, in the order of acquisition.
+
+
+rule list_trials:
+    input:
+        source="resources/receipts/{dataset}/dataset.json",
+        subject_receipt="resources/receipts/{dataset}/{subject}.json",
+    output:
+        trials="results/{dataset}/{subject}/trials.parquet",
+    log:
+        "logs/list_trials/{dataset}_{subject}.log",
+    benchmark:
+        "benchmarks/list_trials/{dataset}_{subject}.tsv"
+    conda:
+        "../../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings_of("datasets", "{dataset}"),
+        code=code_of("stages.list_trials", plugin=("datasets", "{dataset}")),
+    message:
+        "List trials of {wildcards.subject} of {wildcards.dataset}"
+    script:
+        "../scripts/list_trials.py"

@@ -1,0 +1,17 @@
+"""Adapter of rule cache_features."""
+
+from _adapter import device, start
+
+from boldflow.stages import features
+
+start(snakemake)
+features.run(
+    pack=snakemake.input.pack,
+    table=snakemake.input.table,
+    features=snakemake.output.features,
+    index=snakemake.output.index,
+    sidecar=snakemake.output.sidecar,
+    settings=snakemake.params.settings,
+    code=snakemake.params.code,
+    device=device(snakemake),
+)

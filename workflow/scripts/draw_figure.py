@@ -1,0 +1,20 @@
+"""Adapter of rule draw_figure."""
+
+from _adapter import start
+
+from boldflow.stages import draw
+
+start(snakemake)
+draw.run(
+    leaderboard=snakemake.input.leaderboard,
+    maps=snakemake.input.maps,
+    queries=snakemake.input.queries,
+    packs=snakemake.input.packs,
+    tables=snakemake.input.tables,
+    pdf=snakemake.output.pdf,
+    svg=snakemake.output.svg,
+    png=snakemake.output.png,
+    csv=snakemake.output.csv,
+    settings=snakemake.params.settings,
+    code=snakemake.params.code,
+)

@@ -1,0 +1,12 @@
+"""Adapter of rule fetch_dataset."""
+
+from _adapter import start
+
+from boldflow.stages import fetch_dataset
+
+start(snakemake)
+fetch_dataset.run(
+    receipt=snakemake.output.receipt,
+    settings=snakemake.params.settings,
+    code=snakemake.params.code,
+)

@@ -1,0 +1,15 @@
+"""Adapter of rule list_trials."""
+
+from _adapter import start
+
+from boldflow.stages import list_trials
+
+start(snakemake)
+list_trials.run(
+    source=snakemake.input.source,
+    subject_receipt=snakemake.input.subject_receipt,
+    trials=snakemake.output.trials,
+    subject=snakemake.wildcards.subject,
+    settings=snakemake.params.settings,
+    code=snakemake.params.code,
+)

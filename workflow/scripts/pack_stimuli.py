@@ -1,0 +1,15 @@
+"""Adapter of rule pack_stimuli."""
+
+from _adapter import start
+
+from boldflow.stages import pack_stimuli
+
+start(snakemake)
+pack_stimuli.run(
+    source=snakemake.input.source,
+    receipt=snakemake.input.receipt,
+    pack=snakemake.output.pack,
+    table=snakemake.output.table,
+    settings=snakemake.params.settings,
+    code=snakemake.params.code,
+)

@@ -1,0 +1,20 @@
+"""Adapter of rule project_responses."""
+
+from _adapter import start
+
+from boldflow.stages import project
+
+start(snakemake)
+project.run(
+    source=snakemake.input.source,
+    receipt=snakemake.input.receipt,
+    trials=snakemake.input.trials,
+    responses=snakemake.output.responses,
+    sidecar=snakemake.output.sidecar,
+    vertices=snakemake.output.vertices,
+    subject=snakemake.wildcards.subject,
+    settings=snakemake.params.settings,
+    dataset=snakemake.params.dataset,
+    facts=snakemake.params.facts,
+    code=snakemake.params.code,
+)

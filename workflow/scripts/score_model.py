@@ -1,0 +1,25 @@
+"""Adapter of rule score_model."""
+
+from _adapter import start
+
+from boldflow.stages import score
+
+start(snakemake)
+score.run(
+    predictions=snakemake.input.predictions,
+    weights=snakemake.input.weights,
+    config=snakemake.input.config,
+    responses=snakemake.input.responses,
+    vertices=snakemake.input.vertices,
+    features=snakemake.input.features,
+    index=snakemake.input.index,
+    trials=snakemake.input.trials,
+    split=snakemake.input.split,
+    scores=snakemake.output.scores,
+    vertex_map=snakemake.output.vertex_map,
+    queries=snakemake.output.queries,
+    names=snakemake.params.names,
+    facts=snakemake.params.facts,
+    n_draws=snakemake.params.n_draws,
+    code=snakemake.params.code,
+)

@@ -1,0 +1,24 @@
+"""Adapter of rule train_model."""
+
+from _adapter import device, start
+
+from boldflow.stages import train
+
+start(snakemake)
+train.run(
+    responses=snakemake.input.responses,
+    responses_sidecar=snakemake.input.responses_sidecar,
+    features=snakemake.input.features,
+    index=snakemake.input.index,
+    features_sidecar=snakemake.input.features_sidecar,
+    trials=snakemake.input.trials,
+    split=snakemake.input.split,
+    weights=snakemake.output.weights,
+    predictions=snakemake.output.predictions,
+    history=snakemake.output.history,
+    sidecar=snakemake.output.sidecar,
+    subject=snakemake.wildcards.subject,
+    settings=snakemake.params.settings,
+    code=snakemake.params.code,
+    device=device(snakemake),
+)

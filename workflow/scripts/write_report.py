@@ -1,0 +1,20 @@
+"""Adapter of rule write_report."""
+
+from _adapter import start
+
+from boldflow.stages import write_report
+
+start(snakemake)
+write_report.run(
+    leaderboard=snakemake.input.leaderboard,
+    costs=snakemake.input.costs,
+    figures=snakemake.input.figures,
+    sources=snakemake.input.sources,
+    splits=snakemake.input.splits,
+    responses=snakemake.input.responses,
+    page=snakemake.output.page,
+    study=snakemake.params.study,
+    facts=snakemake.params.facts,
+    captions=snakemake.params.captions,
+    code=snakemake.params.code,
+)
