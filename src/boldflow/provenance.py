@@ -128,6 +128,4 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _is_bare_string(line: ast.stmt) -> bool:
-    return (
-        isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
-    )
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)

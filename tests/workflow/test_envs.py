@@ -31,9 +31,7 @@ def pins_of(path):
     for line in yaml.safe_load(path.read_text())["dependencies"]:
         assert isinstance(line, str), f"{path.name}: {line} is no pin of conda's"
         name, separator, version = line.partition("=")
-        assert separator and re.fullmatch(r"[0-9][0-9A-Za-z.]*", version), (
-            f"{path.name}: {line} is not name=version"
-        )
+        assert separator and re.fullmatch(r"[0-9][0-9A-Za-z.]*", version), f"{path.name}: {line} is not name=version"
         assert name not in pins, f"{path.name} names {name} twice"
         pins[name] = version
     return pins
@@ -46,9 +44,7 @@ def test_there_is_one_file_per_kind_of_work():
 @pytest.mark.parametrize("path", ENVS, ids=lambda path: path.stem)
 def test_versions_are_those_of_the_lock_file(path, lock):
     pins = pins_of(path)
-    minor = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"][
-        "requires-python"
-    ].removeprefix(">=")
+    minor = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
     assert pins.pop("python") == minor
     found = {name: (version, lock.get(plain(LOCK_NAMES.get(name, name)))) for name, version in pins.items()}
     assert {name: both for name, both in found.items() if both[0] != both[1]} == {}

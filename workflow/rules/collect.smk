@@ -65,7 +65,10 @@ rule leaderboard:
 
 rule figures:
     input:
-        [f"results/studies/{STUDY}/figures/{name}.png" for name in read_study(STUDY)["figures"]],
+        [
+            f"results/studies/{STUDY}/figures/{name}.png"
+            for name in read_study(STUDY)["figures"]
+        ],
 
 
 rule report:

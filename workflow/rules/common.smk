@@ -13,20 +13,30 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from boldflow import provenance, registry
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
-STUDY_FILES = {path.stem: path for path in sorted(Path(workflow.basedir, "config", "studies").glob("*.yaml"))}
+STUDY_FILES = {
+    path.stem: path
+    for path in sorted(Path(workflow.basedir, "config", "studies").glob("*.yaml"))
+}
 STUDIES = {}
 
 
 def stop(where, problems):
     """End parsing with one clear message."""
-    raise WorkflowError("\n".join([f"{where}: {len(problems)} problem(s), no job was started", *problems]))
+    raise WorkflowError(
+        "\n".join(
+            [f"{where}: {len(problems)} problem(s), no job was started", *problems]
+        )
+    )
 
 
 def read_study(name):
     """Read and check a study's file once."""
     if name not in STUDIES:
         if name not in STUDY_FILES:
-            stop("config key study", [f"no study {name!r}; {registry.nearest(name, STUDY_FILES)}"])
+            stop(
+                "config key study",
+                [f"no study {name!r}; {registry.nearest(name, STUDY_FILES)}"],
+            )
         try:
             study = yaml.safe_load(STUDY_FILES[name].read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
@@ -44,9 +54,22 @@ def chosen_study():
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
-            stop("config key study", [f"there is no file {name!r}; {registry.nearest(path.stem, STUDY_FILES)}"])
-        if path.stem in STUDY_FILES and STUDY_FILES[path.stem].resolve() != path.resolve():
-            stop("config key study", [f"{name!r} has the name of a study that exists, {path.stem!r}: rename the file"])
+            stop(
+                "config key study",
+                [
+                    f"there is no file {name!r}; {registry.nearest(path.stem, STUDY_FILES)}"
+                ],
+            )
+        if (
+            path.stem in STUDY_FILES
+            and STUDY_FILES[path.stem].resolve() != path.resolve()
+        ):
+            stop(
+                "config key study",
+                [
+                    f"{name!r} has the name of a study that exists, {path.stem!r}: rename the file"
+                ],
+            )
         STUDY_FILES[path.stem] = path
         name = path.stem
     read_study(name)
@@ -67,7 +90,9 @@ def settings_of(section, pattern):
     """Hand a catalogue entry, defaults filled in, as canonical text: unordered params would rerun everything."""
 
     def settings(wildcards):
-        return provenance.canonical(registry.settings(config, SCHEMAS, section, fill(pattern, wildcards)))
+        return provenance.canonical(
+            registry.settings(config, SCHEMAS, section, fill(pattern, wildcards))
+        )
 
     return settings
 
@@ -76,7 +101,11 @@ def code_of(*modules, plugin=None):
     """Digest the modules a rule runs, and its entry's plug-in: an edit of either reruns the rule, a comment does not."""
 
     def code(wildcards):
-        more = [registry.plugin_module(config, plugin[0], fill(plugin[1], wildcards))] if plugin else []
+        more = (
+            [registry.plugin_module(config, plugin[0], fill(plugin[1], wildcards))]
+            if plugin
+            else []
+        )
         return provenance.code_digest(*modules, *more)
 
     return code
@@ -86,7 +115,9 @@ def facts_of(section, pattern):
     """Hand the facts of an entry's plug-in as canonical text."""
 
     def facts(wildcards):
-        return provenance.canonical(registry.facts(config, section, fill(pattern, wildcards)))
+        return provenance.canonical(
+            registry.facts(config, section, fill(pattern, wildcards))
+        )
 
     return facts
 
@@ -98,12 +129,16 @@ def wildcard_names(wildcards):
 
 def gpus_of_model(wildcards):
     """Ask for one GPU where the model's facts say so."""
-    return int(registry.facts(config, "models", wildcards.model).get("device") == "cuda")
+    return int(
+        registry.facts(config, "models", wildcards.model).get("device") == "cuda"
+    )
 
 
 def gpus_of_feature(wildcards):
     """Ask for one GPU where the feature's facts say so."""
-    return int(registry.facts(config, "features", wildcards.feature).get("device") == "cuda")
+    return int(
+        registry.facts(config, "features", wildcards.feature).get("device") == "cuda"
+    )
 
 
 def more_memory(wildcards, attempt, input):
@@ -118,18 +153,25 @@ def results_of(study):
 
 def paths(pattern, study):
     """Fill a pattern for each result of a study, each path once, in the study's order."""
-    return list(dict.fromkeys(pattern.format(**vars(result)) for result in results_of(study)))
+    return list(
+        dict.fromkeys(pattern.format(**vars(result)) for result in results_of(study))
+    )
 
 
 def trials_of_dataset(wildcards):
     """Trial tables of all subjects of a data set: a split is written once for all."""
     names = registry.subjects(config, wildcards.dataset)
-    return [f"results/{wildcards.dataset}/{subject}/trials.parquet" for subject in names]
+    return [
+        f"results/{wildcards.dataset}/{subject}/trials.parquet" for subject in names
+    ]
 
 
 def is_encoder(result):
     """Tell whether a result predicts responses."""
-    return registry.settings(config, SCHEMAS, "models", result.model)["direction"] == "encode"
+    return (
+        registry.settings(config, SCHEMAS, "models", result.model)["direction"]
+        == "encode"
+    )
 
 
 RESULT = "results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/"
@@ -150,9 +192,14 @@ def benchmarks_of_study(wildcards):
     found = []
     for rule in ("train_model", "score_model"):
         found += paths(
-            f"benchmarks/{rule}/" + "{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv", wildcards.study
+            f"benchmarks/{rule}/"
+            + "{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv",
+            wildcards.study,
         )
-    found += paths("benchmarks/project_responses/{dataset}_{subject}_{response}.tsv", wildcards.study)
+    found += paths(
+        "benchmarks/project_responses/{dataset}_{subject}_{response}.tsv",
+        wildcards.study,
+    )
     found += paths("benchmarks/cache_features/{dataset}_{feature}.tsv", wildcards.study)
     return found
 
@@ -160,34 +207,59 @@ def benchmarks_of_study(wildcards):
 def needs(wildcards, name):
     """Tell whether a figure's plug-in needs a table."""
     entry = config["figures"][wildcards.figure]
-    return name in registry.literal("figures", registry.plugin_name(wildcards.figure, entry), "NEEDS")
+    return name in registry.literal(
+        "figures", registry.plugin_name(wildcards.figure, entry), "NEEDS"
+    )
 
 
 def maps_of_figure(wildcards):
     """Vertex maps of a study's encoders, where the figure draws them."""
-    encoders = [vars(result) for result in results_of(wildcards.study) if is_encoder(result)]
-    return [(RESULT + "map.parquet").format(**r) for r in encoders] if needs(wildcards, "maps") else []
+    encoders = [
+        vars(result) for result in results_of(wildcards.study) if is_encoder(result)
+    ]
+    return (
+        [(RESULT + "map.parquet").format(**r) for r in encoders]
+        if needs(wildcards, "maps")
+        else []
+    )
 
 
 def queries_of_figure(wildcards):
     """Retrieval tables of a study's decoders, where the figure draws them."""
-    decoders = [vars(result) for result in results_of(wildcards.study) if not is_encoder(result)]
-    return [(RESULT + "queries.parquet").format(**r) for r in decoders] if needs(wildcards, "queries") else []
+    decoders = [
+        vars(result) for result in results_of(wildcards.study) if not is_encoder(result)
+    ]
+    return (
+        [(RESULT + "queries.parquet").format(**r) for r in decoders]
+        if needs(wildcards, "queries")
+        else []
+    )
 
 
 def packs_of_figure(wildcards):
     """Stimulus packs of a study, where the figure shows pictures."""
-    return paths("results/{dataset}/stimuli.h5", wildcards.study) if needs(wildcards, "images") else []
+    return (
+        paths("results/{dataset}/stimuli.h5", wildcards.study)
+        if needs(wildcards, "images")
+        else []
+    )
 
 
 def pack_tables_of_figure(wildcards):
     """Stimulus tables of a study, where the figure shows pictures."""
-    return paths("results/{dataset}/stimuli.parquet", wildcards.study) if needs(wildcards, "images") else []
+    return (
+        paths("results/{dataset}/stimuli.parquet", wildcards.study)
+        if needs(wildcards, "images")
+        else []
+    )
 
 
 def figures_of_study(wildcards):
     """Drawn figures of a study."""
-    return [f"results/studies/{wildcards.study}/figures/{name}.png" for name in read_study(wildcards.study)["figures"]]
+    return [
+        f"results/studies/{wildcards.study}/figures/{name}.png"
+        for name in read_study(wildcards.study)["figures"]
+    ]
 
 
 def sources_of_study(wildcards):
@@ -202,19 +274,25 @@ def splits_of_study(wildcards):
 
 def responses_of_study(wildcards):
     """Sidecars of a study's responses."""
-    return paths("results/{dataset}/{subject}/{response}/responses.json", wildcards.study)
+    return paths(
+        "results/{dataset}/{subject}/{response}/responses.json", wildcards.study
+    )
 
 
 def facts_of_study(wildcards):
     """Hand the facts of a study's data sets as canonical text."""
     names = sorted({result.dataset for result in results_of(wildcards.study)})
-    return provenance.canonical({name: registry.facts(config, "datasets", name) for name in names})
+    return provenance.canonical(
+        {name: registry.facts(config, "datasets", name) for name in names}
+    )
 
 
 def captions_of_study(wildcards):
     """Hand titles and captions of a study's figures as canonical text."""
     names = read_study(wildcards.study)["figures"]
-    return provenance.canonical({name: registry.facts(config, "figures", name) for name in names})
+    return provenance.canonical(
+        {name: registry.facts(config, "figures", name) for name in names}
+    )
 
 
 problems = registry.config_problems(config, SCHEMAS, Draft202012Validator)
@@ -225,7 +303,13 @@ STUDY = chosen_study()
 
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
-    subject=one_of({name for dataset in config["datasets"] for name in registry.subjects(config, dataset)}),
+    subject=one_of(
+        {
+            name
+            for dataset in config["datasets"]
+            for name in registry.subjects(config, dataset)
+        }
+    ),
     response=one_of(config["responses"]),
     feature=one_of(config["features"]),
     model=one_of(config["models"]),

@@ -10,7 +10,7 @@ draw.run(
     maps=snakemake.input.maps,
     queries=snakemake.input.queries,
     packs=snakemake.input.packs,
-    tables=snakemake.input.tables,
+    tables_=snakemake.input.tables,
     pdf=snakemake.output.pdf,
     svg=snakemake.output.svg,
     png=snakemake.output.png,

@@ -63,9 +63,7 @@ def clone(url: str, folder: str | Path, commit: str | None) -> str:
     folder = Path(folder)
     url = str(Path(url).resolve()) if Path(url).exists() else url  # git would look below the clone
     if commit is not None and not COMMIT.fullmatch(commit):
-        raise ValueError(
-            f"commit must be the full 40 hexadecimal digits, not {commit!r}: short names and tags move"
-        )
+        raise ValueError(f"commit must be the full 40 hexadecimal digits, not {commit!r}: short names and tags move")
     _prepare()
     with _lock(folder):
         if not folder.exists():
@@ -117,9 +115,7 @@ def get(folder: str | Path, paths: Iterable[str], jobs: int = 4) -> None:
             result_renderer="disabled",
             return_type="list",
         )
-        failed = {
-            _below(folder, row["path"]): row for row in results if row["status"] in ("error", "impossible")
-        }
+        failed = {_below(folder, row["path"]): row for row in results if row["status"] in ("error", "impossible")}
         for path in _absent(folder, _entries(folder, missing)):
             failed.setdefault(path, {"message": "DataLad reports no error, but the content is not there"})
     if failed:
@@ -207,9 +203,7 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
     wanted = sorted(set(paths))
     missing = [path for path in wanted if not (root / path).is_file()]
     if missing:
-        raise FileNotFoundError(
-            f"{root} lacks {len(missing)} of {len(wanted)} files: {', '.join(missing[:5])}"
-        )
+        raise FileNotFoundError(f"{root} lacks {len(missing)} of {len(wanted)} files: {', '.join(missing[:5])}")
     return [
         {"path": path, "key": None, "size": (root / path).stat().st_size, "checksum": _sha256(root / path)}
         for path in wanted
@@ -261,9 +255,7 @@ def _says(folder: Path, *arguments: str) -> str | None:
 
 def _clone_afresh(url: str, folder: Path, commit: str | None) -> None:
     pattern = f".{folder.name}.*.part"
-    for left in folder.parent.glob(
-        pattern
-    ):  # of a clone that was interrupted: the lock is ours, nobody writes it
+    for left in folder.parent.glob(pattern):  # of a clone that was interrupted: the lock is ours, nobody writes it
         _remove(left)
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
@@ -337,9 +329,7 @@ def _fetch(url: str, folder: Path, commit: str | None) -> None:
     _git(folder, "remote", "set-url", "origin", url)
     _git(folder, "fetch", "--quiet", "--tags", "--force", "origin", "+refs/heads/*:refs/remotes/origin/*")
     if commit is not None and not _has(folder, commit):
-        _says(
-            folder, "fetch", "--quiet", "origin", commit
-        )  # a commit that no branch holds; the check comes after
+        _says(folder, "fetch", "--quiet", "origin", commit)  # a commit that no branch holds; the check comes after
 
 
 def _check_same(url: str, folder: Path, theirs: str) -> None:
@@ -394,13 +384,10 @@ def _entries(folder: Path, paths: Iterable[str]) -> list[_Entry]:
     missing = sorted(wanted - found)
     if missing:
         counts = f"{len(missing)} of {len(wanted)} paths"
-        raise FileNotFoundError(
-            f"{folder} at commit {_head(folder)} lacks {counts}: {', '.join(missing[:5])}"
-        )
+        raise FileNotFoundError(f"{folder} at commit {_head(folder)} lacks {counts}: {', '.join(missing[:5])}")
     texts = _blobs(folder, [blob for _, _, blob, small in rows if small])
     entries = [
-        _Entry(path, blob, mode == "120000", _key_in(texts[blob]) if small else "")
-        for path, mode, blob, small in rows
+        _Entry(path, blob, mode == "120000", _key_in(texts[blob]) if small else "") for path, mode, blob, small in rows
     ]
     return sorted(entries, key=lambda entry: entry.path)
 
@@ -436,9 +423,7 @@ def _objects(folder: Path, keys: Sequence[str]) -> dict[str, Path | None]:
     """Return the file in which a clone keeps the content of each key, or None."""
     if not keys:
         return {}
-    said = _git(
-        folder, "annex", "contentlocation", "--batch", text="".join(f"{key}\n" for key in keys).encode()
-    )
+    said = _git(folder, "annex", "contentlocation", "--batch", text="".join(f"{key}\n" for key in keys).encode())
     lines = said.decode().split("\n")
     return {key: folder / line if line else None for key, line in zip(keys, lines, strict=False)}
 
@@ -501,8 +486,5 @@ def _reason(row: dict[str, Any]) -> str:
     if isinstance(message, tuple):
         message = message[0] % message[1:]
     lines = [*str(message).splitlines(), *str(row.get("error_message") or "").splitlines()]
-    said = (
-        "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip()))
-        or f"status {row.get('status')}"
-    )
+    said = "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip())) or f"status {row.get('status')}"
     return f"{said} (key {row['annexkey']})" if row.get("annexkey") else said

@@ -33,10 +33,10 @@ def read(path: str | Path, ndim: int | None = None) -> np.ndarray:
     """
     size = Path(path).stat().st_size
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r" if size > 128 else None, allow_pickle=False)
-    except ValueError:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
         try:
-            array = np.load(path, allow_pickle=False)  # an array of no values cannot be mapped
+            array = np.load(path, allow_pickle=False)  # an array without values cannot be mapped
         except (ValueError, EOFError, OSError) as error:
             raise ValueError(f"{path} ({size} bytes) is not a whole .npy: {error}; remove it and run again") from None
     if ndim is not None and array.ndim != ndim:

@@ -32,7 +32,9 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} ({len(text)} characters) is not whole JSON: {error}; remove it and run again") from None
+        raise ValueError(
+            f"{path} ({len(text)} characters) is not whole JSON: {error}; remove it and run again"
+        ) from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected an object")
     return content

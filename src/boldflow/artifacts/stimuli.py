@@ -85,9 +85,7 @@ class Pack:
                 yield part.index.to_numpy(), np.stack([self.read(name) for name in part["image_id"]])
 
 
-def _append(
-    pixels: h5py.Dataset, image_id: str, image: np.ndarray | None, labels: dict[str, str]
-) -> dict[str, object]:
+def _append(pixels: h5py.Dataset, image_id: str, image: np.ndarray | None, labels: dict[str, str]) -> dict[str, object]:
     named = {f"label_{name}": value for name, value in sorted(labels.items())}
     if image is None:
         nothing = dict.fromkeys(("height", "width", "offset"), 0) | dict.fromkeys(("sha256", "perceptual_hash"), "")

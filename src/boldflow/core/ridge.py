@@ -100,10 +100,8 @@ def fit_ridge(
         errors = np.zeros((1, y.shape[1]))
     else:
         errors = _cross_validated_errors(x, y, alphas, group_folds(groups, n_folds, seed))
-    if alpha_per == "target":
-        best = np.argmin(errors, axis=0)
-    else:
-        best = np.full(y.shape[1], np.argmin(errors.mean(axis=1)))
+    shared = np.full(y.shape[1], np.argmin(errors.mean(axis=1)))
+    best = np.argmin(errors, axis=0) if alpha_per == "target" else shared
     system = _System(x)
     weights = np.empty((x.shape[1], y.shape[1]), dtype=np.float32)
     for index in np.unique(best):

@@ -150,7 +150,7 @@ def _one_fold(
 
 def summary(split: pd.DataFrame) -> dict[str, Any]:
     """Count trials by subject and part (summed over folds), units by part, and folds."""
-    counts = split.groupby(["subject", "part"]).size().unstack(fill_value=0)
+    counts = pd.crosstab(split["subject"], split["part"])
     units = split.groupby("part")["unit"].nunique()
     return {
         "folds": int(split["fold"].max()) + 1,

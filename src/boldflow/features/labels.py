@@ -41,7 +41,9 @@ def extract(stimuli: pd.DataFrame, settings: dict[str, Any]) -> np.ndarray:
         raise ValueError(f"stimuli have no label {settings['label']!r}; there are: {there}")
     without = stimuli.loc[stimuli[column].isna() | (stimuli[column] == ""), "image_id"]
     if len(without):
-        raise ValueError(f"{len(without)} stimuli lack the label {settings['label']!r}, the first is {without.iloc[0]!r}")
+        raise ValueError(
+            f"{len(without)} stimuli lack the label {settings['label']!r}, the first is {without.iloc[0]!r}"
+        )
     classes, index = np.unique(stimuli[column].to_numpy(dtype=str), return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"label {settings['label']!r} has one class only: {classes.tolist()}")

@@ -12,7 +12,11 @@ SETTINGS: dict[str, Any] = {}
 
 
 def fit(
-    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: object,
 ) -> Fitted:
     """Keep only the seed and the number of targets; see the package docstring for the contract."""
     n_targets = subjects[0].targets.shape[1]

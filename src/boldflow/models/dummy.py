@@ -12,7 +12,11 @@ SETTINGS: dict[str, Any] = {}
 
 
 def fit(
-    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: object,
 ) -> Fitted:
     """Average the targets over all training trials; see the package docstring for the contract."""
     targets = np.concatenate([data.targets for data in subjects])

@@ -32,7 +32,11 @@ SETTINGS = {
 
 
 def fit(
-    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: object,
 ) -> Fitted:
     """Fit one ridge on training and validation trials; see the package docstring for the contract.
 

@@ -27,7 +27,9 @@ def run(scores: list[str], leaderboard_: str, csv: str, study: str, code: str) -
     primary = (rows["metric"] == metric) & (rows["view"] == view)
     if not primary.any():
         there = sorted({f"{m} ({v})" for m, v in zip(rows["metric"], rows["view"], strict=True)})
-        raise ValueError(f"study {wanted['name']}: no score is the primary metric {metric} ({view}); there are: {there}")
+        raise ValueError(
+            f"study {wanted['name']}: no score is the primary metric {metric} ({view}); there are: {there}"
+        )
     table = leaderboard.tidy(rows.assign(study=wanted["name"], primary=primary))
     order = ["dataset", "direction", "feature", "model", "subject", "roi", "seed", "view", "metric"]
     table = table.sort_values(["primary", *order], ascending=[False, *[True] * len(order)], kind="stable")

@@ -21,7 +21,16 @@ def run(costs: str, benchmarks: list[str], code: str) -> None:
         if path.is_file():
             last = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
             rows.append(
-                {"rule": path.parent.name, "job": path.stem, "seconds": last["s"], "max_rss_mb": last["max_rss"]}
+                {
+                    "rule": path.parent.name,
+                    "job": path.stem,
+                    "seconds": last["s"],
+                    "max_rss_mb": last["max_rss"],
+                }
             )
     table = pd.DataFrame(rows, columns=["rule", "job", "seconds", "max_rss_mb"])
-    tables.write(costs, table.astype({"seconds": float, "max_rss_mb": float}), {"units": {"seconds": "s"}, "code": code})
+    tables.write(
+        costs,
+        table.astype({"seconds": float, "max_rss_mb": float}),
+        {"units": {"seconds": "s"}, "code": code},
+    )

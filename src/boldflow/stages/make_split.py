@@ -33,7 +33,7 @@ def run(trials: list[str], stimuli: str, split: str, sidecar: str, settings: str
         "duplicate_groups": [names for names in members if len(names) > 1],
         "grouped_by": ["pixels"] if known["images"] else [],
         "code": code,
-        "data": sorted(tables.sidecar(path)["data"] for path in trials) + [tables.sidecar(stimuli)["data"]],
+        "data": [*sorted(tables.sidecar(path)["data"] for path in trials), tables.sidecar(stimuli)["data"]],
     }
     tables.write(split, table, note)
     sidecars.write(sidecar, note)

@@ -15,6 +15,7 @@ from boldflow.core.records import BoldRun
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._meshes import fsaverage5
 
+ToColumns = Callable[[np.ndarray], np.ndarray]  # (x, y, z, n_volumes) -> (n_volumes, n_vertices)
 TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 
 
@@ -55,8 +56,7 @@ def run(
     start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
     with fixed_threads(1):
         runs = plugin.runs(root, subject, data_set)
-        series, places = _series(runs, entry["space"], known["tr_s"], table.groupby(["session", "run"]).ngroups)
-        values = _cut(series, table, start_s, n_volumes, known["tr_s"])
+        values, places = _windows(runs, table, entry["space"], start_s, n_volumes, known["tr_s"])
     found_nan = ~np.isfinite(values).all(axis=(0, 1))
     masked = float(found_nan.mean())
     if masked > entry["max_masked"]:
@@ -88,29 +88,48 @@ def run(
     sidecars.write(sidecar, note)
 
 
-def _series(
-    runs: Iterator[BoldRun], space: str, tr_s: float, n_runs: int
-) -> tuple[dict[tuple[str, str], np.ndarray], pd.DataFrame]:
-    """Clean time series (n_volumes, n_vertices) of each run, and the place of each column."""
-    series: dict[tuple[str, str], np.ndarray] = {}
-    to_columns: Callable[[np.ndarray], np.ndarray] | None = None
+def _windows(
+    runs: Iterator[BoldRun], table: pd.DataFrame, space: str, start_s: float, n_volumes: int, tr_s: float
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Clean each run and cut its windows; one run is in memory at a time.
+
+    Gives (n_trials, n_volumes, n_vertices) in the order of the trial table, 0 where a trial is not usable, and the
+    place of each column.
+    """
+    trials = {key: rows for key, rows in table.groupby(["session", "run"])}
+    to_columns: ToColumns | None = None
+    values, places = np.empty(0), pd.DataFrame()
     grid: tuple[Any, ...] = ()
-    for one in tqdm(runs, total=n_runs, desc=f"project to {space}", unit="run"):
+    seen: set[tuple[str, str]] = set()
+    for one in tqdm(runs, total=len(trials), desc=f"project to {space}", unit="run"):
+        key = (one.session, one.run)
         _check_tr(one, tr_s)
+        seen.add(key)
+        if key not in trials:
+            continue
         here = (one.bold.shape[:3], one.affine.tobytes(), b"" if one.mask is None else one.mask.tobytes())
         if to_columns is None or here != grid:
-            found, place = _columns(one, space)
-            if grid and len(place) != len(places):
-                raise ValueError(f"{one.session} {one.run} has {len(place)} columns, runs before it {len(places)}")
-            grid, places, to_columns = here, place, found
+            n_before, grid = len(places), here
+            to_columns, places = _columns(one, space)
+            if not values.size:
+                values = np.zeros((len(table), n_volumes, len(places)), dtype=np.float32)
+            elif len(places) != n_before:
+                raise ValueError(
+                    f"session {one.session}, {one.run} has {len(places)} columns, the ones before {n_before}"
+                )
         cleaned = cleaning.detrend_and_standardise(to_columns(one.bold))
-        series[(one.session, one.run)] = cleaned.astype(np.float32)
-    if not series:
-        raise ValueError("the data set gave no runs for this subject")
-    return series, places
+        rows = trials[key][trials[key]["usable"]]
+        try:
+            values[rows.index] = cleaning.windows(cleaned, rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
+        except ValueError as error:
+            raise ValueError(f"session {one.session}, {one.run}: {error}") from None
+    if set(trials) != seen:
+        lone = sorted(set(trials) ^ seen)[:5]
+        raise ValueError(f"{len(trials)} runs have trials and {len(seen)} have BOLD; without its other half: {lone}")
+    return values, places
 
 
-def _columns(one: BoldRun, space: str) -> tuple[Callable[[np.ndarray], np.ndarray], pd.DataFrame]:
+def _columns(one: BoldRun, space: str) -> tuple[ToColumns, pd.DataFrame]:
     """How a run's volumes become columns, and what each column is."""
     if space == "native":
         if one.mask is None:
@@ -139,25 +158,6 @@ def _check_tr(one: BoldRun, tr_s: float) -> None:
     if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
         found = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())
         raise ValueError(f"{one.session} {one.run}: repetition times disagree ({found}); mend the wrong one")
-
-
-def _cut(
-    series: dict[tuple[str, str], np.ndarray], table: pd.DataFrame, start_s: float, n_volumes: int, tr_s: float
-) -> np.ndarray:
-    """Windows of all trials in the order of the trial table, (n_trials, n_volumes, n_vertices); unusable ones are 0."""
-    n_vertices = next(iter(series.values())).shape[1]
-    values = np.zeros((len(table), n_volumes, n_vertices), dtype=np.float32)
-    in_table = set(map(tuple, table[["session", "run"]].to_numpy()))
-    if in_table != set(series):
-        lone = sorted(in_table ^ set(series))[:5]
-        raise ValueError(f"{len(in_table)} runs have trials and {len(series)} have BOLD; without its other half: {lone}")
-    for key, rows in table[table["usable"]].groupby(["session", "run"]):
-        try:
-            cut = cleaning.windows(series[key], rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
-        except ValueError as error:
-            raise ValueError(f"session {key[0]}, {key[1]}: {error}") from None
-        values[rows.index] = cut
-    return values
 
 
 def _rois(

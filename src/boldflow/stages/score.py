@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import arrays, leaderboard, sidecars, tables, weights as weight_files
+from boldflow.artifacts import arrays, leaderboard, sidecars, tables
+from boldflow.artifacts import weights as weight_files
 from boldflow.core import metrics, statistics
 from boldflow.core.compute import fixed_threads
 from boldflow.core.scaling import scale
@@ -29,7 +30,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Test:
-    """Test trials over all folds: their rows, folds and pictures (``image``, numbered from 0 within the fold's order)."""
+    """Test trials over all folds: their rows, folds and pictures (``image``, numbered from 0)."""
 
     rows: np.ndarray
     fold: np.ndarray
@@ -279,13 +280,24 @@ def _encoding(
         correlation = metrics.weighted_correlation(expected[:, block], measured[:, block], weights)
         r[block] = correlation[0]
         for name, mask in masks.items():
-            sums[name] += np.stack([correlation[:, mask[block]].sum(axis=1), (correlation**2)[:, mask[block]].sum(axis=1)])
+            sums[name] += np.stack(
+                [correlation[:, mask[block]].sum(axis=1), (correlation**2)[:, mask[block]].sum(axis=1)]
+            )
     rows = []
     for name, mask in masks.items():
         mean_r, mean_r2 = sums[name] / mask.sum()
         upper = ceiling[mask]
         rows += [
-            _row("image", "r", mean_r[0], mean_r[1:], test, roi=name, chance=0.0, ceiling=float(np.sqrt(upper).mean())),
+            _row(
+                "image",
+                "r",
+                mean_r[0],
+                mean_r[1:],
+                test,
+                roi=name,
+                chance=0.0,
+                ceiling=float(np.sqrt(upper).mean()),
+            ),
             _row("image", "r2", mean_r2[0], mean_r2[1:], test, roi=name, ceiling=float(upper.mean())),
             _row("image", "ceiling", float(upper.mean()), None, test, roi=name),
         ]
@@ -293,7 +305,12 @@ def _encoding(
 
 
 def _map(
-    places: pd.DataFrame, space: str, r: np.ndarray, ceiling: np.ndarray, signal: np.ndarray, noise: np.ndarray
+    places: pd.DataFrame,
+    space: str,
+    r: np.ndarray,
+    ceiling: np.ndarray,
+    signal: np.ndarray,
+    noise: np.ndarray,
 ) -> pd.DataFrame:
     """A row per vertex; its ROI is the smallest that holds it."""
     names = [name for name in places if name.startswith("roi_")]

@@ -7,7 +7,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from boldflow import registry
-from boldflow.artifacts import arrays, sidecars, tables, weights as weight_files
+from boldflow.artifacts import arrays, sidecars, tables
+from boldflow.artifacts import weights as weight_files
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records import State, TrainingData
 from boldflow.core.scaling import fit_scaler, identity_scaler, scale, unscale
@@ -60,7 +61,10 @@ def run(
         for fold in tqdm(range(data.n_folds), desc=f"train {entry['name']}", unit="fold"):
             given, wanted = _inputs_and_targets(data, entry["direction"])
             fit_rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
-            scalers = [_scaler(given, fit_rows, entry["scale_inputs"]), _scaler(wanted, fit_rows, entry["scale_targets"])]
+            scalers = [
+                _scaler(given, fit_rows, entry["scale_inputs"]),
+                _scaler(wanted, fit_rows, entry["scale_targets"]),
+            ]
             training = TrainingData(
                 inputs=scale(given(fit_rows), scalers[0]),
                 targets=scale(wanted(fit_rows), scalers[1]),

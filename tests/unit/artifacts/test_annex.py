@@ -183,9 +183,7 @@ def test_a_data_set_that_moved_keeps_its_clone_and_another_one_is_refused(origin
     assert annex.clone(str(moved), here, first) == first
     annex.get(here, ["sub-1"])
     other = make_origin(tmp_path / "other", "22222222-2222", 2)
-    with pytest.raises(
-        ValueError, match=r"another data set \(11111111-1111\) than .*other \(22222222-2222\)"
-    ):
+    with pytest.raises(ValueError, match=r"another data set \(11111111-1111\) than .*other \(22222222-2222\)"):
         annex.clone(str(other), here, None)
     assert run(here, "git", "rev-parse", "HEAD") == first
     assert run(here, "git", "config", "remote.origin.url") == str(moved)
@@ -230,9 +228,7 @@ def test_a_flipped_byte_at_the_source_never_arrives(origin, first, tmp_path):
     damaged.write_bytes(content)
     here = tmp_path / "clone"
     annex.clone(str(origin), here, first)
-    with pytest.raises(
-        RuntimeError, match=r"1 of 2 files(.|\n)*sub-1/bold\.nii\.gz: .*MD5E-s50000--"
-    ) as error:
+    with pytest.raises(RuntimeError, match=r"1 of 2 files(.|\n)*sub-1/bold\.nii\.gz: .*MD5E-s50000--") as error:
         annex.get(here, list(SIZES))
     assert "sub-2/bold.nii.gz" not in str(error.value)
     assert not (here / "sub-1/bold.nii.gz").exists()

@@ -101,21 +101,12 @@ def nilearn_layout(tmp_path):
     rng = np.random.default_rng(0)
     labels, chunks = [], []
     for chunk in range(12):
-        part = (
-            ["rest"] * 3
-            + ["face"] * 4
-            + ["rest"] * 2
-            + ["shoe"] * 5
-            + ["cat"] * 4
-            + ["rest"] * (1 + chunk % 2)
-        )
+        part = ["rest"] * 3 + ["face"] * 4 + ["rest"] * 2 + ["shoe"] * 5 + ["cat"] * 4 + ["rest"] * (1 + chunk % 2)
         labels += part
         chunks += [chunk] * len(part)
     root = tmp_path / "data" / "haxby2001"
     (root / "subj1").mkdir(parents=True)
-    text = "labels chunks\n" + "".join(
-        f"{label} {chunk}\n" for label, chunk in zip(labels, chunks, strict=True)
-    )
+    text = "labels chunks\n" + "".join(f"{label} {chunk}\n" for label, chunk in zip(labels, chunks, strict=True))
     (root / "subj1/labels.txt").write_text(text)
     bold = rng.integers(0, 2000, (5, 4, 3, len(labels))).astype(np.int16)
     affine = np.diag([-3.5, 3.75, 3.75, 1])
@@ -165,9 +156,7 @@ def test_nilearn_layout_gives_the_same_kind_of_trials_and_runs(nilearn_layout):
     assert [run.bold.shape[3] for run in runs] == [19, 20] * 6
     assert runs[0].tr_s == {"header": 2.5}
     assert runs[0].mask.sum() == (bold[..., 0] > 900).sum()
-    needed = {
-        path for what in ("dataset", "stimuli", "sub001") for path in haxby.files_needed(root, what, {})
-    }
+    needed = {path for what in ("dataset", "stimuli", "sub001") for path in haxby.files_needed(root, what, {})}
     assert needed == {"subj1/bold.nii.gz", "subj1/labels.txt", "subj1/mask4_vt.nii.gz"}
 
 
@@ -176,9 +165,7 @@ def test_defects_are_named(nilearn_layout):
     labels = root / "subj1/labels.txt"
     text = labels.read_text()
     labels.write_text(text.replace("shoe", "shoo"))
-    with pytest.raises(
-        ValueError, match=r"labels\.txt: unknown categories \['shoo'\]; there are: \['bottle'"
-    ):
+    with pytest.raises(ValueError, match=r"labels\.txt: unknown categories \['shoo'\]; there are: \['bottle'"):
         haxby.trials(root, "sub001", {})
     labels.write_text(text.replace("cat 3", "cat three", 1))
     with pytest.raises(ValueError, match=r"labels\.txt, line \d+: chunks must be a number, not 'three'"):

@@ -1,0 +1,100 @@
+"""Making a DataLad data set out of a folder: the same files give the same commit on every machine.
+
+Git's settings of user and machine are not read; names, dates and the data set's id are given.
+"""
+
+import os
+import subprocess
+import sys
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+AUTHOR = {"NAME": "boldflow", "EMAIL": "boldflow@localhost"}
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "boldflow.invalid")
+MESSAGE = "Data set as generated"
+
+
+def create_dataset(folder: str | Path, dataset_id: str, largefiles_rule: str, date: str) -> str:
+    """Turn a filled folder into a DataLad data set with one commit.
+
+    Parameters
+    ----------
+    folder : str or Path
+        All its files are committed; it must not lie in a git repository of its own yet.
+    dataset_id : str
+        Name from which the data set's id is derived: the same name gives the same id.
+    largefiles_rule : str
+        git-annex's matching expression of the files to annex, without spaces, since it goes into .gitattributes:
+        ``(include=*.nii.gz)or(include=*.png)`` (https://git-annex.branchable.com/git-annex-matching-expression);
+        the others go into git.
+    date : str
+        ISO 8601 with time zone, of the commit.
+
+    Returns
+    -------
+    str
+        The commit, 40 hexadecimal digits.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it is a repository already, the rule has spaces, or the date has no time zone.
+    RuntimeError
+        If git or git-annex fails, with its own words.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {folder}")
+    if (folder / ".git").exists():
+        raise ValueError(f"{folder} is a git repository already: create_dataset needs a plain folder")
+    if not largefiles_rule or any(character.isspace() for character in largefiles_rule):
+        raise ValueError(
+            f"largefiles_rule must have no spaces, as (include=*.nii.gz)or(include=*.png), not {largefiles_rule!r}"
+        )
+    moment = datetime.fromisoformat(date)
+    if moment.tzinfo is None:
+        raise ValueError(f"date must name its time zone, such as 2024-01-01T00:00:00+00:00, not {date!r}")
+    environment = _environment(moment)
+    identity = uuid.uuid5(NAMESPACE, dataset_id)
+    (folder / ".datalad").mkdir(exist_ok=True)
+    (folder / ".datalad" / "config").write_text(f'[datalad "dataset"]\n\tid = {identity}\n', encoding="utf-8")
+    (folder / ".gitattributes").write_text(
+        f"* annex.backend=MD5E\n* annex.largefiles={largefiles_rule}\n**/.git* annex.largefiles=nothing\n"
+        ".datalad/** annex.largefiles=nothing\n",
+        encoding="utf-8",
+    )
+    _run(folder, environment, "git", "init", "--quiet", "--initial-branch=main", "--template=")
+    # a rebuilt data set is the same git-annex repository to its clones
+    _run(folder, environment, "git", "config", "annex.uuid", str(uuid.uuid5(identity, "annex")))
+    _run(folder, environment, "git", "annex", "init", "--quiet", dataset_id)
+    _run(folder, environment, "git", "annex", "add", "--quiet", ".")
+    _run(folder, environment, "git", "commit", "--quiet", "--message", MESSAGE)
+    return _run(folder, environment, "git", "rev-parse", "HEAD").strip()
+
+
+def _environment(moment: datetime) -> dict[str, str]:
+    stamp = f"{int(moment.timestamp())} {moment.strftime('%z')}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    own = str(Path(sys.executable).parent)
+    kept["PATH"] = os.pathsep.join([own, kept.get("PATH", os.defpath)])
+    for role in ("AUTHOR", "COMMITTER"):
+        for part, value in AUTHOR.items():
+            kept[f"GIT_{role}_{part}"] = value
+        kept[f"GIT_{role}_DATE"] = stamp
+    return kept | {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ANNEX_VECTOR_CLOCK": str(int(moment.timestamp())),
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def _run(folder: Path, environment: dict[str, str], *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise RuntimeError(f"{' '.join(command[:3])} failed in {folder}: {said}")
+    return done.stdout

@@ -1,0 +1,453 @@
+"""What figures share: colours of subjects, names of metrics, cortical surfaces, the SIMULATED badge.
+
+Sizes are in inches, text in points. A surface is fsaverage5 as nilearn ships it (10,242 vertices a hemisphere),
+inflated and seen from a fixed direction; each pixel shows the value of the vertex nearest to it, so nothing is
+interpolated.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+# Okabe and Ito 2008, Color Universal Design, without yellow (too faint on white), with a brown that differs in lightness
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C510A")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+GREY = "#6B6B6B"
+FAINT = "#D9D9D9"
+BADGE = {"text": "SIMULATED", "fill": "#FFF1CC", "edge": "#B45309", "ink": "#7C2D12"}
+BADGE_IN = 0.36  # height of the band that the badge adds
+RC = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "image.composite_image": False,
+}
+METRICS = {
+    "top1": "Top-1 accuracy",
+    "top5": "Top-5 accuracy",
+    "top10": "Top-10 accuracy",
+    "mean_rank": "Mean rank",
+    "median_rank": "Median rank",
+    "inv_norm_rank": "Inverse normalised rank",
+    "two_way": "2-way identification",
+    "nway50": "50-way top-1 accuracy",
+    "auc": "ROC-AUC",
+    "accuracy": "Accuracy",
+    "r": "Pearson r",
+    "r2": "Explained variance r²",
+    "mse": "Mean squared error",
+    "explained_share": "Explained share",
+    "ceiling": "Noise ceiling NC",
+    "win_share": "Win share",
+}
+
+SURFACE = "fsaverage5"
+SIDES = ("left", "right")
+N_VERTICES = 10_242  # per hemisphere
+PIXEL_MM = 0.5
+# from the mesh's centre towards the eye, and what is up; x is mirrored for the right hemisphere (x towards the midline)
+VIEWS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "lateral": ((-1, 0, 0), (0, 0, 1)),
+    "medial": ((1, 0, 0), (0, 0, 1)),
+    "ventral": ((0, 0, -1), (0, 1, 0)),
+    "dorsal": ((0, 0, 1), (0, 1, 0)),
+    "posterior": ((0, -1, 0), (0, 0, 1)),
+    "occipital": ((0.62, -0.72, -0.3), (0, 0, 1)),
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colour and marker of one subject, the same in every panel."""
+
+    colour: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A hemisphere seen from one side: which vertex each pixel shows.
+
+    ``vertex`` is int (height, width), -1 outside the brain; ``background`` is float32 (height, width, 4), light gyri
+    and darker sulci, transparent outside.
+    """
+
+    vertex: np.ndarray
+    background: np.ndarray
+
+
+@dataclass(frozen=True)
+class SurfaceGroup:
+    """Columns that show one quantity: ``title`` above them."""
+
+    title: str
+
+
+@dataclass(frozen=True)
+class SurfaceRow:
+    """One subject's surfaces.
+
+    ``block`` is a heading drawn above the first row that has it. ``values`` has one entry per group: {side: array
+    (n_vertices,), NaN without data}, or None where there is no such result. ``regions`` is {side: array of str
+    (n_vertices,)} whose borders are drawn, or None.
+    """
+
+    block: str
+    label: str
+    values: Sequence[Mapping[str, np.ndarray] | None]
+    regions: Mapping[str, np.ndarray] | None = None
+
+
+def subject_styles(subjects: Iterable[str]) -> dict[str, Style]:
+    """Give each subject a colour and a marker.
+
+    Parameters
+    ----------
+    subjects : iterable of str
+        In any order, repeats allowed.
+
+    Returns
+    -------
+    dict of str to Style
+        Sorted by name. Eight differ in both colour and marker; further ones in the pair.
+    """
+    styles = {}
+    for n, subject in enumerate(sorted(set(subjects))):
+        turn = n // len(COLOURS)
+        styles[subject] = Style(COLOURS[n % len(COLOURS)], MARKERS[(n + turn) % len(MARKERS)])
+    return styles
+
+
+def metric_label(metric: str) -> str:
+    """Write a metric's name out; an unknown one is returned as it is."""
+    return METRICS.get(metric, metric)
+
+
+def stamp_simulated(figure: Figure) -> None:
+    """Write SIMULATED in a band added above the figure, so that it lies over nothing.
+
+    The layout is settled first and then kept; the figure grows by the band, and everything keeps its size in inches.
+
+    Parameters
+    ----------
+    figure : Figure
+        Without subfigures.
+
+    Raises
+    ------
+    ValueError
+        If the figure has subfigures, whose places cannot be moved.
+    """
+    if figure.subfigs:
+        raise ValueError(f"a figure with {len(figure.subfigs)} subfigures cannot be stamped; use axes instead")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    width, height = figure.get_size_inches()
+    share = height / (height + BADGE_IN)
+    for axes in figure.axes:
+        for which in ("original", "active"):
+            place = axes.get_position(original=which == "original")
+            axes.set_position((place.x0, place.y0 * share, place.width, place.height * share), which=which)
+    for text in figure.texts:
+        if text.get_transform() in (figure.transFigure, figure.transSubfigure):
+            text.set_y(text.get_position()[1] * share)
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, share), transform=figure.transFigure)
+    figure.set_size_inches(width, height + BADGE_IN)
+    figure.text(
+        1 - 0.1 / width,
+        1 - BADGE_IN / 2 / (height + BADGE_IN),
+        BADGE["text"],
+        ha="right",
+        va="center",
+        fontsize=10,
+        fontweight="bold",
+        color=BADGE["ink"],
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": BADGE["fill"], "edgecolor": BADGE["edge"], "linewidth": 1},
+    )
+
+
+@functools.cache
+def _mesh(side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,) of an inflated hemisphere."""
+    from nilearn import datasets, surface  # slow to import, and only maps need it
+
+    files = datasets.fetch_surf_fsaverage(SURFACE)
+    mesh = surface.load_surf_mesh(files[f"infl_{side}"])
+    depth = surface.load_surf_data(files[f"sulc_{side}"])
+    return np.asarray(mesh.coordinates, dtype=np.float64), np.asarray(mesh.faces), np.asarray(depth)
+
+
+@functools.cache
+def project_surface(side: str, view: str) -> Projection:
+    """See an inflated hemisphere of fsaverage5 from one side.
+
+    Parameters
+    ----------
+    side : "left" or "right"
+    view : str
+        A key of ``VIEWS``.
+
+    Returns
+    -------
+    Projection
+        Pixels of ``PIXEL_MM``; row 0 is the top.
+
+    Raises
+    ------
+    ValueError
+        If side or view is unknown.
+    """
+    if side not in SIDES or view not in VIEWS:
+        raise ValueError(f"no view {view!r} of side {side!r}; views: {', '.join(VIEWS)}; sides: {', '.join(SIDES)}")
+    points, faces, depth = _mesh(side)
+    towards, up = (np.array(axis, dtype=np.float64) for axis in VIEWS[view])
+    if side == "right":
+        towards[0] *= -1
+    towards /= np.linalg.norm(towards)
+    up -= (up @ towards) * towards
+    up /= np.linalg.norm(up)
+    x, y, near = points @ np.cross(up, towards), -(points @ up), points @ towards
+    column, row = (x - x.min()) / PIXEL_MM + 1, (y - y.min()) / PIXEL_MM + 1
+    vertex = _nearest_vertex(column, row, near, faces)
+    grey = np.where(depth > 0, 0.78, 0.88)[vertex]
+    background = np.dstack([grey, grey, grey, vertex >= 0]).astype(np.float32)
+    return Projection(vertex, background)
+
+
+def _nearest_vertex(column: np.ndarray, row: np.ndarray, near: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Fill triangles back to front; each pixel keeps the corner that it is closest to."""
+    shape = (int(np.ceil(row.max())) + 2, int(np.ceil(column.max())) + 2)
+    shown = np.full(shape, -1, dtype=np.int64)
+    order = np.argsort(near[faces].mean(axis=1), kind="stable")
+    px, py = column[faces[order]], row[faces[order]]  # (n_faces, 3)
+    corners = faces[order]
+    area = (px[:, 1] - px[:, 0]) * (py[:, 2] - py[:, 0]) - (px[:, 2] - px[:, 0]) * (py[:, 1] - py[:, 0])
+    left, top = np.floor(px.min(axis=1)).astype(int), np.floor(py.min(axis=1)).astype(int)
+    wide, tall = int(np.ceil(np.ptp(px, axis=1).max())) + 1, int(np.ceil(np.ptp(py, axis=1).max())) + 1
+    rank = np.full(shape, -1, dtype=np.int64)  # place in the order of the face that a pixel shows
+    solid = area != 0
+    scale = np.where(solid, area, 1)
+    for dx in range(wide):
+        for dy in range(tall):
+            x, y = left + dx, top + dy
+            first = ((px[:, 1] - x) * (py[:, 2] - y) - (px[:, 2] - x) * (py[:, 1] - y)) / scale
+            second = ((px[:, 2] - x) * (py[:, 0] - y) - (px[:, 0] - x) * (py[:, 2] - y)) / scale
+            weight = np.stack([first, second, 1 - first - second])
+            hit = np.flatnonzero(solid & (weight >= -1e-9).all(axis=0))
+            np.maximum.at(rank, (y[hit], x[hit]), hit)  # faces come back to front: the last is the nearest
+            won = hit[rank[y[hit], x[hit]] == hit]
+            shown[y[won], x[won]] = corners[won, weight[:, won].argmax(axis=0)]
+    return shown
+
+
+def draw_surface(
+    axes: Axes,
+    side: str,
+    view: str,
+    values: np.ndarray,
+    cmap: Colormap,
+    norm: Normalize,
+    regions: np.ndarray | None = None,
+) -> AxesImage:
+    """Draw one value per vertex on an inflated hemisphere.
+
+    Parameters
+    ----------
+    axes : Axes
+        Its frame is taken away.
+    side : "left" or "right"
+    view : str
+        A key of ``VIEWS``.
+    values : array of shape (10242,)
+        NaN where there are no data: those vertices stay grey.
+    cmap, norm : colour map and scale
+    regions : array of str of shape (10242,), optional
+        Borders between different names are drawn; the empty name is one of them.
+
+    Returns
+    -------
+    AxesImage
+        Its array has the value of the vertex at each pixel, masked where there is none.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` has another length, or side or view is unknown.
+    """
+    if np.shape(values) != (N_VERTICES,):
+        raise ValueError(f"a hemisphere of {SURFACE} has {N_VERTICES} vertices, found values of shape {np.shape(values)}")
+    seen = project_surface(side, view)
+    axes.imshow(seen.background, interpolation_stage="rgba")
+    at = np.where(seen.vertex >= 0, np.asarray(values, dtype=np.float64)[seen.vertex], np.nan)
+    image = axes.imshow(np.ma.masked_invalid(at), cmap=cmap, norm=norm, interpolation_stage="rgba")
+    if regions is not None:
+        axes.imshow(_borders(seen.vertex, regions), interpolation_stage="rgba")
+    axes.set_axis_off()
+    return image
+
+
+def _borders(vertex: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Thin dark lines, RGBA (height, width, 4), between regions of different names."""
+    code = np.unique(np.asarray(regions, dtype=str), return_inverse=True)[1]
+    at = np.where(vertex >= 0, code[vertex], -1)
+    edge = np.zeros(at.shape, dtype=bool)
+    for axis in (0, 1):
+        for step in (1, -1):
+            other = np.roll(at, step, axis=axis)
+            edge |= (at != other) & (at >= 0) & (other >= 0)
+    line = np.zeros((*at.shape, 4), dtype=np.float32)
+    line[edge] = (0.1, 0.1, 0.1, 0.75)
+    return line
+
+
+def vertex_array(vertex: Sequence[int] | np.ndarray, values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Spread values of some vertices over a hemisphere of fsaverage5.
+
+    Parameters
+    ----------
+    vertex : int array of shape (n,)
+    values : array of shape (n,)
+
+    Returns
+    -------
+    array of shape (10242,)
+        NaN where no value was given.
+
+    Raises
+    ------
+    ValueError
+        If a vertex is not on the mesh, or is given twice.
+    """
+    where = np.asarray(vertex, dtype=int)
+    if len(where) and (where.min() < 0 or where.max() >= N_VERTICES):
+        raise ValueError(f"vertices must lie in 0..{N_VERTICES - 1} ({SURFACE}), found {where.min()}..{where.max()}")
+    if len(np.unique(where)) != len(where):
+        raise ValueError(f"{len(where) - len(np.unique(where))} vertices are given more than once")
+    full = np.full(N_VERTICES, np.nan)
+    full[where] = np.asarray(values, dtype=np.float64)
+    return full
+
+
+def surface_figure(
+    rows: Sequence[SurfaceRow],
+    groups: Sequence[SurfaceGroup],
+    views: Sequence[str],
+    cmap: str,
+    norm: Normalize,
+    label: str,
+    extend: str = "neither",
+    note: str = "",
+) -> Figure:
+    """Draw rows of surfaces, a row per subject, with one colour bar for all.
+
+    Parameters
+    ----------
+    rows : sequence of SurfaceRow
+    groups : sequence of SurfaceGroup
+        Quantities side by side; each has all ``views`` of both hemispheres, mirrored.
+    views : sequence of str
+        Keys of ``VIEWS``.
+    cmap : str
+        Name of matplotlib's colour map.
+    norm : Normalize
+        The scale of every map in the figure.
+    label : str
+        Of the colour bar.
+    extend : "neither", "min", "max" or "both"
+        Where values lie beyond the scale.
+    note : str
+        A line below the colour bar.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw.
+    """
+    if not rows or not groups or not views:
+        raise ValueError(f"nothing to draw: {len(rows)} rows, {len(groups)} groups, {len(views)} views")
+    panels = [(side, view) for side in SIDES for view in (views if side == "left" else views[::-1])]
+    sizes = [project_surface(*panel).vertex.shape for panel in panels]
+    # all brains of a figure have one scale; columns are as wide as their view
+    inch = min(0.0036, 11.0 / len(groups) / sum(width for _, width in sizes))
+    tall = max(height for height, _ in sizes) * inch
+    gap, group_gap, label_width, right = 0.08, 0.3, 0.95, 0.15
+    group_width = sum(width for _, width in sizes) * inch + gap * (len(panels) - 1)
+    width = max(label_width + len(groups) * group_width + (len(groups) - 1) * group_gap + right, 4.2)
+    headings = sum(1 for n, row in enumerate(rows) if row.block and (n == 0 or row.block != rows[n - 1].block))
+    top = 0.25 + (0.25 if any(group.title for group in groups) else 0)
+    bottom = 0.62 + (0.2 if note else 0)
+    height = top + headings * 0.3 + len(rows) * (tall + gap) + bottom
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(width, height))
+        colours = mpl.colormaps[cmap]
+        starts = [label_width + n * (group_width + group_gap) for n in range(len(groups))]
+        for start, group in zip(starts, groups, strict=True):
+            _write(figure, start + group_width / 2, height - 0.14, group.title, weight="bold", size=9)
+            x = start
+            for (side, view), (_, wide) in zip(panels, sizes, strict=True):
+                short = f"{side[0].upper()} {view}"
+                _write(figure, x + wide * inch / 2, height - top + 0.1, short, color=GREY, size=7)
+                x += wide * inch + gap
+        y = height - top
+        for n, row in enumerate(rows):
+            if row.block and (n == 0 or row.block != rows[n - 1].block):
+                y -= 0.3
+                _write(figure, 0.1, y + 0.13, row.block, ha="left", weight="bold")
+            y -= tall + gap
+            _write(figure, 0.1, y + tall / 2, row.label, ha="left")
+            for start, values in zip(starts, row.values, strict=True):
+                if values is None:
+                    _write(figure, start + group_width / 2, y + tall / 2, "no such result", color=GREY)
+                    continue
+                x = start
+                for (side, view), (high, wide) in zip(panels, sizes, strict=True):
+                    place = (x, y + (tall - high * inch) / 2, wide * inch, high * inch)
+                    axes = figure.add_axes(_share(place, width, height), label=f"{n} {side} {view}")
+                    regions = row.regions[side] if row.regions else None
+                    draw_surface(axes, side, view, values[side], colours, norm, regions)
+                    x += wide * inch + gap
+        bar_width = min(2.6, width - label_width - 0.4)
+        centre = label_width + (width - label_width - right) / 2
+        place = (centre - bar_width / 2, bottom - 0.17, bar_width, 0.09)
+        bar = figure.colorbar(
+            ScalarMappable(norm, colours),
+            cax=figure.add_axes(_share(place, width, height), label="colour bar"),
+            orientation="horizontal",
+            extend=extend,
+        )
+        bar.set_label(label, labelpad=2)
+        bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+        if note:
+            _write(figure, centre, 0.1, note, color=GREY, size=7)
+    return figure
+
+
+def _share(place: tuple[float, float, float, float], width: float, height: float) -> tuple[float, float, float, float]:
+    """Turn inches into shares of the figure."""
+    return place[0] / width, place[1] / height, place[2] / width, place[3] / height
+
+
+def _write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
+    width, height = figure.get_size_inches()
+    figure.text(x / width, y / height, text, **{"ha": "center", "va": "center", **style})

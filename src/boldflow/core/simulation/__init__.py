@@ -1,0 +1,1 @@
+"""Mathematics of the simulated study, by subject: its pictures, its brains, its BOLD."""

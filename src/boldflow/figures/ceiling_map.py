@@ -1,0 +1,172 @@
+"""What could be explained beside what is: noise ceiling and explained variance on the inflated cortex."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["maps"]
+FACTS = {
+    "title": "What could be explained, and what is",
+    "caption": (
+        "Left: noise ceiling NC, the share of variance of the scored responses (repeats averaged) that any model of "
+        "the pictures could explain, from the variance between and within pictures. Beside it: explained variance, "
+        "sign(r) r², of each encoding result on the same scale; negative values are drawn as 0. Vertices of inflated "
+        "fsaverage5 (L left, R right hemisphere), a row per subject, without smoothing or threshold. NC is cut at 0, "
+        "so vertices without any signal average above 0; with few repeats it is noisy, which is why no ratio of the "
+        "two is shown. Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Encoding models whose explained variance stands beside the ceiling; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Features of those models; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "responses": {
+        "description": "Responses to draw; empty for all. They must lie on fsaverage5.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "views": {
+        "description": "Views of each hemisphere: lateral, medial, ventral, dorsal, posterior or occipital.",
+        "type": "array",
+        "items": {"enum": ["lateral", "medial", "ventral", "dorsal", "posterior", "occipital"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["ventral", "occipital"],
+    },
+    "max_results": {
+        "description": "Most encoding results beside the ceiling; more than that are left out and counted below.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 2,
+    },
+    "limit": {
+        "description": "End of the scale, a share of variance; 0 takes the 99th percentile, rounded up to .05.",
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0,
+    },
+    "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
+}
+PLACE = ["dataset", "response", "split"]
+MODEL = ["feature", "model"]
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``maps``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per vertex and result: dataset, response, split, subject, feature, model, hemisphere, vertex, ceiling
+        (NC, share of variance), explained (sign(r) r²), roi, simulated.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, one does not lie on fsaverage5, or two results give one vertex different ceilings.
+    """
+    chosen = _chosen(tables["maps"], settings)
+    kept = chosen[MODEL].drop_duplicates().head(settings["max_results"])
+    r = chosen["r"].to_numpy(dtype=float)
+    columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex", "ceiling", "explained", "roi", "simulated"]
+    table = chosen.assign(explained=np.sign(r) * r**2).merge(kept, on=MODEL)[columns]
+    order = [*PLACE, "subject", *MODEL, "hemisphere", "vertex"]
+    table = table.sort_values(order, kind="stable").reset_index(drop=True)
+    same = table.groupby([*PLACE, "subject", "hemisphere", "vertex"])["ceiling"]
+    spread = (same.max() - same.min()).max()
+    if spread > 1e-6:
+        raise ValueError(f"ceiling map: results on the same responses and split differ in NC by up to {spread:.3g}")
+    return table
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a row per subject, the ceiling first; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    left_out = len(_chosen(tables["maps"], settings)[MODEL].drop_duplicates()) - len(table[MODEL].drop_duplicates())
+    models = list(table[MODEL].drop_duplicates().itertuples(index=False, name=None))
+    varying = [name for name in PLACE if table[name].nunique() > 1]
+    rows = []
+    for key, part in table.groupby([*PLACE, "subject"], sort=True):
+        named = dict(zip(PLACE, map(str, key), strict=False))
+        results = {model: part[(part["feature"] == model[0]) & (part["model"] == model[1])] for model in models}
+        given = [one for one in results.values() if len(one)]
+        values = [_sides(given[0], "ceiling"), *(_sides(one, "explained") if len(one) else None for one in results.values())]
+        regions = _regions(given[0]) if settings["borders"] else None
+        rows.append(drawing.SurfaceRow(" · ".join(named[v] for v in varying), str(key[-1]), values, regions))
+    everything = table[["ceiling", "explained"]].to_numpy(dtype=float)
+    limit = settings["limit"] or drawing.round_up(everything)
+    return drawing.surface_figure(
+        rows,
+        [
+            drawing.SurfaceGroup("Noise ceiling NC"),
+            *(drawing.SurfaceGroup(f"Explained by {model} · {feature}") for feature, model in models),
+        ],
+        settings["views"],
+        "viridis",
+        Normalize(0, limit),
+        "Share of variance: NC, sign(r) r² (image view)",
+        extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
+        note=_note(table, settings, left_out),
+    )
+
+
+def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """Rows that the settings name, checked."""
+    keep = pd.Series(True, index=maps.index)
+    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
+        if settings[key]:
+            keep &= maps[column].isin(settings[key])
+    if not keep.any():
+        there = sorted({" ".join(map(str, key)) for key in maps[["response", "feature", "model"]].drop_duplicates().to_numpy()})
+        raise ValueError(f"ceiling map: no result matches its settings; there are (response feature model): {there}")
+    chosen = maps[keep]
+    elsewhere = sorted(chosen.loc[chosen["space"] != drawing.SURFACE, "response"].unique())
+    if elsewhere:
+        raise ValueError(
+            f"ceiling map: responses {elsewhere} do not lie on {drawing.SURFACE}; name those that do under 'responses'"
+        )
+    return chosen
+
+
+def _sides(part: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
+    chosen = {side: part[part["hemisphere"] == side] for side in drawing.SIDES}
+    return {side: drawing.vertex_array(p["vertex"], p[column]) for side, p in chosen.items()}
+
+
+def _regions(part: pd.DataFrame) -> dict[str, np.ndarray]:
+    regions = {}
+    for side in drawing.SIDES:
+        here = part[part["hemisphere"] == side]
+        regions[side] = np.full(drawing.N_VERTICES, "", dtype=object)
+        regions[side][here["vertex"].to_numpy(dtype=int)] = here["roi"].fillna("").to_numpy(dtype=str)
+    return regions
+
+
+def _note(table: pd.DataFrame, settings: dict[str, Any], left_out: int) -> str:
+    names = sorted({str(name) for name in table["roi"].dropna().unique()} - {""})
+    parts = [f"Lines: borders of {', '.join(names)}"] if names and settings["borders"] else []
+    parts += [f"{left_out} more encoding results are not drawn (max_results)"] if left_out else []
+    return ". ".join(parts)

@@ -1,0 +1,160 @@
+"""How well each vertex is predicted: Pearson r on the inflated cortex, a row per subject."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["maps"]
+FACTS = {
+    "title": "Where the responses are predicted",
+    "caption": (
+        "Pearson correlation of predicted and measured responses to the test pictures, repeats averaged, for each "
+        "vertex of inflated fsaverage5 (L left, R right hemisphere); each pixel shows the value of the vertex "
+        "nearest to it, without smoothing. A row is one subject; blocks are encoding results. All maps share one "
+        "scale, symmetric about zero; arrows at its ends mean that values lie beyond it. Grey: no data (darker in "
+        "sulci). Thin lines are borders of the ROIs named below the scale. No threshold is applied: the map is a "
+        "picture, the tests are in the tables."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Encoding models to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Features to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "responses": {
+        "description": "Responses to draw; empty for all. They must lie on fsaverage5.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "views": {
+        "description": "Views of each hemisphere: lateral, medial, ventral, dorsal, posterior or occipital.",
+        "type": "array",
+        "items": {"enum": ["lateral", "medial", "ventral", "dorsal", "posterior", "occipital"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["medial", "ventral", "occipital"],
+    },
+    "max_results": {
+        "description": "Most encoding results (blocks) in the figure; more than that are left out and counted below it.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 4,
+    },
+    "limit": {
+        "description": "End of the scale, as r; 0 takes the 99th percentile of |r|, rounded up to .05.",
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0,
+    },
+    "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
+}
+RESULT = ["dataset", "response", "split", "feature", "model"]
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``maps``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per vertex: dataset, response, split, feature, model, subject, hemisphere, vertex, r, roi, simulated.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, or one of them does not lie on fsaverage5.
+    """
+    chosen = _chosen(tables["maps"], settings)
+    kept = _results(chosen).head(settings["max_results"])
+    columns = [*RESULT, "subject", "hemisphere", "vertex", "r", "roi", "simulated"]
+    table = kept.merge(chosen, on=RESULT, how="left")[columns]
+    place = table[RESULT].apply(tuple, axis=1).map({key: n for n, key in enumerate(kept.itertuples(index=False, name=None))})
+    order = table.assign(_place=place).sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
+    return order.drop(columns="_place").reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    left_out = len(_results(_chosen(tables["maps"], settings))) - len(_results(table))
+    varying = [name for name in RESULT if table[name].nunique() > 1 or name in ("feature", "model")]
+    rows = []
+    for key, block in table.groupby(RESULT, sort=False):
+        named = dict(zip(RESULT, map(str, key), strict=True))
+        title = " · ".join(named[name] for name in ("model", "feature", *(v for v in varying if v not in RESULT[3:])))
+        for subject, part in block.groupby("subject", sort=True):
+            sides = {side: part[part["hemisphere"] == side] for side in drawing.SIDES}
+            values = {side: drawing.vertex_array(p["vertex"], p["r"]) for side, p in sides.items()}
+            rows.append(drawing.SurfaceRow(title, str(subject), [values], _regions(sides) if settings["borders"] else None))
+    size = np.abs(table["r"].to_numpy(dtype=float))
+    limit = settings["limit"] or drawing.round_up(size)
+    return drawing.surface_figure(
+        rows,
+        [drawing.SurfaceGroup("")],
+        settings["views"],
+        "RdBu_r",
+        Normalize(-limit, limit),
+        "Pearson r (image view)",
+        extend="both" if np.nanmax(size, initial=0) > limit else "neither",
+        note=_note(table, settings, left_out),
+    )
+
+
+def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """Rows that the settings name, checked."""
+    keep = pd.Series(True, index=maps.index)
+    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
+        if settings[key]:
+            keep &= maps[column].isin(settings[key])
+    if not keep.any():
+        there = sorted({" ".join(map(str, key)) for key in maps[["response", "feature", "model"]].drop_duplicates().to_numpy()})
+        raise ValueError(f"encoding map: no result matches its settings; there are (response feature model): {there}")
+    chosen = maps[keep]
+    elsewhere = sorted(chosen.loc[chosen["space"] != drawing.SURFACE, "response"].unique())
+    if elsewhere:
+        raise ValueError(
+            f"encoding map: responses {elsewhere} do not lie on {drawing.SURFACE}; name those that do under 'responses'"
+        )
+    return chosen
+
+
+def _results(table: pd.DataFrame) -> pd.DataFrame:
+    """Results in the order of the table, once each."""
+    return table[RESULT].drop_duplicates().reset_index(drop=True)
+
+
+def _regions(sides: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    regions = {}
+    for side, part in sides.items():
+        regions[side] = np.full(drawing.N_VERTICES, "", dtype=object)
+        regions[side][part["vertex"].to_numpy(dtype=int)] = part["roi"].fillna("").to_numpy(dtype=str)
+    return regions
+
+
+def _note(table: pd.DataFrame, settings: dict[str, Any], left_out: int) -> str:
+    names = sorted({str(name) for name in table["roi"].dropna().unique()} - {""})
+    parts = [f"Lines: borders of {', '.join(names)}"] if names and settings["borders"] else []
+    parts += [f"{left_out} more encoding results are not drawn (max_results)"] if left_out else []
+    return ". ".join(parts)

@@ -1,0 +1,71 @@
+"""The page that describes every key of the configuration, made from the schemas and the plug-ins' settings."""
+
+from typing import Any
+
+from boldflow import registry
+from boldflow.provenance import canonical
+
+HEAD = """# Configuration
+
+Made by `make docs` from workflow/schemas and the plug-ins' `SETTINGS`; edit those, not this page.
+
+`config.yaml` is the catalogue: it gives every data set, response, feature, model, split and figure a name.
+`studies/NAME.yaml` says which of them to run. A misspelt key, a wrong type or an unknown name stops the workflow
+before any job starts.
+"""
+
+
+def render(schemas: dict[str, Any]) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    schemas : dict
+        From ``registry.read_schemas``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    parts = [HEAD]
+    parts += ["## config.yaml\n", schemas["config"]["description"] + "\n", _table(schemas["config"])]
+    for section in registry.SECTIONS:
+        parts += [f"## {section}\n", schemas["config"]["properties"][section]["description"] + "\n"]
+        parts += ["Keys of every entry:\n", _table(schemas["config"]["$defs"][section])]
+        for plugin in registry.plugins(section) if section in registry.PLUGIN_SECTIONS else []:
+            own = registry.literal(section, plugin, "SETTINGS")
+            if own:
+                parts += [f"Keys of plug-in `{plugin}`:\n", _table({"properties": own})]
+    parts += ["## studies/NAME.yaml\n", schemas["study"]["description"] + "\n", _table(schemas["study"])]
+    for key in ("primary", "runs"):
+        schema = schemas["study"]["properties"][key]
+        parts += [f"Keys of `{key}`:\n", _table(schema.get("items", schema))]
+    return "\n".join(parts)
+
+
+def _table(schema: dict[str, Any]) -> str:
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    required = schema.get("required", [])
+    for key, one in schema["properties"].items():
+        default = f"`{canonical(one['default'])}`" if "default" in one else ("required" if key in required else "")
+        cells = (f"`{key}`", _type(one), default, one["description"])
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "oneOf" in schema:
+        return " or ".join(_type(one) for one in schema["oneOf"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {_type(schema['items'])}" if "items" in schema else "list"
+    limits = [f"{sign} {schema[name]}" for name, sign in _LIMITS.items() if name in schema]
+    return " or ".join([kind] if isinstance(kind, str) else kind) + ("" if not limits else f" ({', '.join(limits)})")
+
+
+_LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -1,0 +1,108 @@
+"""Figures: tables in, PDF, SVG, PNG and the source table out, provenance inside each file."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from boldflow import registry
+from boldflow.artifacts import stimuli, tables
+from boldflow.artifacts.atomic import atomic
+from boldflow.core import drawing
+from boldflow.provenance import canonical
+from boldflow.stages._arrival import plugin_of, read_settings
+
+PNG_DPI = 160
+
+
+def run(
+    leaderboard: str,
+    maps: list[str],
+    queries: list[str],
+    packs: list[str],
+    tables_: list[str],
+    pdf: str,
+    svg: str,
+    png: str,
+    csv: str,
+    settings: str,
+    code: str,
+) -> None:
+    """Draw one figure of a study.
+
+    Parameters
+    ----------
+    leaderboard : path of the study's tidy table
+    maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
+    packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
+    pdf, svg, png, csv : paths to write
+    settings : the figure's catalogue entry, JSON text
+    code : digest of the code of this stage and the figure's plug-in
+
+    Raises
+    ------
+    ValueError
+        If the study has nothing that the figure could draw.
+    """
+    mpl.use("agg")
+    entry = read_settings(settings)
+    plugin = plugin_of("figures", entry)
+    needed = registry.literal("figures", entry["plugin"], "NEEDS")
+    given: dict[str, Any] = {"leaderboard": tables.read(leaderboard)}
+    if "maps" in needed:
+        given["maps"] = _joined(maps, entry["name"], "vertex maps; it needs a model with direction encode")
+    if "queries" in needed:
+        given["queries"] = _joined(queries, entry["name"], "retrieval results; it needs a decoder of embeddings")
+    if "images" in needed:
+        given["images"] = _pictures(given["queries"], packs, tables_)
+    source = plugin.source_table(given, entry)
+    simulated = any(bool(given[name]["simulated"].any()) for name in needed if name != "images")
+    # one salt for all SVG: equal drawings give equal files
+    with mpl.rc_context({"svg.hashsalt": "boldflow", "pdf.fonttype": 42, "svg.fonttype": "none"}):
+        figure = plugin.draw(given, entry)
+        if simulated:
+            drawing.stamp_simulated(figure)
+        note = {
+            "figure": entry,
+            "code": code,
+            "simulated": simulated,
+            "tables": {Path(p).name: _sha256(p) for p in (leaderboard, *sorted(maps), *sorted(queries))},
+        }
+        text = canonical(note)
+        _save(figure, pdf, {"Creator": "boldflow", "Subject": text, "CreationDate": None, "ModDate": None})
+        _save(figure, svg, {"Creator": "boldflow", "Description": text, "Date": None})
+        _save(figure, png, {"Software": "boldflow", "Description": text})
+    if "simulated" not in source:
+        source = source.assign(simulated=simulated)
+    tables.write_csv(csv, source)
+
+
+def _save(figure: Any, path: str, metadata: dict[str, Any]) -> None:
+    with atomic(path) as temporary:
+        figure.savefig(temporary, metadata=metadata, dpi=PNG_DPI, bbox_inches="tight", pad_inches=0.1)
+
+
+def _joined(paths: list[str], name: str, lacking: str) -> pd.DataFrame:
+    found = [table for table in map(tables.read, paths) if len(table)]
+    if not found:
+        raise ValueError(f"figure {name}: the study has no {lacking}; take it off the study's figures")
+    return pd.concat(found, ignore_index=True)
+
+
+def _pictures(queries: pd.DataFrame, packs: list[str], tables_: list[str]) -> dict[tuple[str, str], np.ndarray]:
+    """Pictures of all queries and their nearest candidates."""
+    wanted: dict[tuple[str, str], np.ndarray] = {}
+    columns = ["image_id", *[c for c in queries if c.startswith("nearest_")]]
+    for pack, table in zip(packs, tables_, strict=True):
+        dataset = Path(pack).parent.name
+        names = np.unique(queries.loc[queries["dataset"] == dataset, columns].to_numpy(dtype=str))
+        with stimuli.Pack(pack, tables.read(table)) as pictures:
+            wanted |= {(dataset, name): pictures.read(name) for name in names if name}
+    return wanted
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,0 +1,104 @@
+"""Shared by all tests: copies of the project, real Snakemake runs in them, the place of real data."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "config", "workflow", "src", "envs", "profiles", "cpu", "slurm", "pyproject.toml")
+
+
+def real_data() -> Path | None:
+    """Folder of the real data, by the variable or beside the project; None where it is not at hand."""
+    named = os.environ.get("BOLDFLOW_REAL_DATA")
+    if named:
+        return Path(named)
+    beside = ROOT.parent / "shared" / "data"
+    return beside.resolve() if beside.is_dir() else None
+
+
+@dataclass
+class Project:
+    """A copy of the project in which Snakemake runs."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake with the cpu profile; the output is one text."""
+        found = real_data()
+        given = {"BOLDFLOW_REAL_DATA": str(found)} if found else {}
+        result = subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments, "--profile", "cpu", "--nocolor"],
+            cwd=self.folder,
+            env={**os.environ, **given, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=550,
+        )
+        if check and result.returncode:
+            pytest.fail(f"snakemake {arguments} ended with {result.returncode}:\n{result.stdout[-6000:]}")
+        return result
+
+    def planned(self, *arguments: str, **variables: str) -> dict[str, int]:
+        """Jobs that a dry run would do, by rule; empty when there is nothing to be done."""
+        lines = self.snakemake("-n", "--quiet", "rules", *arguments, **variables).stdout.splitlines()
+        if any(line.startswith("Nothing to be done") for line in lines):
+            return {}
+        start = next(i for i, line in enumerate(lines) if line.startswith("job ")) + 2
+        jobs = {}
+        for line in lines[start:]:
+            name, _, count = line.partition(" ")
+            if name == "total" or not count.strip().isdigit():
+                break
+            jobs[name] = int(count)
+        return {name: n for name, n in jobs.items() if name != "all"}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text in a file of the copy; the text must be there."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new))
+
+    def again(self, folder: Path) -> "Project":
+        """Copy everything, results and Snakemake's memory too, with times kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+def copy_project(folder: Path) -> Project:
+    """Copy what a run needs of this checkout."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(
+                source,
+                folder / part,
+                symlinks=True,
+                ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+            )
+        else:
+            shutil.copy2(source, folder / part, follow_symlinks=False)
+    return Project(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy of the project."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project in which the smallest study has been run whole; tests copy it before they change it."""
+    done = copy_project(tmp_path_factory.mktemp("finished") / "project")
+    done.snakemake("--config", "study=demo-tiny")
+    return done

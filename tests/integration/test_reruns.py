@@ -1,0 +1,101 @@
+"""What an edit makes again, by dry runs in copies of a finished study."""
+
+import pytest
+
+STUDY = ("--config", "study=demo-tiny")
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+LAST = {"collect_scores": 1, "collect_costs": 1, "draw_figure": 4, "write_report": 1}
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return finished.again(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4321"])
+def test_nothing_is_left_to_do_whatever_the_hash_seed(finished, seed):
+    assert finished.planned(*STUDY, PYTHONHASHSEED=seed) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("src/boldflow/core/ridge.py", "BLOCK = 4096", "BLOCK = 4096  # another comment"),
+        ("src/boldflow/stages/train.py", '"""Training of one model', '"""Teaching of one model'),
+        (
+            "src/boldflow/datasets/sim.py",
+            '"""',
+            '"""Said otherwise: ',
+        ),
+        ("workflow/rules/train.smk", "# Training. Needs:", "# Training needs:"),
+        ("config/config.yaml", "# The catalogue", "# Our catalogue"),
+    ],
+)
+def test_comments_and_docstrings_rerun_nothing(copy, path, old, new):
+    text = (copy.folder / path).read_text()
+    (copy.folder / path).write_text(text.replace(old, new, 1))
+    assert copy.planned(*STUDY) == {}
+
+
+def test_an_edit_of_one_model_reruns_its_jobs_and_what_follows(copy):
+    copy.edit("src/boldflow/models/dummy.py", "np.repeat(state", "1.0 * np.repeat(state")
+    assert copy.planned(*STUDY) == {"train_model": 3, "score_model": 3, **LAST}
+
+
+def test_an_edit_of_one_figure_reruns_that_figure_and_the_report(copy):
+    file = copy.folder / "src/boldflow/figures/leaderboard.py"
+    file.write_text(file.read_text() + "\nANOTHER = 1\n")
+    assert copy.planned(*STUDY) == {"draw_figure": 1, "write_report": 1}
+
+
+def test_a_setting_of_one_model_reruns_that_model_alone(copy):
+    copy.edit("config/config.yaml", "ridge: {direction: decode}", "ridge: {direction: decode, n_folds: 4}")
+    assert copy.planned(*STUDY) == {"train_model": 6, "score_model": 6, **LAST}
+
+
+def test_a_new_model_is_one_file_and_one_line(copy):
+    """The census of new jobs: a training and a score per subject, and what draws from them."""
+    (copy.folder / "src/boldflow/models/mean.py").write_text(
+        (copy.folder / "src/boldflow/models/dummy.py").read_text().replace("The mean of", "The plain mean of")
+    )
+    copy.edit("config/config.yaml", "  dummy: {}\n", "  dummy: {}\n  mean: {}\n")
+    assert copy.planned(*STUDY) == {}, "a name in the catalogue alone asks for nothing"
+    copy.edit("config/studies/demo-tiny.yaml", "models: [ridge, dummy,", "models: [ridge, mean, dummy,")
+    assert copy.planned(*STUDY) == {"train_model": 3, "score_model": 3, **LAST}
+    copy.snakemake("results/sim-tiny/sub-01/bold-4to10s-fsaverage5/gabor/mean/repeated/scores.parquet", *STUDY)
+
+
+def test_a_new_data_set_is_one_file_and_one_line(copy):
+    text = (copy.folder / "src/boldflow/datasets/sim.py").read_text()
+    (copy.folder / "src/boldflow/datasets/mybrain.py").write_text(text)
+    copy.edit("config/config.yaml", "  haxby: {}\n", "  haxby: {}\n  mybrain: {}\n")
+    assert copy.planned(*STUDY) == {}
+    study = copy.folder / "config/studies/mine.yaml"
+    study.write_text((copy.folder / "config/studies/demo-tiny.yaml").read_text().replace("[sim-tiny]", "[mybrain]"))
+    jobs = copy.planned("--config", "study=mine")
+    assert jobs["fetch_dataset"] == 1 and jobs["fetch_subject"] == 3 and jobs["train_model"] == 15
+
+
+def test_one_rule_alone_can_be_made_again(copy):
+    jobs = copy.planned("-R", "draw_figure", *STUDY)
+    assert jobs == {"draw_figure": 4, "write_report": 1}
+
+
+def test_dropped_content_names_the_command_that_brings_it_back(copy):
+    """The content of one run goes; a job that needs it fails with the command, and the command mends it."""
+    import json
+    import shutil
+
+    receipt = "resources/receipts/sim-tiny/sub-02.json"
+    note = json.loads((copy.folder / receipt).read_text())
+    link = copy.folder / note["root"] / next(r["path"] for r in note["files"] if r["path"].endswith("bold.nii.gz"))
+    key_folder = link.resolve().parent
+    key_folder.chmod(0o755)
+    shutil.rmtree(key_folder)
+    target = "results/sim-tiny/sub-02/bold-4to10s-fsaverage5/responses.npy"
+    failed = copy.snakemake("-f", target, *STUDY, check=False)
+    assert failed.returncode == 1
+    assert "content absent" in failed.stdout and "-R fetch_subject" in failed.stdout
+    assert receipt in failed.stdout
+    copy.snakemake(receipt, "-R", "fetch_subject", *STUDY)
+    copy.snakemake(target, *STUDY)

@@ -1,0 +1,136 @@
+"""The contract of each kind of plug-in, run over every file there is: a new one is tested without editing this."""
+
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+from jsonschema import Draft202012Validator
+
+from boldflow import registry
+from boldflow.core.records import TrainingData
+
+ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
+FACTS = {
+    "datasets": {"subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"}
+    | {"citation", "agreement"},
+    "features": {"reads", "kind", "device", "threads"},
+    "models": {"device", "threads", "closed_form"},
+    "figures": {"title", "caption"},
+}
+FUNCTIONS = {
+    "datasets": {
+        "source": ["settings", "workspace"],
+        "files_needed": ["root", "what", "settings"],
+        "trials": ["root", "subject", "settings"],
+        "stimuli": ["root", "settings"],
+        "runs": ["root", "subject", "settings"],
+        "rois": ["root", "subject", "space", "settings"],
+    },
+    "features": {"extract": [None, "settings"]},
+    "models": {"fit": ["subjects", "settings", "seeds", "device", "checkpoint"], "predict": ["state", "inputs"]},
+    "figures": {"source_table": ["tables", "settings"], "draw": ["tables", "settings"]},
+}
+
+
+def defaults(section, name):
+    schema = registry.literal(section, name, "SETTINGS")
+    return {"name": name, "plugin": name} | {key: one["default"] for key, one in schema.items() if "default" in one}
+
+
+@pytest.mark.parametrize(("section", "name"), ALL)
+def test_literals_can_be_read_without_importing(section, name):
+    facts = registry.literal(section, name, "FACTS")
+    assert FACTS[section] <= set(facts), f"FACTS lack {sorted(FACTS[section] - set(facts))}"
+    for key, schema in registry.literal(section, name, "SETTINGS").items():
+        Draft202012Validator.check_schema(schema)
+        assert schema["description"]
+        if "default" in schema:
+            Draft202012Validator(schema).validate(schema["default"])
+
+
+@pytest.mark.parametrize(("section", "name"), ALL)
+def test_the_functions_of_the_contract_are_there(section, name):
+    module = registry.load(section, name)
+    assert module.__doc__
+    for function, wanted in FUNCTIONS[section].items():
+        found = list(inspect.signature(getattr(module, function)).parameters)
+        assert len(found) == len(wanted)
+        assert all(w is None or f == w for f, w in zip(found, wanted, strict=True)), f"{function}{found}"
+
+
+def features_reading(what):
+    return [n for n in registry.plugins("features") if registry.literal("features", n, "FACTS")["reads"] == what]
+
+
+@pytest.mark.parametrize("name", features_reading("images"))
+def test_a_pictures_features_do_not_depend_on_its_neighbours(name):
+    images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
+    extract, settings = registry.load("features", name).extract, defaults("features", name)
+    together = extract(images, settings)
+    assert together.dtype == np.float32 and together.ndim == 2 and len(together) == 5
+    assert np.isfinite(together).all() and together.std(axis=0).max() > 0
+    apart = np.concatenate([extract(images[i : i + 1], settings) for i in range(5)])
+    np.testing.assert_array_equal(together, apart)
+
+
+@pytest.mark.parametrize("name", features_reading("labels"))
+def test_label_features_give_a_row_per_stimulus(name):
+    stimuli = pd.DataFrame({"image_id": list("abcd"), "label_category": ["x", "y", "x", "z"]})
+    found = registry.load("features", name).extract(stimuli, defaults("features", name))
+    assert found.shape[0] == 4 and found.dtype == np.float32
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def training_data(seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(40, 12)).astype(np.float32)
+    y = (x @ rng.normal(size=(12, 6)) + 0.5 * rng.normal(size=(40, 6))).astype(np.float32)
+    return TrainingData(x, y, np.arange(40) // 2, np.arange(40) >= 32)
+
+
+@pytest.mark.parametrize("name", registry.plugins("models"))
+def test_a_model_gives_a_state_per_seed_and_the_same_ones_again(name):
+    module, data = registry.load("models", name), training_data()
+    settings = defaults("models", name)
+    fits = [module.fit([data], settings, [3, 4], "cpu", None) for _ in range(2)]
+    assert len(fits[0].states) == 2
+    inputs = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)
+    for one, other in zip(fits[0].states, fits[1].states, strict=True):
+        assert all(isinstance(value, np.ndarray) for value in one.values())
+        predicted = module.predict(one, inputs)
+        assert predicted.shape == (7, 6) and predicted.dtype == np.float32 and np.isfinite(predicted).all()
+        np.testing.assert_array_equal(predicted, module.predict(other, inputs))
+    same = np.array_equal(*(module.predict(state, inputs) for state in fits[0].states))
+    if registry.literal("models", name, "FACTS")["closed_form"]:
+        assert same
+
+
+def test_ridge_learns_what_dummy_and_chance_cannot():
+    """Witness: the planted linear map, on rows that no model saw."""
+    data = training_data()
+    train = TrainingData(data.inputs[:32], data.targets[:32], data.groups[:32], data.is_val[:32])
+    errors = {}
+    for name in ("ridge", "dummy", "chance"):
+        module = registry.load("models", name)
+        state = module.fit([train], defaults("models", name), [0], "cpu", None).states[0]
+        errors[name] = ((module.predict(state, data.inputs[32:]) - data.targets[32:]) ** 2).mean()
+    assert errors["ridge"] < 0.2 * min(errors["dummy"], errors["chance"])
+
+
+def test_dummy_is_scikit_learns():
+    from sklearn.dummy import DummyRegressor
+
+    data, module = training_data(), registry.load("models", "dummy")
+    state = module.fit([data], {}, [0], "cpu", None).states[0]
+    wanted = DummyRegressor().fit(data.inputs, data.targets).predict(data.inputs)
+    np.testing.assert_allclose(module.predict(state, data.inputs), wanted, rtol=1e-5)
+
+
+def test_labels_without_a_value_are_refused_by_name():
+    stimuli = pd.DataFrame({"image_id": ["a", "b"], "label_category": ["x", ""]})
+    module = registry.load("features", "labels")
+    with pytest.raises(ValueError, match="1 stimuli lack the label 'category', the first is 'b'"):
+        module.extract(stimuli, {"label": "category"})
+    with pytest.raises(ValueError, match=r"no label 'kind'; there are: \['category'\]"):
+        module.extract(stimuli, {"label": "kind"})

@@ -1,0 +1,83 @@
+"""Digests change when the meaning of code changes, and only then."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from boldflow import provenance
+from tests.conftest import ROOT
+
+
+def digest_in(folder, *modules):
+    """Digest modules of a copy of the package, in a process of its own (digests are cached)."""
+    call = f"from boldflow import provenance; print(provenance.code_digest(*{modules!r}))"
+    env = {"PYTHONPATH": str(folder), "PATH": ""}
+    return subprocess.run([sys.executable, "-c", call], env=env, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def package(tmp_path):
+    shutil.copytree(ROOT / "src" / "boldflow", tmp_path / "boldflow", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+EDITS = {
+    "comment": ("core/ridge.py", "BLOCK = 4096", "BLOCK = 4096  # said otherwise", False),
+    "docstring": ("core/ridge.py", '"""Deal groups to folds', '"""Share groups out to folds', False),
+    "layout": (
+        "core/ridge.py",
+        "return RidgeFit(weights, intercept",
+        "return RidgeFit(\n        weights, intercept",
+        False,
+    ),
+    "constant": ("core/ridge.py", "BLOCK = 4096", "BLOCK = 4095", True),
+    "another model": ("models/dummy.py", "np.repeat(", "np.tile(", False),
+    "parse helper": ("registry.py", "cutoff=0.5", "cutoff=0.6", False),
+}
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_an_edit_counts_exactly_when_it_changes_what_the_module_does(package, kind):
+    path, old, new, counts = EDITS[kind]
+    before = digest_in(package, "models.ridge")
+    file = package / "boldflow" / path
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    assert (digest_in(package, "models.ridge") != before) is counts
+
+
+def test_removing_a_docstring_changes_nothing(package):
+    before = digest_in(package, "models.dummy")
+    file = package / "boldflow" / "models" / "dummy.py"
+    file.write_text(file.read_text().split('"""', 2)[2])
+    assert digest_in(package, "models.dummy") == before
+
+
+def test_the_reports_template_counts_as_code(package):
+    before, other = digest_in(package, "report.page"), digest_in(package, "models.ridge")
+    template = next((package / "boldflow" / "report").glob("*.html"))
+    template.write_text(template.read_text() + "<!-- -->")
+    assert digest_in(package, "report.page") != before
+    assert digest_in(package, "models.ridge") == other
+
+
+def test_what_is_imported_counts_and_siblings_do_not():
+    found = provenance.imported_modules("models.ridge")
+    assert "boldflow.core.ridge" in found and "boldflow.core.records" in found
+    assert not {"boldflow.models.dummy", "boldflow.registry", "boldflow.provenance"} & set(found)
+
+
+def test_canonical_text_does_not_depend_on_order():
+    assert provenance.canonical({"b": [1, 2.5], "a": None}) == provenance.canonical({"a": None, "b": [1, 2.5]})
+    with pytest.raises(TypeError):
+        provenance.canonical({"a": {1, 2}})
+    with pytest.raises(ValueError):
+        provenance.canonical(float("nan"))
+
+
+def test_an_unknown_module_is_named():
+    with pytest.raises(ModuleNotFoundError, match=r"boldflow\.models\.nothing"):
+        provenance.code_digest("models.nothing")

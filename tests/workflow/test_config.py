@@ -1,0 +1,143 @@
+"""Wrong configuration stops at parse, says what and where, and starts no job."""
+
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+
+CATALOGUE = "config/config.yaml"
+STUDY = "config/studies/demo.yaml"
+CASES = {
+    "misspelt top key": (
+        CATALOGUE,
+        "study: demo",
+        "studdy: demo",
+        ["'studdy'", "'demo'", "did you mean 'study'"],
+    ),
+    "misspelt model key": (
+        CATALOGUE,
+        "ridge: {direction: decode}",
+        "ridge: {direktion: decode}",
+        ["models.ridge", "'direktion'", "'decode'", "did you mean 'direction'"],
+    ),
+    "misspelt plug-in setting": (
+        CATALOGUE,
+        "ridge: {direction: decode}",
+        "ridge: {alpha: [1]}",
+        ["models.ridge", "'alpha'", "[1]", "'alphas'"],
+    ),
+    "wrong type": (
+        CATALOGUE,
+        "ridge: {direction: decode}",
+        "ridge: {alphas: 3}",
+        ["models.ridge.alphas", "found 3 (int)", "expected array"],
+    ),
+    "negative number": (
+        CATALOGUE,
+        "ridge: {direction: decode}",
+        "ridge: {alphas: [-1]}",
+        ["models.ridge.alphas[0]", "found -1", "0"],
+    ),
+    "value not in the list": (
+        CATALOGUE,
+        "ridge: {direction: decode}",
+        "ridge: {direction: decod}",
+        ["models.ridge.direction", "'decod' is not known", "did you mean 'decode'"],
+    ),
+    "unknown plug-in": (
+        CATALOGUE,
+        "dummy: {}",
+        "dummy: {plugin: dumy}",
+        ["models.dummy", "no plug-in 'dumy'", "did you mean 'dummy'"],
+    ),
+    "a name that cannot be a path": (CATALOGUE, "dummy: {}", "a/b: {plugin: dummy}", ["models", "'a/b'"]),
+    "missing key": (CATALOGUE, "{test: run}", "{}", ["splits.leave-one-run-out", "'test' is missing"]),
+    "unknown model in a study": (
+        STUDY,
+        "ridge-encoder]",
+        "ridge-encodr]",
+        ["runs[0].models", "'ridge-encodr'", "'ridge-encoder'"],
+    ),
+    "unknown data set in a study": (
+        STUDY,
+        "datasets: [sim]",
+        "datasets: [simm]",
+        ["runs[0].datasets", "'simm'", "'sim'"],
+    ),
+    "unknown subject": (
+        STUDY,
+        "subjects: all",
+        "subjects: [sub-1]",
+        ["'sim' has no subject 'sub-1'", "'sub-01'"],
+    ),
+    "unknown figure": (STUDY, "ceiling-map", "ceiling-mapp", ["figures", "'ceiling-mapp'", "'ceiling-map'"]),
+    "misspelt study key": (STUDY, "primary:", "primery:", ["'primery'", "'primary'"]),
+    "unknown metric": (
+        STUDY,
+        "metric: inv_norm_rank",
+        "metric: top_5",
+        ["primary.metric", "'top_5'", "'top5'"],
+    ),
+    "study is no mapping": (STUDY, "title:", "- title:", ["demo.yaml"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_stops_at_parse_and_names_key_value_and_what_would_be_right(project, case):
+    path, old, new, words = CASES[case]
+    project.edit(path, old, new)
+    began = time.monotonic()
+    result = project.snakemake(check=False)
+    took = time.monotonic() - began
+    assert result.returncode == 1
+    for word in words:
+        assert word in result.stdout, f"{word!r} is not in:\n{result.stdout}"
+    assert "Traceback" not in result.stdout
+    assert not (project.folder / "results").exists() and not (project.folder / "resources").exists()
+    assert took < 20  # faults.md asks for 5 s on an idle machine; tests run beside others
+
+
+@pytest.mark.parametrize("name", ["demmo", "elsewhere/mine.yaml"])
+def test_an_unknown_study_is_named_with_the_nearest_ones(project, name):
+    result = project.snakemake("--config", f"study={name}", check=False)
+    assert result.returncode == 1
+    assert repr(name) in result.stdout and "demo" in result.stdout
+
+
+def test_a_study_of_ones_own_is_given_by_path(project):
+    own = project.folder.parent / "mine.yaml"
+    own.write_text((ROOT / "config" / "studies" / "demo-tiny.yaml").read_text())
+    result = project.snakemake("-n", "--config", f"study={own}")
+    assert "results/studies/mine/report/index.html" in result.stdout
+
+
+def test_the_configuration_page_is_what_the_schemas_say():
+    from pathlib import Path
+
+    from boldflow import registry
+    from boldflow.report import config_page
+
+    page = config_page.render(registry.read_schemas(Path(ROOT) / "workflow" / "schemas"))
+    assert (ROOT / "config" / "README.md").read_text() == page + "\n", "run `make docs`"
+
+
+def test_every_key_is_described():
+    from boldflow import registry
+
+    schemas = registry.read_schemas(ROOT / "workflow" / "schemas")
+
+    def keys(schema, where):
+        for name, one in schema.get("properties", {}).items():
+            yield f"{where}.{name}", one
+            yield from keys(one, f"{where}.{name}")
+            yield from keys(one.get("items", {}), f"{where}.{name}[]")
+
+    found = [*keys(schemas["config"], "config"), *keys(schemas["study"], "study")]
+    for section in registry.SECTIONS:
+        found += keys(schemas["config"]["$defs"][section], section)
+        for plugin in registry.plugins(section) if section in registry.PLUGIN_SECTIONS else []:
+            found += keys({"properties": registry.literal(section, plugin, "SETTINGS")}, f"{section}/{plugin}")
+    assert len(found) > 40
+    undescribed = [name for name, one in found if not one.get("description", "").strip()]
+    assert not undescribed
