@@ -7,13 +7,14 @@ STAMP := .venv/.installed
 # git-annex and the programs of the workflow are found beside our Python, also by the jobs
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
+	@echo "make docs    write config/README.md from the schemas"
 	@echo "make bench   measure speed against named peers (ARGS='workflow --quick' picks one)"
 	@echo "make clean   remove what rules made: results, logs, benchmarks, resources, .snakemake"
 	@echo "The first call also makes .venv (about 2 GB); PYTHON=python3.12 picks the Python for it."
@@ -32,6 +33,10 @@ lint: $(STAMP)
 	$(IN_VENV) snakefmt --check Snakefile workflow
 	$(IN_VENV) snakemake --lint
 	$(IN_VENV) lint-imports
+
+docs: $(STAMP)
+	@.venv/bin/python -m boldflow config-page > config/README.md.part
+	@mv config/README.md.part config/README.md
 
 bench: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m bench $(ARGS)

@@ -42,7 +42,7 @@ def defaults(section, name):
 def test_literals_can_be_read_without_importing(section, name):
     facts = registry.literal(section, name, "FACTS")
     assert FACTS[section] <= set(facts), f"FACTS lack {sorted(FACTS[section] - set(facts))}"
-    for key, schema in registry.literal(section, name, "SETTINGS").items():
+    for schema in registry.literal(section, name, "SETTINGS").values():
         Draft202012Validator.check_schema(schema)
         assert schema["description"]
         if "default" in schema:

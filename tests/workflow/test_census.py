@@ -91,7 +91,7 @@ def test_adapters_hand_over_exactly_what_the_stage_takes(scripts):
 
 
 def test_there_is_a_target_for_each_stage(rules):
-    assert STAGES <= {name for name, rule in rules.items() if rule.norun}
+    assert {name for name, rule in rules.items() if rule.norun} >= STAGES
 
 
 def test_the_cpu_profile_turns_the_gpu_off_for_every_rule_that_may_ask_for_one(scripts):

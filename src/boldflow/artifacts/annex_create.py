@@ -41,7 +41,7 @@ def create_dataset(folder: str | Path, dataset_id: str, largefiles_rule: str, da
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If it is a repository already, the rule has spaces, or the date has no time zone.
+        If it is a repository already, the rule has spaces or holds for no file, or the date has no time zone.
     RuntimeError
         If git or git-annex fails, with its own words.
     """
@@ -71,6 +71,9 @@ def create_dataset(folder: str | Path, dataset_id: str, largefiles_rule: str, da
     _run(folder, environment, "git", "config", "annex.uuid", str(uuid.uuid5(identity, "annex")))
     _run(folder, environment, "git", "annex", "init", "--quiet", dataset_id)
     _run(folder, environment, "git", "annex", "add", "--quiet", ".")
+    staged = _run(folder, environment, "git", "ls-files", "--stage").splitlines()
+    if not any(line.startswith("120000") for line in staged):
+        raise ValueError(f"largefiles_rule {largefiles_rule!r} holds for none of the {len(staged)} files of {folder}")
     _run(folder, environment, "git", "commit", "--quiet", "--message", MESSAGE)
     return _run(folder, environment, "git", "rev-parse", "HEAD").strip()
 

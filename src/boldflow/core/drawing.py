@@ -12,20 +12,21 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-# Okabe and Ito 2008, Color Universal Design, without yellow (too faint on white), with a brown that differs in lightness
+# Okabe and Ito 2008, Color Universal Design, without yellow (too faint on white), with a dark brown
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C510A")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 GREY = "#6B6B6B"
 FAINT = "#D9D9D9"
 BADGE = {"text": "SIMULATED", "fill": "#FFF1CC", "edge": "#B45309", "ink": "#7C2D12"}
 BADGE_IN = 0.36  # height of the band that the badge adds
-RC = {
+RC: Any = {  # matplotlib types its keys, no dict of str fits
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -185,7 +186,7 @@ def stamp_simulated(figure: Figure) -> None:
 
 @functools.cache
 def _mesh(side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,) of an inflated hemisphere."""
+    """Read coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,), inflated."""
     from nilearn import datasets, surface  # slow to import, and only maps need it
 
     files = datasets.fetch_surf_fsaverage(SURFACE)
@@ -292,7 +293,9 @@ def draw_surface(
         If ``values`` has another length, or side or view is unknown.
     """
     if np.shape(values) != (N_VERTICES,):
-        raise ValueError(f"a hemisphere of {SURFACE} has {N_VERTICES} vertices, found values of shape {np.shape(values)}")
+        raise ValueError(
+            f"a hemisphere of {SURFACE} has {N_VERTICES} vertices, found values of shape {np.shape(values)}"
+        )
     seen = project_surface(side, view)
     axes.imshow(seen.background, interpolation_stage="rgba")
     at = np.where(seen.vertex >= 0, np.asarray(values, dtype=np.float64)[seen.vertex], np.nan)
@@ -343,6 +346,116 @@ def vertex_array(vertex: Sequence[int] | np.ndarray, values: Sequence[float] | n
     full = np.full(N_VERTICES, np.nan)
     full[where] = np.asarray(values, dtype=np.float64)
     return full
+
+
+def round_up(values: np.ndarray) -> float:
+    """Choose the end of a scale: the 99th percentile of absolute values, rounded up to .1 (.05 up to .2).
+
+    Parameters
+    ----------
+    values : array of any shape
+        NaN are left out.
+
+    Returns
+    -------
+    float
+        From .05 to 1.
+    """
+    known = np.abs(values[np.isfinite(values)])
+    high = np.percentile(known, 99) if known.size else 0.0
+    steps = 10 if high > 0.2 else 20
+    return float(np.clip(np.ceil(high * steps - 1e-9) / steps, 0.05, 1.0))
+
+
+def choose_maps(maps: pd.DataFrame, settings: Mapping[str, Any], figure: str) -> pd.DataFrame:
+    """Keep the rows of vertex maps that a figure's settings name.
+
+    Parameters
+    ----------
+    maps : DataFrame
+        Columns of the table ``maps`` (see ``boldflow.figures``).
+    settings : mapping
+        ``models``, ``features`` and ``responses``: lists of names, empty for all.
+    figure : str
+        Name of the figure, for errors.
+
+    Returns
+    -------
+    DataFrame
+        At least one row.
+
+    Raises
+    ------
+    ValueError
+        If no row is left, or one does not lie on fsaverage5.
+    """
+    keep = pd.Series(True, index=maps.index)
+    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
+        if settings[key]:
+            keep &= maps[column].isin(settings[key])
+    if not keep.any():
+        there = maps[["response", "feature", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
+        raise ValueError(
+            f"{figure}: no result matches its settings; there are (response feature model): {sorted(there)}"
+        )
+    chosen = maps[keep]
+    elsewhere = sorted(chosen.loc[chosen["space"] != SURFACE, "response"].unique())
+    if elsewhere:
+        raise ValueError(
+            f"{figure}: responses {elsewhere} do not lie on {SURFACE}; name those that do under its key 'responses'"
+        )
+    return chosen
+
+
+def hemispheres(part: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
+    """Spread a column of one subject's map over both hemispheres.
+
+    Parameters
+    ----------
+    part : DataFrame
+        Columns hemisphere, vertex and ``column``, a row per vertex.
+    column : str
+        ``roi`` for names, else numbers.
+
+    Returns
+    -------
+    dict of "left" and "right" to array of shape (10242,)
+        NaN, or for ``roi`` the empty name, where a vertex has no row.
+
+    Raises
+    ------
+    ValueError
+        If a vertex is not on the mesh, or is given twice.
+    """
+    full = {}
+    for side in SIDES:
+        here = part[part["hemisphere"] == side]
+        if column == "roi":
+            names = np.full(N_VERTICES, "", dtype=object)
+            names[here["vertex"].to_numpy(dtype=int)] = here["roi"].fillna("").to_numpy(dtype=str)
+            full[side] = names
+        else:
+            full[side] = vertex_array(here["vertex"].to_numpy(), here[column].to_numpy(dtype=float))
+    return full
+
+
+def surface_note(rois: pd.Series | None, left_out: int) -> str:
+    """Say below a figure which ROIs have borders and how many results it leaves out.
+
+    Parameters
+    ----------
+    rois : Series of str, or None where no borders are drawn
+    left_out : int
+
+    Returns
+    -------
+    str
+        Empty where there is nothing to say.
+    """
+    names = sorted({str(name) for name in rois.dropna().unique()} - {""}) if rois is not None else []
+    parts = [f"Lines: borders of {', '.join(names)}."] if names else []
+    parts += [f"{left_out} more encoding results are not drawn (max_results)."] if left_out else []
+    return " ".join(parts)
 
 
 def surface_figure(
@@ -437,7 +550,9 @@ def surface_figure(
             extend=extend,
         )
         bar.set_label(label, labelpad=2)
-        bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+        ticks = np.linspace(float(norm.vmin or 0), float(norm.vmax or 0), 5 if norm.vmin else 3)
+        bar.set_ticks(ticks.tolist(), labels=[f"{value:.3g}".replace("-", "\N{MINUS SIGN}") for value in ticks])
+        bar.outline.set_linewidth(0.5)
         if note:
             _write(figure, centre, 0.1, note, color=GREY, size=7)
     return figure

@@ -31,9 +31,7 @@ def grey(images: np.ndarray) -> np.ndarray:
         If type or shape is another.
     """
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
-        raise ValueError(
-            f"pictures must be uint8 (n_images, height, width, 3), not {images.dtype} {images.shape}"
-        )
+        raise ValueError(f"pictures must be uint8 (n_images, height, width, 3), not {images.dtype} {images.shape}")
     weights = LUMINANCE / 255
     return sum(images[..., k] * weights[k] for k in range(3))
 

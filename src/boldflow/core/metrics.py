@@ -185,7 +185,7 @@ def noise_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) ->
     Returns
     -------
     array of shape (n_vertices,)
-        signal / (signal + noise * mean(1 / repeats)), from 0 to 1; 0 where both are 0.
+        signal / (signal + noise * mean(1 / repeats)), from 0 to 1; 0 where both are 0, NaN where they are unknown.
 
     Raises
     ------
@@ -196,4 +196,25 @@ def noise_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) ->
         raise ValueError(f"repeats must be 1 or more, found {np.min(repeats) if len(repeats) else 'none'}")
     positive = np.maximum(signal, 0)
     total = positive + noise * np.mean(1 / np.asarray(repeats, dtype=np.float64))
-    return np.divide(positive, total, out=np.zeros_like(positive, dtype=np.float64), where=total > 0)
+    return np.divide(positive, total, out=np.where(np.isnan(total), np.nan, 0.0), where=total > 0)
+
+
+def pooled_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -> float:
+    """Noise ceiling of a region: variances summed over its vertices, untruncated.
+
+    A mean of ``noise_ceiling`` over vertices is too high wherever signal is weak, since negative estimates count as 0
+    there; the ratio of sums is not.
+
+    Parameters
+    ----------
+    signal, noise : array of shape (n_vertices,)
+        Variance components, untruncated.
+    repeats : array of shape (n_scored,)
+        Trials averaged in each scored row.
+
+    Returns
+    -------
+    float
+        Share of variance; the region's ceiling is 0 where the sum of signal is negative.
+    """
+    return float(noise_ceiling(np.array([signal.sum()]), np.array([noise.sum()]), repeats)[0])

@@ -55,7 +55,7 @@ SETTINGS = {
         "default": 2,
     },
     "limit": {
-        "description": "End of the scale, a share of variance; 0 takes the 99th percentile, rounded up to .05.",
+        "description": "End of the scale, a share of variance; 0 takes the 99th percentile, rounded up to .1.",
         "type": "number",
         "minimum": 0,
         "maximum": 1,
@@ -88,7 +88,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ValueError
         If no row is chosen, one does not lie on fsaverage5, or two results give one vertex different ceilings.
     """
-    chosen = _chosen(tables["maps"], settings)
+    chosen = drawing.choose_maps(tables["maps"], settings, "ceiling map")
     kept = chosen[MODEL].drop_duplicates().head(settings["max_results"])
     r = chosen["r"].to_numpy(dtype=float)
     columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex", "ceiling", "explained", "roi", "simulated"]
@@ -105,16 +105,19 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a row per subject, the ceiling first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(_chosen(tables["maps"], settings)[MODEL].drop_duplicates()) - len(table[MODEL].drop_duplicates())
+    left_out = len(drawing.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(
+        table[MODEL].drop_duplicates()
+    )
     models = list(table[MODEL].drop_duplicates().itertuples(index=False, name=None))
-    varying = [name for name in PLACE if table[name].nunique() > 1]
+    varying = [name for name in PLACE if len(table[name].unique()) > 1]
     rows = []
     for key, part in table.groupby([*PLACE, "subject"], sort=True):
         named = dict(zip(PLACE, map(str, key), strict=False))
         results = {model: part[(part["feature"] == model[0]) & (part["model"] == model[1])] for model in models}
         given = [one for one in results.values() if len(one)]
-        values = [_sides(given[0], "ceiling"), *(_sides(one, "explained") if len(one) else None for one in results.values())]
-        regions = _regions(given[0]) if settings["borders"] else None
+        values: list[dict[str, np.ndarray] | None] = [drawing.hemispheres(given[0], "ceiling")]
+        values += [drawing.hemispheres(one, "explained") if len(one) else None for one in results.values()]
+        regions = drawing.hemispheres(given[0], "roi") if settings["borders"] else None
         rows.append(drawing.SurfaceRow(" · ".join(named[v] for v in varying), str(key[-1]), values, regions))
     everything = table[["ceiling", "explained"]].to_numpy(dtype=float)
     limit = settings["limit"] or drawing.round_up(everything)
@@ -125,48 +128,9 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
             *(drawing.SurfaceGroup(f"Explained by {model} · {feature}") for feature, model in models),
         ],
         settings["views"],
-        "viridis",
+        "YlGnBu",
         Normalize(0, limit),
         "Share of variance: NC, sign(r) r² (image view)",
         extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
-        note=_note(table, settings, left_out),
+        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
-
-
-def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
-    """Rows that the settings name, checked."""
-    keep = pd.Series(True, index=maps.index)
-    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
-        if settings[key]:
-            keep &= maps[column].isin(settings[key])
-    if not keep.any():
-        there = sorted({" ".join(map(str, key)) for key in maps[["response", "feature", "model"]].drop_duplicates().to_numpy()})
-        raise ValueError(f"ceiling map: no result matches its settings; there are (response feature model): {there}")
-    chosen = maps[keep]
-    elsewhere = sorted(chosen.loc[chosen["space"] != drawing.SURFACE, "response"].unique())
-    if elsewhere:
-        raise ValueError(
-            f"ceiling map: responses {elsewhere} do not lie on {drawing.SURFACE}; name those that do under 'responses'"
-        )
-    return chosen
-
-
-def _sides(part: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
-    chosen = {side: part[part["hemisphere"] == side] for side in drawing.SIDES}
-    return {side: drawing.vertex_array(p["vertex"], p[column]) for side, p in chosen.items()}
-
-
-def _regions(part: pd.DataFrame) -> dict[str, np.ndarray]:
-    regions = {}
-    for side in drawing.SIDES:
-        here = part[part["hemisphere"] == side]
-        regions[side] = np.full(drawing.N_VERTICES, "", dtype=object)
-        regions[side][here["vertex"].to_numpy(dtype=int)] = here["roi"].fillna("").to_numpy(dtype=str)
-    return regions
-
-
-def _note(table: pd.DataFrame, settings: dict[str, Any], left_out: int) -> str:
-    names = sorted({str(name) for name in table["roi"].dropna().unique()} - {""})
-    parts = [f"Lines: borders of {', '.join(names)}"] if names and settings["borders"] else []
-    parts += [f"{left_out} more encoding results are not drawn (max_results)"] if left_out else []
-    return ". ".join(parts)

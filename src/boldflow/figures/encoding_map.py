@@ -49,13 +49,13 @@ SETTINGS = {
         "default": ["medial", "ventral", "occipital"],
     },
     "max_results": {
-        "description": "Most encoding results (blocks) in the figure; more than that are left out and counted below it.",
+        "description": "Most encoding results (blocks) in the figure; more are left out and counted below it.",
         "type": "integer",
         "minimum": 1,
         "default": 4,
     },
     "limit": {
-        "description": "End of the scale, as r; 0 takes the 99th percentile of |r|, rounded up to .05.",
+        "description": "End of the scale, as r; 0 takes the 99th percentile of |r|, rounded up to .1.",
         "type": "number",
         "minimum": 0,
         "maximum": 1,
@@ -86,28 +86,26 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ValueError
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
-    chosen = _chosen(tables["maps"], settings)
+    chosen = drawing.choose_maps(tables["maps"], settings, "encoding map")
     kept = _results(chosen).head(settings["max_results"])
     columns = [*RESULT, "subject", "hemisphere", "vertex", "r", "roi", "simulated"]
-    table = kept.merge(chosen, on=RESULT, how="left")[columns]
-    place = table[RESULT].apply(tuple, axis=1).map({key: n for n, key in enumerate(kept.itertuples(index=False, name=None))})
-    order = table.assign(_place=place).sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
-    return order.drop(columns="_place").reset_index(drop=True)
+    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=RESULT, how="left")
+    table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
+    return table[columns].reset_index(drop=True)
 
 
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(_results(_chosen(tables["maps"], settings))) - len(_results(table))
-    varying = [name for name in RESULT if table[name].nunique() > 1 or name in ("feature", "model")]
+    left_out = len(_results(drawing.choose_maps(tables["maps"], settings, "encoding map"))) - len(_results(table))
+    varying = [name for name in RESULT if len(table[name].unique()) > 1 or name in ("feature", "model")]
     rows = []
     for key, block in table.groupby(RESULT, sort=False):
         named = dict(zip(RESULT, map(str, key), strict=True))
         title = " · ".join(named[name] for name in ("model", "feature", *(v for v in varying if v not in RESULT[3:])))
         for subject, part in block.groupby("subject", sort=True):
-            sides = {side: part[part["hemisphere"] == side] for side in drawing.SIDES}
-            values = {side: drawing.vertex_array(p["vertex"], p["r"]) for side, p in sides.items()}
-            rows.append(drawing.SurfaceRow(title, str(subject), [values], _regions(sides) if settings["borders"] else None))
+            regions = drawing.hemispheres(part, "roi") if settings["borders"] else None
+            rows.append(drawing.SurfaceRow(title, str(subject), [drawing.hemispheres(part, "r")], regions))
     size = np.abs(table["r"].to_numpy(dtype=float))
     limit = settings["limit"] or drawing.round_up(size)
     return drawing.surface_figure(
@@ -118,43 +116,10 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         Normalize(-limit, limit),
         "Pearson r (image view)",
         extend="both" if np.nanmax(size, initial=0) > limit else "neither",
-        note=_note(table, settings, left_out),
+        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
-
-
-def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
-    """Rows that the settings name, checked."""
-    keep = pd.Series(True, index=maps.index)
-    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
-        if settings[key]:
-            keep &= maps[column].isin(settings[key])
-    if not keep.any():
-        there = sorted({" ".join(map(str, key)) for key in maps[["response", "feature", "model"]].drop_duplicates().to_numpy()})
-        raise ValueError(f"encoding map: no result matches its settings; there are (response feature model): {there}")
-    chosen = maps[keep]
-    elsewhere = sorted(chosen.loc[chosen["space"] != drawing.SURFACE, "response"].unique())
-    if elsewhere:
-        raise ValueError(
-            f"encoding map: responses {elsewhere} do not lie on {drawing.SURFACE}; name those that do under 'responses'"
-        )
-    return chosen
 
 
 def _results(table: pd.DataFrame) -> pd.DataFrame:
     """Results in the order of the table, once each."""
     return table[RESULT].drop_duplicates().reset_index(drop=True)
-
-
-def _regions(sides: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
-    regions = {}
-    for side, part in sides.items():
-        regions[side] = np.full(drawing.N_VERTICES, "", dtype=object)
-        regions[side][part["vertex"].to_numpy(dtype=int)] = part["roi"].fillna("").to_numpy(dtype=str)
-    return regions
-
-
-def _note(table: pd.DataFrame, settings: dict[str, Any], left_out: int) -> str:
-    names = sorted({str(name) for name in table["roi"].dropna().unique()} - {""})
-    parts = [f"Lines: borders of {', '.join(names)}"] if names and settings["borders"] else []
-    parts += [f"{left_out} more encoding results are not drawn (max_results)"] if left_out else []
-    return ". ".join(parts)

@@ -286,7 +286,7 @@ def _encoding(
     rows = []
     for name, mask in masks.items():
         mean_r, mean_r2 = sums[name] / mask.sum()
-        upper = ceiling[mask]
+        upper = metrics.pooled_ceiling(signal[mask], noise[mask], test.repeats)
         rows += [
             _row(
                 "image",
@@ -296,10 +296,10 @@ def _encoding(
                 test,
                 roi=name,
                 chance=0.0,
-                ceiling=float(np.sqrt(upper).mean()),
+                ceiling=float(np.sqrt(upper)),
             ),
-            _row("image", "r2", mean_r2[0], mean_r2[1:], test, roi=name, ceiling=float(upper.mean())),
-            _row("image", "ceiling", float(upper.mean()), None, test, roi=name),
+            _row("image", "r2", mean_r2[0], mean_r2[1:], test, roi=name, ceiling=upper),
+            _row("image", "ceiling", upper, None, test, roi=name),
         ]
     return rows, _map(places, space, r, ceiling, signal, noise)
 

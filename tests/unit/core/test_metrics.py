@@ -128,3 +128,12 @@ def test_noise_ceiling_is_what_the_true_signal_explains(repeats):
 def test_noise_ceiling_refuses_no_repeats():
     with pytest.raises(ValueError, match="repeats must be 1 or more, found 0"):
         metrics.noise_ceiling(np.ones(1), np.ones(1), np.array([0, 1]))
+
+
+def test_the_ceiling_of_a_silent_region_is_near_zero_where_the_mean_over_vertices_is_not():
+    rng = np.random.default_rng(6)
+    image = np.repeat(np.arange(24), 4)
+    signal, noise = metrics.variance_components(rng.normal(size=(96, 4000)), image)
+    repeats = np.full(24, 4)
+    assert metrics.pooled_ceiling(signal, noise, repeats) < 0.02
+    assert metrics.noise_ceiling(signal, noise, repeats).mean() > 0.08

@@ -95,7 +95,7 @@ def dead_leaves(size: int, rng: np.random.Generator) -> np.ndarray:
     place = (np.arange(size) + 0.5) / size
     y, x = np.meshgrid(place, place, indexing="ij")
     picture = np.full((size, size, 3), rng.uniform(0.2, 0.8, 3))
-    palette = rng.uniform(0, 1, (6, 3))
+    palette = rng.uniform(0, 1, (6, 1)) + rng.normal(0, 0.15, (6, 3))  # luminance dominates
     smallest, theta, aspect = rng.uniform(0.02, 0.10), rng.uniform(0, np.pi), rng.uniform(1, 4)
     for _ in range(int(rng.integers(60, 250))):
         radius = smallest / np.sqrt(1 - rng.uniform(0, 1 - (smallest / 0.5) ** 2))  # power law up to half a picture

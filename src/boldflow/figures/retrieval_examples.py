@@ -1,0 +1,211 @@
+"""What retrieval looks like: the seen picture beside the five nearest, from good, middling and bad queries."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from boldflow.core import drawing
+
+NEEDS = ["queries", "images"]
+FACTS = {
+    "title": "Pictures retrieved from brain activity",
+    "caption": (
+        "Each row is one test picture of one subject: the picture that was seen, and the five pictures of the test "
+        "gallery whose features come closest to the decoded ones, best first. The true one is framed; its rank is "
+        "written at the right (1 is best; half ranks are ties). Rows are not picked by hand: queries are sorted by "
+        "rank and taken at evenly spaced quantiles, so good, middling and bad ones are shown alike (three queries: "
+        "the 17th, 50th and 83rd percentile). Responses are averaged over an image's repeats."
+    ),
+}
+SETTINGS = {
+    "n_queries": {
+        "description": "Queries per subject, at evenly spaced quantiles of their rank.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 3,
+    },
+    "model": {
+        "description": "Model whose retrieval is drawn; empty for the first that is not a baseline.",
+        "type": "string",
+        "default": "",
+    },
+    "feature": {
+        "description": "Feature of that model; empty for the first.",
+        "type": "string",
+        "default": "",
+    },
+    "dataset": {"description": "Data set; empty for the first.", "type": "string", "default": ""},
+    "baselines": {
+        "description": "Models that are not drawn unless named.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": ["dummy", "chance"],
+    },
+}
+RESULT = ["dataset", "response", "feature", "model", "split"]
+N_NEAREST = 5
+NEAREST = [f"nearest_{n + 1}" for n in range(N_NEAREST)]
+SCORES = [f"score_{n + 1}" for n in range(N_NEAREST)]
+FRAME = "#D55E00"
+CELL, STEP, ROW_STEP, SEEN_GAP = 1.0, 1.1, 1.1, 0.35  # in picture widths
+PICTURE_IN = 0.62
+LEFT_IN, RANK_IN, HEAD_IN = 0.62, 0.85, 0.45
+ONE_COLUMN = 3  # subjects; more stand in two columns
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the queries drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``queries``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per query: dataset, response, feature, model, split, subject, seed, fold, quantile (of the subject's
+        ranks, 0 to 1), image_id, rank (0-based), gallery_size, nearest_1 .. nearest_5, score_1 .. score_5, simulated.
+
+    Raises
+    ------
+    ValueError
+        If no result matches the settings.
+    """
+    chosen = _chosen(tables["queries"], settings)
+    n = settings["n_queries"]
+    quantiles = (np.arange(n) + 0.5) / n
+    parts = []
+    for _, part in chosen.groupby("subject", sort=True):
+        ranked = part.sort_values(["rank", "fold", "image_id"], kind="stable").reset_index(drop=True)
+        rows = np.minimum((quantiles * len(ranked)).astype(int), len(ranked) - 1)
+        once = np.unique(rows, return_index=True)[1]  # fewer pictures than queries asked for: each once
+        parts.append(ranked.iloc[rows[once]].assign(quantile=quantiles[once]))
+    columns = [*RESULT, "subject", "seed", "fold", "quantile", "image_id", "rank", "gallery_size", *NEAREST, *SCORES]
+    return pd.concat(parts, ignore_index=True)[[*columns, "simulated"]]
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw rows of pictures, subject by subject.
+
+    Parameters
+    ----------
+    tables : dict
+        ``queries`` and ``images``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If no result matches the settings, or a picture is missing.
+    """
+    table = source_table(tables, settings)
+    subjects = sorted(table["subject"].unique())
+    columns = 1 if len(subjects) <= ONE_COLUMN else 2
+    lines = [subjects[n : n + columns] for n in range(0, len(subjects), columns)]
+    n_rows = table.groupby("subject").size()
+    high = [max(n_rows[s] for s in line) * ROW_STEP * PICTURE_IN for line in lines]
+    across = (1 + N_NEAREST) * STEP + SEEN_GAP
+    block = LEFT_IN + across * PICTURE_IN + RANK_IN
+    width, top_in = columns * block, 0.3
+    height = top_in + sum(high) + len(lines) * HEAD_IN
+    first = table.iloc[0]
+    with mpl.rc_context(drawing.RC):
+        figure = Figure(figsize=(width, height))
+        about = " · ".join(str(first[name]) for name in ("model", "feature", "dataset", "response"))
+        figure.text(0.08 / width, 1 - 0.18 / height, about, ha="left", va="center", color=drawing.GREY)
+        y = height - top_in
+        for line, tall in zip(lines, high, strict=True):
+            y -= HEAD_IN + tall
+            for n, subject in enumerate(line):
+                part = table[table["subject"] == subject]
+                own = len(part) * ROW_STEP * PICTURE_IN
+                place = (n * block + LEFT_IN, y + tall - own, across * PICTURE_IN, own)
+                shares = (place[0] / width, place[1] / height, place[2] / width, place[3] / height)
+                axes = figure.add_axes(shares, label=str(subject))
+                _subject(axes, part, tables["images"], across)
+    return figure
+
+
+def _chosen(queries: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """Queries of the first seed of the first result that the settings allow."""
+    keep = pd.Series(True, index=queries.index)
+    for name in ("dataset", "feature", "model"):
+        if settings[name]:
+            keep &= queries[name] == settings[name]
+    if not settings["model"]:
+        keep &= ~queries["model"].isin(settings["baselines"])
+    if not keep.any():
+        there = queries[["dataset", "feature", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
+        raise ValueError(
+            f"retrieval examples: no result matches the settings; there are (dataset feature model): {sorted(there)}"
+        )
+    found = queries[keep]
+    same = pd.Series(True, index=found.index)
+    for name in RESULT:
+        same &= found[name] == found[name].iloc[0]
+    found = found[same]
+    return found[found["seed"] == found["seed"].min()]
+
+
+def _subject(axes: Axes, part: pd.DataFrame, images: dict[tuple[str, str], np.ndarray], across: float) -> None:
+    """Rows of one subject; the x unit is a picture's width."""
+    for n, (_, query) in enumerate(part.iterrows()):
+        y = n * ROW_STEP
+        _picture(axes, _image(images, query["dataset"], query["image_id"]), 0, y)
+        for k, name in enumerate(NEAREST):
+            candidate = query[name]
+            if pd.isna(candidate) or not candidate:
+                continue
+            x = (k + 1) * STEP + SEEN_GAP
+            left, top, wide, tall = _picture(axes, _image(images, query["dataset"], candidate), x, y)
+            if candidate == query["image_id"]:
+                style = {"fill": False, "edgecolor": FRAME, "linewidth": 2.6, "gid": "true", "zorder": 3}
+                axes.add_patch(Rectangle((left, top), wide, tall, clip_on=False, **style))  # type: ignore[arg-type]
+        axes.text(
+            -0.1, y + CELL / 2, f"{100 * query['quantile']:.0f} %", ha="right", va="center", color=drawing.GREY, size=7
+        )
+        axes.text(
+            across + 0.02,
+            y + CELL / 2,
+            f"rank {query['rank'] + 1:g}\nof {query['gallery_size']}",
+            va="center",
+            size=7.5,
+        )
+    heads = {CELL / 2: "seen"}
+    heads |= {(k + 1) * STEP + SEEN_GAP + CELL / 2: "nearest" if k == 0 else f"{k + 1}" for k in range(N_NEAREST)}
+    for x, label in heads.items():
+        axes.text(x, -0.06, label, ha="center", va="bottom", size=7, color=drawing.GREY)
+    axes.text(0, -0.36, str(part["subject"].iloc[0]), weight="bold", va="bottom")
+    axes.text(-0.1, -0.06, "quantile", ha="right", va="bottom", size=7, color=drawing.GREY)
+    axes.set_xlim(0, across)
+    axes.set_ylim(len(part) * ROW_STEP, 0)
+    axes.set_aspect("auto")
+    axes.set_axis_off()
+
+
+def _image(images: dict[tuple[str, str], np.ndarray], dataset: str, name: str) -> np.ndarray:
+    if (dataset, name) not in images:
+        raise ValueError(f"retrieval examples: picture {name!r} of data set {dataset!r} was not handed in")
+    return images[dataset, name]
+
+
+def _picture(axes: Axes, picture: np.ndarray, x: float, y: float) -> tuple[float, float, float, float]:
+    """Fit a picture into a cell, keeping its proportions; return its left, top, width and height."""
+    high, wide = picture.shape[:2]
+    w, h = CELL * wide / max(high, wide), CELL * high / max(high, wide)
+    left, top = x + (CELL - w) / 2, y + (CELL - h) / 2
+    axes.imshow(picture, extent=(left, left + w, top + h, top), aspect="auto", clip_on=False)
+    return left, top, w, h

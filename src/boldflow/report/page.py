@@ -1,0 +1,420 @@
+"""The report of a study: one HTML page, made from tables and figures, that opens without a network."""
+
+import base64
+import math
+import re
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
+from boldflow.core.drawing import metric_label
+
+MISSING = "\N{EN DASH}"
+SIMULATED = "SIMULATED"
+PARTLY = "PARTLY SIMULATED"
+PARTS = ("train", "val", "test", "drop")
+RANKS = ("mean_rank", "median_rank")
+MANY = 20  # duplicate groups listed by name
+URL = re.compile(r"https?://[^\s<>\"')\]]*[^\s<>\"')\].,;]")
+CSS_DPI, FIGURE_DPI = 96, 160
+PNG = b"\x89PNG\r\n\x1a\n"
+# columns that are shown only where they say something: where rows differ, or where any has a value
+IF_VARIED = ("dataset", "response", "split", "seed", "fold")
+IF_GIVEN = ("roi", "ceiling", "gallery_size", "p", "published_value")
+HEADINGS = {
+    "dataset": "Data set",
+    "subject": "Subject",
+    "response": "Response",
+    "roi": "ROI",
+    "direction": "Direction",
+    "feature": "Feature",
+    "model": "Model",
+    "seed": "Seed",
+    "split": "Split",
+    "fold": "Fold",
+    "metric": "Metric",
+    "view": "View",
+    "score": "Value [95 % interval]",
+    "beyond": "Against chance",
+    "chance": "Chance",
+    "ceiling": "Noise ceiling",
+    "p": "p",
+    "n_test_images": "Test images",
+    "n_repeats_averaged": "Repeats averaged",
+    "gallery_size": "Gallery",
+    "transductive": "Transductive",
+    "protocol": "Protocol",
+    "published_value": "Published",
+}
+NUMERIC = ("score", "chance", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size", "published_value")
+HEADLINE = [
+    *["model", "feature", "direction", "subject", "dataset", "response", "roi", "split", "seed", "fold", "score"],
+    *["chance", "beyond", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size", "transductive"],
+    *["protocol", "published_value"],
+]
+DETAIL = [
+    *["metric", "view", "model", "feature", "roi", "response", "split", "seed", "fold", "score", "chance", "ceiling"],
+    *["p", "n_test_images", "n_repeats_averaged", "gallery_size", "transductive", "protocol", "published_value"],
+]
+DIRECTIONS = {"decode": "Decoding", "encode": "Encoding", "represent": "Representation"}
+RESULT = ["dataset", "response", "direction", "feature", "model", "split", "protocol"]
+DIGESTS = ["code_digest", "config_digest", "data_digest"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page; each row's first cell heads the row. ``mark`` is empty, SIMULATED or PARTLY SIMULATED."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+    numeric: frozenset[int] = frozenset()
+    mark: str = ""
+
+
+def render_page(
+    study: Mapping[str, Any],
+    leaderboard: pd.DataFrame,
+    figures: Sequence[Mapping[str, Any]],
+    costs: pd.DataFrame,
+    provenance: Mapping[str, Any],
+) -> str:
+    """Write the report.
+
+    Parameters
+    ----------
+    study : mapping
+        ``name``, ``title``, ``primary`` ({metric, view}) and, if given, ``description``.
+    leaderboard : DataFrame
+        Columns of ``artifacts.leaderboard.COLUMNS``; rows keep their order.
+    figures : sequence of mappings
+        ``name``, ``title``, ``caption``, ``png`` (bytes), ``simulated`` (bool).
+    costs : DataFrame
+        rule, job, seconds (wall), max_rss_mb (MB); may be empty.
+    provenance : mapping
+        All keys may be left out. ``datasets``: list of {name, version, licence, citation, origin, commit,
+        simulated}. ``splits``: list of {dataset, rule (with its name), unit, counts {folds, trials {subject: {part:
+        n}}, units {part: n}}, duplicate_groups (lists of image ids), grouped_by}. ``software``: {name: version}.
+        ``code``: {what: digest}. ``notes``: list of str.
+
+    Returns
+    -------
+    str
+        HTML that refers to nothing outside itself; equal input gives equal text.
+
+    Raises
+    ------
+    ValueError
+        If no row has the study's primary metric, or a figure is not a PNG.
+    """
+    metric, view = study["primary"]["metric"], study["primary"]["view"]
+    headline = leaderboard[(leaderboard["metric"] == metric) & (leaderboard["view"] == view)]
+    if headline.empty:
+        raise ValueError(f"report of {study['name']}: no row has the primary metric {metric} ({view})")
+    text = resources.files("boldflow.report").joinpath("template.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    shown = [_figure(one) for one in figures]
+    simulated = bool(leaderboard["simulated"].fillna(False).any()) or any(one["mark"] for one in shown)
+    return environment.from_string(text).render(
+        study=study,
+        metric=metric_label(metric),
+        metric_name=metric,
+        view=view,
+        lower=metric in LOWER_IS_BETTER,
+        simulated=simulated,
+        wholly=bool(leaderboard["simulated"].fillna(False).all()),
+        n_subjects=len(leaderboard[["dataset", "subject"]].drop_duplicates()),
+        methods=sorted(headline["ci_method"].dropna().unique()),
+        headline=_scores(f"{metric_label(metric)}, {view} view", headline, HEADLINE),
+        figures=shown,
+        run_table=_runs(leaderboard),
+        dataset_table=_datasets(provenance.get("datasets", [])),
+        split_tables=_splits(provenance.get("splits", []), _simulated_datasets(leaderboard, provenance)),
+        duplicates=_duplicates(provenance.get("splits", [])),
+        subject_tables=[
+            {
+                "summary": f"{_text(subject)} of {_text(dataset)}",
+                "mark": _mark(part["simulated"]),
+                "tables": [
+                    _scores(f"{DIRECTIONS.get(direction, direction)} scores of {subject} ({dataset})", rows, DETAIL)
+                    for direction, rows in part.groupby("direction", sort=True)
+                ],
+            }
+            for (dataset, subject), part in leaderboard.groupby(["dataset", "subject"], sort=True)
+        ],
+        digest_table=_digests(leaderboard),
+        software_table=_pairs("Versions of software", "Package", "Version", provenance.get("software", {})),
+        code_table=_pairs("Digests of code", "Part", "Digest", provenance.get("code", {})),
+        notes=[_linked(note) for note in provenance.get("notes", [])],
+        cost_table=_costs(costs),
+        job_table=_jobs(costs),
+        missing=MISSING,
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _text(value: Any) -> str:
+    return MISSING if _is_missing(value) or str(value) == "" else str(value)
+
+
+def _number(value: Any, form: str = ".3f") -> str:
+    if _is_missing(value):
+        return MISSING
+    text = format(float(value), form)
+    unsigned = text.lstrip("-")
+    return ("\N{MINUS SIGN}" if text.startswith("-") and float(unsigned) != 0 else "") + unsigned
+
+
+def _linked(value: Any) -> str:
+    """Escape text and make its addresses anchors."""
+    text, parts, end = _text(value), [], 0
+    for match in URL.finditer(text):
+        parts += [Markup.escape(text[end : match.start()])]
+        parts += [Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(match.group())]
+        end = match.end()
+    return Markup("").join([*parts, Markup.escape(text[end:])])
+
+
+def _mark(simulated: Iterable[Any]) -> str:
+    """Say whether none, all or some rows are simulated."""
+    flags = [bool(flag) for flag in simulated if not _is_missing(flag)]
+    if not any(flags):
+        return ""
+    return SIMULATED if all(flags) else PARTLY
+
+
+def _form(metric: str) -> str:
+    return ".2f" if metric in RANKS else ".3f"
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    form = _form(row["metric"])
+    value = _number(row["value"], form)
+    if _is_missing(row["ci_low"]) or _is_missing(row["ci_high"]):
+        return value
+    return f"{value} [{_number(row['ci_low'], form)}, {_number(row['ci_high'], form)}]"
+
+
+def _beyond(row: Mapping[str, Any]) -> str:
+    """Say whether the interval lies beyond chance; one that ends on it is undecided."""
+    low, high, chance = (row[name] for name in ("ci_low", "ci_high", "chance"))
+    if _is_missing(low) or _is_missing(high) or _is_missing(chance):
+        return MISSING
+    small = 1e-9
+    if low - small <= chance <= high + small:
+        return "undecided"
+    return "better" if (low > chance) != (row["metric"] in LOWER_IS_BETTER) else "worse"
+
+
+def _p(row: Mapping[str, Any]) -> str:
+    if _is_missing(row["p"]):
+        return MISSING
+    kind = "" if _is_missing(row["p_kind"]) else f" ({row['p_kind']})"
+    return _number(row["p"], ".4f") + kind
+
+
+def _published(row: Mapping[str, Any]) -> str:
+    source = "" if _is_missing(row["published_source"]) else f" ({row['published_source']})"
+    return MISSING if _is_missing(row["published_value"]) else _number(row["published_value"]) + source
+
+
+CELLS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "score": _score,
+    "beyond": _beyond,
+    "p": _p,
+    "published_value": _published,
+    "metric": lambda row: metric_label(row["metric"]),
+    "chance": lambda row: _number(row["chance"], _form(row["metric"])),
+    "ceiling": lambda row: _number(row["ceiling"], _form(row["metric"])),
+    "n_repeats_averaged": lambda row: _number(row["n_repeats_averaged"], ".3g"),
+    "dataset": lambda row: _named(row["dataset"], row["simulated"]),
+}
+
+
+def _named(dataset: Any, simulated: Any) -> str:
+    return f"{_text(dataset)} ({SIMULATED})" if not _is_missing(simulated) and simulated else _text(dataset)
+
+
+def _scores(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
+    """Make a table of scores, without columns that would say nothing."""
+    shown = [
+        name
+        for name in columns
+        if not (name in IF_VARIED and part[name].nunique(dropna=False) < 2)
+        and not (name in IF_GIVEN and part[name].isna().all())
+    ]
+    rows = [
+        [CELLS[name](row) if name in CELLS else _text(row[name]) for name in shown] for row in part.to_dict("records")
+    ]
+    numeric = frozenset(n for n, name in enumerate(shown) if name in NUMERIC)
+    return Table(caption, [HEADINGS[name] for name in shown], rows, numeric, _mark(part["simulated"]))
+
+
+def _runs(leaderboard: pd.DataFrame) -> Table:
+    """One row per result, with its subjects and seeds."""
+    rows = []
+    for key, part in leaderboard.groupby(RESULT, sort=False, dropna=False):
+        named = dict(zip(RESULT, key, strict=True))
+        subjects, seeds = (sorted(part[name].dropna().astype(str).unique()) for name in ("subject", "seed"))
+        rows.append(
+            [
+                *(_text(named[name]) for name in ("model", "direction", "feature", "response")),
+                _named(named["dataset"], part["simulated"].iloc[0]),
+                *(", ".join(names) or MISSING for names in (subjects, seeds)),
+                *(_text(named[name]) for name in ("split", "protocol")),
+            ]
+        )
+    columns = ["Model", "Direction", "Feature", "Response", "Data set", "Subjects", "Seeds", "Split", "Protocol"]
+    return Table("Models that were trained and scored", columns, rows, mark=_mark(leaderboard["simulated"]))
+
+
+def _datasets(datasets: Sequence[Mapping[str, Any]]) -> Table:
+    rows = []
+    for one in datasets:
+        plain = [_text(one.get("name")), "simulated" if one.get("simulated") else "measured", _text(one.get("version"))]
+        rows.append(
+            [*plain, *(_linked(one.get(key)) for key in ("licence", "citation", "origin")), _text(one.get("commit"))]
+        )
+    columns = ["Data set", "Kind", "Version", "Licence", "Citation", "Origin", "Commit"]
+    return Table("Data sets", columns, rows, mark=_mark(bool(one.get("simulated")) for one in datasets))
+
+
+def _simulated_datasets(leaderboard: pd.DataFrame, provenance: Mapping[str, Any]) -> set[str]:
+    flagged = leaderboard.loc[leaderboard["simulated"].fillna(False).astype(bool), "dataset"]
+    return {str(name) for name in flagged} | {
+        str(one.get("name")) for one in provenance.get("datasets", []) if one.get("simulated")
+    }
+
+
+def _split_name(split: Mapping[str, Any]) -> str:
+    return _text(split.get("split") or split.get("rule", {}).get("name"))
+
+
+def _splits(splits: Sequence[Mapping[str, Any]], simulated: set[str]) -> list[Table]:
+    """Say how each split was made, and count trials by subject and part."""
+    if not splits:
+        return []
+    rules, trials = [], []
+    for one in splits:
+        counts = one.get("counts", {})
+        name, dataset = _split_name(one), _named(one.get("dataset"), one.get("dataset") in simulated)
+        units = counts.get("units", {})
+        rule = "; ".join(f"{key}: {value}" for key, value in sorted(one.get("rule", {}).items()) if key != "name")
+        rules.append(
+            [
+                *(name, dataset, _text(rule), _text(one.get("unit")), _text(counts.get("folds"))),
+                *(str(units.get(part, 0)) for part in PARTS),
+                str(len(one.get("duplicate_groups", []))),
+                ", ".join(one.get("grouped_by", [])) or MISSING,
+            ]
+        )
+        for subject, parts in counts.get("trials", {}).items():
+            trials.append([subject, dataset, name, *(str(parts.get(part, 0)) for part in PARTS)])
+    mark = _mark(one.get("dataset") in simulated for one in splits)
+    heads = ["Split", "Data set", "Rule", "Unit", "Folds", *(f"Units: {part}" for part in PARTS)]
+    heads += ["Duplicate groups", "Duplicates found by"]
+    count_heads = ["Subject", "Data set", "Split", *(f"Trials: {part}" for part in PARTS)]
+    return [
+        Table("Splits: no image, with its duplicates, is on both sides", heads, rules, frozenset(range(4, 10)), mark),
+        Table("Trials in each part, summed over folds", count_heads, trials, frozenset(range(3, 7)), mark),
+    ]
+
+
+def _duplicates(splits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """List groups of duplicates, the first ones by name."""
+    found = []
+    for one in splits:
+        groups = one.get("duplicate_groups", [])
+        if groups:
+            found.append(
+                {
+                    "summary": f"{len(groups)} duplicate groups of {_text(one.get('dataset'))}, {_split_name(one)}",
+                    "groups": [", ".join(map(str, group)) for group in groups[:MANY]],
+                    "more": max(0, len(groups) - MANY),
+                }
+            )
+    return found
+
+
+def _digests(leaderboard: pd.DataFrame) -> Table:
+    names = ["model", "feature", "response", "dataset", "subject", "split"]
+    table = leaderboard[[*names, *DIGESTS, "simulated"]].drop_duplicates()
+    rows = [
+        [_named(row[name], row["simulated"]) if name == "dataset" else _text(row[name]) for name in [*names, *DIGESTS]]
+        for row in table.to_dict("records")
+    ]
+    columns = [*(HEADINGS[name] for name in names), "Code", "Settings", "Data"]
+    return Table("What each result was made from (digests)", columns, rows, mark=_mark(table["simulated"]))
+
+
+def _pairs(caption: str, first: str, second: str, content: Mapping[str, Any]) -> Table:
+    return Table(caption, [first, second], [[str(key), _text(value)] for key, value in sorted(content.items())])
+
+
+def _seconds(value: float) -> str:
+    if _is_missing(value):
+        return MISSING
+    if value < 99.95:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def _costs(costs: pd.DataFrame) -> Table:
+    """Sum up the jobs of each rule."""
+    rows = [
+        [
+            str(rule),
+            str(len(part)),
+            *(_seconds(float(value)) for value in (part["seconds"].sum(), part["seconds"].max())),
+            _number(part["max_rss_mb"].max(), ".0f"),
+        ]
+        for rule, part in costs.groupby("rule", sort=True)
+    ]
+    if rows:
+        total, most = float(costs["seconds"].sum()), costs["max_rss_mb"].max()
+        rows.append(
+            ["all rules", str(len(costs)), _seconds(total), _seconds(costs["seconds"].max()), _number(most, ".0f")]
+        )
+    columns = ["Rule", "Jobs", "Time, summed", "Longest job", "Most memory (MB)"]
+    return Table("Costs by rule", columns, rows, frozenset(range(1, 5)))
+
+
+def _jobs(costs: pd.DataFrame) -> Table:
+    ordered = costs.sort_values(["rule", "job"], kind="stable").to_dict("records")
+    rows = [
+        [row["job"], row["rule"], _seconds(float(row["seconds"])), _number(row["max_rss_mb"], ".0f")] for row in ordered
+    ]
+    return Table("Costs of each job", ["Job", "Rule", "Time", "Memory (MB)"], rows, frozenset({2, 3}))
+
+
+def _figure(figure: Mapping[str, Any]) -> dict[str, Any]:
+    png = figure["png"]
+    if not png.startswith(PNG) or len(png) < 24:
+        raise ValueError(f"figure {figure['name']}: expected the bytes of a PNG, found {png[:8]!r}")
+    wide, high = struct.unpack(">II", png[16:24])
+    scale = CSS_DPI / FIGURE_DPI
+    mark = SIMULATED if figure["simulated"] else ""
+    return {
+        "name": figure["name"],
+        "title": figure["title"],
+        "caption": figure["caption"],
+        "alt": f"{f'{mark}. ' if mark else ''}{figure['title']}. {figure['caption']}",
+        "mark": mark,
+        "source": "data:image/png;base64," + base64.b64encode(png).decode("ascii"),
+        "width": round(wide * scale),
+        "height": round(high * scale),
+    }

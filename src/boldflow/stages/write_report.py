@@ -1,0 +1,83 @@
+"""The report: one page from a study's tables, figures and sidecars."""
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from boldflow.artifacts import sidecars, tables
+from boldflow.artifacts.atomic import write_text
+from boldflow.report.page import render_page
+from boldflow.stages._arrival import read_settings
+
+SOFTWARE = ("boldflow", "snakemake", "numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "datalad", "git-annex")
+
+
+def run(
+    leaderboard: str,
+    costs: str,
+    figures: list[str],
+    sources: list[str],
+    splits: list[str],
+    responses: list[str],
+    page: str,
+    study: str,
+    facts: str,
+    captions: str,
+    code: str,
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    leaderboard, costs : paths of the study's tables
+    figures : paths of its PNG figures
+    sources : paths of its data sets' receipts
+    splits, responses : paths of the sidecars of its splits and responses
+    page : path of the HTML to write
+    study, facts, captions : the study, facts of its data sets and of its figures' plug-ins, JSON text
+    code : digest of the code of this stage
+    """
+    known, told = read_settings(facts), read_settings(captions)
+    receipts = [sidecars.read(path) for path in sources]
+    provenance: dict[str, Any] = {
+        "datasets": [
+            {
+                **{key: known[note["name"]][key] for key in ("version", "licence", "citation", "simulated")},
+                **{key: note[key] for key in ("name", "origin", "commit")},
+            }
+            for note in receipts
+        ],
+        "splits": [{**sidecars.read(path), "dataset": Path(path).parts[-3]} for path in splits],
+        "software": sidecars.versions(*SOFTWARE),
+        "code": {"report": code, **{str(Path(p).parent): sidecars.read(p)["code"] for p in responses}},
+        "notes": [_response_note(Path(path)) for path in responses],
+    }
+    drawn = [_figure(Path(path), told) for path in figures]
+    write_text(page, render_page(read_settings(study), tables.read(leaderboard), drawn, tables.read(costs), provenance))
+
+
+def _figure(path: Path, told: dict[str, Any]) -> dict[str, Any]:
+    """Read a figure with its caption; whether it is simulated stands inside the file."""
+    with Image.open(path) as image:
+        note = read_settings(image.info["Description"])
+    own = told[path.stem]
+    return {
+        "name": path.stem,
+        "title": own["title"],
+        "caption": own["caption"],
+        "png": path.read_bytes(),
+        "simulated": note["simulated"],
+    }
+
+
+def _response_note(path: Path) -> str:
+    """Say in a sentence what was done to a subject's responses."""
+    note = sidecars.read(path)
+    window = note["window"]
+    where = "/".join(path.parts[-4:-1])
+    return (
+        f"{where}: {note['shape'][0]} trials, {note['shape'][-1]} {note['space']} columns ({note['n_masked']} without "
+        f"signal left out); {window['n_volumes']} volumes from {window['start_s']:g} s after onset, "
+        f"TR {note['tr_s']:g} s; {note['units']}"
+    )

@@ -1,0 +1,136 @@
+"""Surfaces, scales, styles and the badge: what is drawn is read back from the artists."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from PIL import Image
+
+from boldflow.core import drawing
+
+CMAP, NORM = mpl.colormaps["viridis"], Normalize(0, 1)
+
+
+def test_eight_subjects_differ_in_colour_and_in_marker_and_sixteen_in_the_pair():
+    eight = drawing.subject_styles(f"sub-{n}" for n in range(8))
+    assert len({style.colour for style in eight.values()}) == len({style.marker for style in eight.values()}) == 8
+    sixteen = drawing.subject_styles(f"sub-{n:02d}" for n in range(16))
+    assert len(set(sixteen.values())) == 16
+
+
+def test_the_colour_of_a_subject_does_not_depend_on_the_order_of_rows():
+    assert drawing.subject_styles(["b", "a", "b"]) == drawing.subject_styles(["a", "b"])
+
+
+@pytest.mark.parametrize("side", drawing.SIDES)
+@pytest.mark.parametrize("view", drawing.VIEWS)
+def test_a_view_shows_what_faces_it(side, view):
+    """The witness is the mesh itself: vertices that are shown lie, on average, on the eye's side."""
+    seen = drawing.project_surface(side, view)
+    points, _, _ = drawing._mesh(side)
+    towards = np.array(drawing.VIEWS[view][0], dtype=float) * ([-1, 1, 1] if side == "right" else [1, 1, 1])
+    shown = np.unique(seen.vertex[seen.vertex >= 0])
+    hidden = np.setdiff1d(np.arange(drawing.N_VERTICES), shown)
+    assert 0.2 < len(shown) / drawing.N_VERTICES < 0.8
+    assert (points[shown] @ towards).mean() > (points[hidden] @ towards).mean() + 10
+    assert seen.background.shape == (*seen.vertex.shape, 4)
+
+
+def test_the_front_of_the_brain_is_left_in_a_lateral_view_of_the_left_hemisphere_and_right_in_the_other():
+    for side, front_is_left in (("left", True), ("right", False)):
+        vertex = drawing.project_surface(side, "lateral").vertex
+        front = drawing._mesh(side)[0][:, 1]
+        half = vertex.shape[1] // 2
+        left, right = (front[part[part >= 0]].mean() for part in (vertex[:, :half], vertex[:, half:]))
+        assert (left > right) == front_is_left
+
+
+def test_a_pixel_shows_the_value_of_its_vertex_and_grey_where_there_is_none():
+    values = np.random.default_rng(0).uniform(size=drawing.N_VERTICES)
+    values[::7] = np.nan
+    axes = Figure().add_subplot()
+    image = drawing.draw_surface(axes, "left", "medial", values, CMAP, NORM)
+    vertex = drawing.project_surface("left", "medial").vertex
+    drawn = image.get_array()
+    known = (vertex >= 0) & np.isfinite(values[vertex])
+    np.testing.assert_array_equal(~np.ma.getmaskarray(drawn), known)
+    np.testing.assert_array_equal(drawn[known].data, values[vertex[known]])
+    background = axes.images[0].get_array()
+    assert np.ptp(background[vertex >= 0][:, :3], axis=1).max() == 0
+
+
+def test_values_of_another_mesh_are_refused():
+    with pytest.raises(ValueError, match="10242 vertices"):
+        drawing.draw_surface(Figure().add_subplot(), "left", "medial", np.zeros(642), CMAP, NORM)
+    with pytest.raises(ValueError, match=r"0\.\.10241"):
+        drawing.vertex_array([10_242], [1.0])
+    with pytest.raises(ValueError, match="more than once"):
+        drawing.vertex_array([3, 3], [1.0, 2.0])
+    with pytest.raises(ValueError, match="no view 'front'"):
+        drawing.project_surface("left", "front")
+
+
+def test_borders_lie_only_between_regions():
+    regions = np.full(drawing.N_VERTICES, "a", dtype=object)
+    vertex = drawing.project_surface("left", "medial").vertex
+    assert not drawing._borders(vertex, regions).any()
+    regions[drawing._mesh("left")[0][:, 1] < 0] = "b"
+    edge = drawing._borders(vertex, regions)[..., 3] > 0
+    assert 0 < edge.mean() < 0.05
+
+
+@pytest.mark.parametrize(("values", "limit"), [([0.02], 0.05), ([-0.31], 0.4), ([0.4], 0.4), ([5.0], 1.0), ([], 0.05)])
+def test_a_scale_ends_on_a_round_number(values, limit):
+    assert drawing.round_up(np.array([*values, np.nan])) == pytest.approx(limit)
+
+
+def test_a_map_elsewhere_than_on_the_surface_is_refused_by_name():
+    maps = pd.DataFrame({"response": ["native"], "feature": ["f"], "model": ["m"], "space": ["native"]})
+    nothing = {"models": [], "features": [], "responses": []}
+    with pytest.raises(ValueError, match="native"):
+        drawing.choose_maps(maps, nothing, "a figure")
+    with pytest.raises(ValueError, match="native f m"):
+        drawing.choose_maps(maps, {**nothing, "models": ["other"]}, "a figure")
+
+
+@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+def test_the_badge_lies_over_nothing_and_nothing_changes_its_size(layout):
+    figure = Figure(figsize=(4, 3), layout=layout)
+    axes = figure.add_subplot()
+    axes.plot([0, 1])
+    axes.set_title("to the very top right", loc="right")
+    figure.suptitle("title")
+    figure.legend(handles=axes.lines, labels=["a line"], loc="upper right")
+    figure.draw_without_rendering()
+    before = axes.get_window_extent().size
+    drawing.stamp_simulated(figure)
+    figure.draw_without_rendering()
+    badges = [text for text in figure.texts if text.get_text() == "SIMULATED"]
+    assert len(badges) == 1
+    badge = badges[0].get_bbox_patch().get_window_extent()
+    assert figure.bbox.x0 <= badge.x0 and badge.x1 <= figure.bbox.x1 and badge.y1 <= figure.bbox.y1
+    others = [axes.get_tightbbox(), figure.legends[0].get_window_extent()]
+    others += [text.get_window_extent() for text in figure.texts if text not in badges]
+    assert not any(badge.overlaps(other) for other in others)
+    np.testing.assert_allclose(axes.get_window_extent().size, before, rtol=1e-6)
+
+
+def test_the_badge_is_visible_in_the_picture():
+    figure = Figure(figsize=(3, 2))
+    drawing.stamp_simulated(figure)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=100)
+    corner = np.asarray(Image.open(data).convert("RGB"))[:36, 150:]
+    fill = np.array(mpl.colors.to_rgb(drawing.BADGE["fill"])) * 255
+    assert (np.abs(corner - fill).max(axis=2) < 3).mean() > 0.2
+
+
+def test_a_figure_of_subfigures_cannot_be_stamped():
+    figure = Figure()
+    figure.subfigures(1, 2)
+    with pytest.raises(ValueError, match="2 subfigures"):
+        drawing.stamp_simulated(figure)
