@@ -18,9 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     known = harness.names()
     parser = argparse.ArgumentParser(prog="python -m bench", description="Speed against named peers.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of: {', '.join(known)}; all if left out"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(known)}; all if left out")
     parser.add_argument("--quick", action="store_true", help="a small shape, to see that it works")
     chosen = parser.parse_args(arguments)
     for name in chosen.names:

@@ -47,9 +47,7 @@ class Row:
     def ok(self) -> bool:
         """Whether goal, floor and agreement all hold (a ratio that is not a number holds nothing)."""
         reached = self.ratio <= self.bound if self.sense == "<=" else self.ratio >= self.bound
-        within = self.floor_bound is None or (
-            self.floor_ratio is not None and self.floor_ratio <= self.floor_bound
-        )
+        within = self.floor_bound is None or (self.floor_ratio is not None and self.floor_ratio <= self.floor_bound)
         return reached and within and self.agrees
 
     def record(self) -> dict[str, Any]:
@@ -124,9 +122,7 @@ def table(rows: Sequence[Row]) -> str:
     cells = [HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join(
-        line.rstrip() for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
-    )
+    return "\n".join(line.rstrip() for line in [lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
 def last_line(rows: Sequence[Row]) -> str:

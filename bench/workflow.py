@@ -138,10 +138,7 @@ def _seconds_of_jobs(folder: Path) -> list[float]:
 
 
 def _leaderboards(copy: Path, study: str) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes()
-        for path in sorted((copy / "results/studies" / study).glob("leaderboard.*"))
-    }
+    return {path.name: path.read_bytes() for path in sorted((copy / "results/studies" / study).glob("leaderboard.*"))}
 
 
 def _make_removable(folder: Path) -> None:

@@ -49,12 +49,12 @@ rule features:
 
 rule models:
     input:
-        paths(RESULT + "model.safetensors", STUDY),
+        paths(f"{RESULT}/model.safetensors", STUDY),
 
 
 rule scores:
     input:
-        paths(RESULT + "scores.parquet", STUDY),
+        paths(f"{RESULT}/scores.parquet", STUDY),
 
 
 rule leaderboard:

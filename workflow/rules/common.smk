@@ -98,7 +98,7 @@ def settings_of(section, pattern):
 
 
 def code_of(*modules, plugin=None):
-    """Digest the modules a rule runs, and its entry's plug-in: an edit of either reruns the rule, a comment does not."""
+    """Digest what a rule runs and the plug-in of its entry; an edit of either shows, a comment does not."""
 
     def code(wildcards):
         more = (
@@ -174,12 +174,12 @@ def is_encoder(result):
     )
 
 
-RESULT = "results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/"
+RESULT = "results/{dataset}/{subject}/{response}/{feature}/{model}/{split}"
 
 
 def scores_of_study(wildcards):
     """Score tables of a study."""
-    return paths(RESULT + "scores.parquet", wildcards.study)
+    return paths(f"{RESULT}/scores.parquet", wildcards.study)
 
 
 def config_of_study(wildcards):
@@ -188,14 +188,10 @@ def config_of_study(wildcards):
 
 
 def benchmarks_of_study(wildcards):
-    """Name the cost records of a study's models; they are read where they are, and never make a result differ."""
-    found = []
-    for rule in ("train_model", "score_model"):
-        found += paths(
-            f"benchmarks/{rule}/"
-            + "{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv",
-            wildcards.study,
-        )
+    """Name the cost records of a study; they are read where they are, and never make a result differ."""
+    name = "{dataset}_{subject}_{response}_{feature}_{model}_{split}"
+    found = paths(f"benchmarks/train_model/{name}.tsv", wildcards.study)
+    found += paths(f"benchmarks/score_model/{name}.tsv", wildcards.study)
     found += paths(
         "benchmarks/project_responses/{dataset}_{subject}_{response}.tsv",
         wildcards.study,
@@ -218,7 +214,7 @@ def maps_of_figure(wildcards):
         vars(result) for result in results_of(wildcards.study) if is_encoder(result)
     ]
     return (
-        [(RESULT + "map.parquet").format(**r) for r in encoders]
+        [f"{RESULT}/map.parquet".format(**r) for r in encoders]
         if needs(wildcards, "maps")
         else []
     )
@@ -230,7 +226,7 @@ def queries_of_figure(wildcards):
         vars(result) for result in results_of(wildcards.study) if not is_encoder(result)
     ]
     return (
-        [(RESULT + "queries.parquet").format(**r) for r in decoders]
+        [f"{RESULT}/queries.parquet".format(**r) for r in decoders]
         if needs(wildcards, "queries")
         else []
     )

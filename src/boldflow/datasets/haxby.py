@@ -73,15 +73,11 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
         told = f"${VARIABLE}" if stated else str(SHARED)
         for path in _files_of_tree():
             if not (root / path).is_file():
-                raise FileNotFoundError(
-                    f"{root / path} is missing: {told} must hold the whole folder haxby2001"
-                )
+                raise FileNotFoundError(f"{root / path} is missing: {told} must hold the whole folder haxby2001")
         return Source("folder", str(root), None, "PyMVPA example data, haxby2001")
     from nilearn import datasets  # takes seconds, and only a download needs it
 
-    fetched = datasets.fetch_haxby(
-        data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0
-    )
+    fetched = datasets.fetch_haxby(data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0)
     return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
 
 
@@ -99,11 +95,7 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[
     if what == "stimuli":
         return [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
     _check_subject(what)
-    bold = (
-        [_run_file(what, run, "bold_1slice.nii.gz") for run in RUNS]
-        if tree
-        else [_nilearn(what, "bold.nii.gz")]
-    )
+    bold = [_run_file(what, run, "bold_1slice.nii.gz") for run in RUNS] if tree else [_nilearn(what, "bold.nii.gz")]
     mask = MASK if tree else _nilearn(what, "mask4_vt.nii.gz")
     return [*bold, *_label_files(what, tree), mask, *([SCAN_KEY] if tree else [])]
 
@@ -182,11 +174,7 @@ def _nilearn(subject: str, name: str) -> str:
 
 
 def _label_files(subject: str, tree: bool) -> list[str]:
-    return (
-        [_run_file(subject, run, "bold_events.tsv") for run in RUNS]
-        if tree
-        else [_nilearn(subject, "labels.txt")]
-    )
+    return [_run_file(subject, run, "bold_events.tsv") for run in RUNS] if tree else [_nilearn(subject, "labels.txt")]
 
 
 def _files_of_tree() -> list[str]:
@@ -213,9 +201,7 @@ def _events_of_tree(root: Path, subject: str) -> pd.DataFrame:
     for run in RUNS:
         path = root / _run_file(subject, run, "bold_events.tsv")
         events = _read(path, "\t", {"onset": float, "duration": float, "trial_type": str})
-        events = events.rename(
-            columns={"onset": "onset_s", "duration": "duration_s", "trial_type": "category"}
-        )
+        events = events.rename(columns={"onset": "onset_s", "duration": "duration_s", "trial_type": "category"})
         events = events.sort_values("onset_s", kind="stable", ignore_index=True)
         _check_categories(path, events["category"])
         tables.append(events.assign(run=run))
@@ -244,9 +230,7 @@ def _labels_by_run(path: Path) -> Iterator[tuple[str, "pd.Series[str]"]]:
     chunks = table["chunks"].to_numpy()
     found = chunks[np.flatnonzero(np.diff(chunks, prepend=-1))].tolist()
     if found != list(range(N_RUNS)):
-        raise ValueError(
-            f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {found}"
-        )
+        raise ValueError(f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {found}")
     for chunk, part in table.groupby("chunks"):
         yield RUNS[int(str(chunk))], part["labels"].reset_index(drop=True)
 
@@ -265,9 +249,7 @@ def _read(path: Path, separator: str, columns: dict[str, type]) -> pd.DataFrame:
             numbers = pd.to_numeric(table[name], errors="coerce")
             if numbers.isna().any():
                 row = int(numbers.isna().to_numpy().argmax())
-                raise ValueError(
-                    f"{path}, line {row + 2}: {name} must be a number, not {table[name].iloc[row]!r}"
-                )
+                raise ValueError(f"{path}, line {row + 2}: {name} must be a number, not {table[name].iloc[row]!r}")
             table[name] = numbers.astype(kind)
     return table
 

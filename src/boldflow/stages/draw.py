@@ -15,7 +15,8 @@ from boldflow.core import drawing
 from boldflow.provenance import canonical
 from boldflow.stages._arrival import plugin_of, read_settings
 
-PNG_DPI = 160
+PNG_DPI = 160  # the page sizes figures by it
+PRINT_DPI = 300  # of pictures and maps inside PDF and SVG
 
 
 def run(
@@ -82,7 +83,13 @@ def run(
 
 def _save(figure: Any, path: str, metadata: dict[str, Any]) -> None:
     with atomic(path) as temporary:
-        figure.savefig(temporary, metadata=metadata, dpi=PNG_DPI, bbox_inches="tight", pad_inches=0.1)
+        figure.savefig(
+            temporary,
+            metadata=metadata,
+            dpi=PNG_DPI if path.endswith("png") else PRINT_DPI,
+            bbox_inches="tight",
+            pad_inches=0.1,
+        )
 
 
 def _joined(paths: list[str], name: str, lacking: str) -> pd.DataFrame:
