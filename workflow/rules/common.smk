@@ -106,7 +106,7 @@ def code_of(*modules, plugin=None):
             if plugin
             else []
         )
-        return provenance.code_digest(*modules, *more)
+        return provenance.canonical(provenance.code_map(*modules, *more))
 
     return code
 

@@ -7,6 +7,7 @@ normalised, ranks from 0 with ties shared, ceilings as shares of variance.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special, stats
 
 TINY = 1e-15  # keeps a candidate of zero length from dividing by zero; as in NeuralBench's loss
 
@@ -86,6 +87,76 @@ def inverse_normalised_rank(found: Ranks) -> np.ndarray:
     if found.gallery_size < 2:
         raise ValueError(f"a gallery of {found.gallery_size} candidate has no order")
     return 1 - found.rank / (found.gallery_size - 1)
+
+
+def n_way_top1(found: Ranks, n: int) -> np.ndarray:
+    """Give each query's chance of winning against ``n - 1`` candidates drawn at random, in closed form.
+
+    Parameters
+    ----------
+    found : Ranks
+    n : int
+        Candidates in a draw, the true one included.
+
+    Returns
+    -------
+    array of shape (n_queries,)
+        C(G - 1 - r, n - 1) / C(G - 1, n - 1) at rank r; the mean over the places of a tie.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is below 2 or above the gallery's size.
+    """
+    size = found.gallery_size
+    if not 2 <= n <= size:
+        raise ValueError(f"{n} candidates cannot be drawn from a gallery of {size}: 2 to {size} can")
+    places = np.arange(size)
+    chance = np.exp(_log_choose(size - 1 - places, n - 1) - _log_choose(size - 1, n - 1))
+    reached = np.concatenate([[0.0], np.cumsum(chance)])
+    return (reached[found.above + found.tied] - reached[found.above]) / found.tied
+
+
+def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Count how often the true candidate correlates more with the prediction than a wrong one.
+
+    Parameters
+    ----------
+    predictions : array of shape (n_queries, n_features)
+    gallery : array of shape (n_candidates, n_features)
+    true : int array of shape (n_queries,)
+
+    Returns
+    -------
+    array of shape (n_queries,)
+        Share of wrong candidates with lower Pearson correlation, ties counted half; chance .5.
+    """
+    centred = [values - values.mean(axis=1, keepdims=True) for values in (predictions, gallery)]
+    found = ranks(identification_scores(*centred), true)
+    return inverse_normalised_rank(found)
+
+
+def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
+    """Mean over classes of the area under the ROC curve, each class against the rest.
+
+    Parameters
+    ----------
+    scores : array of shape (n_units, n_classes)
+    true : int array of shape (n_units,)
+
+    Returns
+    -------
+    float
+        Chance .5; classes that are absent, or alone, among the units are left out; NaN where all are.
+    """
+    areas = []
+    for label in range(scores.shape[1]):
+        own = true == label
+        if 0 < own.sum() < len(own):
+            order = stats.rankdata(scores[:, label])
+            wins = order[own].sum() - own.sum() * (own.sum() + 1) / 2
+            areas.append(wins / (own.sum() * (~own).sum()))
+    return float(np.mean(areas)) if areas else float("nan")
 
 
 def class_hits(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -218,3 +289,68 @@ def pooled_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -
         Share of variance; the region's ceiling is 0 where the sum of signal is negative.
     """
     return float(noise_ceiling(np.array([signal.sum()]), np.array([noise.sum()]), repeats)[0])
+
+
+def explained_share(r: np.ndarray, variance: np.ndarray, signal: np.ndarray, n_images: int) -> float:
+    """Share of a region's signal variance that a model explains, from sums over vertices.
+
+    Parameters
+    ----------
+    r : array of shape (n_vertices,)
+        Pearson correlation over the scored rows.
+    variance : array of shape (n_vertices,)
+        Variance of the scored rows (sample variance over images).
+    signal : array of shape (n_vertices,)
+        Signal variance, untruncated.
+    n_images : int
+        Scored rows.
+
+    Returns
+    -------
+    float
+        Sum of [r^2 - (1 - r^2) / (N - 2)] * var(y), over the sum of signal; NaN where that sum is not positive.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three images.
+    """
+    if n_images < 3:
+        raise ValueError(f"the share explained needs three images or more, found {n_images}")
+    total = signal.sum()
+    if not total > 0:
+        return float("nan")
+    return float((((r**2) - (1 - r**2) / (n_images - 2)) * variance).sum() / total)
+
+
+def reliable_vertices(responses: np.ndarray, image: np.ndarray, level: float = 0.05) -> np.ndarray:
+    """Select vertices that respond differently to different images, at a false discovery rate.
+
+    Parameters
+    ----------
+    responses : array of shape (n_trials, n_vertices)
+    image : int array of shape (n_trials,)
+    level : float
+        Expected share of false ones among those selected (Benjamini and Hochberg 1995, J. R. Stat. Soc. B 57, 289).
+
+    Returns
+    -------
+    bool array of shape (n_vertices,)
+        By F = MSB / MSW over repeated images; all False where nothing is repeated.
+    """
+    names, counts = np.unique(image, return_counts=True)
+    n, n_images = len(image), len(names)
+    signal, noise = variance_components(responses, image)
+    if np.isnan(signal).all():
+        return np.zeros(responses.shape[1], dtype=bool)
+    typical = (n - (counts**2).sum() / n) / (n_images - 1)
+    f = np.divide(signal * typical + noise, noise, out=np.zeros_like(noise), where=noise > 0)
+    p = stats.f.sf(f, n_images - 1, n - n_images)
+    return np.asarray(stats.false_discovery_control(p) <= level)
+
+
+def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:
+    """Logarithm of the binomial coefficient; -inf where k > n."""
+    n = np.asarray(n, dtype=np.float64)
+    found = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.maximum(n - k, 0) + 1)
+    return np.where(n >= k, found, -np.inf)

@@ -1,4 +1,4 @@
-"""Uncertainty within a subject: bootstrap over images."""
+"""Uncertainty within a subject: bootstrap over images, paired differences, permutation; intervals over groups."""
 
 import numpy as np
 
@@ -60,3 +60,69 @@ def median_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np
     lower = np.argmax(reached >= (total + 1) // 2, axis=1)
     upper = np.argmax(reached >= total // 2 + 1, axis=1)
     return (ordered[lower] + ordered[upper]) / 2
+
+
+GROUP_FROM = 8  # subjects from which on a group interval covers what it says (with 3 to 5 it covers 75 to 84 %)
+
+
+def bootstrap_p(differences: np.ndarray) -> float:
+    """Give the two-sided p of a difference from its paired bootstrap draws, (n_draws,); never 0."""
+    n = len(differences)
+    below, above = (differences <= 0).sum(), (differences >= 0).sum()
+    return float(min(1.0, 2 * (1 + min(below, above)) / (1 + n)))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjust p values of a family of tests, (n_tests,).
+
+    Notes
+    -----
+    Holm 1979, Scand. J. Stat. 6, 65-70.
+    """
+    order = np.argsort(p)
+    steps = (len(p) - np.arange(len(p))) * p[order]
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def permutation_p(value: float, null: np.ndarray, larger_is_better: bool = True) -> float:
+    """Give the share of null values that are at least as good, the observed one counted: (1 + k) / (1 + n)."""
+    k = (null >= value).sum() if larger_is_better else (null <= value).sum()
+    return float((1 + k) / (1 + len(null)))
+
+
+def permute_within(names: np.ndarray, block: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Permute labels of images within blocks; all trials of an image get the same new label.
+
+    Parameters
+    ----------
+    names : int array of shape (n_images,)
+        What is permuted, one label per image.
+    block : int array of shape (n_images,)
+        Images change labels only with images of their own block (the part of the split, or the run).
+    rng : Generator
+
+    Returns
+    -------
+    int array of shape (n_images,)
+    """
+    permuted = names.copy()
+    for one in np.unique(block):
+        where = np.flatnonzero(block == one)
+        permuted[where] = names[rng.permutation(where)]
+    return permuted
+
+
+def group_interval(values: np.ndarray, seed: int, n_draws: int = 1000) -> tuple[float, float]:
+    """Give the 95 % bootstrap interval of the mean over subjects.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than eight subjects: the interval would be too narrow.
+    """
+    if len(values) < GROUP_FROM:
+        raise ValueError(f"a group interval needs {GROUP_FROM} subjects or more, found {len(values)}")
+    counts = bootstrap_counts(len(values), n_draws, seed)
+    return percentile_interval(counts @ values / len(values))

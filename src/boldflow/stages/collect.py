@@ -14,7 +14,7 @@ def run(scores: list[str], leaderboard_: str, csv: str, study: str, code: str) -
     scores : paths of score tables
     leaderboard_, csv : paths of the Parquet and the CSV to write
     study : the study, JSON text
-    code : digest of the code of this stage
+    code : digests of the modules of this stage, JSON text
 
     Raises
     ------

@@ -14,7 +14,7 @@ def run(costs: str, benchmarks: list[str], code: str) -> None:
     ----------
     costs : path of the Parquet to write: rule, job, seconds (wall), max_rss_mb
     benchmarks : paths of Snakemake's benchmark files; a job that was not run on this machine has none
-    code : digest of the code of this stage
+    code : digests of the modules of this stage, JSON text
     """
     rows = []
     for path in map(Path, benchmarks):

@@ -41,7 +41,7 @@ def run(
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
     pdf, svg, png, csv : paths to write
     settings : the figure's catalogue entry, JSON text
-    code : digest of the code of this stage and the figure's plug-in
+    code : digests of the modules of this stage and the figure's plug-in, JSON text
 
     Raises
     ------

@@ -23,7 +23,7 @@ def run(pack: str, table: str, features: str, index: str, sidecar: str, settings
     pack, table : paths of the stimulus pack and its table
     features, index, sidecar : paths of the .npy, the Parquet and the JSON to write
     settings : the feature's catalogue entry, JSON text
-    code : digest of the code of this stage and the feature's plug-in
+    code : digests of the modules of this stage and the feature's plug-in, JSON text
     device : "cpu" or "cuda", as the job asked
 
     Raises

@@ -15,7 +15,7 @@ def run(receipt: str, settings: str, code: str) -> None:
     ----------
     receipt : path of the JSON to write
     settings : the data set's catalogue entry, JSON text
-    code : digest of the code of this stage and its plug-in
+    code : digests of the modules of this stage and its plug-in, JSON text
     """
     entry = read_settings(settings)
     plugin = plugin_of("datasets", entry)

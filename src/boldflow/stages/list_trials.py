@@ -20,7 +20,7 @@ def run(source: str, subject_receipt: str, trials: str, subject: str, settings: 
     trials : path of the Parquet to write, columns ``COLUMNS``
     subject : the subject
     settings : the data set's catalogue entry, JSON text
-    code : digest of the code of this stage and its plug-in
+    code : digests of the modules of this stage and its plug-in, JSON text
 
     Raises
     ------

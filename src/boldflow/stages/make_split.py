@@ -17,7 +17,7 @@ def run(trials: list[str], stimuli: str, split: str, sidecar: str, settings: str
     split, sidecar : paths of the Parquet and the JSON to write
     settings : the split's catalogue entry, JSON text
     facts : facts of the data set's plug-in, JSON text
-    code : digest of the code of this stage
+    code : digests of the modules of this stage, JSON text
     """
     rule, known = read_settings(settings), read_settings(facts)
     rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)

@@ -15,7 +15,7 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     source, receipt : paths of the receipts of the data set and its stimuli
     pack, table : paths of the HDF5 and the Parquet to write
     settings : the data set's catalogue entry, JSON text
-    code : digest of the code of this stage and its plug-in
+    code : digests of the modules of this stage and its plug-in, JSON text
     """
     entry = read_settings(settings)
     root = open_dataset(source, receipt)

@@ -41,7 +41,7 @@ def run(
     subject : the subject
     settings, dataset : catalogue entries of the response and the data set, JSON text
     facts : facts of the data set's plug-in, JSON text
-    code : digest of the code of this stage and the data set's plug-in
+    code : digests of the modules of this stage and the data set's plug-in, JSON text
 
     Raises
     ------

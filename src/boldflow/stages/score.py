@@ -74,7 +74,7 @@ def run(
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
-    code : digest of the code of this stage
+    code : digests of the modules of this stage, JSON text
     """
     who, known, model = read_settings(names), read_settings(facts), sidecars.read(config)
     data = align(responses, features, index, trials, split, who["subject"])

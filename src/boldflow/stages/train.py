@@ -47,7 +47,7 @@ def run(
     history, sidecar : paths of the CSV and the JSON to write
     subject : the subject
     settings : the model's catalogue entry, JSON text
-    code : digest of the code of this stage and the model's plug-in
+    code : digests of the modules of this stage and the model's plug-in, JSON text
     device : "cpu" or "cuda", as the job asked
     """
     entry = read_settings(settings)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from boldflow.artifacts import sidecars, tables
 from boldflow.artifacts.atomic import write_text
+from boldflow.provenance import digest
 from boldflow.report.page import render_page
 from boldflow.stages._arrival import read_settings
 
@@ -36,7 +37,7 @@ def run(
     splits, responses : paths of the sidecars of its splits and responses
     page : path of the HTML to write
     study, facts, captions : the study, facts of its data sets and of its figures' plug-ins, JSON text
-    code : digest of the code of this stage
+    code : digests of the modules of this stage, JSON text
     """
     known, told = read_settings(facts), read_settings(captions)
     receipts = [sidecars.read(path) for path in sources]
@@ -50,7 +51,10 @@ def run(
         ],
         "splits": [{**sidecars.read(path), "dataset": Path(path).parts[-3]} for path in splits],
         "software": sidecars.versions(*SOFTWARE),
-        "code": {"report": code, **{str(Path(p).parent): sidecars.read(p)["code"] for p in responses}},
+        "code": {
+            "report": digest(code),
+            **{str(Path(p).parent): digest(sidecars.read(p)["code"]) for p in responses},
+        },
         "notes": [_response_note(Path(path)) for path in responses],
     }
     drawn = [_figure(Path(path), told) for path in figures]
