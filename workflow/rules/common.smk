@@ -166,6 +166,22 @@ def trials_of_dataset(wildcards):
     ]
 
 
+def datasets_of_split(wildcards):
+    """A split's own data set, then those among which it seeks duplicates."""
+    rule_ = registry.settings(config, SCHEMAS, "splits", wildcards.split)
+    return [wildcards.dataset, *(d for d in rule_["against"] if d != wildcards.dataset)]
+
+
+def packs_of_split(wildcards):
+    """Stimulus packs, the data set's own first."""
+    return [f"results/{d}/stimuli.h5" for d in datasets_of_split(wildcards)]
+
+
+def pack_tables_of_split(wildcards):
+    """Stimulus tables, the data set's own first."""
+    return [f"results/{d}/stimuli.parquet" for d in datasets_of_split(wildcards)]
+
+
 def is_encoder(result):
     """Tell whether a result predicts responses."""
     return (
@@ -180,6 +196,11 @@ RESULT = "results/{dataset}/{subject}/{response}/{feature}/{model}/{split}"
 def scores_of_study(wildcards):
     """Score tables of a study."""
     return paths(f"{RESULT}/scores.parquet", wildcards.study)
+
+
+def draws_of_study(wildcards):
+    """Bootstrap draws of a study's scores."""
+    return paths(f"{RESULT}/draws.npy", wildcards.study)
 
 
 def config_of_study(wildcards):

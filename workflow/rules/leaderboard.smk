@@ -9,9 +9,11 @@ localrules:
 rule collect_scores:
     input:
         scores=scores_of_study,
+        draws=draws_of_study,
     output:
         leaderboard="results/studies/{study}/leaderboard.parquet",
         csv="results/studies/{study}/leaderboard.csv",
+        comparisons="results/studies/{study}/comparisons.csv",
     log:
         "logs/collect_scores/{study}.log",
     benchmark:

@@ -4,6 +4,7 @@
 rule write_report:
     input:
         leaderboard="results/studies/{study}/leaderboard.parquet",
+        comparisons="results/studies/{study}/comparisons.csv",
         costs="results/studies/{study}/costs.parquet",
         figures=figures_of_study,
         sources=sources_of_study,

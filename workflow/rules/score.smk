@@ -15,6 +15,7 @@ rule score_model:
         split="results/{dataset}/splits/{split}.parquet",
     output:
         scores="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/scores.parquet",
+        draws="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/draws.npy",
         vertex_map="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/map.parquet",
         queries="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/queries.parquet",
     log:
@@ -23,7 +24,7 @@ rule score_model:
         "benchmarks/score_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=more_memory,
         runtime=60,
@@ -31,7 +32,7 @@ rule score_model:
         names=wildcard_names,
         facts=facts_of("datasets", "{dataset}"),
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("stages.score"),
+        code=code_of("stages.score", plugin=("models", "{model}")),
     message:
         "Score {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
     script:

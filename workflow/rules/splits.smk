@@ -5,7 +5,8 @@
 rule make_split:
     input:
         trials=trials_of_dataset,
-        stimuli="results/{dataset}/stimuli.parquet",
+        packs=packs_of_split,
+        tables=pack_tables_of_split,
     output:
         split="results/{dataset}/splits/{split}.parquet",
         sidecar="results/{dataset}/splits/{split}.json",

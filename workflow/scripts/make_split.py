@@ -7,9 +7,11 @@ from boldflow.stages import make_split
 start(snakemake)
 make_split.run(
     trials=snakemake.input.trials,
-    stimuli=snakemake.input.stimuli,
+    packs=snakemake.input.packs,
+    tables_=snakemake.input.tables,
     split=snakemake.output.split,
     sidecar=snakemake.output.sidecar,
+    dataset=snakemake.wildcards.dataset,
     settings=snakemake.params.settings,
     facts=snakemake.params.facts,
     code=snakemake.params.code,

@@ -16,6 +16,7 @@ score.run(
     trials=snakemake.input.trials,
     split=snakemake.input.split,
     scores=snakemake.output.scores,
+    draws=snakemake.output.draws,
     vertex_map=snakemake.output.vertex_map,
     queries=snakemake.output.queries,
     names=snakemake.params.names,

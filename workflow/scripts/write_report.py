@@ -7,6 +7,7 @@ from boldflow.stages import write_report
 start(snakemake)
 write_report.run(
     leaderboard=snakemake.input.leaderboard,
+    comparisons=snakemake.input.comparisons,
     costs=snakemake.input.costs,
     figures=snakemake.input.figures,
     sources=snakemake.input.sources,

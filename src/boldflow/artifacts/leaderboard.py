@@ -3,41 +3,11 @@
 import pandas as pd
 
 COLUMNS = [
-    *[
-        "study",
-        "dataset",
-        "dataset_version",
-        "subject",
-        "response",
-        "roi",
-        "direction",
-        "feature",
-        "model",
-        "seed",
-    ],
-    *[
-        "split",
-        "fold",
-        "view",
-        "metric",
-        "primary",
-        "value",
-        "ci_low",
-        "ci_high",
-        "ci_method",
-        "chance",
-        "ceiling",
-    ],
-    *["p", "p_kind", "n_permutations", "n_test_images", "n_repeats_averaged", "gallery_size", "transductive"],
-    *[
-        "protocol",
-        "simulated",
-        "published_value",
-        "published_source",
-        "code_digest",
-        "config_digest",
-        "data_digest",
-    ],
+    *("study", "dataset", "dataset_version", "subject", "response", "roi", "direction", "feature", "model", "seed"),
+    *("split", "fold", "view", "metric", "primary", "value", "ci_low", "ci_high", "ci_method", "chance", "ceiling"),
+    *("p", "p_kind", "n_permutations", "n_test_images", "n_repeats_averaged", "gallery", "gallery_size"),
+    *("transductive", "protocol", "simulated", "published_value", "published_source"),
+    *("code_digest", "config_digest", "data_digest"),
 ]
 NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling", "p", "n_repeats_averaged", "published_value"]
 COUNTS = ["n_permutations", "n_test_images", "gallery_size"]

@@ -1,23 +1,22 @@
 """The stimulus pack: one HDF5 file with all pixels in a row, and a table that says where each picture lies."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import h5py
-import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from boldflow.artifacts.atomic import atomic
 
 # image_id; pixels uint8 (height, width, 3) or None where there is no picture; labels by name
 Entry = tuple[str, np.ndarray | None, dict[str, str]]
+Hash = Callable[[np.ndarray], str]
 COLUMNS = ["image_id", "height", "width", "offset", "sha256", "perceptual_hash"]
 
 
-def write(path: str | Path, stimuli: Iterable[Entry]) -> pd.DataFrame:
+def write(path: str | Path, stimuli: Iterable[Entry], perceptual_hash: Hash) -> pd.DataFrame:
     """Pack pictures of any sizes, each once.
 
     Parameters
@@ -26,12 +25,13 @@ def write(path: str | Path, stimuli: Iterable[Entry]) -> pd.DataFrame:
         HDF5 file with one data set ``pixels`` (n_bytes,) uint8: pictures (height, width, 3) row by row, one after
         the other.
     stimuli : iterable of (image_id, pixels, labels)
+    perceptual_hash : function from a picture to the text of its hash
 
     Returns
     -------
     DataFrame
         ``COLUMNS`` and one ``label_*`` column per label. Stimuli without a picture have height, width 0 and empty
-        hashes. SHA-256 is over size and decoded pixels; the perceptual hash is ImageHash's 64-bit phash.
+        hashes. SHA-256 is over size and decoded pixels.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def write(path: str | Path, stimuli: Iterable[Entry]) -> pd.DataFrame:
             if image_id in seen:
                 raise ValueError(f"image {image_id!r} comes twice; each picture is packed once")
             seen.add(image_id)
-            rows.append(_append(pixels, image_id, image, labels))
+            rows.append(_append(pixels, image_id, image, labels, perceptual_hash))
     return pd.DataFrame(rows).astype({name: "int64" for name in ("height", "width", "offset")})
 
 
@@ -85,7 +85,9 @@ class Pack:
                 yield part.index.to_numpy(), np.stack([self.read(name) for name in part["image_id"]])
 
 
-def _append(pixels: h5py.Dataset, image_id: str, image: np.ndarray | None, labels: dict[str, str]) -> dict[str, object]:
+def _append(
+    pixels: h5py.Dataset, image_id: str, image: np.ndarray | None, labels: dict[str, str], perceptual_hash: Hash
+) -> dict[str, object]:
     named = {f"label_{name}": value for name, value in sorted(labels.items())}
     if image is None:
         nothing = dict.fromkeys(("height", "width", "offset"), 0) | dict.fromkeys(("sha256", "perceptual_hash"), "")
@@ -103,6 +105,6 @@ def _append(pixels: h5py.Dataset, image_id: str, image: np.ndarray | None, label
         "width": image.shape[1],
         "offset": offset,
         "sha256": hashlib.sha256(size + image.tobytes()).hexdigest(),
-        "perceptual_hash": str(imagehash.phash(Image.fromarray(image))),
+        "perceptual_hash": perceptual_hash(image),
         **named,
     }

@@ -6,10 +6,15 @@ joins strangers.
 
 from collections.abc import Callable
 
+import imagehash
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 HASH_DISTANCE = 10  # bits of 64 within which a pair is looked at
+# Crops whose hashes stand for a picture: share of its sides, place from the top and from the left. On 720 photographs a
+# hash of the whole alone meets 85 % of copies cropped by 4 % within 10 bits; these six meet all, and 5 strangers.
+PROBES = ((1.0, 0, 0), (0.96, 0, 0), (0.96, 0, 1), (0.96, 1, 0), (0.96, 1, 1), (0.94, 0.5, 0.5))
 CORRELATION = 0.95  # of aligned crops, from which on a pair is the same picture
 CROPS = (1.0, 0.98, 0.96, 0.94, 0.92)  # sides of the crop, as a share of the picture's
 STEPS = 5  # places of a crop along each axis
@@ -17,36 +22,60 @@ SIZE = 32  # px to which both are brought
 WORK = 96  # px at which crops are cut
 
 
-def close_hashes(hashes: np.ndarray, others: np.ndarray | None = None, distance: int = HASH_DISTANCE) -> np.ndarray:
-    """List pairs of 64-bit hashes that differ in few bits.
+def perceptual_hash(image: np.ndarray) -> str:
+    """Hash a picture by the signs of its lowest cosine frequencies (ImageHash's phash), 16 hexadecimal digits."""
+    return str(imagehash.phash(Image.fromarray(image)))
+
+
+def probe_hashes(image: np.ndarray) -> list[int]:
+    """Hash a picture and slight crops of it, so that a cropped copy meets a hash close to its own.
 
     Parameters
     ----------
-    hashes : uint64 array of shape (n,)
-    others : uint64 array of shape (m,), optional
-        Pairs across two sets; without it, pairs within ``hashes``.
-    distance : int
-        Largest Hamming distance.
+    image : uint8 array of shape (height, width, 3)
+
+    Returns
+    -------
+    list of int, one per entry of ``PROBES``
+        64-bit hashes; the first is the whole picture's.
+    """
+    found = []
+    for share, down, right in PROBES:
+        height, width = (max(1, round(n * share)) for n in image.shape[:2])
+        i, j = round((image.shape[0] - height) * down), round((image.shape[1] - width) * right)
+        found.append(int(perceptual_hash(np.ascontiguousarray(image[i : i + height, j : j + width])), 16))
+    return found
+
+
+def near_pairs(
+    whole: np.ndarray, probes: np.ndarray, others: np.ndarray | None = None, other_probes: np.ndarray | None = None
+) -> np.ndarray:
+    """List pairs of pictures of which one looks like a slight crop of the other.
+
+    Parameters
+    ----------
+    whole : uint64 array of shape (n,)
+    probes : uint64 array of shape (n, n_probes)
+    others, other_probes : likewise for a second set; without it, pairs within the first
 
     Returns
     -------
     int array of shape (n_pairs, 2)
-        Rows of ``hashes`` and of ``others``; within one set the first is the smaller.
+        Sorted, each pair once; within one set the first is the smaller.
     """
-    against = hashes if others is None else others
-    found = []
-    block = max(1, 2**24 // max(1, len(against)))
-    for start in range(0, len(hashes), block):
-        bits = np.bitwise_count(hashes[start : start + block, None] ^ against[None])
-        one, other = np.nonzero(bits <= distance)
-        pairs = np.stack([one + start, other], axis=1)
-        found.append(pairs if others is not None else pairs[pairs[:, 0] < pairs[:, 1]])
-    return np.concatenate(found) if found else np.empty((0, 2), int)
-
-
-def parse_hashes(texts: list[str]) -> np.ndarray:
-    """Read hexadecimal 64-bit hashes, uint64 (n,)."""
-    return np.array([int(text, 16) for text in texts], dtype=np.uint64)
+    within = others is None or other_probes is None
+    second, second_probes = whole, probes
+    if others is not None and other_probes is not None:
+        second, second_probes = others, other_probes
+    found = set()
+    for number in range(probes.shape[1]):
+        for a, b in _close(whole, second_probes[:, number]):
+            found.add((int(a), int(b)))
+        for b, a in _close(second, probes[:, number]):
+            found.add((int(a), int(b)))
+    if within:
+        found = {(min(p), max(p)) for p in found if p[0] != p[1]}
+    return np.array(sorted(found), dtype=int).reshape(-1, 2)
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -98,6 +127,16 @@ def confirmed_pairs(
     second = read_other or read
     keep = [aligned_correlation(read(int(a)), second(int(b))) >= CORRELATION for a, b in pairs]
     return pairs[np.array(keep, dtype=bool)] if len(pairs) else pairs
+
+
+def _close(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Pairs of rows whose 64-bit hashes differ in at most ``HASH_DISTANCE`` bits, (n_pairs, 2)."""
+    block = max(1, 2**24 // max(1, len(others)))
+    found = []
+    for start in range(0, len(hashes), block):
+        one, other = np.nonzero(np.bitwise_count(hashes[start : start + block, None] ^ others[None]) <= HASH_DISTANCE)
+        found.append(np.stack([one + start, other], axis=1))
+    return np.concatenate(found) if found else np.empty((0, 2), int)
 
 
 def _best_crop(one: np.ndarray, other: np.ndarray) -> float:

@@ -178,9 +178,10 @@ def average_by(values: np.ndarray, index: np.ndarray, n: int) -> np.ndarray:
     -------
     array of shape (n, n_columns), float64
     """
-    total = np.zeros((n, values.shape[1]))
-    np.add.at(total, index, values.astype(np.float64))
-    return total / np.bincount(index, minlength=n)[:, None]
+    member = np.zeros((n, len(index)))
+    member[index, np.arange(len(index))] = 1
+    mean: np.ndarray = member @ values.astype(np.float64) / member.sum(axis=1, keepdims=True)
+    return mean
 
 
 def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:

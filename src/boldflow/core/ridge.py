@@ -1,5 +1,6 @@
 """Ridge regression with the penalty of each target chosen inside the training trials."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,6 +112,54 @@ def fit_ridge(
     return RidgeFit(weights, intercept, alphas[best], errors)
 
 
+def refit_ridge(
+    inputs: np.ndarray,
+    test_inputs: np.ndarray,
+    alphas: np.ndarray,
+    groups: np.ndarray,
+    n_folds: int = 5,
+    seed: int = 0,
+    alpha_per: str = "target",
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Prepare ridge fits of the same inputs to many sets of targets, as a permutation test needs them.
+
+    The eigendecompositions of all folds are done once; a call then chooses alphas and predicts without ever forming
+    weights. Its result is that of ``fit_ridge`` on the same targets.
+
+    Parameters
+    ----------
+    inputs, alphas, groups, n_folds, seed, alpha_per
+        As for ``fit_ridge``.
+    test_inputs : array of shape (n_test, n_inputs)
+
+    Returns
+    -------
+    function from targets (n_trials, n_targets) to predictions (n_test, n_targets), float64
+    """
+    alphas = np.sort(np.asarray(alphas, dtype=np.float64))
+    x = inputs.astype(np.float64)
+    whole = _System(x)
+    test_basis = whole.basis(test_inputs.astype(np.float64))
+    fold = group_folds(groups, n_folds, seed) if len(alphas) > 1 else np.zeros(len(x), int)
+    parts = []
+    for left_out in np.unique(fold) if len(alphas) > 1 else []:
+        test = fold == left_out
+        system = _System(x[~test])
+        parts.append((test, system, system.basis(x[test])))
+
+    def predict(targets: np.ndarray) -> np.ndarray:
+        y = targets.astype(np.float64)
+        errors = np.zeros((len(alphas), y.shape[1]))
+        for test, system, basis in parts:
+            _add_errors(errors, system, basis, y[~test], y[test], alphas)
+        shared = np.full(y.shape[1], np.argmin(errors.mean(axis=1)))
+        best = np.argmin(errors, axis=0) if alpha_per == "target" else shared
+        shrunk = whole.rotated(y) / (whole.values[:, None] + alphas[best])
+        return test_basis @ shrunk + y.mean(axis=0)
+
+    return predict
+
+
 class _System:
     """Eigendecomposition of the centred inputs' Gram matrix, primal or dual, whichever is smaller."""
 
@@ -146,9 +195,16 @@ def _cross_validated_errors(x: np.ndarray, y: np.ndarray, alphas: np.ndarray, fo
         basis = system.basis(x[test])
         for start in range(0, y.shape[1], BLOCK):
             block = slice(start, start + BLOCK)
-            rotated = system.rotated(y[~test][:, block])
-            wanted = y[test][:, block] - y[~test][:, block].mean(axis=0)
-            for index, alpha in enumerate(alphas):
-                predicted = basis @ (rotated / (system.values + alpha)[:, None])
-                errors[index, block] += ((wanted - predicted) ** 2).sum(axis=0)
+            _add_errors(errors[:, block], system, basis, y[~test][:, block], y[test][:, block], alphas)
     return errors / len(y)
+
+
+def _add_errors(
+    errors: np.ndarray, system: _System, basis: np.ndarray, given: np.ndarray, wanted: np.ndarray, alphas: np.ndarray
+) -> None:
+    """Add squared errors of left-out trials to ``errors`` (n_alphas, n_targets), in place."""
+    rotated = system.rotated(given)
+    centred = wanted - given.mean(axis=0)
+    for index, alpha in enumerate(alphas):
+        predicted = basis @ (rotated / (system.values + alpha)[:, None])
+        errors[index] += ((centred - predicted) ** 2).sum(axis=0)

@@ -42,19 +42,6 @@ def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]])
     return {name: top(name) for name in parent}
 
 
-def identical_pixels(stimuli: pd.DataFrame) -> list[tuple[str, str]]:
-    """Pair pictures with the same pixels, by the SHA-256 of size and pixels.
-
-    Parameters
-    ----------
-    stimuli : DataFrame
-        Columns image_id and sha256 (empty where there is no picture).
-    """
-    with_picture = stimuli[stimuli["sha256"] != ""].sort_values("image_id")
-    first = with_picture.groupby("sha256")["image_id"].transform("first")
-    return [(a, b) for a, b in zip(first, with_picture["image_id"], strict=True) if a != b]
-
-
 def make_split(trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any], unit: str) -> pd.DataFrame:
     """Split the trials of a data set by a rule of the catalogue.
 

@@ -1,6 +1,7 @@
 """Uncertainty within a subject: bootstrap over images, paired differences, permutation; intervals over groups."""
 
 import numpy as np
+from scipy import stats
 
 
 def bootstrap_counts(n_units: int, n_draws: int, seed: int) -> np.ndarray:
@@ -29,6 +30,27 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
     """Give the central interval of bootstrap draws, (n_draws,)."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def jackknife_interval(value: float, left_out: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Give the normal interval of a score from its values with each unit left out in turn.
+
+    For scores that are corrected for the number of images: drawing images twice, as a bootstrap does, would undo the
+    correction.
+
+    Parameters
+    ----------
+    value : float
+    left_out : array of shape (n_units,)
+
+    Notes
+    -----
+    Tukey 1958, Ann. Math. Stat. 29, 614.
+    """
+    n = len(left_out)
+    error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+    half = float(stats.norm.ppf((1 + level) / 2) * error)
+    return value - half, value + half
 
 
 def mean_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -89,6 +89,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         If a panel of the settings has no row in the table, or two rows would be one marker.
     """
     board = tables["leaderboard"]
+    board = board[board["gallery"].isna() | (board["gallery"] == "test")]
     if settings["rois"]:
         board = board[board["roi"].isna() | board["roi"].isin(settings["rois"])]
     orders: dict[frozenset[str], list[str]] = {}

@@ -11,6 +11,9 @@
     and validation trials only. One state (dict of arrays) per seed comes back, with a history table of rows.
     ``checkpoint`` is None or a callback for iterative models.
 ``predict(state, inputs) -> ndarray float32 (n_trials, n_outputs)``
+``refit(inputs, groups, test_inputs, settings, seed)``, optional
+    A function from targets to the predictions of ``test_inputs`` after a fit to them: what ``fit`` and ``predict``
+    would give, made quick for the many refits of a permutation test.
 
 For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round. A model does
 not need to know which.

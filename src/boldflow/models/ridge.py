@@ -1,12 +1,12 @@
 """Ridge regression, either direction: the plain model that others must beat."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from boldflow.core.records import Fitted, State, TrainingData
-from boldflow.core.ridge import fit_ridge
+from boldflow.core.ridge import fit_ridge, refit_ridge
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
 SETTINGS = {
@@ -70,3 +70,12 @@ def fit(
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     """Predict targets, float32 (n_trials, n_targets)."""
     return (inputs @ state["weights"] + state["intercept"]).astype(np.float32)
+
+
+def refit(
+    inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: dict[str, Any], seed: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
+    alphas = np.array(settings["alphas"], dtype=np.float64)
+    n_folds, alpha_per = settings["n_folds"], settings["alpha_per"]
+    return refit_ridge(inputs, test_inputs, alphas, groups, n_folds=n_folds, seed=seed, alpha_per=alpha_per)

@@ -48,7 +48,8 @@ HEADINGS = {
     "p": "p",
     "n_test_images": "Test images",
     "n_repeats_averaged": "Repeats averaged",
-    "gallery_size": "Gallery",
+    "gallery": "Gallery",
+    "gallery_size": "Gallery size",
     "transductive": "Transductive",
     "protocol": "Protocol",
     "published_value": "Published",
@@ -61,7 +62,16 @@ HEADLINE = [
 ]
 DETAIL = [
     *["metric", "view", "model", "feature", "roi", "response", "split", "seed", "fold", "score", "chance", "ceiling"],
-    *["p", "n_test_images", "n_repeats_averaged", "gallery_size", "transductive", "protocol", "published_value"],
+    *[
+        "p",
+        "n_test_images",
+        "n_repeats_averaged",
+        "gallery",
+        "gallery_size",
+        "transductive",
+        "protocol",
+        "published_value",
+    ],
 ]
 DIRECTIONS = {"decode": "Decoding", "encode": "Encoding", "represent": "Representation"}
 RESULT = ["dataset", "response", "direction", "feature", "model", "split", "protocol"]
@@ -85,6 +95,7 @@ def render_page(
     figures: Sequence[Mapping[str, Any]],
     costs: pd.DataFrame,
     provenance: Mapping[str, Any],
+    comparisons: pd.DataFrame | None = None,
 ) -> str:
     """Write the report.
 
@@ -103,6 +114,8 @@ def render_page(
         simulated}. ``splits``: list of {dataset, rule (with its name), unit, counts {folds, trials {subject: {part:
         n}}, units {part: n}}, duplicate_groups (lists of image ids), grouped_by}. ``software``: {name: version}.
         ``code``: {what: digest}. ``notes``: list of str.
+    comparisons : DataFrame, optional
+        Rows of ``comparisons.csv`` (pairs of models); those of the primary metric are shown.
 
     Returns
     -------
@@ -115,7 +128,8 @@ def render_page(
         If no row has the study's primary metric, or a figure is not a PNG.
     """
     metric, view = study["primary"]["metric"], study["primary"]["view"]
-    headline = leaderboard[(leaderboard["metric"] == metric) & (leaderboard["view"] == view)]
+    named = (leaderboard["metric"] == metric) & (leaderboard["view"] == view)
+    headline = leaderboard[named & leaderboard["primary"].fillna(False).astype(bool)]
     if headline.empty:
         raise ValueError(f"report of {study['name']}: no row has the primary metric {metric} ({view})")
     text = resources.files("boldflow.report").joinpath("template.html").read_text(encoding="utf-8")
@@ -135,6 +149,7 @@ def render_page(
         n_subjects=len(leaderboard[["dataset", "subject"]].drop_duplicates()),
         methods=sorted(headline["ci_method"].dropna().unique()),
         headline=_scores(f"{metric_label(metric)}, {view} view", headline, HEADLINE),
+        difference_table=_differences(comparisons),
         figures=shown,
         run_table=_runs(leaderboard),
         dataset_table=_datasets(provenance.get("datasets", [])),
@@ -260,6 +275,30 @@ def _scores(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
     ]
     numeric = frozenset(n for n, name in enumerate(shown) if name in NUMERIC)
     return Table(caption, [HEADINGS[name] for name in shown], rows, numeric, _mark(part["simulated"]))
+
+
+def _differences(comparisons: pd.DataFrame | None) -> Table | None:
+    """One row per pair of models of a subject, for the primary metric."""
+    if comparisons is None or not comparisons["primary"].any():
+        return None
+    part = comparisons[comparisons["primary"]]
+    sides = {}
+    for side in ("a", "b"):
+        names = part[[f"model_{side}", f"feature_{side}"]].astype(str).agg(" · ".join, axis=1)
+        sides[side] = names + (" · " + part["roi"].astype(str) if len(set(part["roi"].dropna())) > 1 else "")
+    rows = [
+        [
+            _text(one.subject),
+            first,
+            second,
+            f"{_number(one.difference)} [{_number(one.ci_low)}, {_number(one.ci_high)}]",
+            _number(one.p_holm),
+            "tied" if one.tied else "different",
+        ]
+        for one, first, second in zip(part.itertuples(), sides["a"], sides["b"], strict=True)
+    ]
+    columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
+    return Table("Do two models differ?", columns, rows, frozenset({3, 4}), _mark(part["simulated"]))
 
 
 def _runs(leaderboard: pd.DataFrame) -> Table:

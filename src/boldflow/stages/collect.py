@@ -1,18 +1,30 @@
-"""The leaderboard of a study: all rows in one tidy table."""
+"""The leaderboard of a study: all rows in one tidy table, and which models differ."""
 
+import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import leaderboard, tables
+from boldflow.artifacts import arrays, leaderboard, tables
+from boldflow.core.comparison import compare
 from boldflow.stages._arrival import read_settings
 
+# rows are compared where all of these are equal
+SAME = [
+    *["dataset", "subject", "direction", "split", "fold", "seed", "view", "metric", "roi", "gallery", "gallery_size"],
+    *["n_test_images", "n_repeats_averaged"],
+]
+MODEL = ["response", "feature", "model"]
 
-def run(scores: list[str], leaderboard_: str, csv: str, study: str, code: str) -> None:
-    """Concatenate score tables and mark the study's primary metric.
+
+def run(
+    scores: list[str], draws: list[str], leaderboard_: str, csv: str, comparisons: str, study: str, code: str
+) -> None:
+    """Concatenate score tables, mark the study's primary metric, and compare models pair by pair.
 
     Parameters
     ----------
-    scores : paths of score tables
+    scores, draws : paths of score tables and of their bootstrap draws, in the same order
     leaderboard_, csv : paths of the Parquet and the CSV to write
+    comparisons : path of the CSV to write: a row per pair of models of a subject, for every metric with an interval
     study : the study, JSON text
     code : digests of the modules of this stage, JSON text
 
@@ -22,17 +34,39 @@ def run(scores: list[str], leaderboard_: str, csv: str, study: str, code: str) -
         If no row has the study's primary metric; names those there are.
     """
     wanted = read_settings(study)
-    rows = pd.concat([tables.read(path) for path in scores], ignore_index=True)
+    parts = [tables.read(path) for path in scores]
+    rows = pd.concat(parts, ignore_index=True)
+    drawn = np.concatenate([arrays.read(path, ndim=2) for path in draws])
     metric, view = wanted["primary"]["metric"], wanted["primary"]["view"]
-    primary = (rows["metric"] == metric) & (rows["view"] == view)
+    own = rows["gallery"].isna() | (rows["gallery"] == "test")
+    primary = (rows["metric"] == metric) & (rows["view"] == view) & own
     if not primary.any():
         there = sorted({f"{m} ({v})" for m, v in zip(rows["metric"], rows["view"], strict=True)})
         raise ValueError(
             f"study {wanted['name']}: no score is the primary metric {metric} ({view}); there are: {there}"
         )
     table = leaderboard.tidy(rows.assign(study=wanted["name"], primary=primary))
-    order = ["dataset", "direction", "feature", "model", "subject", "roi", "seed", "view", "metric"]
+    order = ["dataset", "direction", "feature", "model", "subject", "roi", "seed", "view", "gallery", "metric"]
     table = table.sort_values(["primary", *order], ascending=[False, *[True] * len(order)], kind="stable")
+    differences = _compare(table, drawn)
     table = table.reset_index(drop=True)
     tables.write(leaderboard_, table, {"study": wanted, "code": code})
     tables.write_csv(csv, table)
+    tables.write_csv(comparisons, differences)
+
+
+def _compare(table: pd.DataFrame, drawn: np.ndarray) -> pd.DataFrame:
+    """Compare all pairs of models, Holm over the pairs of a subject and metric; the table's index is the draws' row."""
+    found = []
+    with_interval = table[table["ci_method"].str.contains("bootstrap").fillna(False)]
+    for key, part in with_interval.groupby(SAME, sort=False, dropna=False):
+        about = dict(zip(SAME, key, strict=True))
+        for one in compare(part["value"].to_numpy(), drawn[part.index.to_numpy()].astype(np.float64)):
+            first, second = part.iloc[one.first], part.iloc[one.second]
+            models = {f"{n}_a": first[n] for n in MODEL} | {f"{n}_b": second[n] for n in MODEL}
+            values = {"difference": one.value, "ci_low": one.ci_low, "ci_high": one.ci_high}
+            verdict = {"p": one.p, "p_holm": one.p_holm, "tied": one.tied}
+            flags = {"primary": first["primary"], "simulated": first["simulated"]}
+            found.append(about | models | values | verdict | flags)
+    columns = [*SAME, *[f"{n}_a" for n in MODEL], *[f"{n}_b" for n in MODEL], "difference", "ci_low", "ci_high"]
+    return pd.DataFrame(found, columns=[*columns, "p", "p_holm", "tied", "primary", "simulated"])

@@ -4,6 +4,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from boldflow.artifacts import sidecars, stimuli, tables
+from boldflow.core.duplicates import perceptual_hash
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 
 
@@ -20,9 +21,8 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     entry = read_settings(settings)
     root = open_dataset(source, receipt)
     found = plugin_of("datasets", entry).stimuli(root, entry)
-    rows: pd.DataFrame = stimuli.write(
-        pack, ((s.image_id, s.pixels, s.labels) for s in tqdm(found, desc="pack pictures", unit="image"))
-    )
+    entries = ((s.image_id, s.pixels, s.labels) for s in tqdm(found, desc="pack pictures", unit="image"))
+    rows: pd.DataFrame = stimuli.write(pack, entries, perceptual_hash)
     if rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
     data = sidecars.content_digest(source, receipt)

@@ -57,6 +57,11 @@ def run(
     with fixed_threads(1):
         runs = plugin.runs(root, subject, data_set)
         values, places = _windows(runs, table, entry["space"], start_s, n_volumes, known["tr_s"])
+    regions = _rois(plugin, root, subject, entry["space"], data_set, len(places))
+    places = places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
+    if entry["rois"]:
+        kept_columns = _union(regions, entry["rois"], subject)
+        values, places = values[:, :, kept_columns], places[kept_columns].reset_index(drop=True)
     found_nan = ~np.isfinite(values).all(axis=(0, 1))
     masked = float(found_nan.mean())
     if masked > entry["max_masked"]:
@@ -66,7 +71,6 @@ def run(
     averaged = values.mean(axis=1)
     image = pd.factorize(table["image_id"])[0]
     signal, noise = metrics.variance_components(averaged, image)
-    places = places.assign(**_rois(plugin, root, subject, entry["space"], data_set, len(places)))
     places = places[~found_nan].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
     kept = averaged if entry["average"] else values
     arrays.write(responses, np.ascontiguousarray(kept, dtype=np.float32))
@@ -169,4 +173,12 @@ def _rois(
             raise ValueError(f"ROI {name!r} of {subject} has shape {mask.shape}, expected ({n_columns},)")
         if not mask.any():
             raise ValueError(f"ROI {name!r} of {subject} is empty; there are: {sorted(found)}")
-    return {f"roi_{name}": mask for name, mask in sorted(found.items())}
+    return dict(sorted(found.items()))
+
+
+def _union(regions: dict[str, np.ndarray], wanted: list[str], subject: str) -> np.ndarray:
+    """Columns in any of the wanted regions."""
+    missing = sorted(set(wanted) - set(regions))
+    if missing:
+        raise ValueError(f"{subject} has no ROI {missing}; there are: {sorted(regions) or 'none'}")
+    return np.any([regions[name] for name in wanted], axis=0)

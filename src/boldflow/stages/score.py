@@ -1,49 +1,38 @@
-"""Scores of one model on one subject, with bootstrap intervals, chance and ceiling."""
+"""Scores of one model on one subject: bootstrap intervals, chance, ceiling, and p by permutation with refit."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from boldflow import registry
 from boldflow.artifacts import arrays, leaderboard, sidecars, tables
 from boldflow.artifacts import weights as weight_files
-from boldflow.core import metrics, statistics
+from boldflow.core import statistics
 from boldflow.core.compute import fixed_threads
+from boldflow.core.records import State
 from boldflow.core.scaling import scale
+from boldflow.core.scoring import (
+    LOWER_IS_BETTER,
+    N_NEAREST,
+    ClassScorer,
+    EncodingScorer,
+    Measure,
+    RetrievalScorer,
+    TestSet,
+)
 from boldflow.provenance import canonical, digest
-from boldflow.stages._arrival import read_settings
+from boldflow.stages._arrival import plugin_of, read_settings
+from boldflow.stages._null import null_values
 from boldflow.stages._trials import Aligned, align
 
-N_NEAREST = 5
-BLOCK = 2048  # vertices at a time in the bootstrap of maps
-TOP = (1, 5)
+BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noise_var", "roi"]
-QUERIES = [
-    *["seed", "fold", "image_id", "rank", "gallery_size"],
-    *[f"nearest_{n + 1}" for n in range(N_NEAREST)],
-    *[f"score_{n + 1}" for n in range(N_NEAREST)],
-]
+PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
+QUERIES = ["seed", "fold", "image_id", "rank", "gallery_size", *PLACES]
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Test:
-    """Test trials over all folds: their rows, folds and pictures (``image``, numbered from 0)."""
-
-    rows: np.ndarray
-    fold: np.ndarray
-    image: np.ndarray
-    image_id: np.ndarray  # (n_images,)
-    image_fold: np.ndarray  # (n_images,)
-    unit: np.ndarray  # (n_images,) bootstrap unit of each image: its duplicate group
-    resampled: str  # what a unit is: images or blocks
-
-    @property
-    def repeats(self) -> np.ndarray:
-        """Test trials of each image."""
-        return np.bincount(self.image, minlength=len(self.image_id))
+Scorer = ClassScorer | RetrievalScorer | EncodingScorer
 
 
 def run(
@@ -57,6 +46,7 @@ def run(
     trials: str,
     split: str,
     scores: str,
+    draws: str,
     vertex_map: str,
     queries: str,
     names: str,
@@ -69,43 +59,76 @@ def run(
     Parameters
     ----------
     predictions, weights, config, responses, vertices, features, index, trials, split : paths to read
-    scores, vertex_map, queries : paths of the Parquet files to write: tidy rows; a row per vertex (encoders); a row
-        per test picture (retrieval)
+    scores : path of the Parquet to write, tidy rows
+    draws : path of the .npy to write, (n_rows, n_draws) float32: each row's score in each bootstrap draw (its value
+        where it has no interval); draw d holds the same pictures for every model of the subject
+    vertex_map, queries : paths of the Parquet files to write: a row per vertex (encoders); a row per test picture
+        (retrieval)
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
-    code : digests of the modules of this stage, JSON text
+    code : digests of the modules of this stage and the model's plug-in, JSON text
     """
     who, known, model = read_settings(names), read_settings(facts), sidecars.read(config)
     data = align(responses, features, index, trials, split, who["subject"])
-    test = _test(data, known["images"])
+    test, image_id, rows = test_set(data, known["images"])
     predicted = arrays.read(predictions, ndim=3)
-    if predicted.shape[1] != len(test.rows):
-        raise ValueError(f"{predictions} has {predicted.shape[1]} test trials, the split {len(test.rows)}")
+    if predicted.shape[1] != len(rows):
+        raise ValueError(f"{predictions} has {predicted.shape[1]} test trials, the split {len(rows)}")
     about = _about(who, known, model, code)
-    rows: list[Row] = []
+    unit = "images" if known["images"] else "blocks"
+    found: list[Row] = []
+    drawn: list[np.ndarray] = []
     asked: list[pd.DataFrame] = []
-    drawn = pd.DataFrame(columns=MAP)
-    with fixed_threads(2):
+    mapped = pd.DataFrame(columns=MAP)
+    with fixed_threads(1):  # small products: two threads wait for each other more than they work
+        scorer = _scorer(data, test, rows, weights, vertices, model)
+        counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
+        left_out = 1 - np.eye(test.n_units)
         for number, seed in enumerate(model["settings"]["seeds"]):
-            counts = statistics.bootstrap_counts(len(np.unique(test.unit)), n_draws, seed=0)
             given = np.asarray(predicted[number], dtype=np.float64)
-            if model["settings"]["direction"] == "encode":
-                places = tables.read(vertices)
-                found, drawn = _encoding(given, data, test, counts, places, model["space"])
-            elif model["feature_kind"] == "classes":
-                found = _accuracy(given, data, test, counts)
-            else:
-                scaled, gallery = _scaled(given, data, test, weights)
-                found, queried = _retrieval(scaled, gallery, test, counts)
-                asked.append(queried.assign(seed=seed))
-            rows += [{**about, "seed": str(seed), "fold": "all", **row} for row in found]
+            if isinstance(scorer, RetrievalScorer):
+                given = _in_training_scale(given, test.fold, weights)
+                asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
+            if isinstance(scorer, EncodingScorer):
+                mapped = _map(scorer, given, tables.read(vertices), model["space"])
+            measures = scorer.measure(given)
+            null = _null(data, test, rows, scorer, model, int(seed), known["images"])
+            for position, measure in enumerate(measures):
+                own = measure.draw(counts) if measure.draw and measure.method == "bootstrap" else None
+                drawn.append(np.full(n_draws, np.nan_to_num(measure.value)) if own is None else own)
+                row = {**about, "seed": str(seed), "fold": "all", **_row(measure, test)}
+                row |= _interval(measure, own, left_out, unit)
+                found.append(row | _significance(measure, None if null is None else null[:, position], model))
     note = {"code": code, "data": about["data_digest"], "units": {"value": "see metric"}}
     identity = {**{key: who[key] for key in KEYS}, "simulated": known["simulated"]}
-    tables.write(scores, leaderboard.tidy(rows), note)
-    tables.write(vertex_map, drawn.assign(**identity), note)
+    tables.write(scores, leaderboard.tidy(found), note)
+    arrays.write(draws, np.nan_to_num(np.stack(drawn)).astype(np.float32))
+    tables.write(vertex_map, mapped.assign(**identity), note)
     questions = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=QUERIES)
     tables.write(queries, questions[QUERIES].assign(**identity), note)
+
+
+def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:
+    """Collect the test trials of all folds.
+
+    Returns
+    -------
+    (TestSet, image_id of each test image, rows of the test trials in the trial table)
+    """
+    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
+    fold = np.repeat(np.arange(data.n_folds), [len(r) for r in rows])
+    where = np.concatenate(rows)
+    name = data.trials["image_id"].to_numpy()[where]
+    image, keys = pd.factorize(pd.MultiIndex.from_arrays([fold, name]))
+    first = np.unique(image, return_index=True)[1]
+    units = data.split.drop_duplicates("row").set_index("row")["unit"].loc[where].to_numpy()
+    # without pictures the unit of the split is the run, and the bootstrap resamples blocks
+    unit = pd.factorize(units[first] if has_images else np.arange(len(keys)))[0]
+    return TestSet(fold, image, fold[first], unit), name[first], where
+
+
+test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
 
 
 def _about(who: Row, known: Row, model: Row, code: str) -> Row:
@@ -124,199 +147,109 @@ def _about(who: Row, known: Row, model: Row, code: str) -> Row:
     }
 
 
-def _test(data: Aligned, has_images: bool) -> Test:
-    """Collect the test trials of all folds; a picture tested in two folds counts in each."""
-    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
-    fold = np.repeat(np.arange(data.n_folds), [len(r) for r in rows])
-    where = np.concatenate(rows)
-    name = data.trials["image_id"].to_numpy()[where]
-    image, keys = pd.factorize(pd.MultiIndex.from_arrays([fold, name]))
-    first = np.array([np.argmax(image == n) for n in range(len(keys))])
-    unit_of_row = data.split.drop_duplicates("row").set_index("row")["unit"].loc[where].to_numpy()
-    # without pictures the unit of the split is the run, and the bootstrap resamples blocks
-    unit = pd.factorize(unit_of_row[first] if has_images else np.arange(len(keys)))[0]
-    return Test(where, fold, image, name[first], fold[first], unit, "images" if has_images else "blocks")
+def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertices: str, model: Row) -> Scorer:
+    """Choose the scorer by direction and by the kind of feature."""
+    picture = np.empty(test.n_images, dtype=int)
+    picture[test.image] = data.trials["picture"].to_numpy()[rows]
+    if model["settings"]["direction"] == "encode":
+        places = tables.read(vertices)
+        regions = {"all": np.ones(len(places), dtype=bool)}
+        regions |= {n.removeprefix("roi_"): places[n].to_numpy() for n in places if n.startswith("roi_")}
+        regions = {name: mask for name, mask in regions.items() if mask.any()}
+        return EncodingScorer(test, np.asarray(data.responses[rows], dtype=np.float64), regions)
+    if model["feature_kind"] == "classes":
+        classes = np.argmax(data.features[picture], axis=1)
+        return ClassScorer(test, classes, data.features.shape[1])
+    everything = [scale(np.asarray(data.features, dtype=np.float64), _scaler(weights, f)) for f in range(data.n_folds)]
+    targets = np.stack([everything[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
+    return RetrievalScorer(test, targets, everything, picture)
 
 
-def _row(view: str, metric: str, value: float, draws: np.ndarray | None, test: Test, **more: Any) -> Row:
-    low, high = statistics.percentile_interval(draws) if draws is not None else (None, None)
+def _scaler(weights: str, fold: int) -> State:
+    return weight_files.read(weights, f"fold{fold}/targets/")
+
+
+def _in_training_scale(predicted: np.ndarray, fold: np.ndarray, weights: str) -> np.ndarray:
+    """Bring predictions (n_test_trials, n_features) to the scale of their fold's training targets."""
+    scaled = np.empty_like(predicted)
+    for one in np.unique(fold):
+        scaled[fold == one] = scale(predicted[fold == one], _scaler(weights, int(one)))
+    return scaled
+
+
+def _null(
+    data: Aligned, test: TestSet, rows: np.ndarray, scorer: Scorer, model: Row, seed: int, has_images: bool
+) -> np.ndarray | None:
+    """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
+    entry = model["settings"]
+    kind = _p_kind(model)
+    if kind is None or entry["permutations"] == 0:
+        return None
+    plugin = plugin_of("models", entry)
+    block = "part" if has_images else "run"
+    return null_values(plugin, entry, data, test, rows, scorer, seed=seed, block=block)
+
+
+def _p_kind(model: Row) -> str | None:
+    """Refit where the fit is closed-form; elsewhere there is no p."""
+    facts = registry.literal("models", model["settings"]["plugin"], "FACTS")
+    return "refit" if facts["closed_form"] else None
+
+
+def _significance(measure: Measure, null: np.ndarray | None, model: Row) -> Row:
+    if null is None or measure.metric == "ceiling":
+        return {}
+    p = statistics.permutation_p(measure.value, null, measure.metric not in LOWER_IS_BETTER)
+    return {"p": p, "p_kind": _p_kind(model), "n_permutations": len(null)}
+
+
+def _interval(measure: Measure, draws: np.ndarray | None, left_out: np.ndarray, unit: str) -> Row:
+    """The 95 % interval of a score and how it was found."""
+    if draws is not None:
+        low, high = statistics.percentile_interval(draws)
+        return {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
+    if measure.draw is None or measure.method == "none" or len(left_out) < 4:
+        return {}
+    low, high = statistics.jackknife_interval(measure.value, measure.draw(left_out))
+    return {"ci_low": low, "ci_high": high, "ci_method": f"jackknife over {unit}"}
+
+
+def _row(measure: Measure, test: TestSet) -> Row:
     return {
-        "view": view,
-        "metric": metric,
-        "value": float(value),
-        "ci_low": low,
-        "ci_high": high,
-        "ci_method": f"percentile bootstrap over {test.resampled}" if draws is not None else None,
-        "n_test_images": len(test.image_id),
-        "n_repeats_averaged": float(test.repeats.mean()) if view == "image" else 1.0,
-        **more,
+        "view": measure.view,
+        "metric": measure.metric,
+        "value": float(measure.value),
+        "chance": measure.chance,
+        "ceiling": measure.ceiling,
+        "roi": measure.roi,
+        "gallery": measure.gallery,
+        "gallery_size": measure.gallery_size,
+        "n_test_images": test.n_images,
+        "n_repeats_averaged": float(test.repeats.mean()) if measure.view == "image" else 1.0,
     }
 
 
-def _views(predicted: np.ndarray, test: Test) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(view, predictions, image of each): each trial a query, and predictions averaged over an image's repeats."""
-    n = len(test.image_id)
-    averaged = metrics.average_by(predicted, test.image, n)
-    views = [("trial", predicted, test.image), ("image", averaged, np.arange(n))]
-    return views if n < len(test.rows) else views[:1]  # nothing is repeated: both views are one
+def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarray) -> pd.DataFrame:
+    """The rank and the best candidates of each query, by name."""
+    rank, best, score = scorer.nearest(predicted)
+    image = scorer.test.views(predicted)[-1][2]
+    names = np.where(best >= 0, image_id[best], "")
+    content = {
+        "fold": scorer.test.image_fold[image],
+        "image_id": image_id[image],
+        "rank": rank,
+        "gallery_size": scorer.gallery_size,
+    }
+    return pd.DataFrame(content | dict(zip(PLACES, [*names.T, *score.T], strict=True)))
 
 
-def _accuracy(predicted: np.ndarray, data: Aligned, test: Test, counts: np.ndarray) -> list[Row]:
-    classes = np.argmax(data.features, axis=1)[data.trials["picture"].to_numpy()[test.rows]]
-    of_image = np.empty(len(test.image_id), dtype=int)
-    of_image[test.image] = classes
-    rows = []
-    for view, given, image in _views(predicted, test):
-        hits = metrics.class_hits(given, of_image[image])
-        draws = statistics.mean_draws(hits, test.unit[image], counts)
-        chance = 1 / data.features.shape[1]
-        rows.append(_row(view, "accuracy", hits.mean(), draws, test, chance=chance))
-    return rows
-
-
-def _scaled(predicted: np.ndarray, data: Aligned, test: Test, weights: str) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and gallery (one row per test image) in the scale of each fold's training targets."""
-    picture = np.empty(len(test.image_id), dtype=int)
-    picture[test.image] = data.trials["picture"].to_numpy()[test.rows]
-    gallery = np.asarray(data.features[picture], dtype=np.float64)
-    given = predicted.copy()
-    for fold in range(data.n_folds):
-        scaler = weight_files.read(weights, f"fold{fold}/targets/")
-        given[test.fold == fold] = scale(given[test.fold == fold], scaler)
-        gallery[test.image_fold == fold] = scale(gallery[test.image_fold == fold], scaler)
-    return given, gallery
-
-
-def _retrieval(
-    predicted: np.ndarray, gallery: np.ndarray, test: Test, counts: np.ndarray
-) -> tuple[list[Row], pd.DataFrame]:
-    """Identify each test picture among the test pictures of its fold."""
-    rows: list[Row] = []
-    asked = pd.DataFrame()
-    for view, given, image in _views(predicted, test):
-        parts = []
-        for fold in np.unique(test.image_fold):
-            queries, there = test.image_fold[image] == fold, np.flatnonzero(test.image_fold == fold)
-            scores = metrics.identification_scores(given[queries], gallery[there])
-            true = np.searchsorted(there, image[queries])
-            parts.append((queries, metrics.ranks(scores, true), scores, there))
-        sizes = {found.gallery_size for _, found, _, _ in parts}
-        if len(sizes) > 1:
-            raise ValueError(f"folds have galleries of different sizes {sorted(sizes)}: their ranks cannot be pooled")
-        size = sizes.pop()
-        rows += _rank_rows(view, parts, size, test, image, counts)
-        if view == "image" or image is test.image:
-            asked = _nearest(parts, test, image)
-    return rows, asked
-
-
-def _rank_rows(view: str, parts: list[Any], size: int, test: Test, image: np.ndarray, counts: np.ndarray) -> list[Row]:
-    def gather(measure: Any) -> np.ndarray:
-        values = np.empty(len(image))
-        for queries, found, _, _ in parts:
-            values[queries] = measure(found)
-        return values
-
-    unit = test.unit[image]
-    measures = {f"top{k}": (gather(lambda f, k=k: metrics.top_k(f, k)), k / size) for k in TOP if k < size}
-    rank = gather(lambda f: f.rank)
-    measures["inv_norm_rank"] = (gather(metrics.inverse_normalised_rank), 0.5)
-    measures["mean_rank"] = (rank, (size - 1) / 2)
-    rows = [
-        _row(
-            view,
-            name,
-            values.mean(),
-            statistics.mean_draws(values, unit, counts),
-            test,
-            chance=chance,
-            gallery_size=size,
-        )
-        for name, (values, chance) in measures.items()
-    ]
-    median = statistics.median_draws(rank, unit, counts)
-    more = {"chance": (size - 1) / 2, "gallery_size": size}
-    return [*rows, _row(view, "median_rank", float(np.median(rank)), median, test, **more)]
-
-
-def _nearest(parts: list[Any], test: Test, image: np.ndarray) -> pd.DataFrame:
-    """The best candidates of each query."""
-    tables_ = []
-    for queries, found, scores, there in parts:
-        n = min(N_NEAREST, scores.shape[1])
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :n]
-        own = image[queries]
-        content: dict[str, Any] = {
-            "fold": test.image_fold[own],
-            "image_id": test.image_id[own],
-            "rank": found.rank,
-            "gallery_size": found.gallery_size,
-        }
-        for k in range(N_NEAREST):
-            names = test.image_id[there[best[:, k]]] if k < n else np.full(len(own), "")
-            content[f"nearest_{k + 1}"] = names
-            content[f"score_{k + 1}"] = scores[np.arange(len(own)), best[:, k]] if k < n else np.nan
-        tables_.append(pd.DataFrame(content))
-    return pd.concat(tables_, ignore_index=True)
-
-
-def _encoding(
-    predicted: np.ndarray, data: Aligned, test: Test, counts: np.ndarray, places: pd.DataFrame, space: str
-) -> tuple[list[Row], pd.DataFrame]:
-    """Correlate predicted and measured responses of each vertex over test pictures (repeats averaged)."""
-    responses = np.asarray(data.responses[test.rows], dtype=np.float64)
-    n_images = len(test.image_id)
-    measured = metrics.average_by(responses, test.image, n_images)
-    expected = metrics.average_by(predicted, test.image, n_images)
-    signal, noise = metrics.variance_components(responses, test.image)
-    ceiling = metrics.noise_ceiling(signal, noise, test.repeats)
-    masks = {"all": np.ones(len(places), dtype=bool)}
-    masks |= {name.removeprefix("roi_"): places[name].to_numpy() for name in places if name.startswith("roi_")}
-    weights = np.vstack([np.ones((1, n_images)), counts[:, test.unit]]).astype(np.float64)
-    sums = {name: np.zeros((2, len(weights))) for name in masks}
-    r = np.empty(len(places))
-    for start in range(0, len(places), BLOCK):
-        block = slice(start, start + BLOCK)
-        correlation = metrics.weighted_correlation(expected[:, block], measured[:, block], weights)
-        r[block] = correlation[0]
-        for name, mask in masks.items():
-            sums[name] += np.stack(
-                [correlation[:, mask[block]].sum(axis=1), (correlation**2)[:, mask[block]].sum(axis=1)]
-            )
-    rows = []
-    for name, mask in masks.items():
-        mean_r, mean_r2 = sums[name] / mask.sum()
-        upper = metrics.pooled_ceiling(signal[mask], noise[mask], test.repeats)
-        rows += [
-            _row(
-                "image",
-                "r",
-                mean_r[0],
-                mean_r[1:],
-                test,
-                roi=name,
-                chance=0.0,
-                ceiling=float(np.sqrt(upper)),
-            ),
-            _row("image", "r2", mean_r2[0], mean_r2[1:], test, roi=name, ceiling=upper),
-            _row("image", "ceiling", upper, None, test, roi=name),
-        ]
-    return rows, _map(places, space, r, ceiling, signal, noise)
-
-
-def _map(
-    places: pd.DataFrame,
-    space: str,
-    r: np.ndarray,
-    ceiling: np.ndarray,
-    signal: np.ndarray,
-    noise: np.ndarray,
-) -> pd.DataFrame:
+def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, space: str) -> pd.DataFrame:
     """A row per vertex; its ROI is the smallest that holds it."""
     names = [name for name in places if name.startswith("roi_")]
     roi = np.full(len(places), "", dtype=object)
     for name in sorted(names, key=lambda n: -int(places[n].sum())):
         roi[places[name].to_numpy()] = name.removeprefix("roi_")
+    r = scorer.correlation(predicted)
     surface = "hemisphere" in places
     return pd.DataFrame(
         {
@@ -325,9 +258,9 @@ def _map(
             "vertex": places["vertex"] if surface else np.arange(len(places)),
             "r": r,
             "r2": np.sign(r) * r**2,
-            "ceiling": ceiling,
-            "signal_var": signal,
-            "noise_var": noise,
+            "ceiling": scorer.ceiling,
+            "signal_var": scorer.signal,
+            "noise_var": scorer.noise,
             "roi": roi,
         }
     )

@@ -1,7 +1,5 @@
 """Training of one model on one subject: all seeds and folds in one job."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -10,12 +8,10 @@ from boldflow import registry
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.artifacts import weights as weight_files
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import State, TrainingData
-from boldflow.core.scaling import fit_scaler, identity_scaler, scale, unscale
+from boldflow.core.scaling import scale, unscale
 from boldflow.stages._arrival import plugin_of, read_settings
-from boldflow.stages._trials import Aligned, align
-
-Reader = Callable[[np.ndarray], np.ndarray]  # rows of trials -> their values
+from boldflow.stages._inputs import inputs_and_targets, training_data
+from boldflow.stages._trials import align
 
 
 def run(
@@ -59,20 +55,10 @@ def run(
     rows: list[dict[str, object]] = []
     with fixed_threads(facts["threads"]):
         for fold in tqdm(range(data.n_folds), desc=f"train {entry['name']}", unit="fold"):
-            given, wanted = _inputs_and_targets(data, entry["direction"])
-            fit_rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
-            scalers = [
-                _scaler(given, fit_rows, entry["scale_inputs"]),
-                _scaler(wanted, fit_rows, entry["scale_targets"]),
-            ]
-            training = TrainingData(
-                inputs=scale(given(fit_rows), scalers[0]),
-                targets=scale(wanted(fit_rows), scalers[1]),
-                groups=_groups(data, fold, fit_rows),
-                is_val=np.isin(fit_rows, data.rows(fold, "val")),
-            )
+            readers = inputs_and_targets(data, entry["direction"])
+            training, *scalers = training_data(data, fold, readers, entry)
             found = plugin.fit([training], entry, entry["seeds"], device, None)
-            inputs = scale(given(test_rows), scalers[0])
+            inputs = scale(readers[0](data.rows(fold, "test")), scalers[0])
             predicted.append(np.stack([unscale(plugin.predict(s, inputs), scalers[1]) for s in found.states]))
             for name, scaler in zip(("inputs", "targets"), scalers, strict=True):
                 states |= {f"fold{fold}/{name}/{key}": value for key, value in scaler.items()}
@@ -98,27 +84,3 @@ def run(
             "space": sources[0]["space"],
         },
     )
-
-
-def _inputs_and_targets(data: Aligned, direction: str) -> tuple[Reader, Reader]:
-    """Functions from rows of trials to inputs and to targets."""
-
-    def responses(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(data.responses[rows], dtype=np.float32)
-
-    def features(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(data.features[data.trials["picture"].to_numpy()[rows]], dtype=np.float32)
-
-    return (responses, features) if direction == "decode" else (features, responses)
-
-
-def _scaler(values: Reader, rows: np.ndarray, wanted: bool) -> State:
-    training = values(rows)
-    return fit_scaler(training) if wanted else identity_scaler(training.shape[-1])
-
-
-def _groups(data: Aligned, fold: int, rows: np.ndarray) -> np.ndarray:
-    """Number the units of the training trials."""
-    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
-    codes: np.ndarray = pd.factorize(own.loc[rows])[0]
-    return codes

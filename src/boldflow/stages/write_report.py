@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from PIL import Image
 
 from boldflow.artifacts import sidecars, tables
@@ -16,6 +17,7 @@ SOFTWARE = ("boldflow", "snakemake", "numpy", "scipy", "scikit-learn", "nilearn"
 
 def run(
     leaderboard: str,
+    comparisons: str,
     costs: str,
     figures: list[str],
     sources: list[str],
@@ -31,7 +33,7 @@ def run(
 
     Parameters
     ----------
-    leaderboard, costs : paths of the study's tables
+    leaderboard, comparisons, costs : paths of the study's tables
     figures : paths of its PNG figures
     sources : paths of its data sets' receipts
     splits, responses : paths of the sidecars of its splits and responses
@@ -58,7 +60,8 @@ def run(
         "notes": [_response_note(Path(path)) for path in responses],
     }
     drawn = [_figure(Path(path), told) for path in figures]
-    write_text(page, render_page(read_settings(study), tables.read(leaderboard), drawn, tables.read(costs), provenance))
+    board, spent = tables.read(leaderboard), tables.read(costs)
+    write_text(page, render_page(read_settings(study), board, drawn, spent, provenance, pd.read_csv(comparisons)))
 
 
 def _figure(path: Path, told: dict[str, Any]) -> dict[str, Any]:

@@ -109,11 +109,6 @@ def test_a_subject_without_training_trials_is_refused():
         splits.make_split(trials_of("aabb"), same("ab"), RULE, "image")
 
 
-def test_identical_pixels_are_found_and_missing_pictures_are_not_identical():
-    stimuli = pd.DataFrame({"image_id": list("badc"), "sha256": ["1", "1", "", ""]})
-    assert splits.identical_pixels(stimuli) == [("a", "b")]
-
-
 def test_order_of_rows_does_not_matter():
     trials = trials_of("abcdaefgahij")
     shuffled = trials.iloc[np.random.default_rng(0).permutation(len(trials))]

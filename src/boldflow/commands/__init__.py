@@ -1,0 +1,5 @@
+"""Commands beside the workflow, one module per command; ``python -m boldflow`` parses their arguments.
+
+They read what the workflow has made and never start a job. ``changes`` is the comparison that ``why`` and ``verify``
+share, ``plan`` asks Snakemake (in a process of its own) which jobs there are and what they would be made from now.
+"""

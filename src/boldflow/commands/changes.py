@@ -1,0 +1,253 @@
+"""What a job was made from against what it would be made from now: the causes of a rerun, in words."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boldflow.commands.plan import Job
+
+# in the order in which they are told
+KINDS = ("data", "table", "setting", "module", "adapter", "rule", "input", "software", "output", "file", "record")
+TABLES = (".parquet", ".csv")
+NOTHING = "(not there)"
+SHORT = 12  # hexadecimal digits of a checksum that are shown
+LONGEST = 160  # characters of a value that are shown
+CLOCK_S = 0.01  # a file's time is kept by Snakemake as a float
+MANY = 3  # files that are named before they are counted
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that is not as it was; ``kind`` is one of ``KINDS``."""
+
+    kind: str
+    text: str
+
+    def __lt__(self, other: "Cause") -> bool:
+        """Sort as they are told."""
+        return (KINDS.index(self.kind), self.text) < (KINDS.index(other.kind), other.text)
+
+
+def decoded(value: Any) -> Any:
+    """Read canonical JSON text; any other value is returned as it is."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
+def recorded(reprs: Sequence[str]) -> list[Any]:
+    """Read parameters as Snakemake records them: without names, as Python writes them."""
+    found = []
+    for text in reprs:
+        try:
+            found.append(decoded(ast.literal_eval(text)))
+        except (ValueError, SyntaxError):
+            found.append(text)
+    return found
+
+
+def is_code(value: Any) -> bool:
+    """Tell whether a value is a map of modules to digests."""
+    return isinstance(value, dict) and bool(value) and all(str(key).split(".")[0] == "boldflow" for key in value)
+
+
+def of_params(old: Sequence[Any], new: Mapping[str, Any]) -> list[Cause]:
+    """Compare parameters without names (as recorded) with those of now.
+
+    Parameters
+    ----------
+    old : values, JSON already read
+    new : values by name
+
+    Returns
+    -------
+    list of Cause
+        Sorted, each once. A value that differs is compared with the recorded one that resembles it most.
+    """
+    now = {name: decoded(value) for name, value in new.items()}
+    before = list(old)
+    for name in list(now):
+        same = next((index for index, was in enumerate(before) if _text(was) == _text(now[name])), None)
+        if same is not None:
+            del before[same], now[name]
+    pairs = sorted(
+        ((_likeness(was, now[name]), index, name) for name in now for index, was in enumerate(before)),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )
+    causes: list[Cause] = []
+    taken: set[int] = set()
+    for likeness, index, name in pairs:
+        if likeness > 0 and index not in taken and name in now:
+            taken.add(index)
+            causes += of_value(name, before[index], now.pop(name))
+    causes += [Cause("rule", f"the rule has a new parameter, {name}: {shown(value)}") for name, value in now.items()]
+    left = [value for index, value in enumerate(before) if index not in taken]
+    causes += [Cause("rule", f"the rule no longer has a parameter that was {shown(value)}") for value in left]
+    return sorted(set(causes))
+
+
+def of_value(name: str, old: Any, new: Any) -> list[Cause]:
+    """Compare two values of one parameter: modules by name, settings by key path."""
+    old, new = decoded(old), decoded(new)
+    if is_code(old) or is_code(new):
+        return of_code(old if is_code(old) else {}, new if is_code(new) else {})
+    of = new.get("name") if isinstance(new, dict) else None
+    causes = []
+    for path, was, now in differences(old, new):
+        place = f"{path} of {of}" if of and path else ".".join(part for part in (name, path) if part)
+        causes.append(Cause("setting", f"setting {place}: {shown(was)} -> {shown(now)}"))
+    return causes
+
+
+def of_code(old: Mapping[str, str], new: Mapping[str, str]) -> list[Cause]:
+    """Name the modules that changed, came or went between two maps of modules to digests."""
+    words = {name: "changed" for name in old.keys() & new.keys() if old[name] != new[name]}
+    words |= {name: "is used now and was not" for name in new.keys() - old.keys()}
+    words |= {name: "was used and is not now" for name in old.keys() - new.keys()}
+    return sorted(Cause("module", f"module {name} {word}") for name, word in words.items())
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield key path, value before and value now of all that differs in nested settings."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            step = f"{path}.{key}" if path else str(key)
+            yield from differences(old.get(key, NOTHING), new.get(key, NOTHING), step)
+    elif _rows(old) and _rows(new) and len(old) == len(new):
+        for index, (was, now) in enumerate(zip(old, new, strict=True)):
+            yield from differences(was, now, f"{path}[{index}]")
+    elif _text(old) != _text(new):
+        yield path, old, new
+
+
+def shown(value: Any) -> str:
+    """Write a value for people: JSON, cut where it is long."""
+    text = NOTHING if value == NOTHING else _text(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def of_job(job: Job, checksum: Callable[[str], str], makers: Mapping[str, Job]) -> list[Cause]:
+    """List what is not as it was when a job's outputs were made.
+
+    Parameters
+    ----------
+    job : Job
+    checksum : SHA-256 of a file that exists, by path
+    makers : the job that makes each path, where one does
+
+    Returns
+    -------
+    list of Cause
+        Sorted, each once; empty when nothing changed. What follows from another job's rerun is not listed.
+    """
+    gone = [path for path in job.output if not Path(path).exists()]
+    if job.output and len(gone) == len(job.output) and not job.records:
+        return [Cause("output", "never made")]
+    causes = [Cause("output", f"{path} is missing") for path in gone]
+    causes += [Cause("output", f"{path} was cut off") for path in job.reason.get("incomplete_output", [])]
+    if not job.output:
+        return causes
+    if not job.records:
+        return [*causes, Cause("record", "Snakemake has no record of how it was made")]
+    for record in job.records.values():
+        causes += of_params(recorded(record["params"] or []), job.params)
+        causes += _of_inputs(job, record, checksum, makers)
+        if record["rule"] != job.rule:
+            causes.append(Cause("rule", f"it was made by rule {record['rule']}, now by {job.rule}"))
+        if record["code"] is not None and record["code"] != job.code:
+            causes.append(Cause("rule", f"rule {job.rule} runs another script or command"))
+    there = [Path(path).stat().st_mtime for path in job.output if Path(path).exists()]
+    if job.script and there and Path(job.script).exists() and Path(job.script).stat().st_mtime > min(there):
+        causes.append(Cause("adapter", f"adapter {_short(job.script)} was edited"))
+    if job.reason.get("software"):
+        causes.append(Cause("software", f"the software environment of rule {job.rule} changed"))
+    text = " ".join(cause.text for cause in causes)
+    newer = [path for path in job.reason.get("updated_input", []) if path not in text]
+    causes += [file_cause(path, "is newer than what was made from it") for path in newer]
+    return sorted(set(causes))
+
+
+def told(causes: Sequence[Cause]) -> str:
+    """Name the kinds of causes, in order."""
+    words = {"file": "changed file", "output": "missing output", "record": "missing record", "input": "other inputs"}
+    kinds = sorted({cause.kind for cause in causes}, key=KINDS.index)
+    return ", ".join(words.get(kind, f"changed {kind}") for kind in kinds)
+
+
+def sha256(path: str) -> str:
+    """Return the SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_inputs(
+    job: Job, record: Mapping[str, Any], checksum: Callable[[str], str], makers: Mapping[str, Job]
+) -> list[Cause]:
+    causes = []
+    before, now = set(record["input"] or []), set(job.input)
+    for paths, word in ((now - before, "reads now"), (before - now, "no longer reads")):
+        if paths:
+            first = ", ".join(sorted(paths)[:MANY])
+            more = f" and {len(paths) - MANY} more" if len(paths) > MANY else ""
+            causes.append(Cause("input", f"{job.rule} {word}: {first}{more}"))
+    sums = record["input_checksums"] or {}
+    for path in sorted(before & now):
+        if not Path(path).exists():
+            if path not in makers:
+                causes.append(file_cause(path, "is missing"))
+        elif path in sums:
+            was, found = str(sums[path]).removeprefix("sha256:"), checksum(path)
+            if was != found:
+                causes.append(file_cause(path, f"changed: SHA-256 {was[:SHORT]} -> {found[:SHORT]}{_now(path)}"))
+        elif record["endtime"] is not None and Path(path).stat().st_mtime > record["endtime"] + CLOCK_S:
+            causes.append(file_cause(path, "is newer than what was made from it (too large for a checksum)"))
+    return causes
+
+
+def file_cause(path: str, words: str) -> Cause:
+    """Say something of a file: a table, or other data."""
+    table = path.endswith(TABLES)
+    return Cause("table" if table else "data", f"{'table' if table else 'file'} {path} {words}")
+
+
+def _now(path: str) -> str:
+    """Say what a receipt holds now."""
+    if not path.startswith("resources/receipts/"):
+        return ""
+    try:
+        note = json.loads(Path(path).read_text(encoding="utf-8"))
+        return f"; the receipt now says commit {str(note['commit'])[:SHORT]}, {len(note['files'])} files"
+    except (ValueError, KeyError, TypeError):
+        return "; it is no whole receipt"
+
+
+def _short(path: str) -> str:
+    found = Path(path)
+    return str(found.relative_to(Path.cwd())) if found.is_relative_to(Path.cwd()) else path
+
+
+def _text(value: Any) -> str:
+    """Write a value so that 5, 5.0 and True differ, as they do for Snakemake."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _rows(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(row, dict) for row in value)
+
+
+def _likeness(old: Any, new: Any) -> float:
+    """Tell how probably two values are one parameter before and now: 0 for never."""
+    if is_code(old) != is_code(new):
+        return 0.0
+    if isinstance(old, dict) and isinstance(new, dict):
+        shared = len(old.keys() & new.keys()) / (len(old.keys() | new.keys()) or 1)
+        return 0.1 + shared + (old.get("name", 0) == new.get("name", 1))
+    alike = type(old) is type(new) or {type(old), type(new)} <= {int, float}
+    return 0.5 if alike and not isinstance(old, dict) else 0.0

@@ -1,0 +1,253 @@
+"""``python -m boldflow verify FILE``: which data, code and settings made a file; would it be the same now?"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from boldflow import provenance
+from boldflow.artifacts import drawings, sidecars, tables
+from boldflow.commands import changes, plan
+from boldflow.commands.changes import Cause
+from boldflow.commands.plan import Job
+
+SAME, DIFFERS, UNKNOWN = 0, 1, 2
+# what a note calls a parameter, where the names differ
+PARAMETERS = {"figure": "settings"}
+COMPARED = ("code", "settings", "figure", "study", "dataset")
+# a result that is gone would be made again as it was; without a record nobody can tell
+NO_DIFFERENCE, NOT_KNOWN = ("output",), ("record", "file")
+
+
+def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
+    """Say what made a file and whether it would be the same now.
+
+    Parameters
+    ----------
+    file : path of a figure (PDF, SVG, PNG or its CSV), table, report or any other result
+    config : sequence of ``key=value``, as after ``snakemake --config``
+
+    Returns
+    -------
+    text, exit code
+        0: it would be the same; 1: it would differ; 2: it cannot be said, and the text says why.
+    """
+    path = Path(file)
+    if not path.is_file():
+        return f"{file}: cannot be said: there is no such file", UNKNOWN
+    place = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else file
+    try:
+        note = note_of(path)
+    except ValueError as error:
+        return f"{file}: cannot be said: {error}", UNKNOWN
+    try:
+        jobs = plan.ask([place], config)
+    except plan.Broken as error:
+        return _without_plan(file, path, note, str(error))
+    makers = {output: job for job in jobs for output in job.output}
+    if place not in makers:
+        return _without_plan(file, path, note, f"no rule makes {place}")
+    checksum = cache(changes.sha256)
+    own = makers[place]
+    here = [*changes.of_job(own, checksum, makers), *of_note(note, own.params), *_of_tables(note, own.input)]
+    here += _rewritten(place, own, config)
+    above: dict[Cause, list[Job]] = {}
+    for job in jobs:
+        if job is not own:
+            for cause in [*changes.of_job(job, checksum, makers), *_of_sidecar(job)]:
+                above.setdefault(cause, []).append(job)
+    lines = [f"{file}", *_made_from(note, own, place, jobs)]
+    causes = sorted(set(_one_per_table(here))) + sorted(set(above) - set(here))
+    words = [cause for cause in causes if cause.kind not in NO_DIFFERENCE]
+    if words:
+        lines.append("not as it was")
+        for cause in words:
+            where = Counter(job.rule for job in above.get(cause, []))
+            upstream = ", ".join(f"{rule} {count}" for rule, count in where.items())
+            lines.append(f"  {cause.text}" + (f"  (upstream: {upstream})" if upstream and cause not in here else ""))
+    if len(causes) > len(words):
+        lines.append(f"gone on the way, would be made again from the same: {len(causes) - len(words)}")
+    verdict, code = _verdict(words)
+    return "\n".join([*lines, verdict]), code
+
+
+def note_of(path: Path) -> dict[str, Any]:
+    """Read what a file, or its sidecar beside it, says of its making; empty where nothing does.
+
+    Raises
+    ------
+    ValueError
+        If the file should hold a note and is not whole.
+    """
+    if path.suffix in drawings.SUFFIXES:
+        return drawings.note(path)
+    if path.suffix == ".parquet":
+        return tables.sidecar(path)
+    if path.suffix == ".json":
+        return sidecars.read(path)
+    beside = [path.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf", ".parquet", ".json")]
+    for other in [*beside, path.parent / "config.json"]:
+        if other.is_file():
+            return note_of(other)
+    return {}
+
+
+def of_note(note: Mapping[str, Any], params: Mapping[str, Any]) -> list[Cause]:
+    """Compare what a file says of its making with the parameters of now; what it does not say is left out."""
+    causes = []
+    for key in COMPARED:
+        name = PARAMETERS.get(key, key)
+        if key in note and name in params:
+            causes += changes.of_value(name, note[key], params[name])
+    return causes
+
+
+def _of_sidecar(job: Job) -> list[Cause]:
+    """Compare the sidecar of a job's outputs, where Snakemake has no record of its own."""
+    if job.records:
+        return []
+    for output in job.output:
+        path = Path(output)
+        if path.is_file() and path.suffix in (*drawings.SUFFIXES, ".parquet", ".json"):
+            try:
+                return of_note(note_of(path), job.params)
+            except ValueError as error:
+                return [Cause("record", str(error))]
+    return []
+
+
+def _of_tables(note: Mapping[str, Any], inputs: Sequence[str]) -> list[Cause]:
+    """Compare the tables that a figure was drawn from, by the SHA-256 inside the figure."""
+    causes = []
+    for name, was in note.get("tables", {}).items() if isinstance(note.get("tables"), dict) else ():
+        paths = [path for path in inputs if name in (path, Path(path).name)]
+        found = {path: changes.sha256(path) for path in paths if Path(path).is_file()}
+        if not found:
+            causes.append(Cause("table", f"table {name} is missing"))
+        elif was not in found.values():  # a bare name may stand for several tables: one of them must be it
+            place, now = next(iter(found.items())) if len(found) == 1 else (f"{name} ({len(found)} files)", "")
+            to = f" -> {now[: changes.SHORT]}" if now else ""
+            causes.append(Cause("table", f"table {place} changed: SHA-256 {was[: changes.SHORT]}{to}"))
+    return causes
+
+
+def _one_per_table(causes: Sequence[Cause]) -> list[Cause]:
+    """Leave out what another cause says of the same file with checksums."""
+    full = {cause.text.split()[1] for cause in causes if "SHA-256" in cause.text}
+    return [
+        cause
+        for cause in causes
+        if cause.kind not in ("table", "data", "file") or "SHA-256" in cause.text or cause.text.split()[1] not in full
+    ]
+
+
+def _rewritten(place: str, job: Job, config: Sequence[str]) -> list[Cause]:
+    """Tell whether a file was written by something else after its job ended; what was made from it is the witness."""
+    ended = job.records.get(place, {}).get("endtime")
+    if ended is None or abs(Path(place).stat().st_mtime - ended) <= changes.CLOCK_S:
+        return []
+    now = changes.sha256(place)
+    seen = {str(was).removeprefix("sha256:") for was in _seen_by_later(place, config)}
+    if now in seen:
+        return []
+    if seen:
+        words = (
+            f"changed since others were made from it: SHA-256 {min(seen)[: changes.SHORT]} -> {now[: changes.SHORT]}"
+        )
+        return [changes.file_cause(place, words)]
+    return [Cause("file", f"file {place} was written again, or replaced, after its job ended")]
+
+
+def _seen_by_later(place: str, config: Sequence[str]) -> list[str]:
+    """Checksums that jobs of the study recorded of a file when they read it."""
+    parts = Path(place).parts
+    study = [f"study={parts[2]}"] if parts[:2] == ("results", "studies") and not config else []
+    try:
+        later = plan.ask([], [*config, *study])
+    except plan.Broken:
+        return []
+    records = [record for job in later if place in job.input for record in job.records.values()]
+    return [record["input_checksums"][place] for record in records if place in (record["input_checksums"] or {})]
+
+
+def _made_from(note: Mapping[str, Any], job: Job, place: str, jobs: Sequence[Job]) -> list[str]:
+    """Write what made the file, as was recorded then."""
+    record = job.records.get(place, {})
+    old = changes.recorded(record.get("params") or [])
+    told = changes.decoded(note.get("code"))
+    code: dict[str, str] = told or next((value for value in old if changes.is_code(value)), {})
+    settings = [note[key] for key in COMPARED[1:] if key in note] or [v for v in old if not changes.is_code(v)]
+    simulated = ["SIMULATED data"] if note.get("simulated") else []
+    steps = Counter(other.rule for other in jobs if other.output and other is not job)
+    return [
+        "made from",
+        *[f"  {word}" for word in simulated],
+        *[f"  data: {text}" for text in _arrivals(jobs)],
+        *[f"  settings: {changes.shown(value)}" for value in settings],
+        f"  code: {len(code)} modules of rule {job.rule}, digest {provenance.digest(provenance.canonical(code))}",
+        *[f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()],
+        "  steps before: " + (", ".join(f"{rule} {count}" for rule, count in steps.items()) or "none"),
+    ]
+
+
+def _arrivals(jobs: Sequence[Job]) -> list[str]:
+    """Name the data sets on which jobs rest, with their commits."""
+    found = []
+    for path in sorted({path for job in jobs for path in job.output if path.endswith("/dataset.json")}):
+        if path.startswith("resources/receipts/") and Path(path).is_file():
+            try:
+                receipt = sidecars.read(path)
+            except ValueError as error:
+                found.append(str(error))
+                continue
+            found.append(f"{receipt.get('name')} at commit {receipt.get('commit')} of {receipt.get('origin')}")
+    return found
+
+
+def _verdict(causes: Sequence[Cause]) -> tuple[str, int]:
+    differing = [cause for cause in causes if cause.kind not in NOT_KNOWN]
+    if differing:
+        return f"would differ: {changes.told(differing)}", DIFFERS
+    if causes:
+        return f"cannot be said: {changes.told(causes)}", UNKNOWN
+    return "would be the same", SAME
+
+
+def _without_plan(file: str, path: Path, note: Mapping[str, Any], error: str) -> tuple[str, int]:
+    """Say what the file alone can tell, where Snakemake cannot."""
+    code: dict[str, str] = changes.decoded(note.get("code")) or {}
+    lines = [file]
+    if note:
+        settings = [note[key] for key in COMPARED[1:] if key in note]
+        digest = provenance.digest(json.dumps(code, sort_keys=True))
+        lines += ["made from", *[f"  settings: {changes.shown(value)}" for value in settings]]
+        lines += [f"  code: {len(code)} modules, digest {digest}"]
+        lines += [f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()]
+    causes = sorted(set(_of_sources(code)))
+    inputs = [str(found) for found in path.resolve().parent.parent.glob("*.parquet")]
+    causes += [cause for cause in _of_tables(note, inputs) if "missing" not in cause.text]
+    lines += ["not as it was", *[f"  {cause.text}" for cause in causes]] if causes else []
+    why = "\n".join(f"  {line}" for line in error.splitlines())
+    if causes:
+        verdict, result = _verdict(causes)
+        return "\n".join([*lines, f"{verdict}; more cannot be said, since Snakemake stops at this:\n{why}"]), result
+    return "\n".join([*lines, f"cannot be said, since Snakemake stops at this:\n{why}"]), UNKNOWN
+
+
+def _of_sources(code: Mapping[str, str]) -> list[Cause]:
+    """Compare recorded modules with the sources of now, without the workflow."""
+    causes = []
+    for name, was in code.items():
+        try:
+            now = provenance.code_map(name)[name]
+        except ModuleNotFoundError:
+            causes.append(Cause("module", f"module {name} is not there any more"))
+        except SyntaxError as error:
+            words = f"{Path(str(error.filename)).name}, line {error.lineno}: {error.msg}"
+            causes.append(Cause("module", f"a module does not parse: {words}"))
+        else:
+            if now != was:
+                causes.append(Cause("module", f"module {name} changed"))
+    return causes

@@ -1,0 +1,52 @@
+"""The target of the most similar training input: what copying the nearest training picture (or response) gives."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core.records import Fitted, State, TrainingData
+
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
+SETTINGS: dict[str, Any] = {}
+
+
+def fit(
+    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+) -> Fitted:
+    """Keep all training trials; see the package docstring for the contract.
+
+    Raises
+    ------
+    ValueError
+        If more than one subject comes: their inputs cannot be compared.
+    """
+    if len(subjects) != 1:
+        raise ValueError(f"nearest compares trials of one subject, found {len(subjects)}")
+    data = subjects[0]
+    state = {"inputs": data.inputs.astype(np.float32), "targets": data.targets.astype(np.float32)}
+    return Fitted([state] * len(seeds), [])
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Copy the target of the training trial whose input correlates most, float32 (n_trials, n_targets)."""
+    return state["targets"][_closest(state["inputs"], inputs)]
+
+
+def refit(
+    inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: dict[str, Any], seed: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
+    closest = _closest(inputs, test_inputs)
+    return lambda targets: targets[closest].astype(np.float32)
+
+
+def _closest(training: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Row of the training input with the highest Pearson correlation over columns, the first of equals."""
+    unit = []
+    for values in (training, inputs):
+        centred = values - values.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        unit.append(np.divide(centred, length, out=np.zeros_like(centred), where=length > 0))
+    found: np.ndarray = np.argmax(unit[1] @ unit[0].T, axis=1)
+    return found

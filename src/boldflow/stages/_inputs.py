@@ -1,0 +1,63 @@
+"""Inputs and targets of one subject's trials, scaled by training trials: what training and refitting share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boldflow.core.records import State, TrainingData
+from boldflow.core.scaling import fit_scaler, identity_scaler, scale
+from boldflow.stages._trials import Aligned
+
+Reader = Callable[[np.ndarray], np.ndarray]  # rows of trials -> their values
+
+
+def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None = None) -> tuple[Reader, Reader]:
+    """Give functions from rows of trials to inputs and to targets.
+
+    Parameters
+    ----------
+    data : Aligned
+    direction : {"decode", "encode"}
+    picture : int array of shape (n_trials,), optional
+        Row of the features that belongs to each trial; by default the picture that was seen, in a permutation test
+        another.
+
+    Returns
+    -------
+    (inputs, targets)
+    """
+    rows_of_features = data.trials["picture"].to_numpy() if picture is None else picture
+
+    def responses(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(data.responses[rows], dtype=np.float32)
+
+    def features(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(data.features[rows_of_features[rows]], dtype=np.float32)
+
+    return (responses, features) if direction == "decode" else (features, responses)
+
+
+def scaler_of(values: Reader, rows: np.ndarray, wanted: bool) -> State:
+    """Fit the scaler of these rows, or give the one that changes nothing."""
+    training = values(rows)
+    return fit_scaler(training) if wanted else identity_scaler(training.shape[-1])
+
+
+def training_data(
+    data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: dict[str, Any]
+) -> tuple[TrainingData, State, State]:
+    """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
+    rows = data.rows(fold, "train", "val")
+    given, wanted = readers
+    inputs = scaler_of(given, rows, settings["scale_inputs"])
+    targets = scaler_of(wanted, rows, settings["scale_targets"])
+    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
+    training = TrainingData(
+        inputs=scale(given(rows), inputs),
+        targets=scale(wanted(rows), targets),
+        groups=np.asarray(pd.factorize(own.loc[rows])[0]),
+        is_val=np.isin(rows, data.rows(fold, "val")),
+    )
+    return training, inputs, targets
