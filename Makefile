@@ -20,7 +20,7 @@ help:
 	@echo "The first call also makes .venv (about 2 GB); PYTHON=python3.12 picks the Python for it."
 
 demo: $(STAMP)
-	@$(IN_VENV) snakemake --profile cpu
+	@$(IN_VENV) snakemake --profile cpu --config study=demo
 	@$(IN_VENV) .venv/bin/python -m boldflow show demo
 
 test: $(STAMP)

@@ -21,6 +21,26 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
+# What a plug-in must have, by section: keys of FACTS, and functions.
+CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
+    "datasets": {
+        "facts": (
+            *("subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"),
+            *("citation", "agreement"),
+        ),
+        "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois"),
+    },
+    "features": {"facts": ("reads", "kind", "device", "threads"), "functions": ("extract",)},
+    "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
+    "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
+}
+# Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
+METRICS = {
+    "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
+    "embedding": ("top1", "top5", "top10", "inv_norm_rank", "mean_rank", "median_rank", "two_way", "nway50"),
+    "classes": ("accuracy", "auc"),
+}
+
 Config = dict[str, Any]
 
 
@@ -181,11 +201,11 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             if plugin is not None and plugin not in plugins(section):
                 problems.append(f"{where}: no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
                 continue
-            try:
-                schema = entry_schema(schemas, section, plugin)
-            except (ValueError, SyntaxError) as error:
-                problems.append(f"{where}: {error}")
+            found = plugin_problems(section, plugin) if plugin else []
+            if found:
+                problems += [f"{where}: {one}" for one in found]
                 continue
+            schema = entry_schema(schemas, section, plugin)
             problems += _schema_problems(where, entry or {}, schema, validator)
     return problems
 
@@ -210,7 +230,57 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
     for name in study.get("figures", []):
         if name not in config["figures"]:
             problems.append(f"figures: no {name!r} in the catalogue; {nearest(name, config['figures'])}")
-    return problems
+    return problems or _meaning_problems(config, study, schemas)
+
+
+def plugin_problems(section: str, plugin: str) -> list[str]:
+    """List what a plug-in lacks of its contract, as far as its text tells."""
+    path = PACKAGE / section / f"{plugin}.py"
+    try:
+        tree = ast.parse(path.read_bytes())
+        facts_ = literal(section, plugin, "FACTS")
+        literal(section, plugin, "SETTINGS")
+    except (SyntaxError, ValueError) as error:
+        return [f"{path.name} of {section}: {error}"]
+    lacking = [key for key in CONTRACT[section]["facts"] if key not in facts_]
+    there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    missing = [name for name in CONTRACT[section]["functions"] if name not in there]
+    problems = [f"{path.name} of {section}: FACTS lack {lacking}; found {sorted(facts_)}"] if lacking else []
+    return problems + ([f"{path.name} of {section}: functions {missing} are missing"] if missing else [])
+
+
+def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[str]:
+    """List what cannot be for reasons that names and facts tell: metrics, figures and data that do not fit."""
+    problems: dict[str, None] = {}
+    metrics: set[str] = set()
+    tables: set[str] = {"leaderboard"}
+    for result in expand(config, study):
+        model = settings(config, schemas, "models", result.model)
+        response = settings(config, schemas, "responses", result.response)
+        split = settings(config, schemas, "splits", result.split)
+        data, feature = facts(config, "datasets", result.dataset), facts(config, "features", result.feature)
+        if feature["reads"] == "images" and not data["images"]:
+            problems[f"feature {result.feature!r} reads pictures, and data set {result.dataset!r} has none"] = None
+        if split["test"] == "repeated" and not data["images"]:
+            problems[f"split {result.split!r} tests repeated pictures, and {result.dataset!r} has none"] = None
+        space = response["space"]
+        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsaverage5"}}[space] & set(data["spaces"]):
+            problems[
+                f"response {result.response!r} is in space {space!r}, which data set {result.dataset!r} cannot give "
+                f"(its BOLD comes in {data['spaces']})"
+            ] = None
+        kind = "encode" if model["direction"] == "encode" else feature["kind"]
+        metrics |= set(METRICS[kind])
+        tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
+    metric = study["primary"]["metric"]
+    if metric not in metrics:
+        problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
+    for name in study.get("figures", []):
+        needed = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
+        lacking = sorted(set(needed) - tables)
+        if lacking:
+            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
+    return list(problems)
 
 
 def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> list[str]:

@@ -58,9 +58,9 @@ def test_a_new_model_is_one_file_and_one_line(copy):
     (copy.folder / "src/boldflow/models/mean.py").write_text(
         (copy.folder / "src/boldflow/models/dummy.py").read_text().replace("The mean of", "The plain mean of")
     )
-    copy.edit("config/config.yaml", "  dummy: {}\n", "  dummy: {}\n  mean: {}\n")
+    copy.edit("config/config.yaml", "  chance: {}\n", "  chance: {}\n  mean: {permutations: 0}\n")
     assert copy.planned(*STUDY) == {}, "a name in the catalogue alone asks for nothing"
-    copy.edit("config/studies/demo-tiny.yaml", "models: [ridge, dummy,", "models: [ridge, mean, dummy,")
+    copy.edit("config/studies/demo-tiny.yaml", "models: [ridge, nearest,", "models: [ridge, mean, nearest,")
     assert copy.planned(*STUDY) == {"train_model": 3, "score_model": 3, **LAST}
     copy.snakemake("results/sim-tiny/sub-01/bold-4to10s-fsaverage5/gabor/mean/repeated/scores.parquet", *STUDY)
 
@@ -73,7 +73,7 @@ def test_a_new_data_set_is_one_file_and_one_line(copy):
     study = copy.folder / "config/studies/mine.yaml"
     study.write_text((copy.folder / "config/studies/demo-tiny.yaml").read_text().replace("[sim-tiny]", "[mybrain]"))
     jobs = copy.planned("--config", "study=mine")
-    assert jobs["fetch_dataset"] == 1 and jobs["fetch_subject"] == 3 and jobs["train_model"] == 15
+    assert jobs["fetch_dataset"] == 1 and jobs["fetch_subject"] == 3 and jobs["train_model"] == 18
 
 
 def test_one_rule_alone_can_be_made_again(copy):

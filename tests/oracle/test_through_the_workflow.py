@@ -49,7 +49,7 @@ def subject(finished, request):
         clean=clean,
         model=model,
         map=tables.read(model / "map.parquet"),
-        scores=tables.read(model / "scores.parquet"),
+        scores=tables.read(model / "scores.parquet").query("view == 'image'"),
         features=pd.DataFrame(
             np.array(arrays.read(root / f"results/{DATASET}/features/gabor.npy")),
             index=tables.read(root / f"results/{DATASET}/features/gabor.parquet")["image_id"],

@@ -11,13 +11,7 @@ from boldflow import registry
 from boldflow.core.records import TrainingData
 
 ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
-FACTS = {
-    "datasets": {"subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"}
-    | {"citation", "agreement"},
-    "features": {"reads", "kind", "device", "threads"},
-    "models": {"device", "threads", "closed_form"},
-    "figures": {"title", "caption"},
-}
+FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}
 FUNCTIONS = {
     "datasets": {
         "source": ["settings", "workspace"],

@@ -47,11 +47,11 @@ CASES = {
     ),
     "unknown plug-in": (
         CATALOGUE,
-        "dummy: {}",
-        "dummy: {plugin: dumy}",
-        ["models.dummy", "no plug-in 'dumy'", "did you mean 'dummy'"],
+        "chance: {}",
+        "chance: {plugin: chanse}",
+        ["models.chance", "no plug-in 'chanse'", "did you mean 'chance'"],
     ),
-    "a name that cannot be a path": (CATALOGUE, "dummy: {}", "a/b: {plugin: dummy}", ["models", "'a/b'"]),
+    "a name that cannot be a path": (CATALOGUE, "chance: {}", "a/b: {plugin: chance}", ["models", "'a/b'"]),
     "missing key": (CATALOGUE, "{test: run}", "{}", ["splits.leave-one-run-out", "'test' is missing"]),
     "unknown model in a study": (
         STUDY,
@@ -79,6 +79,44 @@ CASES = {
         "metric: top_5",
         ["primary.metric", "'top_5'", "'top5'"],
     ),
+    "a metric that no model gives": (STUDY, "metric: inv_norm_rank", "metric: nway50, x: 1", ["'x'"]),
+    "a figure that nothing feeds": (
+        "config/studies/haxby.yaml",
+        "figures: [leaderboard]",
+        "figures: [encoding-map]",
+        ["'encoding-map' needs ['maps']"],
+    ),
+    "a primary metric that no model gives": (
+        "config/studies/haxby.yaml",
+        "metric: accuracy",
+        "metric: top5",
+        ["primary.metric", "'top5'", "accuracy"],
+    ),
+    "pictures where there are none": (
+        "config/studies/haxby.yaml",
+        "features: [labels]",
+        "features: [gabor]",
+        ["'gabor' reads pictures", "'haxby' has none"],
+    ),
+    "a space that the data do not come in": (
+        "config/studies/haxby.yaml",
+        "blocks-0to22s-native",
+        "bold-4to10s-fsaverage5",
+        ["'fsaverage5'", "'haxby' cannot give"],
+    ),
+    "a plug-in without its facts": (
+        "src/boldflow/models/chance.py",
+        '"threads": 1, ',
+        "",
+        ["chance.py of models", "FACTS lack ['threads']"],
+    ),
+    "a plug-in without a function": (
+        "src/boldflow/models/chance.py",
+        "def predict(",
+        "def foresee(",
+        ["chance.py of models", "['predict'] are missing"],
+    ),
+    "a plug-in that is no Python": ("src/boldflow/models/chance.py", "def fit(", "def fit((", ["chance.py of models"]),
     "study is no mapping": (STUDY, "title:", "- title:", ["demo.yaml"]),
 }
 
@@ -88,12 +126,17 @@ def test_it_stops_at_parse_and_names_key_value_and_what_would_be_right(project, 
     path, old, new, words = CASES[case]
     project.edit(path, old, new)
     began = time.monotonic()
-    result = project.snakemake(check=False)
+    study = "haxby" if "haxby" in path else "demo"
+    result = (
+        project.snakemake("--config", f"study={study}", check=False)
+        if path != CATALOGUE
+        else project.snakemake(check=False)
+    )
     took = time.monotonic() - began
     assert result.returncode == 1
     for word in words:
         assert word in result.stdout, f"{word!r} is not in:\n{result.stdout}"
-    assert "Traceback" not in result.stdout
+    assert "Traceback" not in result.stdout and "common.smk" not in result.stdout
     assert not (project.folder / "results").exists() and not (project.folder / "resources").exists()
     assert took < 20  # faults.md asks for 5 s on an idle machine; tests run beside others
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
-from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
@@ -22,7 +21,7 @@ STUDIES = {}
 
 def stop(where, problems):
     """End parsing with one clear message."""
-    raise WorkflowError(
+    sys.exit(
         "\n".join(
             [f"{where}: {len(problems)} problem(s), no job was started", *problems]
         )
@@ -39,11 +38,11 @@ def read_study(name):
             )
         try:
             study = yaml.safe_load(STUDY_FILES[name].read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            stop(f"config/studies/{name}.yaml", [f"not YAML: {error}"])
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            stop(STUDY_FILES[name], [f"not YAML: {error}"])
         problems = registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
         if problems:
-            stop(f"config/studies/{name}.yaml", problems)
+            stop(STUDY_FILES[name], problems)
         STUDIES[name] = {"description": "", "figures": [], **study, "name": name}
     return STUDIES[name]
 
@@ -218,6 +217,12 @@ def benchmarks_of_study(wildcards):
         wildcards.study,
     )
     found += paths("benchmarks/cache_features/{dataset}_{feature}.tsv", wildcards.study)
+    found += paths("benchmarks/make_split/{dataset}_{split}.tsv", wildcards.study)
+    found += paths("benchmarks/fetch_dataset/{dataset}.tsv", wildcards.study)
+    found += paths("benchmarks/fetch_stimuli/{dataset}.tsv", wildcards.study)
+    found += paths("benchmarks/pack_stimuli/{dataset}.tsv", wildcards.study)
+    found += paths("benchmarks/fetch_subject/{dataset}_{subject}.tsv", wildcards.study)
+    found += paths("benchmarks/list_trials/{dataset}_{subject}.tsv", wildcards.study)
     return found
 
 
@@ -314,7 +319,7 @@ def captions_of_study(wildcards):
 
 problems = registry.config_problems(config, SCHEMAS, Draft202012Validator)
 if problems:
-    stop("config/config.yaml", problems)
+    stop("configuration (config/config.yaml and --config)", problems)
 STUDY = chosen_study()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldflow.artifacts.atomic import atomic
+from boldflow.artifacts.atomic import atomic, broken
 
 
 def write(path: str | Path, array: np.ndarray) -> None:
@@ -31,14 +31,13 @@ def read(path: str | Path, ndim: int | None = None) -> np.ndarray:
     ValueError
         If the file is cut short, holds objects, or has another number of axes than ``ndim``.
     """
-    size = Path(path).stat().st_size
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError):
         try:
             array = np.load(path, allow_pickle=False)  # an array without values cannot be mapped
         except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f"{path} ({size} bytes) is not a whole .npy: {error}; remove it and run again") from None
+            raise broken(path, ".npy", error) from None
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{path} has shape {array.shape}, expected {ndim} axes")
     return array

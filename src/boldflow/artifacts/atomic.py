@@ -55,3 +55,10 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Write bytes atomically."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
+
+
+def broken(path: str | Path, kind: str, error: object) -> ValueError:
+    """Make the error for a file that is not whole: which, how many bytes, and how to make it again."""
+    size = Path(path).stat().st_size
+    again = f"make it again with: snakemake --profile cpu -f {path}"
+    return ValueError(f"{path} ({size} bytes) is not whole {kind}: {error}; {again}")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from boldflow.artifacts.atomic import write_text
+from boldflow.artifacts.atomic import broken, write_text
 from boldflow.provenance import digest
 
 
@@ -32,9 +32,7 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} ({len(text)} characters) is not whole JSON: {error}; remove it and run again"
-        ) from None
+        raise broken(path, "JSON", error) from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected an object")
     return content

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.atomic import atomic
+from boldflow.artifacts.atomic import atomic, broken
 
 # image_id; pixels uint8 (height, width, 3) or None where there is no picture; labels by name
 Entry = tuple[str, np.ndarray | None, dict[str, str]]
@@ -59,8 +59,7 @@ class Pack:
         try:
             self._file = h5py.File(path, "r", locking=False)
         except OSError as error:
-            size = Path(path).stat().st_size
-            raise ValueError(f"{path} ({size} bytes) is not whole HDF5: {error}; remove it and run again") from None
+            raise broken(path, "HDF5", error) from None
 
     def __enter__(self) -> "Pack":
         """Give the reader."""

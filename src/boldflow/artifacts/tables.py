@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from boldflow.artifacts.atomic import atomic
+from boldflow.artifacts.atomic import atomic, broken
 
 KEY = b"boldflow"
 
@@ -64,5 +64,4 @@ def _open(path: str | Path) -> pq.ParquetFile:
     except (pa.ArrowInvalid, OSError) as error:
         if not Path(path).is_file():
             raise
-        size = Path(path).stat().st_size
-        raise ValueError(f"{path} ({size} bytes) is not whole Parquet: {error}; remove it and run again") from None
+        raise broken(path, "Parquet", error) from None

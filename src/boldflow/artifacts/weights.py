@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from boldflow.artifacts.atomic import atomic
+from boldflow.artifacts.atomic import atomic, broken
 
 
 def write(path: str | Path, arrays: dict[str, np.ndarray], note: dict[str, str] | None = None) -> None:
@@ -28,6 +28,5 @@ def read(path: str | Path, prefix: str = "") -> dict[str, np.ndarray]:
     try:
         arrays = load_file(path)
     except SafetensorError as error:
-        size = Path(path).stat().st_size
-        raise ValueError(f"{path} ({size} bytes) is not whole safetensors: {error}; remove it, run again") from None
+        raise broken(path, "safetensors", error) from None
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

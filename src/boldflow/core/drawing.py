@@ -140,8 +140,8 @@ def metric_label(metric: str) -> str:
     return METRICS.get(metric, metric)
 
 
-def stamp_simulated(figure: Figure) -> None:
-    """Write SIMULATED in a band added above the figure, so that it lies over nothing.
+def stamp_simulated(figure: Figure, partly: bool = False) -> None:
+    """Write SIMULATED (or PARTLY SIMULATED) in a band added above the figure, so that it lies over nothing.
 
     The layout is settled first and then kept; the figure grows by the band, and everything keeps its size in inches.
 
@@ -149,6 +149,8 @@ def stamp_simulated(figure: Figure) -> None:
     ----------
     figure : Figure
         Without subfigures.
+    partly : bool
+        Whether some of what is drawn was measured.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def stamp_simulated(figure: Figure) -> None:
     figure.text(
         1 - 0.1 / width,
         1 - BADGE_IN / 2 / (height + BADGE_IN),
-        BADGE["text"],
+        f"PARTLY {BADGE['text']}" if partly else BADGE["text"],
         ha="right",
         va="center",
         fontsize=10,

@@ -42,9 +42,13 @@ def identification_scores(predictions: np.ndarray, gallery: np.ndarray) -> np.nd
     -------
     array of shape (n_queries, n_candidates), float64
     """
-    candidates = gallery.astype(np.float64)
+    # equal candidates are scored once: a matrix product may give them last bits of their own, and break their tie
+    known: dict[bytes, int] = {}
+    same = np.array([known.setdefault(row.tobytes(), len(known)) for row in np.ascontiguousarray(gallery)])
+    candidates = gallery[np.unique(same, return_index=True)[1]].astype(np.float64)
     norms = np.linalg.norm(candidates, axis=1, keepdims=True)
-    return predictions.astype(np.float64) @ (candidates / (norms + TINY)).T
+    scores: np.ndarray = predictions.astype(np.float64) @ (candidates / (norms + TINY)).T
+    return scores if len(known) == len(gallery) else scores[:, same]
 
 
 def ranks(scores: np.ndarray, true: np.ndarray) -> Ranks:

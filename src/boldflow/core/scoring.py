@@ -306,12 +306,13 @@ class EncodingScorer:
             return draws
 
         found = []
+        by_chance = 1 / (self.test.n_images - 1)  # expected r^2 of two unrelated columns
         for region, mask in self.regions.items():
             upper = metrics.pooled_ceiling(self.signal[mask], self.noise[mask], self.test.repeats)
             values = plain[region][:, 0]
             found += [
                 Measure("image", "r", values[0], drawn(region, 0), 0.0, float(np.sqrt(upper)), region),
-                Measure("image", "r2", values[1], drawn(region, 1), None, upper, region, method="jackknife"),
+                Measure("image", "r2", values[1], drawn(region, 1), by_chance, upper, region, method="jackknife"),
                 Measure("image", "mse", values[2], drawn(region, 2), roi=region),
                 Measure("image", "ceiling", upper, roi=region, method="none"),
             ]

@@ -7,7 +7,9 @@ SPM's haemodynamic response, autocorrelated noise, drift.
 """
 
 import json
+import logging
 import shutil
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,7 +23,7 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
-from boldflow.artifacts import bids_create
+from boldflow.artifacts import bids_create, events, sidecars
 from boldflow.artifacts.annex_create import create_dataset
 from boldflow.artifacts.atomic import write_text
 from boldflow.core.compute import fixed_threads
@@ -224,6 +226,8 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[
 def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
     """One row per trial, in the order of acquisition.
 
+    Pictures that no event shows are allowed; the log counts them.
+
     Parameters
     ----------
     root : str or Path
@@ -238,37 +242,55 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     Raises
     ------
     ValueError
-        If the subject is unknown, or a table lacks a column; names the file.
+        If the subject is unknown; if a table is not as it should be, with its line; if events show pictures that
+        there are not, or that are of another category than the event says, with counts and the first five.
     FileNotFoundError
         If there are no events.
     """
     _check_subject(subject)
     tables = []
     for path in _found(Path(root), f"{subject}/ses-{SESSION}/func/*_events.tsv"):
-        events = _read_tsv(path, ["onset", "duration", "stim_file"])
-        tables.append(
-            pd.DataFrame(
-                {
-                    "session": SESSION,
-                    "run": _entity(path, "run"),
-                    "trial": np.arange(1, len(events) + 1),
-                    "onset_s": events["onset"].astype(float),
-                    "duration_s": events["duration"].astype(float),
-                    "image_id": events["stim_file"],
-                    "usable": True,
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+        found = events.in_order(events.read(path, ["onset", "duration"], ["trial_type", "stim_file"]), path)
+        tables.append(found.assign(run=_entity(path, "run"), trial=np.arange(1, len(found) + 1)))
+    shown = pd.concat(tables, ignore_index=True)
+    listed = Path(root) / "stimuli" / "stimuli.tsv"
+    pictures = events.read(listed, [], ["file", "category"])
+    never = events.check_pictures(shown, dict(zip(pictures["file"], pictures["category"], strict=True)), listed)
+    if never:
+        told = f"{len(never)} of {len(pictures)} pictures are shown in no event of {subject}, the first are {never[:5]}"
+        logging.getLogger(__name__).warning(told)
+    named = shown.rename(columns={"onset": "onset_s", "duration": "duration_s", "stim_file": "image_id"})
+    columns = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]
+    return named.assign(session=SESSION, usable=True)[columns]
 
 
 def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
-    """Yield each picture, labelled with its ``category``."""
+    """Yield each picture, labelled with its ``category``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If pictures of the table are not there; gives the counts on both sides and the first five.
+    ValueError
+        If a file is no whole picture; names it and its bytes.
+    """
     folder = Path(root) / "stimuli"
-    table = _read_tsv(folder / "stimuli.tsv", ["file", "category"])
+    table = events.read(folder / "stimuli.tsv", [], ["file", "category"])
+    missing = [name for name in table["file"] if not (folder / name).is_file()]
+    if missing:
+        there = len(list(folder.glob("*.png")))
+        raise FileNotFoundError(
+            f"{len(missing)} of the {len(table)} pictures of {folder / 'stimuli.tsv'} are not among the {there} files "
+            f"there, the first are {missing[:5]}"
+        )
     for file, category in zip(table["file"], table["category"], strict=True):
-        with Image.open(folder / file) as picture:
-            yield Stimulus(file, np.array(picture.convert("RGB")), {"category": category})
+        try:
+            with Image.open(folder / file) as picture:
+                pixels = np.array(picture.convert("RGB"))
+        except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a syntax error
+            size = (folder / file).stat().st_size
+            raise ValueError(f"{folder / file} ({size} bytes) is no whole picture: {error}") from None
+        yield Stimulus(file, pixels, {"category": category})
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[BoldRun]:
@@ -282,20 +304,22 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[B
     Raises
     ------
     ValueError
-        If the subject is unknown, or BOLD and mask lie on different grids; shows both.
+        If the subject is unknown; if BOLD and mask lie on different grids, showing both; if a file is no whole NIfTI
+        (its bytes are told) or its sidecar states no repetition time.
     """
     _check_subject(subject)
     folder = f"{PREPROC}/{subject}/ses-{SESSION}/func"
     mask_path = _found(Path(root), f"{folder}/*_mask.nii.gz")[0]
-    mask = np.asarray(nib.Nifti1Image.from_filename(mask_path).dataobj) > 0
+    mask = _voxels(mask_path)[1] > 0
     for path in _found(Path(root), f"{folder}/*_bold.nii.gz"):
-        image = nib.Nifti1Image.from_filename(path)
+        image, found = _voxels(path)
         if image.shape[:3] != mask.shape:
             raise ValueError(f"{path} is {image.shape[:3]} voxels, {mask_path} {mask.shape}")
         sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
-        stated = json.loads(sidecar.read_text(encoding="utf-8"))["RepetitionTime"]
+        stated = sidecars.read(sidecar).get("RepetitionTime")
+        if not isinstance(stated, int | float):
+            raise ValueError(f"{sidecar} states RepetitionTime {stated!r}, expected seconds")
         tr_s = {"header": float(image.header.get_zooms()[3]), "sidecar": float(stated)}
-        found = np.asarray(image.dataobj, dtype=np.float32)
         yield BoldRun(SESSION, _entity(path, "run"), found, np.asarray(image.affine), mask, tr_s, "MNI")
 
 
@@ -402,12 +426,16 @@ def _entity(path: Path, name: str) -> str:
     return next(part.removeprefix(f"{name}-") for part in path.name.split("_") if part.startswith(f"{name}-"))
 
 
-def _read_tsv(path: Path, columns: list[str]) -> pd.DataFrame:
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(f"{path} lacks columns {missing}; there are: {list(table)}")
-    return table
+def _voxels(path: Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Open an image and read all of it as float32."""
+    try:
+        image = nib.Nifti1Image.from_filename(path)
+        return image, np.asarray(image.dataobj, dtype=np.float32)
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+        if not path.is_file():
+            raise
+        size = path.stat().st_size
+        raise ValueError(f"{path} ({size} bytes) is no whole NIfTI: {error}; remove it and get it again") from None
 
 
 def _rng(wanted: dict[str, Any], *purpose: int) -> np.random.Generator:
@@ -560,7 +588,7 @@ def _write_subject(
     bids_create.write_nifti(preproc / f"{here}_space-{SPACE}_desc-brain_mask.nii.gz", mask.astype(np.uint8), affine)
     for run, order in enumerate(bold.schedule(*counts, _rng(wanted, _ORDER, number)), start=1):
         onsets = LEAD_IN_S + wanted["slot_s"] * np.arange(len(order))
-        events = pd.DataFrame(
+        shown = pd.DataFrame(
             {
                 "onset": onsets,
                 "duration": float(wanted["duration_s"]),
@@ -568,7 +596,7 @@ def _write_subject(
                 "stim_file": table["file"].to_numpy()[order],
             }
         )
-        bids_create.write_tsv(folder / subject / f"ses-{SESSION}" / "func" / f"{here}_run-{run:02d}_events.tsv", events)
+        bids_create.write_tsv(folder / subject / f"ses-{SESSION}" / "func" / f"{here}_run-{run:02d}_events.tsv", shown)
         n_volumes = round((LEAD_IN_S + wanted["slot_s"] * len(order) + TAIL_S) / FACTS["tr_s"])
         response = bold.design(onsets, n_volumes, FACTS["tr_s"], wanted["duration_s"])
         clean = bold.BASELINE + bold.SIGNAL * (to_voxels @ (response @ amplitudes[order]).T).T

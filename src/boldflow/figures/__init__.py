@@ -17,7 +17,8 @@
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
 
 ``source_table(tables, settings) -> DataFrame``
-    Exactly the values drawn; it is written beside the figure as CSV.
+    Exactly the values drawn, with a bool column ``simulated`` that says of each row whether it is; it is written beside
+    the figure as CSV.
 ``draw(tables, settings) -> matplotlib.figure.Figure``
 
 A figure in which any drawn row is simulated carries the word SIMULATED (the drawing stage stamps it once,

@@ -8,7 +8,8 @@
 
 ``fit(subjects, settings, seeds, device, checkpoint) -> Fitted``
     ``subjects`` is a list of ``core.records.TrainingData`` (one, unless subjects are pooled) that holds training
-    and validation trials only. One state (dict of arrays) per seed comes back, with a history table of rows.
+    and validation trials only (fields: inputs, targets, groups, is_val); ``Fitted(states, history)`` is from
+    ``core.records`` too. One state (dict of arrays) per seed comes back, with a history table of rows.
     ``checkpoint`` is None or a callback for iterative models.
 ``predict(state, inputs) -> ndarray float32 (n_trials, n_outputs)``
 ``refit(inputs, groups, test_inputs, settings, seed)``, optional

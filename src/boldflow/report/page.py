@@ -46,7 +46,7 @@ HEADINGS = {
     "chance": "Chance",
     "ceiling": "Noise ceiling",
     "p": "p",
-    "n_test_images": "Test images",
+    "n_test_images": "Test images or blocks",
     "n_repeats_averaged": "Repeats averaged",
     "gallery": "Gallery",
     "gallery_size": "Gallery size",
@@ -129,7 +129,7 @@ def render_page(
     """
     metric, view = study["primary"]["metric"], study["primary"]["view"]
     named = (leaderboard["metric"] == metric) & (leaderboard["view"] == view)
-    headline = leaderboard[named & leaderboard["primary"].fillna(False).astype(bool)]
+    headline = leaderboard[named & (leaderboard["gallery"].isna() | (leaderboard["gallery"] == "test"))]
     if headline.empty:
         raise ValueError(f"report of {study['name']}: no row has the primary metric {metric} ({view})")
     text = resources.files("boldflow.report").joinpath("template.html").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ import pandas as pd
 
 from boldflow.artifacts import arrays, leaderboard, tables
 from boldflow.core.comparison import compare
+from boldflow.core.scoring import LOWER_IS_BETTER
 from boldflow.stages._arrival import read_settings
 
 # rows are compared where all of these are equal
@@ -47,7 +48,11 @@ def run(
         )
     table = leaderboard.tidy(rows.assign(study=wanted["name"], primary=primary))
     order = ["dataset", "direction", "feature", "model", "subject", "roi", "seed", "view", "gallery", "metric"]
-    table = table.sort_values(["primary", *order], ascending=[False, *[True] * len(order)], kind="stable")
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    means = table["value"].where(table["primary"]).groupby([table[n] for n in MODEL]).transform("mean")
+    table = table.assign(best=sign * means.where(table["primary"], 0.0))
+    table = table.sort_values(["primary", "best", *order], ascending=[False, *[True] * (1 + len(order))], kind="stable")
+    table = table.drop(columns="best")
     differences = _compare(table, drawn)
     table = table.reset_index(drop=True)
     tables.write(leaderboard_, table, {"study": wanted, "code": code})

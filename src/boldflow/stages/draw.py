@@ -60,12 +60,15 @@ def run(
     if "images" in needed:
         given["images"] = _pictures(given["queries"], packs, tables_)
     source = plugin.source_table(given, entry)
-    simulated = any(bool(given[name]["simulated"].any()) for name in needed if name != "images")
+    if "simulated" not in source:
+        raise ValueError(f"figure {entry['name']}: its source_table has no column 'simulated'; found {list(source)}")
+    made_up = source["simulated"].astype(bool)
+    simulated = bool(made_up.any())
     # one salt for all SVG: equal drawings give equal files
     with mpl.rc_context({"svg.hashsalt": "boldflow", "pdf.fonttype": 42, "svg.fonttype": "none"}):
         figure = plugin.draw(given, entry)
         if simulated:
-            drawing.stamp_simulated(figure)
+            drawing.stamp_simulated(figure, partly=not made_up.all())
         note = {
             "figure": entry,
             "code": code,
@@ -76,8 +79,6 @@ def run(
         _save(figure, pdf, {"Creator": "boldflow", "Subject": text, "CreationDate": None, "ModDate": None})
         _save(figure, svg, {"Creator": "boldflow", "Description": text, "Date": None})
         _save(figure, png, {"Software": "boldflow", "Description": text})
-    if "simulated" not in source:
-        source = source.assign(simulated=simulated)
     tables.write_csv(csv, source)
 
 

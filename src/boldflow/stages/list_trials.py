@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from boldflow.artifacts import sidecars, tables
@@ -25,7 +26,8 @@ def run(source: str, subject_receipt: str, trials: str, subject: str, settings: 
     Raises
     ------
     ValueError
-        If trials lack columns, come twice, or are out of order within a run; names the place.
+        If trials lack columns, come twice, have no picture, no finite onset and duration, or do not follow each other
+        within a run; names the place.
     """
     entry = read_settings(settings)
     root = open_dataset(source, subject_receipt)
@@ -51,10 +53,22 @@ def _check(table: pd.DataFrame, subject: str) -> None:
     if len(twice):
         row = twice.iloc[0]
         raise ValueError(f"{subject}: trial {row.trial} of session {row.session}, {row.run} is listed twice")
-    backwards = table.groupby(["session", "run"])["onset_s"].diff() < 0
+    unnamed = table[table["image_id"].isna() | (table["image_id"] == "")]
+    if len(unnamed):
+        row = unnamed.iloc[0]
+        where = f"the first is trial {row.trial} of session {row.session}, {row.run}"
+        raise ValueError(f"{subject}: {len(unnamed)} of {len(table)} trials name no picture, {where}")
+    wrong = table[~np.isfinite(table[["onset_s", "duration_s"]]).all(axis=1) | (table["duration_s"] < 0)]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(
+            f"{subject}: trial {row.trial} of session {row.session}, {row.run} has onset {row.onset_s} s and duration "
+            f"{row.duration_s} s; expected finite seconds, a duration of 0 or more"
+        )
+    backwards = table.groupby(["session", "run"])["onset_s"].diff() <= 0
     if backwards.any():
         row = table[backwards].iloc[0]
         raise ValueError(
-            f"{subject}: onset {row.onset_s} s of trial {row.trial} of session {row.session}, {row.run} lies before "
-            "the trial above it; rows must be in the order of acquisition"
+            f"{subject}: onset {row.onset_s} s of trial {row.trial} of session {row.session}, {row.run} does not lie "
+            "after the trial above it; rows must be in the order of acquisition"
         )

@@ -15,6 +15,7 @@ from boldflow.core.records import BoldRun
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._meshes import fsaverage5
 
+BAD = ("not finite or outside the volume", "constant")  # why a column is masked
 ToColumns = Callable[[np.ndarray], np.ndarray]  # (x, y, z, n_volumes) -> (n_volumes, n_vertices)
 TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 
@@ -55,18 +56,23 @@ def run(
     table = tables.read(trials)
     start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
     with fixed_threads(1):
+        regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
         runs = plugin.runs(root, subject, data_set)
-        values, places = _windows(runs, table, entry["space"], start_s, n_volumes, known["tr_s"])
-    regions = _rois(plugin, root, subject, entry["space"], data_set, len(places))
+        values, places, bad = _windows(runs, table, subject, entry["space"], start_s, n_volumes, known["tr_s"])
+    _check_lengths(regions, subject, len(places))
     places = places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
     if entry["rois"]:
-        kept_columns = _union(regions, entry["rois"], subject)
-        values, places = values[:, :, kept_columns], places[kept_columns].reset_index(drop=True)
-    found_nan = ~np.isfinite(values).all(axis=(0, 1))
+        kept_columns = np.any([regions[name] for name in entry["rois"]], axis=0)
+        values, places, bad = values[:, :, kept_columns], places[kept_columns].reset_index(drop=True), bad[kept_columns]
+    found_nan = (bad != "") | ~np.isfinite(values).all(axis=(0, 1))
     masked = float(found_nan.mean())
+    counts = {kind: int((bad == kind).sum()) for kind in BAD}
     if masked > entry["max_masked"]:
-        limit = f"the limit (max_masked) is {entry['max_masked']:.0%}"
-        raise ValueError(f"{subject}: {masked:.0%} of {found_nan.size} vertices are constant or not finite, {limit}")
+        raise ValueError(
+            f"{subject}: {masked:.0%} of {found_nan.size} vertices are without signal "
+            f"({', '.join(f'{count} {kind}' for kind, count in counts.items())}), the limit (max_masked) is "
+            f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
+        )
     values = values[:, :, ~found_nan]
     averaged = values.mean(axis=1)
     image = pd.factorize(table["image_id"])[0]
@@ -81,6 +87,7 @@ def run(
         "tr_s": known["tr_s"],
         "window": {"start_s": start_s, "n_volumes": n_volumes},
         "n_masked": int(found_nan.sum()),
+        "masked": counts,
         "transductive": "run",
         "settings": entry,
         "dataset": data_set,
@@ -93,21 +100,27 @@ def run(
 
 
 def _windows(
-    runs: Iterator[BoldRun], table: pd.DataFrame, space: str, start_s: float, n_volumes: int, tr_s: float
-) -> tuple[np.ndarray, pd.DataFrame]:
+    runs: Iterator[BoldRun],
+    table: pd.DataFrame,
+    subject: str,
+    space: str,
+    start_s: float,
+    n_volumes: int,
+    tr_s: float,
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
     """Clean each run and cut its windows; one run is in memory at a time.
 
-    Gives (n_trials, n_volumes, n_vertices) in the order of the trial table, 0 where a trial is not usable, and the
-    place of each column.
+    Gives (n_trials, n_volumes, n_vertices) in the order of the trial table, 0 where a trial is not usable; the place
+    of each column; and why it is masked (one of ``BAD``, of the first run in which it is, or nothing).
     """
     trials = {key: rows for key, rows in table.groupby(["session", "run"])}
     to_columns: ToColumns | None = None
-    values, places = np.empty(0), pd.DataFrame()
+    values, places, bad = np.empty(0), pd.DataFrame(), np.empty(0, dtype=object)
     grid: tuple[Any, ...] = ()
     seen: set[tuple[str, str]] = set()
     for one in tqdm(runs, total=len(trials), desc=f"project to {space}", unit="run"):
         key = (one.session, one.run)
-        _check_tr(one, tr_s)
+        _check_tr(one, subject, tr_s)
         seen.add(key)
         if key not in trials:
             continue
@@ -117,20 +130,31 @@ def _windows(
             to_columns, places = _columns(one, space)
             if not values.size:
                 values = np.zeros((len(table), n_volumes, len(places)), dtype=np.float32)
+                bad = np.full(len(places), "", dtype=object)
             elif len(places) != n_before:
                 raise ValueError(
                     f"session {one.session}, {one.run} has {len(places)} columns, the ones before {n_before}"
                 )
-        cleaned = cleaning.detrend_and_standardise(to_columns(one.bold))
+        series = to_columns(one.bold)
+        cleaned = cleaning.detrend_and_standardise(series)
         rows = trials[key][trials[key]["usable"]]
+        if len(rows):
+            bad = np.where(bad == "", _why_masked(series, cleaned), bad)
         try:
             values[rows.index] = cleaning.windows(cleaned, rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
         except ValueError as error:
-            raise ValueError(f"session {one.session}, {one.run}: {error}") from None
+            raise ValueError(f"{subject}, session {one.session}, run {one.run}: {error}") from None
     if set(trials) != seen:
         lone = sorted(set(trials) ^ seen)[:5]
-        raise ValueError(f"{len(trials)} runs have trials and {len(seen)} have BOLD; without its other half: {lone}")
-    return values, places
+        found = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
+        raise ValueError(f"{subject}: {found}; without its other half (session, run): {lone}")
+    return values, places, bad
+
+
+def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
+    """Name what is wrong with each column of a run that cleaning gave up, (n_vertices,) of ``BAD`` or nothing."""
+    not_finite = ~np.isfinite(series).all(axis=0)
+    return np.where(np.isnan(cleaned[0]), np.where(not_finite, *BAD), "").astype(object)
 
 
 def _columns(one: BoldRun, space: str) -> tuple[ToColumns, pd.DataFrame]:
@@ -157,28 +181,30 @@ def _columns(one: BoldRun, space: str) -> tuple[ToColumns, pd.DataFrame]:
     return (lambda bold: np.hstack([projection.project(m, bold) for m in matrices])), places
 
 
-def _check_tr(one: BoldRun, tr_s: float) -> None:
+def _check_tr(one: BoldRun, subject: str, tr_s: float) -> None:
     stated = {**one.tr_s, "facts": tr_s}
     if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
         found = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())
-        raise ValueError(f"{one.session} {one.run}: repetition times disagree ({found}); mend the wrong one")
+        raise ValueError(
+            f"{subject}, session {one.session}, run {one.run}: repetition times disagree ({found}); mend the wrong one"
+        )
 
 
 def _rois(
-    plugin: Any, root: Path, subject: str, space: str, data_set: dict[str, Any], n_columns: int
+    plugin: Any, root: Path, subject: str, entry: dict[str, Any], data_set: dict[str, Any]
 ) -> dict[str, np.ndarray]:
-    found = plugin.rois(root, subject, space, data_set)
+    """Regions of a subject, sorted; those that the entry wants are among them, and none is empty."""
+    found: dict[str, np.ndarray] = plugin.rois(root, subject, entry["space"], data_set)
+    missing = sorted(set(entry["rois"]) - set(found))
+    if missing:
+        raise ValueError(f"{subject} has no ROI {missing}; there are: {', '.join(sorted(found)) or 'none'}")
     for name, mask in found.items():
-        if mask.shape != (n_columns,):
-            raise ValueError(f"ROI {name!r} of {subject} has shape {mask.shape}, expected ({n_columns},)")
         if not mask.any():
-            raise ValueError(f"ROI {name!r} of {subject} is empty; there are: {sorted(found)}")
+            raise ValueError(f"ROI {name!r} of {subject} is empty; there are: {', '.join(sorted(found))}")
     return dict(sorted(found.items()))
 
 
-def _union(regions: dict[str, np.ndarray], wanted: list[str], subject: str) -> np.ndarray:
-    """Columns in any of the wanted regions."""
-    missing = sorted(set(wanted) - set(regions))
-    if missing:
-        raise ValueError(f"{subject} has no ROI {missing}; there are: {sorted(regions) or 'none'}")
-    return np.any([regions[name] for name in wanted], axis=0)
+def _check_lengths(regions: dict[str, np.ndarray], subject: str, n_columns: int) -> None:
+    for name, mask in regions.items():
+        if mask.shape != (n_columns,):
+            raise ValueError(f"ROI {name!r} of {subject} has shape {mask.shape}, expected ({n_columns},)")

@@ -37,6 +37,13 @@ def test_all_equal_scores_give_chance_exactly(k):
     assert metrics.inverse_normalised_rank(found) == pytest.approx(np.full(4, 0.5))
 
 
+@pytest.mark.parametrize(("n", "size"), [(400, 5), (33, 7), (1536, 24)])
+def test_copies_of_one_candidate_tie_exactly(n, size):
+    rng = np.random.default_rng(0)
+    scores = metrics.identification_scores(rng.normal(size=(7, n)), np.tile(rng.normal(size=n), (size, 1)))
+    assert metrics.top_k(metrics.ranks(scores, np.full(7, size - 1)), 1) == pytest.approx(np.full(7, 1 / size))
+
+
 def test_top_k_is_the_share_of_random_tie_breaks_that_succeed():
     rng = np.random.default_rng(0)
     scores = rng.integers(0, 4, size=(1, 10)).astype(float)

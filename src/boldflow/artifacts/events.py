@@ -1,0 +1,165 @@
+"""Tables of BIDS events and pictures (TSV): read with the line of each row, or refused by file and line.
+
+Windows line ends, a byte order mark, blank lines and rows in another order than that of time are read as what they
+mean; what could mean two things is refused.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+FIRST = 5  # offenders that a message names
+
+
+def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+    """Read a table of tab-separated values.
+
+    Parameters
+    ----------
+    path : str or Path
+    numbers, texts : sequences of str
+        Columns that must be there.
+
+    Returns
+    -------
+    DataFrame
+        These columns (float64, str), ``file`` (name of the file) and ``line`` (int, from 1: the header's).
+
+    Raises
+    ------
+    ValueError
+        If the file is empty, no UTF-8 text or without rows, lacks a column or has it twice, or if a row has another
+        number of fields than the header, a number that is none or an empty text; names the file and the line.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    try:
+        lines = content.decode("utf-8-sig").splitlines()  # a byte order mark is no part of the first name
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
+    rows = [(number, text.split("\t")) for number, text in enumerate(lines, start=1) if text.strip()]
+    wanted = [*numbers, *texts]
+    if not rows:
+        raise ValueError(f"{path} ({len(content)} bytes) is empty; expected a header with {', '.join(wanted)} and rows")
+    (header_line, header), *body = rows
+    header = [name.strip() for name in header]
+    missing = [name for name in wanted if name not in header]
+    if missing:
+        raise ValueError(f"{path}, line {header_line} lacks columns {missing}; there are: {header}")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}, line {header_line} has columns {twice} twice; expected each once")
+    if not body:
+        raise ValueError(f"{path} has a header and no rows")
+    for line, fields in body:
+        if len(fields) != len(header):
+            raise ValueError(f"{path}, line {line} has {len(fields)} fields, the header {len(header)}")
+    places = {name: header.index(name) for name in wanted}
+    found: dict[str, object] = {
+        name: [_number(path, line, name, fields[places[name]]) for line, fields in body] for name in numbers
+    }
+    found |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
+    return pd.DataFrame(found).assign(file=path.name, line=[line for line, _ in body])
+
+
+def in_order(events: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Bring events to the order of time, one at a time.
+
+    Parameters
+    ----------
+    events : DataFrame
+        From ``read``, with ``onset``, seconds.
+    path : str or Path
+        Named in messages.
+
+    Raises
+    ------
+    ValueError
+        If two rows have one onset: an event listed twice, or two events at once; names both lines.
+    """
+    ordered = events.sort_values("onset", kind="stable", ignore_index=True)
+    same = np.flatnonzero(np.diff(ordered["onset"]) == 0)
+    if len(same):
+        one, other = ordered.iloc[same[0]], ordered.iloc[same[0] + 1]
+        content = [name for name in events if name != "line"]
+        kind = "is listed twice" if one[content].equals(other[content]) else "has another event at the same time"
+        raise ValueError(
+            f"{path}, line {other['line']}: the event at {one['onset']:g} s (line {one['line']}) {kind}; "
+            f"{len(same)} such rows, expected one row per onset"
+        )
+    return ordered
+
+
+def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str | Path) -> list[str]:
+    """Match events with pictures, both ways.
+
+    Parameters
+    ----------
+    events : DataFrame
+        Of all runs of a subject in the order of time: ``file``, ``line``, ``stim_file``, ``trial_type``.
+    pictures : mapping
+        File of each picture -> its label, of which ``trial_type`` is another statement.
+    where : str or Path
+        Table that lists the pictures; named in messages.
+
+    Returns
+    -------
+    list of str
+        Pictures that no event shows: allowed, and to be counted by the caller.
+
+    Raises
+    ------
+    ValueError
+        If events show pictures that are not listed, or of another label than they say (ids shifted by a row do);
+        gives the counts on both sides and the first ``FIRST`` offenders with their lines.
+    """
+    shown = events["stim_file"]
+    lost = events[~shown.isin(pictures.keys())]
+    if len(lost):
+        raise ValueError(
+            f"{len(lost)} of {len(events)} events show {lost['stim_file'].nunique()} pictures that are not among the "
+            f"{len(pictures)} of {where}; the first are {_offenders(lost)}"
+        )
+    label = shown.map(pictures)
+    wrong = events[label != events["trial_type"]].assign(label=label)
+    if len(wrong):
+        fit = {step: int((label.groupby(events["file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)}
+        step = max(fit, key=lambda one: fit[one])
+        # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
+        likely = fit[step] > 0.9 * (len(events) - events["file"].nunique()) and fit[step] > len(events) - len(wrong)
+        cause = f"; moved {'down' if step > 0 else 'up'} by one row, the pictures of {fit[step]} events would fit"
+        raise ValueError(
+            f"{len(wrong)} of {len(events)} events name another category (trial_type) than {where} gives "
+            f"{wrong['stim_file'].nunique()} of its {len(pictures)} pictures; the first are "
+            f"{_offenders(wrong, ['trial_type', 'label'])}{cause if likely else ''}"
+        )
+    seen = set(shown)
+    return [name for name in pictures if name not in seen]
+
+
+def _number(path: Path, line: int, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{path}, line {line}: {name} must be a number, not {text!r}")
+    return value
+
+
+def _text(path: Path, line: int, name: str, text: str) -> str:
+    if text.strip() in ("", "n/a"):
+        raise ValueError(f"{path}, line {line}: {name} is {text!r}, expected a name")
+    return text.strip()
+
+
+def _offenders(rows: pd.DataFrame, columns: Sequence[str] = ()) -> str:
+    told = []
+    for _, row in rows.head(FIRST).iterrows():
+        more = f" ({row[columns[0]]!r}, not {row[columns[1]]!r})" if columns else ""
+        told.append(f"{row['stim_file']!r}{more} in {row['file']}, line {row['line']}")
+    return "; ".join(told)
