@@ -26,7 +26,7 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.D
     Returns
     -------
     DataFrame
-        These columns (float64, str), ``file`` (name of the file) and ``line`` (int, from 1: the header's).
+        These columns (float64, str), ``in_file`` (name of the file) and ``in_line`` (int, the header's is 1).
 
     Raises
     ------
@@ -63,7 +63,7 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.D
         name: [_number(path, line, name, fields[places[name]]) for line, fields in body] for name in numbers
     }
     found |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
-    return pd.DataFrame(found).assign(file=path.name, line=[line for line, _ in body])
+    return pd.DataFrame(found).assign(in_file=path.name, in_line=[line for line, _ in body])
 
 
 def in_order(events: pd.DataFrame, path: str | Path) -> pd.DataFrame:
@@ -85,10 +85,10 @@ def in_order(events: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     same = np.flatnonzero(np.diff(ordered["onset"]) == 0)
     if len(same):
         one, other = ordered.iloc[same[0]], ordered.iloc[same[0] + 1]
-        content = [name for name in events if name != "line"]
+        content = [name for name in events if name != "in_line"]
         kind = "is listed twice" if one[content].equals(other[content]) else "has another event at the same time"
         raise ValueError(
-            f"{path}, line {other['line']}: the event at {one['onset']:g} s (line {one['line']}) {kind}; "
+            f"{path}, line {other['in_line']}: the event at {one['onset']:g} s (line {one['in_line']}) {kind}; "
             f"{len(same)} such rows, expected one row per onset"
         )
     return ordered
@@ -100,7 +100,7 @@ def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str
     Parameters
     ----------
     events : DataFrame
-        Of all runs of a subject in the order of time: ``file``, ``line``, ``stim_file``, ``trial_type``.
+        Of all runs of a subject in the order of time: ``in_file``, ``in_line``, ``stim_file``, ``trial_type``.
     pictures : mapping
         File of each picture -> its label, of which ``trial_type`` is another statement.
     where : str or Path
@@ -127,10 +127,10 @@ def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str
     label = shown.map(pictures)
     wrong = events[label != events["trial_type"]].assign(label=label)
     if len(wrong):
-        fit = {step: int((label.groupby(events["file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)}
+        fit = {step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)}
         step = max(fit, key=lambda one: fit[one])
         # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
-        likely = fit[step] > 0.9 * (len(events) - events["file"].nunique()) and fit[step] > len(events) - len(wrong)
+        likely = fit[step] > 0.9 * (len(events) - events["in_file"].nunique()) and fit[step] > len(events) - len(wrong)
         cause = f"; moved {'down' if step > 0 else 'up'} by one row, the pictures of {fit[step]} events would fit"
         raise ValueError(
             f"{len(wrong)} of {len(events)} events name another category (trial_type) than {where} gives "
@@ -161,5 +161,5 @@ def _offenders(rows: pd.DataFrame, columns: Sequence[str] = ()) -> str:
     told = []
     for _, row in rows.head(FIRST).iterrows():
         more = f" ({row[columns[0]]!r}, not {row[columns[1]]!r})" if columns else ""
-        told.append(f"{row['stim_file']!r}{more} in {row['file']}, line {row['line']}")
+        told.append(f"{row['stim_file']!r}{more} in {row['in_file']}, line {row['in_line']}")
     return "; ".join(told)

@@ -73,7 +73,7 @@ def run(
             "figure": entry,
             "code": code,
             "simulated": simulated,
-            "tables": {Path(p).name: _sha256(p) for p in (leaderboard, *sorted(maps), *sorted(queries))},
+            "tables": {Path(p).as_posix(): _sha256(p) for p in (leaderboard, *sorted(maps), *sorted(queries))},
         }
         text = canonical(note)
         _save(figure, pdf, {"Creator": "boldflow", "Subject": text, "CreationDate": None, "ModDate": None})

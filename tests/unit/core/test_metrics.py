@@ -144,3 +144,62 @@ def test_the_ceiling_of_a_silent_region_is_near_zero_where_the_mean_over_vertice
     repeats = np.full(24, 4)
     assert metrics.pooled_ceiling(signal, noise, repeats) < 0.02
     assert metrics.noise_ceiling(signal, noise, repeats).mean() > 0.08
+
+
+def test_two_way_is_a_plain_count_of_correlations():
+    rng = np.random.default_rng(7)
+    predictions, gallery = rng.normal(size=(15, 20)), rng.normal(size=(9, 20))
+    gallery[4] = 2 * gallery[1] + 3  # correlates exactly as much
+    true = rng.integers(0, 9, 15)
+    wanted = []
+    for x, t in zip(predictions, true, strict=True):
+        r = np.array([stats.pearsonr(x, y).statistic for y in gallery]).round(10)
+        others = np.delete(r, t)
+        wanted.append((others < r[t]).mean() + 0.5 * (others == r[t]).mean())
+    found = metrics.two_way(predictions, gallery, true)
+    # the copy of another scale ties only up to rounding: it may fall to either side
+    apart = ~np.isin(true, [1, 4])
+    np.testing.assert_allclose(found[apart], np.array(wanted)[apart])
+
+
+@pytest.mark.parametrize("n", [2, 5, 12])
+def test_n_way_top1_is_what_random_draws_give(n):
+    rng = np.random.default_rng(8)
+    scores = rng.integers(0, 6, size=(4, 12)).astype(float)
+    true = rng.integers(0, 12, 4)
+    hits = np.zeros(4)
+    for _ in range(8000):
+        broken = scores + 1e-6 * rng.random((4, 12))
+        for q, t in enumerate(true):
+            others = rng.choice(np.delete(np.arange(12), t), n - 1, replace=False)
+            hits[q] += broken[q, t] > broken[q, others].max()
+    assert metrics.n_way_top1(metrics.ranks(scores, true), n) == pytest.approx(hits / 8000, abs=0.025)
+
+
+def test_n_way_needs_a_gallery_large_enough():
+    with pytest.raises(ValueError, match="50 candidates cannot be drawn from a gallery of 12"):
+        metrics.n_way_top1(metrics.ranks(np.zeros((1, 12)), np.zeros(1, int)), 50)
+
+
+def test_class_auc_is_scikit_learns():
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(9)
+    scores, true = rng.integers(0, 5, (60, 4)).astype(float), rng.integers(0, 4, 60)
+    wanted = np.mean([roc_auc_score(true == c, scores[:, c]) for c in range(4)])
+    assert metrics.class_auc(scores, true) == pytest.approx(wanted)
+    assert metrics.class_auc(np.zeros((60, 4)), true) == pytest.approx(0.5)
+
+
+def test_reliable_vertices_keep_the_false_discovery_rate():
+    """Witness: planted vertices, and SciPy's one-way analysis of variance."""
+    rng = np.random.default_rng(10)
+    image = np.repeat(np.arange(30), 3)
+    values = rng.normal(size=(90, 2000))
+    values[:, :400] += rng.normal(size=(30, 400))[image]
+    found = metrics.reliable_vertices(values, image)
+    assert found[:400].mean() > 0.9
+    assert found[400:].sum() / found.sum() < 0.08
+    p = [stats.f_oneway(*[values[image == i, v] for i in range(30)]).pvalue for v in range(0, 2000, 40)]
+    f = metrics.reliable_vertices(values[:, ::40], image, level=0.05)
+    np.testing.assert_array_equal(f, stats.false_discovery_control(p) <= 0.05)

@@ -30,3 +30,37 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 def test_one_unit_cannot_be_resampled():
     with pytest.raises(ValueError, match="two units or more, found 1"):
         statistics.bootstrap_counts(1, 10, 0)
+
+
+def test_holm_is_the_textbook_procedure():
+    p = np.array([0.01, 0.04, 0.03, 0.005])
+    assert statistics.holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # Holm 1979, by hand
+
+
+def test_permutation_p_counts_the_observed_one_and_knows_which_way_is_better():
+    null = np.array([0.1, 0.2, 0.3, 0.4])
+    assert statistics.permutation_p(0.35, null) == pytest.approx(2 / 5)
+    assert statistics.permutation_p(0.15, null, larger_is_better=False) == pytest.approx(2 / 5)
+    assert statistics.permutation_p(9.0, null) == pytest.approx(1 / 5)
+
+
+def test_labels_are_traded_within_blocks_only_and_all_are_kept():
+    names, block = np.arange(12), np.repeat([0, 1, 2], 4)
+    found = statistics.permute_within(names, block, np.random.default_rng(0))
+    assert sorted(found) == list(names) and (found != names).any()
+    np.testing.assert_array_equal(block[found], block)
+
+
+def test_the_jackknife_of_a_mean_is_the_t_textbook_error():
+    values = np.random.default_rng(2).normal(size=40)
+    left_out = np.array([np.delete(values, i).mean() for i in range(40)])
+    low, high = statistics.jackknife_interval(values.mean(), left_out)
+    assert (high - low) / 2 == pytest.approx(1.959964 * values.std(ddof=1) / np.sqrt(40), rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_no_group_interval_below_eight_subjects(n):
+    with pytest.raises(ValueError, match=f"8 subjects or more, found {n}"):
+        statistics.group_interval(np.zeros(n), 0)
+    low, high = statistics.group_interval(np.arange(8.0), 0)
+    assert low < 3.5 < high

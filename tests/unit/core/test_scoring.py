@@ -1,0 +1,127 @@
+"""Scorers against plain loops, and comparisons between models by simulation."""
+
+import numpy as np
+import pytest
+
+from boldflow.core import scoring, statistics
+from boldflow.core.comparison import compare
+
+
+def retrieval(seed=0, n_images=12, repeats=3, n_features=30, noise=2.0, extra=20):
+    rng = np.random.default_rng(seed)
+    everything = rng.normal(size=(n_images + extra, n_features))
+    image = rng.permutation(np.repeat(np.arange(n_images), repeats))
+    test = scoring.TestSet(np.zeros(len(image), int), image, np.zeros(n_images, int), np.arange(n_images))
+    predicted = everything[image] + noise * rng.normal(size=(len(image), n_features))
+    scorer = scoring.RetrievalScorer(test, everything[:n_images], [everything], np.arange(n_images))
+    return scorer, predicted, image
+
+
+def by_key(measures):
+    return {m.key: m for m in measures}
+
+
+def test_every_view_and_gallery_is_a_plain_loop():
+    scorer, predicted, image = retrieval()
+    averaged = np.stack([predicted[image == i].mean(axis=0) for i in range(12)])
+    found = by_key(scorer.measure(predicted))
+    for view, queries, own in (("trial", predicted, image), ("image", averaged, np.arange(12))):
+        for gallery, candidates in (("test", scorer.targets), ("full", scorer.everything[0])):
+            cosine = queries @ (candidates / np.linalg.norm(candidates, axis=1, keepdims=True)).T
+            place = np.array([(row > row[t]).sum() for row, t in zip(cosine, own, strict=True)])
+            wanted = {"top1": (place < 1).mean(), "top5": (place < 5).mean(), "mean_rank": place.mean()}
+            wanted |= {"median_rank": np.median(place), "inv_norm_rank": (1 - place / (len(candidates) - 1)).mean()}
+            for metric, value in wanted.items():
+                one = found[(view, metric, None, gallery)]
+                assert one.value == pytest.approx(value), (view, metric, gallery)
+                assert one.gallery_size == len(candidates)
+
+
+def test_bootstrap_draws_are_the_measure_of_the_resampled_images():
+    scorer, predicted, image = retrieval(1)
+    counts = statistics.bootstrap_counts(12, 20, 0)
+    one = by_key(scorer.measure(predicted))[("trial", "top5", None, "test")]
+    cosine = predicted @ (scorer.targets / np.linalg.norm(scorer.targets, axis=1, keepdims=True)).T
+    hit = np.array([(row > row[t]).sum() < 5 for row, t in zip(cosine, image, strict=True)])
+    wanted = [np.repeat(hit, draw[image]).mean() for draw in counts]
+    np.testing.assert_allclose(one.draw(counts), wanted)
+
+
+def test_drawn_galleries_are_like_small_test_sets():
+    """Witness: galleries of 250 drawn anew, many of them."""
+    scorer, predicted, _ = retrieval(2, n_images=320, repeats=1, n_features=8, noise=1.5, extra=0)
+    found = by_key(scorer.measure(predicted))[("trial", "top1", None, "draws250")]
+    rng = np.random.default_rng(0)
+    cosine = (
+        scorer.measure.__self__
+        and predicted @ (scorer.targets / np.linalg.norm(scorer.targets, axis=1, keepdims=True)).T
+    )
+    image, hits = scorer.test.image, []
+    for _ in range(60):
+        pick = rng.permutation(320)[:250]
+        rows = np.flatnonzero(np.isin(image, pick))
+        hits.append((pick[cosine[rows][:, pick].argmax(axis=1)] == image[rows]).mean())
+    assert found.gallery_size == 250
+    assert found.value == pytest.approx(np.mean(hits), abs=0.01)
+
+
+def test_permuted_labels_change_what_is_true_and_nothing_else():
+    scorer, predicted, _ = retrieval(3)
+    identity = by_key(scorer.measure(predicted, np.arange(12)))
+    assert {k: m.value for k, m in identity.items()} == {
+        k: m.value for k, m in by_key(scorer.measure(predicted)).items()
+    }
+    other = by_key(scorer.measure(predicted, np.roll(np.arange(12), 1)))
+    assert other[("image", "top1", None, "test")].value < identity[("image", "top1", None, "test")].value
+
+
+def test_nearest_gives_the_ranks_of_the_image_view():
+    scorer, predicted, _ = retrieval(4)
+    rank, best, score = scorer.nearest(predicted)
+    assert rank.mean() == pytest.approx(by_key(scorer.measure(predicted))[("image", "mean_rank", None, "test")].value)
+    first = rank == 0
+    np.testing.assert_array_equal(best[first, 0], np.flatnonzero(first))
+    assert (np.diff(score, axis=1) <= 0).all()
+
+
+def test_galleries_of_different_sizes_are_not_pooled():
+    test = scoring.TestSet(np.array([0, 0, 1]), np.arange(3), np.array([0, 0, 1]), np.arange(3))
+    scorer = scoring.RetrievalScorer(test, np.eye(3))
+    with pytest.raises(ValueError, match=r"different sizes \[1, 2\]"):
+        scorer.measure(np.eye(3))
+
+
+def test_encoding_draws_are_the_correlations_of_resampled_images():
+    rng = np.random.default_rng(5)
+    image = np.repeat(np.arange(15), 2)
+    test = scoring.TestSet(np.zeros(30, int), image, np.zeros(15, int), np.arange(15))
+    truth = rng.normal(size=(15, 6))
+    scorer = scoring.EncodingScorer(
+        test, truth[image] + rng.normal(size=(30, 6)), {"all": np.ones(6, bool), "two": np.arange(6) < 2}
+    )
+    found = {m.key: m for m in scorer.measure(truth[image])}
+    counts = statistics.bootstrap_counts(15, 8, 0)
+    for region, columns in (("all", slice(None)), ("two", slice(2))):
+        draws = found[("image", "r", region, None)].draw(counts)
+        for draw, value in zip(counts, draws, strict=True):
+            rows = np.repeat(np.arange(15), draw)
+            r = [np.corrcoef(truth[rows, v], scorer.measured[rows, v])[0, 1] for v in range(6)]
+            assert value == pytest.approx(np.mean(r[columns]))
+
+
+def test_equal_models_are_tied_and_different_ones_are_not():
+    rng = np.random.default_rng(6)
+    counts = statistics.bootstrap_counts(60, 1000, 0)
+    false, true = 0, 0
+    for _ in range(60):
+        common = rng.normal(size=60)
+        scores = np.stack([common + 0.3 * rng.normal(size=60) for _ in range(3)])
+        better = np.vstack([scores, common + 0.4 + 0.3 * rng.normal(size=60)])
+        draws = counts @ better.T / 60
+        for one in compare(better.mean(axis=1), draws.T):
+            if one.second == 3:
+                true += not one.tied
+            else:
+                false += not one.tied
+    assert true > 0.95 * 180
+    assert false <= 0.05 * 60 + 4  # of 60 families of pairs, at most about 5 % hold a false difference
