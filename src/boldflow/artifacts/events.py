@@ -125,9 +125,11 @@ def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str
             f"{len(pictures)} of {where}; the first are {_offenders(lost)}"
         )
     label = shown.map(pictures)
-    wrong = events[label != events["trial_type"]].assign(label=label)
+    wrong = events.assign(label=label)[label != events["trial_type"]]
     if len(wrong):
-        fit = {step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)}
+        fit = {
+            step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)
+        }
         step = max(fit, key=lambda one: fit[one])
         # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
         likely = fit[step] > 0.9 * (len(events) - events["in_file"].nunique()) and fit[step] > len(events) - len(wrong)

@@ -290,9 +290,14 @@ class EncodingScorer:
         return metrics.weighted_correlation(expected, self.measured, np.ones((1, self.test.n_images)))[0]
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
-        """Measure predictions (n_test_trials, n_vertices); permuted labels are in the predictions already."""
+        """Measure predictions (n_test_trials, n_vertices).
+
+        ``true`` (n_images,): image whose measured response is held against each image's prediction, under permuted
+        labels; where a model was refitted to them they are in the predictions already.
+        """
+        measured = self.measured if true is None else self.measured[true]
         expected = metrics.average_by(predicted, self.test.image, self.test.n_images)
-        plain = self._sums(expected, np.ones((1, self.test.n_images)))
+        plain = self._sums(expected, measured, np.ones((1, self.test.n_images)))
         known: list[tuple[Array, dict[str, Array]]] = []  # regions and metrics share one pass over the same draws
 
         def drawn(region: str, number: int) -> Callable[[Array], Array]:
@@ -300,7 +305,7 @@ class EncodingScorer:
                 for given, sums in known:
                     if given is counts:
                         return sums[region][number]
-                known.append((counts, self._sums(expected, counts[:, self.test.unit].astype(np.float64))))
+                known.append((counts, self._sums(expected, measured, counts[:, self.test.unit].astype(np.float64))))
                 return known[-1][1][region][number]
 
             return draws
@@ -321,14 +326,14 @@ class EncodingScorer:
                 found.append(replace(share, method="jackknife"))
         return found
 
-    def _sums(self, expected: Array, weights: Array) -> dict[str, Array]:
+    def _sums(self, expected: Array, measured: Array, weights: Array) -> dict[str, Array]:
         """Region means of r, r^2 and MSE, and the share explained, under each weighting: (4, n_draws) by region."""
         member = np.stack([mask.astype(np.float64) for mask in self.regions.values()], axis=1)
         sums = np.zeros((4, len(weights), len(self.regions)))
         total = weights.sum(axis=1, keepdims=True)
-        for start in range(0, self.measured.shape[1], BLOCK):
+        for start in range(0, measured.shape[1], BLOCK):
             block = slice(start, start + BLOCK)
-            x, y = expected[:, block], self.measured[:, block]
+            x, y = expected[:, block], measured[:, block]
             r = metrics.weighted_correlation(x, y, weights)
             error = weights @ (x - y) ** 2 / total
             centred = y - y.mean(axis=0)

@@ -72,6 +72,32 @@ def null_values(
     return np.array(found)
 
 
+def rescored_values(
+    predicted: np.ndarray,
+    data: Aligned,
+    test: TestSet,
+    rows: np.ndarray,
+    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    n_permutations: int,
+    seed: int,
+    block: str,
+) -> np.ndarray:
+    """Score the same predictions under permuted test labels, without a refit: this tests dependence only.
+
+    Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
+    """
+    image = pd.factorize(data.trials["image_id"])[0]
+    first = np.unique(image, return_index=True)[1]
+    within = _blocks(data, image, first, block)
+    of_test = np.empty(test.n_images, dtype=int)
+    of_test[test.image] = image[rows]
+    found = []
+    for number in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
+        other = permute_within(np.arange(len(first)), within, np.random.default_rng([seed, number]))
+        found.append([measure.value for measure in scorer.measure(predicted, _true(of_test, other, test))])
+    return np.array(found)
+
+
 def _blocks(data: Aligned, image: np.ndarray, first: np.ndarray, block: str) -> np.ndarray:
     """Number the block within which each image may trade its label."""
     if block == "run":

@@ -23,7 +23,7 @@ from boldflow.core.scoring import (
 )
 from boldflow.provenance import canonical, digest
 from boldflow.stages._arrival import plugin_of, read_settings
-from boldflow.stages._null import null_values
+from boldflow.stages._null import null_values, rescored_values
 from boldflow.stages._trials import Aligned, align
 
 BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
@@ -93,7 +93,7 @@ def run(
             if isinstance(scorer, EncodingScorer):
                 mapped = _map(scorer, given, tables.read(vertices), model["space"])
             measures = scorer.measure(given)
-            null = _null(data, test, rows, scorer, model, int(seed), known["images"])
+            null = _null(given, data, test, rows, scorer, model, int(seed), known["images"])
             for position, measure in enumerate(measures):
                 own = measure.draw(counts) if measure.draw and measure.method == "bootstrap" else None
                 drawn.append(np.full(n_draws, np.nan_to_num(measure.value)) if own is None else own)
@@ -178,22 +178,32 @@ def _in_training_scale(predicted: np.ndarray, fold: np.ndarray, weights: str) ->
 
 
 def _null(
-    data: Aligned, test: TestSet, rows: np.ndarray, scorer: Scorer, model: Row, seed: int, has_images: bool
+    predicted: np.ndarray,
+    data: Aligned,
+    test: TestSet,
+    rows: np.ndarray,
+    scorer: Scorer,
+    model: Row,
+    seed: int,
+    has_images: bool,
 ) -> np.ndarray | None:
     """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
     entry = model["settings"]
-    kind = _p_kind(model)
-    if kind is None or entry["permutations"] == 0:
-        return None
-    plugin = plugin_of("models", entry)
     block = "part" if has_images else "run"
-    return null_values(plugin, entry, data, test, rows, scorer, seed=seed, block=block)
+    kind = _p_kind(model)
+    if kind == "refit":
+        return null_values(plugin_of("models", entry), entry, data, test, rows, scorer, seed=seed, block=block)
+    if kind == "rescore":
+        return rescored_values(predicted, data, test, rows, scorer, entry["rescorings"], seed=seed, block=block)
+    return None
 
 
 def _p_kind(model: Row) -> str | None:
-    """Refit where the fit is closed-form; elsewhere there is no p."""
-    facts = registry.literal("models", model["settings"]["plugin"], "FACTS")
-    return "refit" if facts["closed_form"] else None
+    """Refit where the fit is closed-form; elsewhere no p, unless the entry asks for re-scoring."""
+    entry = model["settings"]
+    if registry.literal("models", entry["plugin"], "FACTS")["closed_form"]:
+        return "refit" if entry["permutations"] else None
+    return "rescore" if entry["rescorings"] else None
 
 
 def _significance(measure: Measure, null: np.ndarray | None, model: Row) -> Row:

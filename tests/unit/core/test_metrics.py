@@ -203,3 +203,17 @@ def test_reliable_vertices_keep_the_false_discovery_rate():
     p = [stats.f_oneway(*[values[image == i, v] for i in range(30)]).pvalue for v in range(0, 2000, 40)]
     f = metrics.reliable_vertices(values[:, ::40], image, level=0.05)
     np.testing.assert_array_equal(f, stats.false_discovery_control(p) <= 0.05)
+
+
+def test_predictions_of_an_image_are_averaged_over_the_subjects_who_saw_it():
+    import pandas as pd
+
+    rng = np.random.default_rng(11)
+    ids = [np.array(list("abc")), np.array(list("cad")), np.array(list("e"))]
+    values = [rng.normal(size=(len(i), 3)) for i in ids]
+    found, names = metrics.average_over_subjects(values, ids)
+    wanted = pd.DataFrame(np.concatenate(values)).groupby(np.concatenate(ids)).mean()
+    assert names.tolist() == wanted.index.tolist()
+    np.testing.assert_allclose(found, wanted.to_numpy())
+    with pytest.raises(ValueError, match="subject 1 has images more than once"):
+        metrics.average_over_subjects([np.zeros((1, 2)), np.zeros((2, 2))], [np.array(["a"]), np.array(["b", "b"])])

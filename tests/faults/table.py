@@ -1,0 +1,195 @@
+"""The table of faults: what is injected, what comes of it, and which test shows it.
+
+``python -m tests.faults.table > docs/faults.md`` writes the page; a test keeps it equal to the records.
+"""
+
+from dataclasses import dataclass
+
+EVENTS = "tests/faults/test_event_faults.py"
+BOLD = "tests/faults/test_bold_faults.py"
+SPLITS = "tests/faults/test_split_faults.py"
+FILES = "tests/faults/test_file_faults.py"
+EDITS = "tests/faults/test_edits.py"
+CONFIG = "tests/workflow/test_config.py"
+RERUNS = "tests/integration/test_reruns.py"
+ISSUES = {"C": 4, "D": 5, "E": 6, "F": 7, "H": 9, "I": 10}
+
+Test = tuple[str, str]  # file, name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault. ``waits`` names the issue that brings what is missing, and what that is; empty where nothing is."""
+
+    number: int
+    fault: str
+    injection: str = ""
+    outcome: str = ""
+    tests: tuple[Test, ...] = ()
+    waits: tuple[tuple[str, str], ...] = ()
+
+
+ROWS = (
+    Row(
+        1,
+        "Misspelt key, wrong type, unknown model",
+        "the catalogue and the study are edited",
+        "parsing stops within 5 s of processor time; key, value and nearest valid names are told; no job starts",
+        (
+            (EDITS, "test_wrong_configuration_stops_at_parse_within_seconds"),
+            (CONFIG, "test_it_stops_at_parse_and_names_key_value_and_what_would_be_right"),
+        ),
+    ),
+    Row(
+        2,
+        "Region that a subject lacks",
+        "a response asks for regions V1 and nope",
+        "refused before BOLD is read; the regions that there are are listed",
+        ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
+    ),
+    Row(
+        3,
+        "Repetition times that disagree",
+        "another time in a sidecar; another time in header and sidecar than in the facts",
+        "refused, with subject, run and the three times",
+        (
+            (BOLD, "test_repetition_times_regions_and_voxels_without_signal"),
+            (BOLD, "test_repetition_times_that_agree_with_each_other_but_not_with_the_facts_and_a_run_cut_short"),
+        ),
+    ),
+    Row(
+        4,
+        "Events and pictures that do not match",
+        "names of pictures that there are not; all pictures one row too low; a picture that no event shows",
+        "the first two are refused, with counts on both sides and the first five with their lines, and a shift is "
+        "called one (seen where the events' `trial_type` contradicts the pictures' categories); pictures that are "
+        "never shown are allowed and counted in the log of `list_trials`",
+        ((EVENTS, "test_events_and_pictures_that_do_not_match_are_refused_with_counts_on_both_sides"),),
+    ),
+    Row(
+        5,
+        "The same picture in training and test, or in two data sets",
+        "a JPEG of a test picture, and another test picture as it is, under training pictures' names; a second data "
+        "set with the same pictures",
+        "grouped; the training trials are dropped; every pair is listed in the split's `overlaps`",
+        ((SPLITS, "test_copies_of_test_pictures_never_train_and_are_listed"),),
+    ),
+    Row(
+        6,
+        "Repeats of a picture in training and test",
+        "a trial of a test picture is moved to training in the split's file",
+        "training and scoring both refuse and name the picture",
+        ((SPLITS, "test_a_split_in_which_a_picture_crosses_is_refused_by_training_and_by_scoring"),),
+    ),
+    Row(
+        7,
+        "NaN, constant, infinite voxels",
+        "slabs of a run become constant, NaN and infinite; a run does not vary at all",
+        "vertices that they reach are masked and counted by cause in `responses.json`, the others are as before; above "
+        "`max_masked` the subject is refused",
+        ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
+    ),
+    Row(8, "Wrong scale of betas", waits=(("E", "plausible ranges per unit"), ("I", "betas of NSD"))),
+    Row(9, "Flipped byte in an annexed file", waits=(("D", "checksums at arrival, one more get"),)),
+    Row(
+        10,
+        "Annexed content dropped in mid-workflow",
+        "the content of one run is removed",
+        "the job says content absent and gives the command, and that command mends it",
+        ((RERUNS, "test_dropped_content_names_the_command_that_brings_it_back"),),
+    ),
+    Row(
+        11,
+        "HTML page or truncated gzip as an image",
+        "a run cut short, and a page in place of a mask, after arrival",
+        "the stage that reads them refuses, with file and bytes",
+        ((BOLD, "test_repetition_times_that_agree_with_each_other_but_not_with_the_facts_and_a_run_cut_short"),),
+        (("D", "the same checks at arrival"),),
+    ),
+    Row(
+        12,
+        "Truncated HDF5, Parquet, npy, safetensors",
+        "a file of each kind loses its last third",
+        "refused with file and bytes by the job that reads it",
+        ((FILES, "test_files_cut_short_are_refused_with_name_and_bytes"),),
+    ),
+    Row(13, "Locks on a network file system", waits=(("I", "HDF5 of NSD on such file systems"),)),
+    Row(14, "kill -9 of a training job", waits=(("C", "checkpoints"), ("H", "neural models"))),
+    Row(15, "SIGTERM, preemption, time limit", waits=(("C", "checkpoints at step boundaries"),)),
+    Row(16, "The same job twice", waits=(("C", "a test of the lock per set of outputs"),)),
+    Row(17, "Two Snakemake runs at once", waits=(("C", "lock messages"),)),
+    Row(18, "kill -9 of Snakemake", waits=(("C", "stale locks"),)),
+    Row(19, "Slurm's controller killed", waits=(("C", "a real Slurm"),)),
+    Row(
+        20,
+        "Disk full",
+        "files may not grow beyond 200 kB, so that responses and weights cannot be written",
+        "no half file, free bytes are told, the next run completes",
+        ((FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),),
+        (("D", "the estimate that would have warned"), ("H", "checkpoints")),
+    ),
+    Row(21, "Out of memory", waits=(("C", "host memory"), ("F", "features on a GPU"), ("H", "training on a GPU"))),
+    Row(22, "A Slurm node dies", waits=(("C", "a real Slurm"),)),
+    Row(23, "Delayed network file system, clock skew", waits=(("C", "a real Slurm"),)),
+    Row(24, "No network on compute nodes", waits=(("C", "sealed nodes"), ("D", "prefetch"), ("F", "checkpoints"))),
+    Row(25, "Upstream moved", waits=(("D", "real data sets"), ("F", "checkpoints"))),
+    Row(26, "Hostile archive", waits=(("D", "archives of pictures"),)),
+    Row(27, "Malicious pickle or remote code", waits=(("F", "checkpoints"),)),
+    Row(
+        28,
+        "Cosmetic edit",
+        "comments, docstrings, a figure's colour",
+        "comments rerun nothing, a colour reruns its figure and the report; the dry run gives the reason",
+        (
+            (EDITS, "test_a_colour_reruns_one_figure_and_the_dry_run_says_why"),
+            (RERUNS, "test_comments_and_docstrings_rerun_nothing"),
+            (RERUNS, "test_an_edit_of_one_figure_reruns_that_figure_and_the_report"),
+        ),
+    ),
+    Row(
+        29,
+        "PYTHONHASHSEED varied",
+        "dry runs of the finished study under three seeds",
+        "nothing to be done",
+        ((RERUNS, "test_nothing_is_left_to_do_whatever_the_hash_seed"),),
+    ),
+    Row(30, "NSD agreement not given", waits=(("I", "NSD"),)),
+    Row(31, "Server stalls or fails", waits=(("D", "fetching from servers"),)),
+    Row(
+        32,
+        "CRLF, byte order mark, empty, doubled, reordered event rows",
+        "tables of events are rewritten in the clone",
+        "other line ends, a byte order mark, blank lines and order in time are read right (the trial table is byte for "
+        "byte the same); an empty table, a doubled row and a number that is none are refused with the line",
+        (
+            (EVENTS, "test_other_spellings_are_read_right_and_broken_tables_are_refused_by_line"),
+            (EVENTS, "test_events_and_pictures_that_do_not_match_are_refused_with_counts_on_both_sides"),
+        ),
+    ),
+)
+
+HEAD = """# Faults and what comes of them
+
+Each fault is injected into a real run of the workflow, in a copy of the finished study `demo-tiny`. The tests check the
+message, the exit code, that no finished file was touched and no half file stayed, and that the next run, once the cause
+is mended, completes with the results of an undisturbed run. Rows without a test name the issue of this project that
+they wait for. Written by `python -m tests.faults.table` from the records beside the tests.
+
+| # | Fault | Injection | Outcome | Tests |
+|---|---|---|---|---|"""
+
+
+def render() -> str:
+    """Give the page."""
+    return "\n".join([HEAD, *(_line(row) for row in ROWS)]) + "\n"
+
+
+def _line(row: Row) -> str:
+    shown = [f"`{path.removeprefix('tests/')}::{name}`" for path, name in row.tests]
+    waits = [f"{what}: issue {ISSUES[letter]} ({letter})" for letter, what in row.waits]
+    told = [*shown, *([f"waits for {'; '.join(waits)}"] if waits else [])]
+    return f"| {row.number} | {row.fault} | {row.injection} | {row.outcome} | {'<br>'.join(told)} |"
+
+
+if __name__ == "__main__":
+    print(render(), end="")

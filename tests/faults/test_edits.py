@@ -1,0 +1,46 @@
+"""Wrong configuration and edits that change nothing: rows 1 and 28."""
+
+import resource
+import time
+
+import pytest
+
+from tests.faults.conftest import STUDY
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+
+
+def test_wrong_configuration_stops_at_parse_within_seconds(project):
+    """A misspelt key, a wrong type and an unknown model at once; 5 s of processor time hold on a busy machine too."""
+    project.edit("config/config.yaml", "nearest: {permutations: 100}", "nearest: {permutation: 100}")
+    project.edit("config/config.yaml", "{direction: decode}", "{direction: decode, alphas: 3}")
+    project.edit("config/config.yaml", "dummy: {permutations: 0}", "dummy: {plugin: dumy}")
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    said = project.snakemake("-n", check=False)
+    after, took = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+    assert said.returncode == 1
+    for words in (
+        "3 problem(s), no job was started",
+        "models.nearest: 'permutation'",
+        "did you mean 'permutations'",
+        "models.ridge.alphas: found 3 (int), expected array",
+        "no plug-in 'dumy'",
+        "did you mean 'dummy'",
+    ):
+        assert words in said.stdout, f"{words!r} is not in:\n{said.stdout}"
+    assert not (project.folder / "results").exists()
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+    assert took < 20
+
+
+def test_a_colour_reruns_one_figure_and_the_dry_run_says_why(study):
+    """A comment in the model and a docstring in the stage rerun nothing beside it."""
+    study.edit("src/boldflow/core/ridge.py", "BLOCK = 4096", "BLOCK = 4096  # another comment")
+    study.edit("src/boldflow/stages/train.py", '"""Training of one model', '"""Teaching of one model')
+    figure = study.folder / "src/boldflow/figures/leaderboard.py"
+    figure.write_text(figure.read_text() + "\nANOTHER_COLOUR = '#123456'\n")
+    said = study.snakemake("-n", *STUDY).stdout
+    rules = [line.split()[1].rstrip(":") for line in said.splitlines() if line.startswith(("rule ", "localrule "))]
+    assert sorted(set(rules) - {"all"}) == ["draw_figure", "write_report"]
+    assert "figures/leaderboard.png" in said and "figures/ceiling-map.png" in said
+    assert "reason: Params have changed since last execution" in said
