@@ -14,7 +14,7 @@ help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
-	@echo "make docs    write config/README.md from the schemas"
+	@echo "make docs    write config/README.md and docs/faults.md"
 	@echo "make bench   measure speed against named peers (ARGS='workflow --quick' picks one)"
 	@echo "make clean   remove what rules made: results, logs, benchmarks, resources, .snakemake"
 	@echo "The first call also makes .venv (about 2 GB); PYTHON=python3.12 picks the Python for it."
@@ -37,6 +37,8 @@ lint: $(STAMP)
 docs: $(STAMP)
 	@.venv/bin/python -m boldflow config-page > config/README.md.part
 	@mv config/README.md.part config/README.md
+	@.venv/bin/python -m tests.faults.table > docs/faults.md.part
+	@mv docs/faults.md.part docs/faults.md
 
 bench: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m bench $(ARGS)

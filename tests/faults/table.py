@@ -71,7 +71,7 @@ ROWS = (
         "The same picture in training and test, or in two data sets",
         "a JPEG of a test picture, and another test picture as it is, under training pictures' names; a second data "
         "set with the same pictures",
-        "grouped; the training trials are dropped; every pair is listed in the split's `overlaps`",
+        "grouped; a copy goes to test with its original; every pair is listed in the split's `overlaps`",
         ((SPLITS, "test_copies_of_test_pictures_never_train_and_are_listed"),),
     ),
     Row(
@@ -123,8 +123,8 @@ ROWS = (
     Row(
         20,
         "Disk full",
-        "files may not grow beyond 200 kB, so that responses and weights cannot be written",
-        "no half file, free bytes are told, the next run completes",
+        "files may not grow beyond 200 kB, so that responses, weights and the pack of pictures cannot be written",
+        "no half file; file and free bytes are told (responses); the next run completes",
         ((FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),),
         (("D", "the estimate that would have warned"), ("H", "checkpoints")),
     ),

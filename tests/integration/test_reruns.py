@@ -20,7 +20,7 @@ def test_nothing_is_left_to_do_whatever_the_hash_seed(finished, seed):
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("src/boldflow/core/ridge.py", "BLOCK = 4096", "BLOCK = 4096  # another comment"),
+        ("src/boldflow/core/ridge.py", "BLOCK = 1024", "BLOCK = 1024  # another comment"),
         ("src/boldflow/stages/train.py", '"""Training of one model', '"""Teaching of one model'),
         (
             "src/boldflow/datasets/sim.py",

@@ -24,7 +24,7 @@ def package(tmp_path):
 
 
 EDITS = {
-    "comment": ("core/ridge.py", "BLOCK = 4096", "BLOCK = 4096  # said otherwise", False),
+    "comment": ("core/ridge.py", "BLOCK = 1024", "BLOCK = 1024  # said otherwise", False),
     "docstring": ("core/ridge.py", '"""Deal groups to folds', '"""Share groups out to folds', False),
     "layout": (
         "core/ridge.py",
@@ -32,7 +32,7 @@ EDITS = {
         "return RidgeFit(\n        weights, intercept",
         False,
     ),
-    "constant": ("core/ridge.py", "BLOCK = 4096", "BLOCK = 4095", True),
+    "constant": ("core/ridge.py", "BLOCK = 1024", "BLOCK = 1023", True),
     "another model": ("models/dummy.py", "np.repeat(", "np.tile(", False),
     "parse helper": ("registry.py", "cutoff=0.5", "cutoff=0.6", False),
 }

@@ -26,8 +26,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     Raises
     ------
-    OSError
-        Of the writer, with the free bytes of the disk in a note where the disk is full.
+    Exception
+        Of the writer, with the file and the free bytes of its disk in a note.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(final)
-    except OSError as error:
+    except Exception as error:  # writers tell a full disk in words of their own
         disk = os.statvfs(final.parent)
         error.add_note(f"while writing {final}: {disk.f_bavail * disk.f_frsize} bytes are free there")
         raise

@@ -72,7 +72,8 @@ def make_split(trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any
     units = trials["image_id"].map(groups) if unit == "image" else run
     if units.isna().any():
         lost = trials.loc[units.isna(), "image_id"].unique()
-        raise ValueError(f"{len(lost)} images of the trial table are no stimuli, the first are {list(lost[:5])}")
+        found = f"{len(lost)} images of the trial table are no stimuli (of which there are {len(groups)})"
+        raise ValueError(f"{found}, the first are {list(lost[:5])}")
     if rule["test"] == "repeated":
         tests = [_repeated(trials, units, rule["min_repeats"])]
     else:

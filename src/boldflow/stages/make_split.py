@@ -63,6 +63,7 @@ def run(
         "rule": rule,
         "unit": known["split_unit"],
         "counts": splits.summary(table),
+        "pictures_never_shown": len(set(own) - set(rows["image_id"])),
         "duplicate_groups": members,
         "overlaps": overlaps,
         "grouped_by": ["pixels", "perceptual hash and aligned correlation"] if known["images"] else [],
