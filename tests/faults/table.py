@@ -124,7 +124,7 @@ ROWS = (
         20,
         "Disk full",
         "files may not grow beyond 200 kB, so that responses, weights and the pack of pictures cannot be written",
-        "no half file; file and free bytes are told (responses); the next run completes",
+        "no half file; file and free bytes are told; the next run completes",
         ((FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),),
         (("D", "the estimate that would have warned"), ("H", "checkpoints")),
     ),

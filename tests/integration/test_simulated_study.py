@@ -25,16 +25,16 @@ def rows(board, **wanted):
 
 
 def test_ridge_decodes_above_chance_in_every_subject(board):
-    found = rows(board, model="ridge", feature="gabor", metric="inv_norm_rank", view="image")
+    found = rows(board, model="ridge", feature="gabor", metric="inv_norm_rank", view="image", gallery="test")
     assert sorted(found["subject"]) == SUBJECTS
     assert (found["ci_low"] > found["chance"]).all()
     assert found["primary"].all()
 
 
 def test_dummy_is_at_chance_exactly_and_chance_covers_it(board):
-    dummy = rows(board, model="dummy", feature="gabor").dropna(subset=["chance"])
+    dummy = rows(board, model="dummy", feature="gabor", gallery="test")
     assert len(dummy) and (dummy["value"] - dummy["chance"]).abs().max() < 1e-9
-    chance = rows(board, model="chance", metric="inv_norm_rank", view="image")
+    chance = rows(board, model="chance", metric="inv_norm_rank", view="image", gallery="test")
     assert ((chance["ci_low"] <= 0.5) & (chance["ci_high"] >= 0.5)).all()
 
 
@@ -125,5 +125,24 @@ def test_logs_hold_progress_and_no_traceback(finished):
 
 def test_costs_are_in_a_table_of_their_own(finished):
     costs = pd.read_parquet(finished.folder / f"results/studies/{STUDY}/costs.parquet")
-    assert {"train_model", "score_model", "project_responses", "cache_features"} == set(costs["rule"])
+    made = {"list_trials", "pack_stimuli", "make_split", "project_responses", "cache_features"}
+    fetched = {"fetch_dataset", "fetch_subject", "fetch_stimuli"}
+    assert set(costs["rule"]) == {"train_model", "score_model", *made, *fetched}
     assert (costs["seconds"] > 0).all()
+
+
+def test_p_is_small_where_there_is_something_and_says_how_it_was_found(board):
+    ridge = rows(board, model="ridge", metric="inv_norm_rank", view="image", gallery="test")
+    assert (ridge["p"] < 0.05).all() and set(ridge["p_kind"]) == {"refit"} and (ridge["n_permutations"] == 1000).all()
+    assert rows(board, model="chance")["p"].isna().all()
+    silent = rows(board, model="ridge-encoder", metric="r", roi="silent")
+    assert (silent["p"] > 0.05).all()
+
+
+def test_models_are_compared_pair_by_pair_over_the_same_pictures(finished):
+    found = pd.read_csv(finished.folder / f"results/studies/{STUDY}/comparisons.csv")
+    primary = found[found["primary"]]
+    assert primary.groupby("subject").size().tolist() == [6, 6, 6]  # four decoders of the same pictures
+    against = primary[primary["model_a"].isin(["ridge"]) & primary["model_b"].isin(["dummy"])]
+    assert (against["difference"] > 0).all()
+    assert (found["tied"] == ~((found["p_holm"] <= 0.05) & ((found["ci_low"] > 0) | (found["ci_high"] < 0)))).all()

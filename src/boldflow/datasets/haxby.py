@@ -77,7 +77,11 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
         return Source("folder", str(root), None, "PyMVPA example data, haxby2001")
     from nilearn import datasets  # takes seconds, and only a download needs it
 
-    fetched = datasets.fetch_haxby(data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0)
+    try:
+        fetched = datasets.fetch_haxby(data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0)
+    except OSError as error:
+        error.add_note(f"without a network, set {VARIABLE} to a folder that holds haxby2001")
+        raise
     return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
 
 

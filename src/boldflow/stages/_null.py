@@ -50,12 +50,8 @@ def null_values(
     array of shape (n_permutations, n_scores)
         In the order of ``scorer.measure``.
     """
-    image = pd.factorize(data.trials["image_id"])[0]
-    first = np.unique(image, return_index=True)[1]
+    image, first, within, of_test = _exchangeable(data, test, rows, block)
     picture = data.trials["picture"].to_numpy()[first]
-    within = _blocks(data, image, first, block)
-    of_test = np.empty(test.n_images, dtype=int)
-    of_test[test.image] = image[rows]
     in_units = not isinstance(scorer, RetrievalScorer)
     if settings["direction"] == "encode":
         predictors = [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
@@ -86,11 +82,7 @@ def rescored_values(
 
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
     """
-    image = pd.factorize(data.trials["image_id"])[0]
-    first = np.unique(image, return_index=True)[1]
-    within = _blocks(data, image, first, block)
-    of_test = np.empty(test.n_images, dtype=int)
-    of_test[test.image] = image[rows]
+    _, first, within, of_test = _exchangeable(data, test, rows, block)
     found = []
     for number in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
         other = permute_within(np.arange(len(first)), within, np.random.default_rng([seed, number]))
@@ -98,15 +90,25 @@ def rescored_values(
     return np.array(found)
 
 
-def _blocks(data: Aligned, image: np.ndarray, first: np.ndarray, block: str) -> np.ndarray:
-    """Number the block within which each image may trade its label."""
+def _exchangeable(
+    data: Aligned, test: TestSet, rows: np.ndarray, block: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Number the images of all trials and say which may trade their labels.
+
+    Gives the image of each trial, the first trial of each image, the block within which each image may trade its label,
+    and the image behind each test image.
+    """
+    image = pd.factorize(data.trials["image_id"])[0]
+    first = np.unique(image, return_index=True)[1]
     if block == "run":
         names = data.trials["session"] + "|" + data.trials["run"]
     else:
         # a picture is in one part in a fold; over folds, its parts together say which pictures are like it
         wide = data.split.assign(tested=data.split["part"].replace({"val": "train"}))
         names = wide.sort_values(["row", "fold"]).groupby("row")["tested"].agg("|".join).loc[range(len(image))]
-    return np.asarray(pd.factorize(names.to_numpy()[first])[0])
+    of_test = np.empty(test.n_images, dtype=int)
+    of_test[test.image] = image[rows]
+    return image, first, np.asarray(pd.factorize(names.to_numpy()[first])[0]), of_test
 
 
 def _true(of_test: np.ndarray, other: np.ndarray, test: TestSet) -> np.ndarray:
