@@ -76,7 +76,8 @@ def run(
     values = values[:, :, ~found_nan]
     averaged = values.mean(axis=1)
     image = pd.factorize(table["image_id"])[0]
-    signal, noise = metrics.variance_components(averaged, image)
+    usable = table["usable"].to_numpy(dtype=bool)
+    signal, noise = metrics.variance_components(averaged[usable], image[usable])
     places = places[~found_nan].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
     kept = averaged if entry["average"] else values
     arrays.write(responses, np.ascontiguousarray(kept, dtype=np.float32))
