@@ -366,7 +366,13 @@ def _splits(splits: Sequence[Mapping[str, Any]], simulated: set[str]) -> list[Ta
     heads += ["Duplicate groups", "Duplicates found by"]
     count_heads = ["Subject", "Data set", "Split", *(f"Trials: {part}" for part in PARTS)]
     return [
-        Table("Splits: no unit (an image with its duplicates, or a run) is on both sides", heads, rules, frozenset(range(4, 10)), mark),
+        Table(
+            "Splits: no unit (an image with its duplicates, or a run) is on both sides",
+            heads,
+            rules,
+            frozenset(range(4, 10)),
+            mark,
+        ),
         Table("Trials in each part, summed over folds", count_heads, trials, frozenset(range(3, 7)), mark),
     ]
 
