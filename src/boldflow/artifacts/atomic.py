@@ -51,12 +51,6 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write bytes atomically."""
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def broken(path: str | Path, kind: str, error: object) -> ValueError:
     """Make the error for a file that is not whole: which, how many bytes, and how to make it again."""
     size = Path(path).stat().st_size
