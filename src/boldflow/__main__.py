@@ -1,4 +1,4 @@
-"""Commands beside the workflow: ``python -m boldflow show|why|verify|config-page``. Here arguments are parsed."""
+"""Arguments of the commands beside the workflow: ``python -m boldflow show|why|verify|doctor|config-page``."""
 
 import argparse
 import sys
@@ -17,6 +17,10 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("verify", help="say what made a file, and whether it would be the same now")
     one.add_argument("file", help="path of the file; exit code 0: the same, 1: it would differ, 2: cannot be said")
     _takes_config(one)
+    one = commands.add_parser("doctor", help="look at this machine or cluster and propose a profile for it")
+    one.add_argument("--write", default="profiles/proposed", metavar="FOLDER", help="of the profile (%(default)s)")
+    one.add_argument("--force", action="store_true", help="overwrite a profile that is there")
+    one.add_argument("--no-jobs", action="store_true", help="run no short jobs on compute nodes")
     commands.add_parser("config-page", help="print config/README.md as the schemas describe it")
     return described
 
@@ -47,6 +51,10 @@ def _run(given: argparse.Namespace) -> tuple[str, int]:
         from boldflow.commands.verify import verify
 
         return verify(given.file, given.config)
+    if given.command == "doctor":
+        from boldflow.commands.doctor import doctor
+
+        return doctor(given.write, given.force, not given.no_jobs)
     from boldflow.commands.config_page import config_page
 
     return config_page(), 0

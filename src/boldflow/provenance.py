@@ -60,7 +60,13 @@ def code_digest(*modules: str) -> str:
     ModuleNotFoundError
         If a module is not a file of the package.
     """
-    return digest(canonical(code_map(*modules)))
+    return digest(code_text(*modules))
+
+
+@functools.cache
+def code_text(*modules: str) -> str:
+    """Write ``code_map`` as canonical text, once for all jobs that run the same modules."""
+    return canonical(code_map(*modules))
 
 
 def code_map(*modules: str) -> dict[str, str]:

@@ -93,6 +93,12 @@ def load(section: str, plugin: str) -> ModuleType:
 
 
 @functools.cache
+def _tree(section: str, plugin: str) -> ast.Module:
+    """Read a plug-in's syntax tree once: a parse asks for its functions and for three of its literals."""
+    return ast.parse((PACKAGE / section / f"{plugin}.py").read_bytes())
+
+
+@functools.cache
 def literal(section: str, plugin: str, name: str) -> Any:
     """Read a module-level literal of a plug-in without importing it; an empty dict where it is not given.
 
@@ -101,14 +107,13 @@ def literal(section: str, plugin: str, name: str) -> Any:
     ValueError
         If the value is not a literal.
     """
-    path = PACKAGE / section / f"{plugin}.py"
-    for node in ast.parse(path.read_bytes()).body:
+    for node in _tree(section, plugin).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(t, ast.Name) and t.id == name for t in targets) and getattr(node, "value", None):
             try:
                 return ast.literal_eval(node.value)  # type: ignore[attr-defined]
             except ValueError:
-                raise ValueError(f"{path.name}: {name} must be a literal, readable without importing") from None
+                raise ValueError(f"{plugin}.py: {name} must be a literal, readable without importing") from None
     return {}
 
 
@@ -237,7 +242,7 @@ def plugin_problems(section: str, plugin: str) -> list[str]:
     """List what a plug-in lacks of its contract, as far as its text tells."""
     path = PACKAGE / section / f"{plugin}.py"
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = _tree(section, plugin)
         facts_ = literal(section, plugin, "FACTS")
         literal(section, plugin, "SETTINGS")
     except (SyntaxError, ValueError) as error:
@@ -254,7 +259,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     problems: dict[str, None] = {}
     metrics: set[str] = set()
     tables: set[str] = {"leaderboard"}
-    for result in expand(config, study):
+    # nothing here depends on the subject
+    for result in expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]}):
         model = settings(config, schemas, "models", result.model)
         response = settings(config, schemas, "responses", result.response)
         split = settings(config, schemas, "splits", result.split)

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = "boldflow"
 PLUGINS = ("datasets", "features", "models", "figures")
 MIDDLE = (*PLUGINS, "report")
-PARSE = ("registry", "provenance")
+PARSE = ("registry", "provenance", "runs")
 # what each part of the package may import of the others
 MAY_IMPORT = {
     "__main__": {"commands", "stages", *MIDDLE, "core", "artifacts", *PARSE},
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "artifacts": set(PARSE),
     "registry": set(),
     "provenance": set(),
+    "runs": set(),
     "__init__": set(),
 }
 FORBIDDEN = {

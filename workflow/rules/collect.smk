@@ -17,44 +17,44 @@ localrules:
 
 rule prefetch:
     input:
-        paths("resources/receipts/{dataset}/dataset.json", STUDY),
-        paths("resources/receipts/{dataset}/stimuli.json", STUDY),
-        paths("resources/receipts/{dataset}/{subject}.json", STUDY),
+        paths_of_run("resources/receipts/{dataset}/dataset.json"),
+        paths_of_run("resources/receipts/{dataset}/stimuli.json"),
+        paths_of_run("resources/receipts/{dataset}/{subject}.json"),
 
 
 rule trials:
     input:
-        paths("results/{dataset}/{subject}/trials.parquet", STUDY),
+        paths_of_run("results/{dataset}/{subject}/trials.parquet"),
 
 
 rule stimuli:
     input:
-        paths("results/{dataset}/stimuli.parquet", STUDY),
+        paths_of_run("results/{dataset}/stimuli.parquet"),
 
 
 rule splits:
     input:
-        paths("results/{dataset}/splits/{split}.parquet", STUDY),
+        paths_of_run("results/{dataset}/splits/{split}.parquet"),
 
 
 rule responses:
     input:
-        paths("results/{dataset}/{subject}/{response}/responses.npy", STUDY),
+        paths_of_run("results/{dataset}/{subject}/{response}/responses.npy"),
 
 
 rule features:
     input:
-        paths("results/{dataset}/features/{feature}.npy", STUDY),
+        paths_of_run("results/{dataset}/features/{feature}.npy"),
 
 
 rule models:
     input:
-        paths(f"{RESULT}/model.safetensors", STUDY),
+        paths_of_run(f"{RESULT}/model.safetensors"),
 
 
 rule scores:
     input:
-        paths(f"{RESULT}/scores.parquet", STUDY),
+        paths_of_run(f"{RESULT}/scores.parquet"),
 
 
 rule leaderboard:

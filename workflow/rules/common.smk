@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import provenance, registry
+from boldflow import provenance, registry, runs
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
 STUDY_FILES = {
@@ -17,6 +17,7 @@ STUDY_FILES = {
     for path in sorted(Path(workflow.basedir, "config", "studies").glob("*.yaml"))
 }
 STUDIES = {}
+RESULTS = {}
 
 
 def stop(where, problems):
@@ -105,7 +106,7 @@ def code_of(*modules, plugin=None):
             if plugin
             else []
         )
-        return provenance.canonical(provenance.code_map(*modules, *more))
+        return provenance.code_text(*modules, *more)
 
     return code
 
@@ -140,14 +141,30 @@ def gpus_of_feature(wildcards):
     )
 
 
+def size_mb(files):
+    """Add up files in MiB. Snakemake's own `input.size_mb` starts an event loop for each job."""
+    return sum(Path(file).stat().st_size for file in files) / 2**20
+
+
 def more_memory(wildcards, attempt, input):
     """Ask for memory by the size of the inputs, doubled at each new attempt."""
-    return int(max(2000, 1000 + 6 * input.size_mb) * 2 ** (attempt - 1))
+    return int(max(2000, 1000 + 6 * size_mb(input)) * 2 ** (attempt - 1))
+
+
+def growing(amount):
+    """Ask for an amount (MB or minutes) that is doubled at each new attempt."""
+
+    def amount_of(wildcards, attempt):
+        return amount * 2 ** (attempt - 1)
+
+    return amount_of
 
 
 def results_of(study):
-    """List a study's results."""
-    return registry.expand(config, read_study(study))
+    """List a study's results, once for all that ask."""
+    if study not in RESULTS:
+        RESULTS[study] = registry.expand(config, read_study(study))
+    return RESULTS[study]
 
 
 def paths(pattern, study):
@@ -155,6 +172,15 @@ def paths(pattern, study):
     return list(
         dict.fromkeys(pattern.format(**vars(result)) for result in results_of(study))
     )
+
+
+def paths_of_run(pattern):
+    """Fill a pattern for this run's study when a target asks: the Snakefile is parsed again in each job."""
+
+    def paths_of_target(wildcards):
+        return paths(pattern, STUDY)
+
+    return paths_of_target
 
 
 def trials_of_dataset(wildcards):
@@ -315,6 +341,48 @@ def captions_of_study(wildcards):
     return provenance.canonical(
         {name: registry.facts(config, "figures", name) for name in names}
     )
+
+
+def abandoned_jobs():
+    """Name the Slurm jobs that a run that is gone has left for what this run makes: no other run may hold it."""
+    return sorted(
+        {
+            number
+            for job in workflow.dag.jobs
+            for number in workflow.persistence.external_jobids(job)
+        }
+    )
+
+
+def outputs_of_jobs():
+    """List the outputs of each job of this run, finished before or not."""
+    return [[str(path) for path in job.output] for job in workflow.dag.jobs]
+
+
+def tell(lines):
+    """Write lines to the terminal."""
+    for line in lines:
+        sys.stderr.write(f"boldflow: {line}\n")
+
+
+if not workflow.is_main_process:
+    runs.shield()
+elif not workflow.dryrun:
+    tell(runs.others())
+
+
+onstart:
+    runs.enter()
+    runs.count_preempted_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
+    tell(runs.cancel_waiting(abandoned_jobs()))
+
+
+onsuccess:
+    runs.leave(outputs_of_jobs())
+
+
+onerror:
+    runs.leave(outputs_of_jobs())
 
 
 problems = registry.config_problems(config, SCHEMAS, Draft202012Validator)

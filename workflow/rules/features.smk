@@ -19,8 +19,8 @@ rule cache_features:
     threads: 2
     resources:
         gpu=gpus_of_feature,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         settings=settings_of("features", "{feature}"),
         code=code_of("stages.features", plugin=("features", "{feature}")),

@@ -19,8 +19,8 @@ rule fetch_dataset:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
         code=code_of("stages.fetch_dataset", plugin=("datasets", "{dataset}")),
@@ -43,8 +43,8 @@ rule fetch_subject:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
         code=code_of("stages.fetch_content", plugin=("datasets", "{dataset}")),
@@ -67,8 +67,8 @@ rule fetch_stimuli:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
         what="stimuli",

@@ -22,8 +22,8 @@ rule draw_figure:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         settings=settings_of("figures", "{figure}"),
         code=code_of("stages.draw", plugin=("figures", "{figure}")),

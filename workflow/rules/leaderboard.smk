@@ -22,8 +22,8 @@ rule collect_scores:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         study=config_of_study,
         code=code_of("stages.collect"),
@@ -46,8 +46,8 @@ rule collect_costs:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         benchmarks=benchmarks_of_study,
         code=code_of("stages.costs"),

@@ -19,8 +19,8 @@ rule project_responses:
         "../../envs/surface.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         settings=settings_of("responses", "{response}"),
         dataset=settings_of("datasets", "{dataset}"),

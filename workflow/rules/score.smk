@@ -27,7 +27,7 @@ rule score_model:
     threads: 1
     resources:
         mem_mb=more_memory,
-        runtime=60,
+        runtime=growing(60),
     params:
         names=wildcard_names,
         facts=facts_of("datasets", "{dataset}"),

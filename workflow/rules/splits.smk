@@ -18,8 +18,8 @@ rule make_split:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings_of("splits", "{split}"),
         facts=facts_of("datasets", "{dataset}"),

@@ -17,8 +17,8 @@ rule pack_stimuli:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
         code=code_of("stages.pack_stimuli", plugin=("datasets", "{dataset}")),

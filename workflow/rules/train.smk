@@ -27,7 +27,7 @@ rule train_model:
     resources:
         gpu=gpus_of_model,
         mem_mb=more_memory,
-        runtime=240,
+        runtime=growing(240),
     params:
         settings=settings_of("models", "{model}"),
         code=code_of("stages.train", plugin=("models", "{model}")),

@@ -15,8 +15,8 @@ rule list_trials:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
         code=code_of("stages.list_trials", plugin=("datasets", "{dataset}")),

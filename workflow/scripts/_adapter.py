@@ -1,6 +1,8 @@
-"""What every adapter does first: log, lock, PATH; and the device a job was given."""
+"""What every adapter does first: log, signals, claim, PATH; and the device a job was given."""
 
+import atexit
 import hashlib
+import json
 import logging
 import os
 import sys
@@ -12,11 +14,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 os.environ.setdefault("TQDM_MININTERVAL", "2")
 
-_HELD: list[Any] = []  # locks live as long as the process
-
 
 def start(snakemake: Any) -> None:
-    """Send log records, progress and tracebacks to the rule's log, and hold the lock of the rule's outputs."""
+    """Send log records, progress and tracebacks to the rule's log, listen to signals, and claim the rule's outputs."""
+    from boldflow.artifacts.claims import Claim
+    from boldflow.stages import _interruption
+
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     handle = log.open("w", buffering=1, encoding="utf-8")
@@ -25,37 +28,55 @@ def start(snakemake: Any) -> None:
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=handle)
     logging.captureWarnings(True)
+    failed: list[type[BaseException]] = []
 
     def explain(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        failed.append(kind)
         traceback.print_exception(kind, error, trace, file=handle)
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", []))
         terminal.write(f"\n{snakemake.rule}: {kind.__name__}: {error}{notes}\n  (traceback in {log})\n")
         terminal.flush()
 
     sys.excepthook = explain
+    _interruption.listen()
     # git-annex is a program of the same environment
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    _hold(sorted(str(path) for path in snakemake.output))
+    outputs = [str(path) for path in snakemake.output]
+    claim = Claim(outputs, _ticket(snakemake))
+    if not claim.take():
+        sys.exit(0)
+    atexit.register(lambda: failed or claim.keep())
 
 
 def device(snakemake: Any) -> str:
-    """Name the device this job asked for: "cuda" exactly when it asked for a GPU."""
-    return "cuda" if int(snakemake.resources.get("gpu", 0)) > 0 else "cpu"
+    """Name the device this job asked for: "cuda" exactly when it asked for a GPU, and has got exactly that one.
+
+    Raises
+    ------
+    RuntimeError
+        If the job has got another number of GPUs than it asked for.
+    """
+    wanted = int(snakemake.resources.get("gpu", 0))
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # where nothing confines jobs, each would see all GPUs
+        return "cpu"
+    found = [] if named is None else [one for one in named.split(",") if one.strip()]
+    if wanted != 1 or len(found) != 1:
+        raise RuntimeError(
+            f"this job asked for {wanted} GPU(s) and has got {len(found)} (CUDA_VISIBLE_DEVICES={named!r}); a job takes "
+            "exactly one: Slurm names it where GPUs are configured (GresTypes=gpu); without Slurm set the variable to "
+            "one GPU, or choose the CPU with --set-resources of the rule gpu=0"
+        )
+    return "cuda"
 
 
-def _hold(outputs: list[str]) -> None:
-    """Let one process at a time make a set of outputs: a killed Snakemake leaves its jobs alive."""
-    from filelock import FileLock, Timeout
-
-    name = hashlib.sha256("\n".join(outputs).encode()).hexdigest()[:16]
-    lock = FileLock(Path(".snakemake") / "boldflow-locks" / f"{name}.lock", mode=0o644)
-    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logging.getLogger("boldflow").warning("another process is making %s: waiting for it to end", outputs[0])
-        lock.acquire()
-    _HELD.append(lock)
+def _ticket(snakemake: Any) -> str:
+    """Digest what the job's outputs are made of."""
+    inputs = sorted((path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in map(str, snakemake.input))
+    params = {name: str(value) for name, value in snakemake.params.items()}
+    words = [snakemake.rule, params, inputs, sorted(map(str, snakemake.output))]
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 
 class _Tee:

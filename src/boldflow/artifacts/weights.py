@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from boldflow.artifacts.atomic import atomic, broken
@@ -30,3 +30,20 @@ def read(path: str | Path, prefix: str = "") -> dict[str, np.ndarray]:
     except SafetensorError as error:
         raise broken(path, "safetensors", error) from None
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def note(path: str | Path) -> dict[str, str]:
+    """Read the note in the header.
+
+    Raises
+    ------
+    ValueError
+        If the file is not whole safetensors; names it and its bytes.
+    """
+    try:
+        with safe_open(path, "numpy") as handle:
+            header = handle.metadata() or {}
+    except SafetensorError as error:
+        raise broken(path, "safetensors", error) from None
+    content: dict[str, str] = json.loads(header.get("boldflow", "{}"))
+    return content

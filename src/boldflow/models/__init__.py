@@ -10,7 +10,8 @@
     ``subjects`` is a list of ``core.records.TrainingData`` (one, unless subjects are pooled) that holds training
     and validation trials only (fields: inputs, targets, groups, is_val); ``Fitted(states, history)`` is from
     ``core.records`` too. One state (dict of arrays) per seed comes back, with a history table of rows.
-    ``checkpoint`` is None or a callback for iterative models.
+    ``checkpoint`` is None or a ``core.checkpoint.Checkpoint``: an iterative model loads its progress from it and
+    tells it each boundary of a step, where the fit may be stopped; it must give the same states, stopped or not.
 ``predict(state, inputs) -> ndarray float32 (n_trials, n_outputs)``
 ``refit(inputs, groups, test_inputs, settings, seed)``, optional
     A function from targets to the predictions of ``test_inputs`` after a fit to them: what ``fit`` and ``predict``

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True}
@@ -16,7 +17,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: object,
+    checkpoint: Checkpoint | None,
 ) -> Fitted:
     """Average the targets over all training trials; see the package docstring for the contract."""
     targets = np.concatenate([data.targets for data in subjects])

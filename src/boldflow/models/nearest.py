@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
@@ -12,7 +13,7 @@ SETTINGS: dict[str, Any] = {}
 
 
 def fit(
-    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: object
+    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: Checkpoint | None
 ) -> Fitted:
     """Keep all training trials; see the package docstring for the contract.
 

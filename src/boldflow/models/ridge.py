@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 from boldflow.core.ridge import fit_ridge, refit_ridge
 
@@ -36,7 +37,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: object,
+    checkpoint: Checkpoint | None,
 ) -> Fitted:
     """Fit one ridge on training and validation trials; see the package docstring for the contract.
 

@@ -1,5 +1,9 @@
 """Training of one model on one subject: all seeds and folds in one job."""
 
+import contextlib
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -9,7 +13,10 @@ from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.artifacts import weights as weight_files
 from boldflow.core.compute import fixed_threads
 from boldflow.core.scaling import scale, unscale
+from boldflow.provenance import canonical, digest
+from boldflow.stages import _interruption
 from boldflow.stages._arrival import plugin_of, read_settings
+from boldflow.stages._checkpoints import Checkpoints
 from boldflow.stages._inputs import inputs_and_targets, training_data
 from boldflow.stages._trials import align
 
@@ -53,11 +60,16 @@ def run(
     states: dict[str, np.ndarray] = {}
     predicted: list[np.ndarray] = []
     rows: list[dict[str, object]] = []
-    with fixed_threads(facts["threads"]):
+    sources = [sidecars.read(responses_sidecar), sidecars.read(features_sidecar), tables.sidecar(split)]
+    ticket = _ticket([entry, code, device, subject, sources], responses, features, trials, split)
+    place = Checkpoints(Path(weights).parent / ".checkpoints", ticket)
+    # a closed-form fit has no steps to go on from: it ends at once
+    stopping = contextlib.nullcontext() if facts["closed_form"] else _interruption.deferred()
+    with stopping, fixed_threads(facts["threads"]):
         for fold in tqdm(range(data.n_folds), desc=f"train {entry['name']}", unit="fold"):
             readers = inputs_and_targets(data, entry["direction"])
             training, *scalers = training_data(data, fold, readers, entry)
-            found = plugin.fit([training], entry, entry["seeds"], device, None)
+            found = plugin.fit([training], entry, entry["seeds"], device, place.part(f"fold{fold}"))
             inputs = scale(readers[0](data.rows(fold, "test")), scalers[0])
             predicted.append(np.stack([unscale(plugin.predict(s, inputs), scalers[1]) for s in found.states]))
             for name, scaler in zip(("inputs", "targets"), scalers, strict=True):
@@ -68,7 +80,6 @@ def run(
     arrays.write(predictions, np.concatenate(predicted, axis=1).astype(np.float32))
     tables.write_csv(history, pd.DataFrame(rows, columns=list(rows[0]) if rows else ["fold"]))
     weight_files.write(weights, states)
-    sources = [sidecars.read(responses_sidecar), sidecars.read(features_sidecar), tables.sidecar(split)]
     sidecars.write(
         sidecar,
         {
@@ -84,3 +95,10 @@ def run(
             "space": sources[0]["space"],
         },
     )
+    place.remove()
+
+
+def _ticket(notes: list[Any], *paths: str) -> str:
+    """Digest what the fitted states depend on: a checkpoint of anything else is of no use."""
+    files = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
+    return digest(canonical([notes, files, sidecars.versions("numpy", "scipy", "torch")]))

@@ -1,0 +1,57 @@
+"""Checkpoints of a job: kept from time to time, at the end of a fit, and when the process is asked to end."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from boldflow.artifacts import checkpoints
+from boldflow.core.checkpoint import Progress, Stopped
+from boldflow.stages import _interruption
+
+EVERY_S = 60.0  # a checkpoint costs a write of the state; a lost minute costs a minute
+
+
+class Checkpoints:
+    """Progress of one job's fits below a folder: a ``core.checkpoint.Checkpoint``.
+
+    Parameters
+    ----------
+    folder : path of the folder, made at the first checkpoint
+    ticket : digest of what the result depends on
+    every_s : seconds between two checkpoints of a fit
+    """
+
+    def __init__(self, folder: str | Path, ticket: str, every_s: float = EVERY_S) -> None:
+        self._folder, self._ticket, self._every_s = Path(folder), ticket, every_s
+        self._last = time.monotonic()
+
+    def part(self, name: str) -> "Checkpoints":
+        """Give the place of one of several fits."""
+        return Checkpoints(self._folder / name, self._ticket, self._every_s)
+
+    def load(self) -> Progress | None:
+        """Give the newest whole progress of this work, or None."""
+        found = checkpoints.newest(self._folder, self._ticket)
+        return Progress(*found) if found else None
+
+    def boundary(self, step: int, total: int, progress: Callable[[], Progress]) -> None:
+        """Keep the progress where it is time to, at the end, and where the process was asked to end.
+
+        Raises
+        ------
+        Stopped
+            If the process was asked to end.
+        """
+        stop = _interruption.requested()
+        if not (stop or step >= total or time.monotonic() - self._last >= self._every_s):
+            return
+        found = progress()
+        path = checkpoints.write(self._folder, self._ticket, found.step, found.state, found.rows)
+        self._last = time.monotonic()
+        if stop:
+            raise Stopped(f"asked to end; {step} of {total} steps are kept in {path}, from which the next try goes on")
+
+    def remove(self) -> None:
+        """Remove all: the work is done."""
+        shutil.rmtree(self._folder, ignore_errors=True)

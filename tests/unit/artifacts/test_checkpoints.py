@@ -1,0 +1,45 @@
+"""Checkpoint files: newest whole one, bounded number, one piece of work only."""
+
+import numpy as np
+import pytest
+
+from boldflow.artifacts import checkpoints
+
+ROWS = [{"epoch": 1, "mse": 0.1 + 0.2}]
+
+
+def state(step):
+    return {"w": np.full((2, 3), step / 3), "n": np.array([step])}
+
+
+def test_what_is_kept_is_found_again_to_the_bit(tmp_path):
+    assert checkpoints.newest(tmp_path, "a") is None
+    checkpoints.write(tmp_path, "a", 7, state(7), ROWS)
+    step, found, rows = checkpoints.newest(tmp_path, "a")
+    assert (step, rows) == (7, ROWS)
+    np.testing.assert_array_equal(found["w"], state(7)["w"])
+
+
+def test_the_number_of_files_is_bounded_and_the_newest_stay(tmp_path):
+    for step in (1, 2, 9, 10, 100):
+        checkpoints.write(tmp_path, "a", step, state(step), [], keep=2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "step-00000010.safetensors",
+        "step-00000100.safetensors",
+    ]
+    with pytest.raises(ValueError, match="keep"):
+        checkpoints.write(tmp_path, "a", 101, state(1), [], keep=0)
+
+
+def test_a_damaged_file_gives_way_to_the_one_before_it(tmp_path, caplog):
+    checkpoints.write(tmp_path, "a", 1, state(1), [])
+    newest = checkpoints.write(tmp_path, "a", 2, state(2), [])
+    newest.write_bytes(newest.read_bytes()[:-20])
+    step, _, _ = checkpoints.newest(tmp_path, "a")
+    assert step == 1 and "step-00000002" in caplog.text and not newest.exists()
+
+
+def test_another_works_files_are_removed(tmp_path):
+    path = checkpoints.write(tmp_path, "a", 5, state(5), [])
+    assert checkpoints.newest(tmp_path, "b") is None
+    assert not path.exists()
