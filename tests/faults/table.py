@@ -9,10 +9,13 @@ EVENTS = "tests/faults/test_event_faults.py"
 BOLD = "tests/faults/test_bold_faults.py"
 SPLITS = "tests/faults/test_split_faults.py"
 FILES = "tests/faults/test_file_faults.py"
+PROCESSES = "tests/faults/test_process_faults.py"
+CLUSTER = "tests/slurm/test_faults.py"
+SEALED = "tests/slurm/test_study.py"
 EDITS = "tests/faults/test_edits.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
-ISSUES = {"C": 4, "D": 5, "E": 6, "F": 7, "H": 9, "I": 10}
+ISSUES = {"D": 5, "E": 6, "F": 7, "H": 9, "I": 10}
 
 Test = tuple[str, str]  # file, name
 
@@ -114,12 +117,68 @@ ROWS = (
         ((FILES, "test_files_cut_short_are_refused_with_name_and_bytes"),),
     ),
     Row(13, "Locks on a network file system", waits=(("I", "HDF5 of NSD on such file systems"),)),
-    Row(14, "kill -9 of a training job", waits=(("C", "checkpoints"), ("H", "neural models"))),
-    Row(15, "SIGTERM, preemption, time limit", waits=(("C", "checkpoints at step boundaries"),)),
-    Row(16, "The same job twice", waits=(("C", "a test of the lock per set of outputs"),)),
-    Row(17, "Two Snakemake runs at once", waits=(("C", "lock messages"),)),
-    Row(18, "kill -9 of Snakemake", waits=(("C", "stale locks"),)),
-    Row(19, "Slurm's controller killed", waits=(("C", "a real Slurm"),)),
+    Row(
+        14,
+        "kill -9 of a training job",
+        "the process is killed at three random moments after a checkpoint",
+        "the next try goes on from the last whole checkpoint; predictions, history, weights and scores are byte for byte "
+        "the undisturbed run's; at most two checkpoints of a fit are kept",
+        (
+            (PROCESSES, "test_a_training_killed_at_random_moments_goes_on_from_its_last_whole_checkpoint"),
+            (PROCESSES, "test_a_checkpoint_of_other_settings_is_not_used"),
+        ),
+        (("H", "neural models"),),
+    ),
+    Row(
+        15,
+        "SIGTERM, preemption, time limit",
+        "SIGTERM and SIGINT to the training; preemption with and without grace, and the time limit of a real Slurm",
+        "a checkpoint at the next step, then an end with an exit code at which Snakemake tries again; the next try goes "
+        "on from there",
+        (
+            (PROCESSES, "test_a_training_that_is_asked_to_end_keeps_the_step_it_is_at"),
+            (CLUSTER, "test_a_preempted_job_keeps_its_progress_and_goes_on"),
+            (CLUSTER, "test_a_job_preempted_without_notice_is_not_waited_for"),
+            (CLUSTER, "test_a_job_at_its_time_limit_keeps_its_progress_and_goes_on"),
+        ),
+    ),
+    Row(
+        16,
+        "The same job twice",
+        "a second Snakemake without lock starts the training that is at work",
+        "the second waits for the first and leaves its outputs untouched (same inode and time)",
+        ((PROCESSES, "test_the_same_job_started_twice_is_done_once"),),
+    ),
+    Row(
+        17,
+        "Two Snakemake runs at once",
+        "a second run with the same targets, and one with others",
+        "same targets: it stops and names process, user, host and command of the run at work; others: both finish",
+        (
+            (PROCESSES, "test_two_snakemakes_with_the_same_targets"),
+            (CLUSTER, "test_two_snakemakes_with_the_same_targets"),
+            (CLUSTER, "test_two_snakemakes_with_other_targets_both_finish"),
+        ),
+    ),
+    Row(
+        18,
+        "kill -9 of Snakemake",
+        "Snakemake is killed while its job trains, on one machine and on Slurm; there also with a job in the queue",
+        "the next run names the run that is gone and how to unlock; then jobs that live are waited for and not done "
+        "again, those in the queue are cancelled, and the scores are the undisturbed run's",
+        (
+            (PROCESSES, "test_snakemake_killed_while_its_job_lives"),
+            (CLUSTER, "test_snakemake_killed_while_a_job_lives"),
+            (CLUSTER, "test_snakemake_killed_while_jobs_live_and_wait"),
+        ),
+    ),
+    Row(
+        19,
+        "Slurm's controller killed",
+        "slurmctld is killed in mid-training and started again",
+        "the job goes on meanwhile; it is submitted once and trained once",
+        ((CLUSTER, "test_the_controller_is_killed_while_a_job_lives"),),
+    ),
     Row(
         20,
         "Disk full",
@@ -128,10 +187,40 @@ ROWS = (
         ((FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),),
         (("D", "the estimate that would have warned"), ("H", "checkpoints")),
     ),
-    Row(21, "Out of memory", waits=(("C", "host memory"), ("F", "features on a GPU"), ("H", "training on a GPU"))),
-    Row(22, "A Slurm node dies", waits=(("C", "a real Slurm"),)),
-    Row(23, "Delayed network file system, clock skew", waits=(("C", "a real Slurm"),)),
-    Row(24, "No network on compute nodes", waits=(("C", "sealed nodes"), ("D", "prefetch"), ("F", "checkpoints"))),
+    Row(
+        21,
+        "Out of memory",
+        "a model takes 3 GB on a Slurm node where its job asked for 2",
+        "the job is killed and tried again with twice the memory",
+        ((CLUSTER, "test_a_job_over_its_memory_is_tried_again_with_twice_as_much"),),
+        (("F", "features on a GPU"), ("H", "training on a GPU")),
+    ),
+    Row(
+        22,
+        "A Slurm node dies",
+        "slurmd of the training's node and all below it are killed at once",
+        "one more try on another node, from the checkpoint; scores are the undisturbed run's",
+        ((CLUSTER, "test_a_node_that_dies_in_mid_training"),),
+    ),
+    Row(
+        23,
+        "Delayed network file system, clock skew",
+        "outputs appear four seconds after the job's end; receipts an hour in the future",
+        "outputs are waited for (`latency-wait`); nothing is fetched again",
+        (
+            (CLUSTER, "test_a_file_that_appears_late_is_waited_for"),
+            (CLUSTER, "test_clocks_that_disagree_rerun_nothing"),
+        ),
+    ),
+    Row(
+        24,
+        "No network on compute nodes",
+        "after the fetch, sockets of the internet are blocked in the jobs on Slurm; the same in a network namespace "
+        "without any interface",
+        "all that computes completes, with the scores of the run that had a network",
+        ((SEALED, "test_after_prefetch_no_job_needs_a_network"),),
+        (("D", "what is missing and the command that prefetches it"), ("F", "checkpoints of networks")),
+    ),
     Row(25, "Upstream moved", waits=(("D", "real data sets"), ("F", "checkpoints"))),
     Row(26, "Hostile archive", waits=(("D", "archives of pictures"),)),
     Row(27, "Malicious pickle or remote code", waits=(("F", "checkpoints"),)),

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,18 +129,11 @@ class Cluster:
 
     def ask(self, *command: str) -> str:
         """Run a client command; what it says, or nothing where it gave no answer."""
-        try:
-            found = subprocess.run(
-                command,
-                env={**os.environ, "SLURM_CONF": str(self.conf)},
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return ""
-        return found.stdout
+        return self._client(command).stdout
+
+    def refusal(self, *command: str) -> str:
+        """Run a client command; what it says against it."""
+        return self._client(command).stderr
 
     def node_state(self, node: str) -> str:
         """State of a node, such as idle."""
@@ -165,6 +158,19 @@ class Cluster:
             self.ask("scancel", *ours)
 
     # --- parts
+
+    def _client(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                command,
+                env={**os.environ, "SLURM_CONF": str(self.conf)},
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 1, "", f"no answer in {SECONDS} s")
 
     def _process(self, name: str) -> int | None:
         path = self.folder / "run" / f"{name}.pid"

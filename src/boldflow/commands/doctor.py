@@ -170,8 +170,8 @@ def _of_preemption(cluster: Cluster) -> Finding:
     ended = [part.name for part in cluster.partitions if profile.preemptible(part, cluster)]
     where = f"jobs in {', '.join(ended)} can be ended for others" if ended else "not by partition"
     todo = (
-        "Snakemake's plug-in 2.8.0 waits for ever for a job that ended as PREEMPTED and is not requeued: use "
-        "partitions and QOS that are not preempted, or stop such a run and start it again"
+        "a preempted job counts as failed and is tried again (retries in the profile); an iterative model goes on from "
+        "its checkpoint, others start anew: long fits are better off where nothing is preempted"
     )
     safe = kind == "preempt/partition_prio" and not ended
     return Finding(OK if safe else WARN, "preemption", f"{kind}, mode {mode}; {where}", "" if safe else todo)

@@ -1,0 +1,94 @@
+"""Notes of Snakemake runs, and commands to Slurm, which is played by small scripts."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boldflow import runs
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lock() -> None:
+    runs.LOCKS.mkdir(parents=True)
+    (runs.LOCKS / "0.output.lock").write_text("a")
+
+
+def note(**changes) -> None:
+    runs.enter()
+    (path,) = runs.RUNS.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_nothing_is_said_where_nothing_is_locked():
+    runs.enter()
+    assert runs.others() == []
+
+
+def test_a_run_at_work_is_told_from_one_that_was_killed_and_one_elsewhere():
+    lock()
+    runs.enter()
+    (line,) = runs.others()
+    assert line.startswith(f"a run is at work in this folder: process {os.getpid()} of ")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    note(pid=ended.pid)
+    (line,) = runs.others()
+    assert line.startswith(f"a run was killed and left its lock: process {ended.pid} ") and "--unlock" in line
+    note(born="1")  # the number of a process that is gone was given to another
+    assert runs.others()[0].startswith("a run was killed")
+    note(host="elsewhere")
+    assert runs.others()[0].startswith("a run was started on another host")
+
+
+def test_a_run_takes_its_own_note_away_and_those_of_the_dead():
+    runs.RUNS.mkdir(parents=True)
+    dead = {"pid": 1, "born": "never", "host": os.uname().nodename, "user": "u", "since": "s", "command": "c"}
+    (runs.RUNS / "dead.json").write_text(json.dumps(dead))
+    runs.enter()
+    assert len(list(runs.RUNS.glob("*.json"))) == 1
+    runs.leave([])
+    assert not list(runs.RUNS.iterdir())
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/usr/bin/env bash\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_only_jobs_that_wait_are_cancelled(here: Path, monkeypatch: pytest.MonkeyPatch):
+    tools = here / "slurm"
+    tools.mkdir()
+    program(tools, "squeue", "printf '7|PENDING\\n8|RUNNING\\n9|COMPLETED\\n'")
+    program(tools, "scancel", f"echo \"$@\" >> {here}/cancelled")
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    told = runs.cancel_waiting(["7", "8", "9"])
+    assert (here / "cancelled").read_text().split() == ["--state=PENDING", "7"]
+    assert told[0].endswith("gone: 7") and "still run: 8" in told[1]
+    assert runs.cancel_waiting([]) == []
+
+
+def test_preempted_jobs_are_reported_as_failed_by_the_wrappers(here: Path, monkeypatch: pytest.MonkeyPatch):
+    real = here / "real"
+    real.mkdir()
+    for name in ("sacct", "squeue"):
+        program(real, name, "printf '7|PREEMPTED\\n8|RUNNING\\n'; echo \"$@\" >&2; exit 3")
+    tools = Path(__file__).resolve().parents[2] / "workflow/tools/slurm"
+    monkeypatch.setenv("PATH", f"{real}:{os.environ['PATH']}")
+    for name in ("SACCT", "SQUEUE"):
+        monkeypatch.setenv(f"BOLDFLOW_{name}", "")
+    for _ in range(2):  # a second time it must not wrap the wrapper
+        runs.count_preempted_as_failed(tools)
+    for name in ("sacct", "squeue"):
+        found = subprocess.run([name, "-X", "a b"], capture_output=True, text=True)
+        assert (found.stdout, found.returncode) == ("7|FAILED\n8|RUNNING\n", 3)
+        assert found.stderr == "-X a b\n"
