@@ -3,6 +3,7 @@
 Snakemake locks the files of a run and says so, but not who holds them. Each run leaves a note here while it lasts.
 """
 
+import fcntl
 import getpass
 import hashlib
 import json
@@ -99,22 +100,37 @@ def cancel_waiting(jobs: Sequence[str]) -> list[str]:
     if not jobs or shutil.which("scancel") is None:
         return []
     asked = subprocess.run(
-        ["squeue", "--noheader", "--format=%i|%T", "--states=all", f"--jobs={','.join(jobs)}"],
+        ["squeue", "--noheader", "--format=%i|%T", "--states=PENDING", f"--jobs={','.join(jobs)}"],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     states = dict(line.strip().split("|") for line in asked.stdout.splitlines() if "|" in line)
     waiting = sorted(job for job, state in states.items() if state == "PENDING")
-    running = sorted(job for job, state in states.items() if state in ("RUNNING", "COMPLETING", "SUSPENDED"))
-    told = []
-    if waiting:
-        subprocess.run(["scancel", "--state=PENDING", *waiting], timeout=SECONDS, check=False)
-        told.append(f"cancelled {len(waiting)} waiting Slurm jobs of a run that is gone: {', '.join(waiting)}")
-    if running:
-        told.append(
-            f"{len(running)} Slurm jobs of a run that is gone still run: {', '.join(running)}; what they finish is "
-            "not done again"
-        )
-    return told
+    if not waiting:
+        return []
+    subprocess.run(["scancel", "--state=PENDING", *waiting], timeout=SECONDS, check=False)
+    return [f"cancelled {len(waiting)} waiting Slurm jobs of a run that is gone: {', '.join(waiting)}"]
+
+
+def at_work(outputs: Iterable[Sequence[str]]) -> list[str]:
+    """Say which outputs are being made at this moment, by a job that a run that is gone has left.
+
+    Parameters
+    ----------
+    outputs : the outputs of each job of this run, none of which has started
+    """
+    lines = []
+    for paths in outputs:
+        stem = CLAIMS / claim_name(paths)
+        try:
+            with stem.with_suffix(".lock").open("r+") as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    owner = stem.with_suffix(".owner").read_text(encoding="utf-8")
+                    lines.append(f"{sorted(paths)[0]} is being made by {owner}, of a run that is gone: it is waited for")
+        except OSError:
+            continue  # never claimed, or a file system that takes no locks: the job itself will say so
+    return lines
 
 
 def shield() -> None:

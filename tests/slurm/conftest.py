@@ -31,9 +31,9 @@ class ClusterSite(Site):
         return found[0][0], found[0][1]
 
     def submitted(self, rule: str) -> list[str]:
-        """Slurm jobs of a rule that the runs of this folder have submitted, in order."""
+        """Slurm jobs of a rule or group that the runs of this folder have submitted, in order."""
         text = "".join(run.text() for run in self.runs)
-        return re.findall(rf"submitted with SLURM jobid (\d+) \(log: \S*/(?:rule|group)_{rule}/", text)
+        return re.findall(rf"submitted with SLURM jobid (\d+) \(log: \S*/(?:rule_{rule}|group_{rule}_\w+)/", text)
 
 
 @pytest.fixture(scope="session")
