@@ -46,10 +46,10 @@ def run(quick: bool = False) -> list[Row]:
 
 def _measure(temporary: Path, study: str) -> list[Row]:
     copy = temporary / "project"
-    _copy_project(copy)
+    copy_project(copy)
     command = ["snakemake", "--profile", "cpu", "--cores", "1", "--config", f"study={study}"]
     start = time.perf_counter()
-    said = _call(copy, command)
+    said = call(copy, command)
     wall_s = time.perf_counter() - start
     steps = re.findall(r"(\d+) of \1 steps \(100%\) done", said)
     jobs_s = _seconds_of_jobs(copy / "benchmarks")
@@ -58,8 +58,8 @@ def _measure(temporary: Path, study: str) -> list[Row]:
     said_again: list[str] = []
     again_s, version_s = alternate(
         [
-            lambda: said_again.append(_call(copy, command)),
-            lambda: _call(copy, ["snakemake", "--version"]),
+            lambda: said_again.append(call(copy, command)),
+            lambda: call(copy, ["snakemake", "--version"]),
         ],
         REPEATS,
     )
@@ -101,7 +101,7 @@ def _measure(temporary: Path, study: str) -> list[Row]:
     ]
 
 
-def _copy_project(copy: Path) -> None:
+def copy_project(copy: Path) -> None:
     """Copy what git has, and what it would take: nothing that was made by rules or by make."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     said = subprocess.run(listing, cwd=PROJECT, capture_output=True, check=True).stdout
@@ -112,7 +112,14 @@ def _copy_project(copy: Path) -> None:
             shutil.copy2(source, copy / name, follow_symlinks=False)
 
 
-def _call(folder: Path, command: list[str]) -> str:
+def call(folder: Path, command: list[str]) -> str:
+    """Run a program of this environment in a copy, with the copy's package; return what it said.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails; shows the end of what it said.
+    """
     programs = Path(sys.executable).parent
     environment = {
         **os.environ,

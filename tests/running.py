@@ -1,4 +1,4 @@
-"""Runs that are at work while a test does something to them: a Snakemake in the background, a model that takes its time."""
+"""Runs that are at work while a test does something to them: Snakemake in the background, a model that takes time."""
 
 import os
 import signal
@@ -134,9 +134,7 @@ class Site(Project):
         """Give the time of every result of the smallest study."""
         places = [path for path in (self.folder / "results/sim-tiny").rglob("*") if path.is_file()]
         return {
-            str(path.relative_to(self.folder)): path.stat().st_mtime_ns
-            for path in places
-            if "/slow/" not in str(path)
+            str(path.relative_to(self.folder)): path.stat().st_mtime_ns for path in places if "/slow/" not in str(path)
         }
 
     def same(self, other: Project, *paths: str) -> None:
@@ -145,7 +143,7 @@ class Site(Project):
             assert (self.folder / path).read_bytes() == (other.folder / path).read_bytes(), f"{path} differs"
 
     def as_undisturbed(self, other: Project, *subjects: str) -> None:
-        """See that the slow model's predictions, history and scores are the undisturbed run's, and nothing is left over."""
+        """See that the slow model's results are the undisturbed run's, byte for byte, and nothing is left over."""
         for subject in subjects or ("sub-01",):
             names = ("predictions.npy", "history.csv", "scores.parquet", "model.safetensors")
             self.same(other, *(f"{result(subject)}/{name}" for name in names))

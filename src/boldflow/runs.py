@@ -69,9 +69,7 @@ def others() -> list[str]:
         return []
     lines = []
     for _, note in _notes():
-        who = (
-            f"process {note['pid']} of {note['user']} on {note['host']}, since {note['since']}: {note['command']}"
-        )
+        who = f"process {note['pid']} of {note['user']} on {note['host']}, since {note['since']}: {note['command']}"
         alive = _alive(note)
         if alive:
             lines.append(f"a run is at work in this folder: {who}; where it makes the same files, wait for it to end")
@@ -127,7 +125,9 @@ def at_work(outputs: Iterable[Sequence[str]]) -> list[str]:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     owner = stem.with_suffix(".owner").read_text(encoding="utf-8")
-                    lines.append(f"{sorted(paths)[0]} is being made by {owner}, of a run that is gone: it is waited for")
+                    lines.append(
+                        f"{sorted(paths)[0]} is being made by {owner}, of a run that is gone: it is waited for"
+                    )
         except OSError:
             continue  # never claimed, or a file system that takes no locks: the job itself will say so
     return lines

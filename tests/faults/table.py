@@ -121,8 +121,8 @@ ROWS = (
         14,
         "kill -9 of a training job",
         "the process is killed at three random moments after a checkpoint",
-        "the next try goes on from the last whole checkpoint; predictions, history, weights and scores are byte for byte "
-        "the undisturbed run's; at most two checkpoints of a fit are kept",
+        "the next try goes on from the last whole checkpoint; predictions, history, weights and scores are byte for "
+        "byte the undisturbed run's; at most two checkpoints of a fit are kept",
         (
             (PROCESSES, "test_a_training_killed_at_random_moments_goes_on_from_its_last_whole_checkpoint"),
             (PROCESSES, "test_a_checkpoint_of_other_settings_is_not_used"),
@@ -133,8 +133,8 @@ ROWS = (
         15,
         "SIGTERM, preemption, time limit",
         "SIGTERM and SIGINT to the training; preemption with and without grace, and the time limit of a real Slurm",
-        "a checkpoint at the next step, then an end with an exit code at which Snakemake tries again; the next try goes "
-        "on from there",
+        "a checkpoint at the next step, then an end with an exit code at which Snakemake tries again; the next try "
+        "goes on from there",
         (
             (PROCESSES, "test_a_training_that_is_asked_to_end_keeps_the_step_it_is_at"),
             (CLUSTER, "test_a_preempted_job_keeps_its_progress_and_goes_on"),

@@ -1,4 +1,4 @@
-"""A real Slurm, and copies of a finished study on it. Needs root and Debian's packages: `make test-slurm` says which."""
+"""A real Slurm, and copies of a finished study on it. Needs root and Debian's packages (`make help`)."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,9 @@ class ClusterSite(Site):
         """Wait until the slow model has left a checkpoint; its Slurm job and node."""
         self.trains(subject)
         assert self.cluster
-        found = [one for one in self.cluster.running(self.folder) if f"train_model_wildcards_sim-tiny_{subject}" in one[2]]
+        found = [
+            one for one in self.cluster.running(self.folder) if f"train_model_wildcards_sim-tiny_{subject}" in one[2]
+        ]
         assert len(found) == 1, self.cluster.running(self.folder)
         return found[0][0], found[0][1]
 

@@ -5,9 +5,9 @@ import os
 import subprocess
 import time
 
-from tests.running import Site, log, result, wait_for
 from tests.running import SLOW as SLOW_CONFIG
 from tests.running import WIDE as WIDE_CONFIG
+from tests.running import Site, log, result, wait_for
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import EPOCHS, TINY, ClusterSite
 
@@ -145,7 +145,9 @@ def test_a_job_preempted_without_notice_is_not_waited_for(site: ClusterSite, und
 
 def preempt(cluster: Cluster, node: str) -> str:
     """Send a job that needs all of a node and may push others off it."""
-    found = cluster.ask("sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "-t", "1", "--wrap", "sleep 3")
+    found = cluster.ask(
+        "sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "-t", "1", "--wrap", "sleep 3"
+    )
     return found.strip()
 
 
@@ -222,8 +224,9 @@ def test_two_snakemakes_with_the_same_targets(site: ClusterSite, undisturbed: Si
 
 def test_two_snakemakes_with_other_targets_both_finish(site: ClusterSite, undisturbed: Site):
     site.slow(EPOCHS)
-    site.edit("config/config.yaml", "  sim-tiny: {plugin: sim,", "  sim-other: {plugin: sim, seed: 7, n_runs: 2,\n    "
-              "n_train_images: 12, n_test_images: 6, voxel_mm: 8.0, image_size: 32}\n  sim-tiny: {plugin: sim,")  # fmt: skip
+    sizes = "n_runs: 2, n_train_images: 12, n_test_images: 6, voxel_mm: 8.0, image_size: 32"
+    old = "  sim-tiny: {plugin: sim,"
+    site.edit("config/config.yaml", old, f"  sim-other: {{plugin: sim, seed: 7, {sizes}}}\n{old}")
     (site.folder / "config/studies/other.yaml").write_text(OTHER)
     first = site.start(*SLOW)
     site.training()
@@ -251,9 +254,7 @@ def test_a_gpu_job_that_gets_another_number_is_refused(site: ClusterSite):
     text = site.start(*study, "--set-resources", "train_model:gpu=2", "--retries", "0").ends(1)
     assert "sbatch" in text or "this job asked for 2 GPU(s)" in text
     # without Slurm: two are visible, one was asked for
-    text = site.start(
-        *study, "--set-resources", "train_model:gpu=1", profile="cpu", CUDA_VISIBLE_DEVICES="0,1"
-    ).ends(1)
+    text = site.start(*study, "--set-resources", "train_model:gpu=1", profile="cpu", CUDA_VISIBLE_DEVICES="0,1").ends(1)
     assert "this job asked for 1 GPU(s) and has got 2 (CUDA_VISIBLE_DEVICES='0,1')" in text
     # on a node whose GPUs Slurm does not confine
     site.edit("workflow/scripts/_adapter.py", "    named = os.environ.get(", '    named = "0,1" or os.environ.get(')
@@ -300,7 +301,9 @@ def _late(outputs: list[str]) -> None:
 def test_logs_say_what_happened(site: ClusterSite):
     """A failed job's words are on the terminal, in the rule's log and in Slurm's."""
     site.slow(200)
-    site.edit("src/boldflow/models/linear_sgd.py", "    place = ", '    raise ValueError("planted trouble")\n    place = ')
+    site.edit(
+        "src/boldflow/models/linear_sgd.py", "    place = ", '    raise ValueError("planted trouble")\n    place = '
+    )
     text = site.start(*SLOW, "--retries", "0").ends(1)
     assert "planted trouble" in text and log() in text
     assert "planted trouble" in site.log()
@@ -315,4 +318,6 @@ def test_nothing_is_left_running(cluster: Cluster, site: ClusterSite):
     site.training()
     run.kill()
     cluster.cancel(site.folder)
-    wait_for(lambda: subprocess.run(["pgrep", "-f", str(site.folder)], capture_output=True).returncode, "end of its jobs")
+    wait_for(
+        lambda: subprocess.run(["pgrep", "-f", str(site.folder)], capture_output=True).returncode, "end of its jobs"
+    )

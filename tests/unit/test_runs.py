@@ -69,7 +69,7 @@ def test_only_jobs_that_wait_are_cancelled(here: Path, monkeypatch: pytest.Monke
     tools = here / "slurm"
     tools.mkdir()
     program(tools, "squeue", "printf '7|PENDING\\n8|RUNNING\\n9|COMPLETED\\n'")
-    program(tools, "scancel", f"echo \"$@\" >> {here}/cancelled")
+    program(tools, "scancel", f'echo "$@" >> {here}/cancelled')
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     told = runs.cancel_waiting(["7", "8", "9"])
     assert (here / "cancelled").read_text().split() == ["--state=PENDING", "7"]

@@ -64,9 +64,9 @@ def device(snakemake: Any) -> str:
     found = [] if named is None else [one for one in named.split(",") if one.strip()]
     if wanted != 1 or len(found) != 1:
         raise RuntimeError(
-            f"this job asked for {wanted} GPU(s) and has got {len(found)} (CUDA_VISIBLE_DEVICES={named!r}); a job takes "
-            "exactly one: Slurm names it where GPUs are configured (GresTypes=gpu); without Slurm set the variable to "
-            "one GPU, or choose the CPU with --set-resources of the rule gpu=0"
+            f"this job asked for {wanted} GPU(s) and has got {len(found)} (CUDA_VISIBLE_DEVICES={named!r}); a job "
+            "takes exactly one: Slurm names it where GPUs are configured (GresTypes=gpu); without Slurm set the "
+            "variable to one GPU, or choose the CPU with --set-resources of the rule gpu=0"
         )
     return "cuda"
 

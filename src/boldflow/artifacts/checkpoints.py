@@ -44,9 +44,7 @@ def write(
     return path
 
 
-def newest(
-    folder: str | Path, ticket: str
-) -> tuple[int, dict[str, np.ndarray], list[dict[str, Any]]] | None:
+def newest(folder: str | Path, ticket: str) -> tuple[int, dict[str, np.ndarray], list[dict[str, Any]]] | None:
     """Read the newest whole progress of a ticket: step, state and history; None where there is none.
 
     Damaged files and those of another ticket are removed, since nothing can go on from them; the log tells.

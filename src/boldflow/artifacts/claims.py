@@ -32,6 +32,7 @@ class Claim:
     """
 
     def __init__(self, outputs: Sequence[str], ticket: str) -> None:
+        """Name the claim; nothing is taken yet."""
         self._outputs, self._ticket = sorted(outputs), ticket
         self._stem = CLAIMS / claim_name(outputs)
         self._lock = FileLock(self._stem.with_suffix(".lock"), mode=0o644)

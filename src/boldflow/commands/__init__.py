@@ -1,5 +1,6 @@
 """Commands beside the workflow, one module per command; ``python -m boldflow`` parses their arguments.
 
-They read what the workflow has made and never start a job of it (``doctor`` probes nodes with short ones of its own). ``changes`` is the comparison that ``why`` and ``verify``
-share, ``plan`` asks Snakemake (in a process of its own) which jobs there are and what they would be made from now.
+They read what the workflow has made and never start a job of it (``doctor`` probes nodes with short ones of its own).
+``changes`` is the comparison that ``why`` and ``verify`` share, ``plan`` asks Snakemake (in a process of its own) which
+jobs there are and what they would be made from now.
 """

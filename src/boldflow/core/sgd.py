@@ -77,9 +77,7 @@ def _start(n_inputs: int, n_targets: int) -> dict[str, np.ndarray]:
     return zeros | {f"{name}_velocity": value.copy() for name, value in zeros.items()}
 
 
-def _step(
-    state: dict[str, Any], x: np.ndarray, y: np.ndarray, penalty: float, rate: float, momentum: float
-) -> float:
+def _step(state: dict[str, Any], x: np.ndarray, y: np.ndarray, penalty: float, rate: float, momentum: float) -> float:
     """Take one step in place; give the sum of squared errors before it."""
     residual = x @ state["weights"] + state["intercept"] - y  # (n_batch, n_targets)
     gradients = {"weights": x.T @ residual / len(x) + penalty * state["weights"], "intercept": residual.mean(axis=0)}

@@ -13,7 +13,11 @@ SETTINGS: dict[str, Any] = {}
 
 
 def fit(
-    subjects: Sequence[TrainingData], settings: dict[str, Any], seeds: Sequence[int], device: str, checkpoint: Checkpoint | None
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
 ) -> Fitted:
     """Keep all training trials; see the package docstring for the contract.
 
