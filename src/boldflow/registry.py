@@ -21,12 +21,15 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
+# Keys of a data set's entry that say where this machine finds things; they change no result, and only fetching sees them.
+PLACES = ("origin", "public_url", "stimuli_root")
+
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "datasets": {
         "facts": (
             *("subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"),
-            *("citation", "agreement"),
+            *("citation", "agreement", "recordings", "stimuli_inside", "stimuli_from", "stimuli_password"),
         ),
         "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois"),
     },
@@ -121,6 +124,24 @@ def subjects(config: Config, dataset: str) -> list[str]:
     """Name the subjects of a data set: the entry's own list, or its plug-in's."""
     entry = config["datasets"][dataset] or {}
     return list(entry.get("subjects") or facts(config, "datasets", dataset).get("subjects", []))
+
+
+def recording(config: Config, dataset: str, response: str) -> str:
+    """Name the recording of a data set that a response reads: its entry's own, or the data set's first."""
+    entry = config["responses"][response] or {}
+    return str(entry.get("recording") or next(iter(facts(config, "datasets", dataset)["recordings"])))
+
+
+def recordings(config: Config) -> list[str]:
+    """Name the recordings of all data sets of the catalogue, each once."""
+    found = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
+    return sorted({name for one in found for name in one})
+
+
+def stimuli_at_hand(config: Config, dataset: str) -> bool:
+    """Tell whether the pictures of a data set come with it, or the entry says where they are."""
+    entry = config["datasets"][dataset] or {}
+    return bool(facts(config, "datasets", dataset)["stimuli_inside"] or entry.get("stimuli_root"))
 
 
 def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
@@ -259,6 +280,12 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         response = settings(config, schemas, "responses", result.response)
         split = settings(config, schemas, "splits", result.split)
         data, feature = facts(config, "datasets", result.dataset), facts(config, "features", result.feature)
+        recording_ = recording(config, result.dataset, result.response)
+        if recording_ not in data["recordings"]:
+            problems[
+                f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
+                f"not have; {nearest(recording_, data['recordings'])}"
+            ] = None
         if feature["reads"] == "images" and not data["images"]:
             problems[f"feature {result.feature!r} reads pictures, and data set {result.dataset!r} has none"] = None
         if split["test"] == "repeated" and not data["images"]:

@@ -86,7 +86,7 @@ def test_dropped_content_names_the_command_that_brings_it_back(copy):
     import json
     import shutil
 
-    receipt = "resources/receipts/sim-tiny/sub-02.json"
+    receipt = "resources/receipts/sim-tiny/sub-02/bold.json"
     note = json.loads((copy.folder / receipt).read_text())
     link = copy.folder / note["root"] / next(r["path"] for r in note["files"] if r["path"].endswith("bold.nii.gz"))
     key_folder = link.resolve().parent

@@ -17,9 +17,7 @@ localrules:
 
 rule prefetch:
     input:
-        paths("resources/receipts/{dataset}/dataset.json", STUDY),
-        paths("resources/receipts/{dataset}/stimuli.json", STUDY),
-        paths("resources/receipts/{dataset}/{subject}.json", STUDY),
+        receipts_of_study(STUDY),
 
 
 rule trials:

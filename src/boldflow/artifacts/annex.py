@@ -35,7 +35,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 IDENTITY = {"NAME": "boldflow", "EMAIL": "boldflow@localhost"}
 
 
-def clone(url: str, folder: str | Path, commit: str | None) -> str:
+def clone(url: str, folder: str | Path, commit: str | None, public_url: str | None = None) -> str:
     """Bring a clone of a data set to a commit; no annexed content is fetched.
 
     Parameters
@@ -46,6 +46,9 @@ def clone(url: str, folder: str | Path, commit: str | None) -> str:
         Where the clone is or will be.
     commit : str or None
         Full hexadecimal name of the commit; None for the HEAD that ``url`` has now.
+    public_url : str or None
+        Where anyone may read the content of a path: an address that holds ``{path}``. ``get`` tells git-annex of it
+        for keys whose remote has no version recorded.
 
     Returns
     -------

@@ -14,12 +14,16 @@ class Source:
 
     ``kind`` is "datalad" (``url`` is cloned at ``commit``) or "folder" (``url`` is a folder on this machine that
     is read in place). ``origin`` is a short public name of the source for receipts and pages: it holds no path.
+    ``public_url`` is where anyone may read the content of a path, such as
+    ``https://s3.amazonaws.com/openneuro.org/ds001499/{path}``: git-annex is told of it for keys whose remote has no
+    version recorded, and verifies what comes from there; None where there is no such place.
     """
 
     kind: Literal["datalad", "folder"]
     url: str
     commit: str | None
     origin: str
+    public_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ FACTS: dict[str, Any] = {
     "licence": "CC BY-SA 3.0",
     "citation": "Haxby et al. 2001, Science 293:2425-2430",
     "agreement": None,
+    "recordings": {"bold": "BOLD of each run, as acquired"},
+    "stimuli_inside": True,
+    "stimuli_from": None,
+    "stimuli_password": None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {}
 
@@ -85,7 +89,9 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[str]:
+def files_needed(
+    root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None
+) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need.
 
     Raises
@@ -95,7 +101,8 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[
     """
     tree = _is_tree(Path(root))
     if what == "dataset":
-        return [MASK, SCAN_KEY] if tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")]
+        labels = [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
+        return labels + ([MASK, SCAN_KEY] if tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")])
     if what == "stimuli":
         return [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
     _check_subject(what)
@@ -133,7 +140,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
             yield Stimulus(str(row.image_id), None, {"category": str(row.category)})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
     """Yield the BOLD of each run, in the order of acquisition.
 
     Yields

@@ -43,6 +43,10 @@ FACTS: dict[str, Any] = {
     "licence": "BSD-3-Clause; photographs: scikit-image's and scikit-learn's sample images",
     "citation": "boldflow, simulated data",
     "agreement": None,
+    "recordings": {"bold": "BOLD of each run in MNI space, as simulated"},
+    "stimuli_inside": True,
+    "stimuli_from": None,
+    "stimuli_password": None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "seed": {
@@ -197,7 +201,9 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("datalad", str(origin), there["commit"], "simulated on this machine (sim)")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[str]:
+def files_needed(
+    root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None
+) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need.
 
     Raises
@@ -209,13 +215,13 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[
     """
     root = Path(root)
     if what == "dataset":
-        patterns = ["participants.tsv", "stimuli/stimuli.tsv", f"{ROIS}/sub-*/*.label.gii"]
+        events_ = "sub-*/ses-*/func/*_events.tsv"
+        patterns = ["participants.tsv", "stimuli/stimuli.tsv", events_, f"{ROIS}/sub-*/*.label.gii"]
     elif what == "stimuli":
         patterns = ["stimuli/stimuli.tsv", "stimuli/*.png"]
     else:
         _check_subject(what)
         patterns = [
-            f"{what}/ses-*/func/*_events.tsv",
             f"{PREPROC}/{what}/ses-*/func/*_bold.nii.gz",
             f"{PREPROC}/{what}/ses-*/func/*_bold.json",
             f"{PREPROC}/{what}/ses-*/func/*_mask.nii.gz",
@@ -293,7 +299,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         yield Stimulus(file, pixels, {"category": category})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
     """Yield the BOLD of each run, in the order of acquisition.
 
     Yields

@@ -21,6 +21,14 @@ def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
     return registry.load(section, settings["plugin"])
 
 
+def arrive(kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
+    """Get files where a data set is a clone, and give the rows of their receipt."""
+    if kind == "datalad":
+        annex.get(root, paths)
+        return annex.describe(root, paths)
+    return annex.folder_receipt(root, paths)
+
+
 def open_dataset(*receipts: str) -> Path:
     """Check that everything the receipts list is still there, and give the data set's folder.
 
