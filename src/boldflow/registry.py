@@ -10,6 +10,7 @@ import functools
 import importlib
 import itertools
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
-# Keys of a data set's entry that say where this machine finds things; they change no result, and only fetching sees them.
+# Keys of a data set's entry that say where this machine finds things; they change no result, only fetching sees them.
 PLACES = ("origin", "public_url", "stimuli_root")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
@@ -116,8 +117,10 @@ def literal(section: str, plugin: str, name: str) -> Any:
 
 
 def facts(config: Config, section: str, name: str) -> Config:
-    """Read the ``FACTS`` of the plug-in behind a catalogue entry."""
-    return dict(literal(section, plugin_name(name, config[section][name]), "FACTS"))
+    """Read the ``FACTS`` of the plug-in behind a catalogue entry; one that is None is the entry's key of that name."""
+    entry = config[section][name] or {}
+    found = literal(section, plugin_name(name, entry), "FACTS")
+    return {key: entry.get(key) if value is None else value for key, value in found.items()}
 
 
 def subjects(config: Config, dataset: str) -> list[str]:
@@ -151,7 +154,7 @@ def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
     return {
         "type": "object",
         "properties": {**base["properties"], **own},
-        "required": base.get("required", []),
+        "required": [*base.get("required", []), *(literal(section, plugin, "REQUIRED") if plugin else [])],
         "additionalProperties": False,
         "$defs": schemas["config"]["$defs"],
     }
@@ -288,10 +291,11 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
             ] = None
         if feature["reads"] == "images" and not data["images"]:
             problems[f"feature {result.feature!r} reads pictures, and data set {result.dataset!r} has none"] = None
-        if split["test"] == "repeated" and not data["images"]:
-            problems[f"split {result.split!r} tests repeated pictures, and {result.dataset!r} has none"] = None
+        if split["test"] in ("repeated", "named") and not data["images"]:
+            problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
+        problems |= dict.fromkeys(_split_problems(config, result, split))
         space = response["space"]
-        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsaverage5"}}[space] & set(data["spaces"]):
+        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsnative", "fsaverage5"}}[space] & set(data["spaces"]):
             problems[
                 f"response {result.response!r} is in space {space!r}, which data set {result.dataset!r} cannot give "
                 f"(its BOLD comes in {data['spaces']})"
@@ -308,6 +312,28 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
+    """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
+    where = f"split {result.split!r}"
+    problems = []
+    if split["test"] == "named":
+        known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
+        if split.get("names") not in known:
+            problems.append(
+                f"{where}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
+                f"{nearest(split.get('names'), known)}"
+            )
+    if "concept" in split:
+        try:
+            groups = re.compile(split["concept"]).groups
+        except re.error as error:
+            problems.append(f"{where}: concept {split['concept']!r} is no regular expression: {error}")
+        else:
+            if groups != 1:
+                problems.append(f"{where}: concept {split['concept']!r} must have one group in (), found {groups}")
+    return problems
 
 
 def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> list[str]:

@@ -27,6 +27,37 @@ class Source:
 
 
 @dataclass(frozen=True)
+class SubjectSizes:
+    """What a recording of one subject costs, as far as it is known before anything is downloaded.
+
+    ``fetch`` is in bytes; ``n_trials`` counts the rows of the trial table; ``n_volumes`` is that of the longest run;
+    ``n_voxels`` is the most that the mask of a volume can hold.
+    """
+
+    fetch: int
+    n_trials: int
+    n_runs: int
+    n_volumes: int
+    n_voxels: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a recording of a data set costs, as far as it is known before anything is downloaded.
+
+    ``clone`` (bytes on disk without any annexed content) and ``stimuli`` (bytes to fetch; 0 where the user brings them)
+    are shared by all subjects, as are the ``n_images`` pictures. ``verified`` tells whether the numbers were counted
+    in the tree at the pinned commit.
+    """
+
+    clone: int
+    stimuli: int
+    n_images: int
+    subjects: dict[str, SubjectSizes]
+    verified: bool
+
+
+@dataclass(frozen=True)
 class Stimulus:
     """A picture with its labels; ``pixels`` is uint8 (height, width, 3), or None where there is no picture."""
 
