@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from boldflow.artifacts import annex, sidecars
-from boldflow.stages._arrival import arrive, plugin_of, read_settings, relative
-
-WORKSPACE = "resources"
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative
 
 
 def run(receipt: str, settings: str, places: str, code: str) -> None:
