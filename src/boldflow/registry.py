@@ -32,7 +32,7 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
             *("subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"),
             *("citation", "agreement", "recordings", "stimuli_inside", "stimuli_from", "stimuli_password"),
         ),
-        "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois"),
+        "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois", "sizes"),
     },
     "features": {"facts": ("reads", "kind", "device", "threads"), "functions": ("extract",)},
     "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},

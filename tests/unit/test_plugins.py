@@ -21,6 +21,7 @@ FUNCTIONS = {
         "stimuli": ["root", "settings"],
         "runs": ["root", "subject", "settings", "recording"],
         "rois": ["root", "subject", "space", "settings"],
+        "sizes": ["settings", "recording"],
     },
     "features": {"extract": [None, "settings"]},
     "models": {"fit": ["subjects", "settings", "seeds", "device", "checkpoint"], "predict": ["state", "inputs"]},

@@ -14,9 +14,7 @@ import pandas as pd
 FIRST = 5  # offenders that a message names
 
 
-def read(
-    path: str | Path, numbers: Sequence[str], texts: Sequence[str], optional: Sequence[str] = ()
-) -> pd.DataFrame:
+def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table of tab-separated values.
 
     Parameters

@@ -46,13 +46,14 @@ class Sizes:
     """What a recording of a data set costs, as far as it is known before anything is downloaded.
 
     ``clone`` (bytes on disk without any annexed content) and ``stimuli`` (bytes to fetch; 0 where the user brings them)
-    are shared by all subjects, as are the ``n_images`` pictures. ``verified`` tells whether the numbers were counted
-    in the tree at the pinned commit.
+    are shared by all subjects, as are the ``n_images`` pictures of about ``image_bytes`` each once decoded (0 where
+    there are no pictures). ``verified`` tells whether the numbers were counted in the tree at the pinned commit.
     """
 
     clone: int
     stimuli: int
     n_images: int
+    image_bytes: int
     subjects: dict[str, SubjectSizes]
     verified: bool
 

@@ -42,6 +42,14 @@ arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``
 ``rois(root, subject, space, settings) -> dict[str, ndarray of bool (n_vertices,)]``
     Named regions on the whole mesh or mask of ``space``; empty where there are none. Reads the files of
     ``"dataset"`` and of the subject's recording.
+``sizes(settings, recording) -> Sizes``
+    What a recording costs, without a network and before anything is downloaded.
+
+Two further literals and three keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
+to the image_ids of its pictures, separated by white space; for splits with ``test: named``), ``REQUIRED`` (list of the
+keys that an entry must have); ``rois`` (names of the regions there are), ``ceilings`` (where published noise ceilings
+are, or None), ``unread`` (recordings that can be fetched, or are listed, but not read in this version). A fact that is
+None is the entry's key of that name, where it has one.
 
 A data set never imports torch, nor another plug-in.
 """

@@ -81,6 +81,7 @@ EVENTS = (
     "{subject}/ses-*/func/{subject}_*task-{task}_*events.tsv",
 )
 PREP = ("{subject}/func/{subject}_*task-{task}_*", "{subject}/ses-*/func/{subject}_*task-{task}_*")
+IMAGE_BYTES = 500 * 500 * 3  # of one picture, decoded: a guess
 BOLD, MASK = "desc-preproc_bold.nii.gz", "desc-brain_mask.nii.gz"
 
 
@@ -206,7 +207,7 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
         volumes = [nib.Nifti1Image.from_filename(root / path).shape for path in _bold(root, subject, settings)]
         largest = max(volumes, key=lambda shape: int(np.prod(shape)))
         subjects[subject] = SubjectSizes(0, len(table), len(volumes), largest[3], int(np.prod(largest[:3])))
-    return Sizes(0, 0, len(images), subjects, True)
+    return Sizes(0, 0, len(images), IMAGE_BYTES, subjects, True)
 
 
 def _some(root: str | Path, patterns: list[str]) -> list[str]:

@@ -31,8 +31,9 @@ FACTS: dict[str, Any] = {
     "recordings": {
         "bold-fsnative": "fMRIPrep's BOLD on each subject's own surface, with the registered spheres and confounds",
         "bold-T1w": "fMRIPrep's BOLD volumes aligned to the T1w image, with brain masks, confounds and ROI masks",
-        "betas": "single-trial betas of release 2.0 (figshare 14456124), from a folder of your own; not read yet",
+        "betas": "single-trial betas of release 2.0 (figshare 14456124), from a folder of your own",
     },
+    "unread": ["bold-fsnative", "betas"],
     "stimuli_inside": False,
     "stimuli_from": (
         "The authors' archive BOLD5000_Stimuli.zip, linked at https://bold5000.org; no checksum is published, so the "
@@ -109,6 +110,7 @@ TRIALS = {"sub-CSI1": 5254, "sub-CSI2": 5254, "sub-CSI3": 5254, "sub-CSI4": 3108
 PER_RUN = 37
 N_VOLUMES = 194
 N_IMAGES = 4916
+IMAGE_BYTES = 375 * 375 * 3  # of one picture, decoded
 # voxels of the box that release 2.0 gives for each subject: more than any brain mask in it
 VOXELS = {"sub-CSI1": 71 * 89 * 72, "sub-CSI2": 72 * 92 * 70, "sub-CSI3": 72 * 88 * 67, "sub-CSI4": 70 * 89 * 70}
 
@@ -285,7 +287,7 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     subjects = {
         name: SubjectSizes(fetched.get(name, 0), TRIALS[name], n_runs[name], N_VOLUMES, VOXELS[name]) for name in TRIALS
     }
-    return Sizes(CLONE_BYTES, 0, N_IMAGES, subjects, True)
+    return Sizes(CLONE_BYTES, 0, N_IMAGES, IMAGE_BYTES, subjects, True)
 
 
 def _check_subject(subject: str) -> None:

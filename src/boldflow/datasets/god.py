@@ -33,6 +33,7 @@ FACTS: dict[str, Any] = {
         "bold-preproc-spm": "BOLD volumes, motion-corrected and aligned to the T1w image by the authors; ROI masks",
         "bold-raw": "BOLD volumes as acquired",
     },
+    "unread": ["bold-raw"],
     "stimuli_inside": False,
     "stimuli_from": (
         "On request from the authors (brainliner-admin@atr.jp), or from ImageNet (Fall 2011) by their names."
@@ -90,6 +91,7 @@ BYTES: dict[str, dict[str, int]] = {
 N_TRIALS, N_RUNS = 3245, 59  # of each subject; 295 of them are one-back repeats
 N_VOLUMES = 178
 N_IMAGES = 1250
+IMAGE_BYTES = 500 * 500 * 3  # of one picture, decoded
 N_VOXELS = 5000  # visual cortex has 4,133 to 4,643 voxels in the authors' prepared data
 
 
@@ -242,7 +244,7 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     subjects = {
         name: SubjectSizes(fetched.get(name, 0), N_TRIALS, N_RUNS, N_VOLUMES, N_VOXELS) for name in FACTS["subjects"]
     }
-    return Sizes(CLONE_BYTES, 0, N_IMAGES, subjects, True)
+    return Sizes(CLONE_BYTES, 0, N_IMAGES, IMAGE_BYTES, subjects, True)
 
 
 def _check_subject(subject: str) -> None:

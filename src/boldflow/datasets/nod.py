@@ -36,10 +36,11 @@ FACTS: dict[str, Any] = {
     "citation": "Gong et al. 2023, Scientific Data 10:559",
     "agreement": None,
     "recordings": {
-        "bold-T1w": "fMRIPrep's BOLD volumes aligned to the T1w image, with confounds; not read yet",
-        "bold-fsLR": "ciftify's BOLD on the 32k fsLR surface; not read yet",
-        "betas-fsLR": "betas of each run on the 32k fsLR surface with their labels; not read yet",
+        "bold-T1w": "fMRIPrep's BOLD volumes aligned to the T1w image, with confounds",
+        "bold-fsLR": "ciftify's BOLD on the 32k fsLR surface",
+        "betas-fsLR": "betas of each run on the 32k fsLR surface with their labels",
     },
+    "unread": ["bold-T1w", "bold-fsLR", "betas-fsLR"],
     "stimuli_inside": True,
     "stimuli_from": None,
     "stimuli_password": None,
@@ -72,6 +73,7 @@ RUNS = {"imagenet": (40, 10), "coco": (10, 0)}  # of the first nine, and of the 
 CLONE_BYTES = 400_000_000
 STIMULI_BYTES = 1_600_000_000
 N_IMAGES = {"imagenet": 57_000, "coco": 120}
+IMAGE_BYTES = 500 * 375 * 3  # of one picture, decoded
 N_VOLUMES = 240
 N_VOXELS = 91_282  # grayordinates of the 32k fsLR space
 
@@ -185,7 +187,7 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
         total = sum(n_runs.values())
         n_trials = sum(n_runs[task] * PER_RUN[task] for task in tasks)
         subjects[subject] = SubjectSizes(RUN_BYTES[recording] * total, n_trials, total, N_VOLUMES, N_VOXELS)
-    return Sizes(CLONE_BYTES, STIMULI_BYTES, sum(N_IMAGES[task] for task in tasks), subjects, False)
+    return Sizes(CLONE_BYTES, STIMULI_BYTES, sum(N_IMAGES[t] for t in tasks), IMAGE_BYTES, subjects, False)
 
 
 def _tasks(subject: str, settings: dict[str, Any]) -> list[str]:

@@ -29,8 +29,9 @@ FACTS: dict[str, Any] = {
     "agreement": None,
     "recordings": {
         "bold-raw": "BOLD volumes as acquired; the data set holds no derivatives",
-        "betas": "single-trial betas (figshare+ 20492835, betas_csv), from a folder of your own; not read yet",
+        "betas": "single-trial betas (figshare+ 20492835, betas_csv), from a folder of your own",
     },
+    "unread": ["bold-raw", "betas"],
     "stimuli_inside": False,
     "stimuli_from": (
         "The archive of the THINGS pictures at https://osf.io/jum2f; its password is given there to those who accept "
@@ -91,6 +92,7 @@ BYTES: dict[str, dict[str, int]] = {
 N_TRIALS, N_RUNS = 11040, 120  # of each subject; 1,200 of them are catch trials
 N_VOLUMES = 284
 N_IMAGES = 8740
+IMAGE_BYTES = 800 * 800 * 3  # of one picture, decoded
 N_VOXELS = 211_339  # of sub-01 in the published betas
 
 
@@ -200,7 +202,7 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     subjects = {
         name: SubjectSizes(fetched.get(name, 0), N_TRIALS, N_RUNS, N_VOLUMES, N_VOXELS) for name in FACTS["subjects"]
     }
-    return Sizes(CLONE_BYTES, 0, N_IMAGES, subjects, True)
+    return Sizes(CLONE_BYTES, 0, N_IMAGES, IMAGE_BYTES, subjects, True)
 
 
 def _check_subject(subject: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cpu", "threads": 1, "closed_form": True}
+FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means"}
 SETTINGS: dict[str, Any] = {}
 
 

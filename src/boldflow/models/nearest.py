@@ -7,7 +7,7 @@ import numpy as np
 
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "data"}
 SETTINGS: dict[str, Any] = {}
 
 
