@@ -113,8 +113,10 @@ def get(folder: str | Path, paths: Iterable[str], jobs: int = JOBS) -> list[str]
         annex_get.register(folder, missing)
         by_key = {entry.key: entry.path for entry in reversed(missing)}
         failed = annex_get.transfer(folder, by_key, limits, jobs)
-        for path in _absent(folder, missing):
-            failed.setdefault(path, "git-annex reports no error, but the content is not there")
+        absent = set(_absent(folder, missing))
+        for entry in (one for one in missing if one.path in absent):  # files of one key fail together
+            told = failed.get(by_key[entry.key], "git-annex reports no error, but the content is not there")
+            failed.setdefault(entry.path, told)
     if failed:
         lines = [f"  {path}: {reason}" for path, reason in sorted(failed.items())]
         raise RuntimeError(

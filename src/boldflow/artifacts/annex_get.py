@@ -41,7 +41,9 @@ PERMANENT = re.compile(
     r"download failed: (Not Found|Forbidden|Unauthorized|Gone|Bad Request|Method Not Allowed)$"
     r"|does not allow accessing address|not enough free space"
 )
-MISMATCH = re.compile(r"verification of content failed", re.IGNORECASE)
+# the second is a server's word that it has no more bytes than have come
+MISMATCH = re.compile(r"verification of content failed|Requested Range Not Satisfiable", re.IGNORECASE)
+AWAY = re.compile(r"Remote \S+ cannot currently be accessed\.$")  # said beside what the other remotes did
 NOISE = re.compile(
     r"^(from .*\.\.\.|checksum\.\.\.|downloading from all .* failed|Unable to access these remotes:.*|"
     r"\(Note that these git remotes.*|unknown export location|verification of content failed|"
@@ -132,6 +134,8 @@ def settle(folder: Path, public_url: str | None, limits: Limits) -> None:
     for name, identity in _remotes(folder).items():
         if identity in private and annex_tree.says(folder, "config", "--get", f"remote.{name}.annex-ignore") is None:
             settings[f"remote.{name}.annex-ignore"] = "true"
+    if Path(annex_tree.says(folder, "config", "--get", "remote.origin.url") or "").is_file():
+        settings["remote.origin.annex-ignore"] = "true"  # a bundle holds no content
     if public_url is not None:
         settings[annex_tree.PUBLIC_URL] = public_url
     else:
@@ -300,7 +304,8 @@ def _is_final(folder: Path, key: str, state: _State, said: _Said, limits: Limits
     partial = folder / ".git/annex/tmp" / annex_tree.key_file(key)
     link = folder / LINKS / annex_tree.key_file(key)
     found = next((path for path in (partial, link) if path.is_file() and path.stat().st_size), None)
-    told = [line for line in said.lines if not NOISE.match(line)]
+    heard = [line for line in said.lines if not NOISE.match(line)]
+    told = [line for line in heard if not AWAY.match(line)]
     size = found.stat().st_size if found else 0
     whole = annex_tree.key_size(key)
     # a server's complete answer that is too short ends without any complaint of the transfer
@@ -316,8 +321,8 @@ def _is_final(folder: Path, key: str, state: _State, said: _Said, limits: Limits
     state.fruitless = 0 if size > state.bytes else state.fruitless + 1
     state.bytes = max(size, state.bytes)
     nothing = "no remote has a version recorded, and no public address is known (key public_url of the data set)"
-    state.reason = f"{'; '.join(dict.fromkeys(told)) or nothing} (key {key})"
-    if said.ended and all(PERMANENT.search(line) for line in told):
+    state.reason = f"{'; '.join(dict.fromkeys(told or heard)) or nothing} (key {key})"
+    if said.ended and all(PERMANENT.search(line) for line in told or heard):
         return True
     if state.fruitless >= limits.attempts:
         state.reason += f" ({limits.attempts} tries without progress)"

@@ -207,8 +207,9 @@ class _Reader:
                 total += member.size
                 if total > max_bytes or len(found) > max_files:
                     raise Refused(
-                        f"{self._archive} ({self._archive.stat().st_size} bytes) would unpack to {total} bytes or "
-                        f"more in {len(found)} files; the bounds are {max_bytes} bytes, {max_files} files: is it a bomb?"
+                        f"{self._archive} ({self._archive.stat().st_size} bytes) would unpack to {total} "
+                        f"bytes or more in {len(found)} files; "
+                        f"{max_bytes} bytes and {max_files} files are allowed: is it a bomb?"
                     )
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             size = self._archive.stat().st_size
