@@ -1,6 +1,7 @@
 """A server on 127.0.0.1 that misbehaves as told, and a data set in the state in which OpenNeuro's are published."""
 
 import dataclasses
+import gzip
 import os
 import re
 import subprocess
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import nibabel as nib
+import numpy as np
 
 BUCKET = "openneuro.org"
 REMOTE, PRIVATE = "29c5ea65-949e-48d9-920e-7ebf96d40001", "38a72518-b9f2-4577-a391-7a0300e40002"
@@ -220,3 +224,37 @@ def _record_remotes(server: Server, accession: str, work: Path, versioned: dict[
     tree = run(work, "git", "write-tree", **index)
     tip = run(work, "git", "commit-tree", tree, "-p", "git-annex", "-m", "remotes")
     run(work, "git", "update-ref", "refs/heads/git-annex", tip)
+
+
+def write_bids(folder: Path, data: Path | None, n_runs: int = 2) -> None:
+    """Write two subjects with runs of real BOLD (Haxby et al. 2001, half a slice each), or of noise where it is not.
+
+    Each has the events of its runs; the mask is common to all.
+    """
+    folder.mkdir(parents=True)
+    source = data / "haxby2001" if data else None
+    (folder / "mask.nii.gz").write_bytes((source / "mask.nii.gz").read_bytes() if source else _noise((20, 20, 1), 0))
+    (folder / "participants.tsv").write_text("participant_id\nsub-01\nsub-02\n")
+    for place in range(2 * n_runs):
+        subject, run_ = f"sub-0{1 + place // n_runs}", f"run-0{1 + place % n_runs}"
+        here = folder / subject / "func"
+        here.mkdir(parents=True, exist_ok=True)
+        name = here / f"{subject}_task-objects_{run_}"
+        there = source / f"haxby2001/sub001/BOLD/task001_run{place + 1:03d}" if source else None
+        bold = (there / "bold_1slice.nii.gz").read_bytes() if there else _noise((20, 20, 1, 121), place)
+        events = (there / "bold_events.tsv").read_text() if there else _blocks()
+        name.with_name(f"{name.name}_bold.nii.gz").write_bytes(bold)
+        name.with_name(f"{name.name}_events.tsv").write_text(events)
+
+
+def _noise(shape: tuple[int, ...], seed: int) -> bytes:
+    voxels = np.random.default_rng(seed).integers(100, 1000, shape).astype(np.int16)
+    image = nib.Nifti1Image(voxels, np.eye(4))
+    image.header.set_zooms((*[1.0] * 3, *[2.5] * (len(shape) - 3)))
+    return gzip.compress(image.to_bytes(), mtime=0)
+
+
+def _blocks() -> str:
+    kinds = ("face", "house", "cat", "shoe", "chair", "bottle", "scissors", "scrambledpix")
+    rows = [f"{15 + 35 * place}\t22.5\t{kind}" for place, kind in enumerate(kinds)]
+    return "\n".join(["onset\tduration\ttrial_type", *rows]) + "\n"

@@ -43,7 +43,7 @@ PERMANENT = re.compile(
 )
 # the second is a server's word that it has no more bytes than have come
 MISMATCH = re.compile(r"verification of content failed|Requested Range Not Satisfiable", re.IGNORECASE)
-AWAY = re.compile(r"Remote \S+ cannot currently be accessed\.$")  # said beside what the other remotes did
+AWAY = re.compile(r"Remote (\S+) cannot currently be accessed\.$")  # said beside what the other remotes did
 NOISE = re.compile(
     r"^(from .*\.\.\.|checksum\.\.\.|downloading from all .* failed|Unable to access these remotes:.*|"
     r"\(Note that these git remotes.*|unknown export location|verification of content failed|"
@@ -164,7 +164,8 @@ def register(folder: Path, entries: Sequence[Entry]) -> None:
         for kind in ("rmet", "web")
     }
     texts = annex_tree.blobs(folder, list(dict.fromkeys(logs.values())))
-    usable = set(_usable(folder))
+    ignored = _ignored(folder)
+    usable = [identity for name, identity in _remotes(folder).items() if name not in ignored]
     lines = []
     for entry in known:
         versions = (texts[logs[entry, "rmet"]] or b"").decode(errors="replace")
@@ -287,10 +288,11 @@ def _remotes(folder: Path) -> dict[str, str]:
     return {name.removeprefix("remote.").removesuffix(".annex-uuid"): identity for name, identity in rows}
 
 
-def _usable(folder: Path) -> Iterator[str]:
-    for name, identity in _remotes(folder).items():
-        if annex_tree.says(folder, "config", "--type=bool", "--get", f"remote.{name}.annex-ignore") != "true":
-            yield identity
+def _ignored(folder: Path) -> list[str]:
+    """Names of a clone's remotes that git-annex is told to ignore."""
+    said = annex_tree.says(folder, "config", "--type=bool", "--get-regexp", r"^remote\..*\.annex-ignore$") or ""
+    rows = (line.split(" ", 1) for line in said.splitlines())
+    return [name.removeprefix("remote.").removesuffix(".annex-ignore") for name, value in rows if value == "true"]
 
 
 def _log_folder(key: str) -> str:
@@ -333,6 +335,7 @@ def _is_final(folder: Path, key: str, state: _State, said: _Said, limits: Limits
 def _round(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int, bar: "tqdm[Any]") -> Mapping[str, _Said]:
     """Let git-annex try each key once; gives what it said of each."""
     said: dict[str, _Said] = collections.defaultdict(_Said)
+    ignored = set(_ignored(folder))
     done = dict.fromkeys(wanted, 0)
     earlier = bar.n
     _link(folder, wanted)
@@ -350,7 +353,8 @@ def _round(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int, b
         else:
             said[key].ended = True
             lines = [*note.get("error-messages", []), *str(note.get("note", "")).splitlines()]
-            said[key].lines += [one.strip() for one in lines if one.strip()]
+            away = ((AWAY.match(one.strip()), one.strip()) for one in lines)
+            said[key].lines += [one for remote, one in away if one and not (remote and remote[1] in ignored)]
             done[key] = (annex_tree.key_size(key) or 0) if note.get("success") else 0
         bar.update(max(0, earlier + sum(done.values()) - bar.n))
     for key in wanted:
