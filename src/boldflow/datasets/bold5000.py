@@ -194,7 +194,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
         if len(wrong):
             row = wrong.iloc[0]
             raise ValueError(
-                f"{row['in_file']}, line {row['in_line']}: {column} is {row[column]!r}, expected {wanted[row.name]!r}; "
+                f"{row['in_file']}, line {row['in_line']}: {column} is {_told(row[column])}, expected {_told(wanted[row.name])}; "
                 f"{len(wrong)} of {len(shown)} events of {subject} contradict themselves"
             )
     return bids.as_trials(shown.assign(image_id=shown["ImgName"], usable=True))
@@ -293,6 +293,10 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"bold5000 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
+
+
+def _told(value: str | float) -> str:
+    return repr(value) if isinstance(value, str) else f"{value:g}"
 
 
 def _unread(recording: str) -> Exception:
