@@ -211,6 +211,8 @@ class _Reader:
                         f"bytes or more in {len(found)} files; "
                         f"{max_bytes} bytes and {max_files} files are allowed: is it a bomb?"
                     )
+        except PermissionError:
+            raise
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             size = self._archive.stat().st_size
             raise Refused(f"{self._archive} ({size} bytes) is no whole archive: {error}") from None

@@ -87,7 +87,7 @@ def _gzip(path: Path, seen: Callable[[bytes], Any] = len) -> int:
     except gzip.BadGzipFile as error:
         raise ValueError(f"no whole gzip: {error}") from None
     except EOFError:
-        raise ValueError(f"no whole gzip: it ends too early, after {total} bytes of content") from None
+        raise ValueError("no whole gzip: it ends too early") from None
     except zlib.error as error:
         raise ValueError(f"no whole gzip: {error}") from None
     return total
@@ -123,6 +123,8 @@ def _hdf5(path: Path) -> None:
 
 
 def _picture(path: Path) -> None:
+    with Image.open(path) as image:
+        image.verify()  # checksums of a PNG's parts; after it the file must be opened anew
     with Image.open(path) as image:
         image.load()
 
