@@ -13,7 +13,6 @@ import pandas as pd
 from PIL import Image
 
 from boldflow.artifacts import events, sidecars
-from boldflow.core.records import Stimulus
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -169,7 +168,9 @@ def pictures(root: str | Path) -> list[str]:
     return paths
 
 
-def read_pictures(root: str | Path, named: Iterable[tuple[str, str, dict[str, str]]]) -> Iterator[Stimulus]:
+def read_pictures(
+    root: str | Path, named: Iterable[tuple[str, str, dict[str, str]]]
+) -> Iterator[tuple[str, np.ndarray, dict[str, str]]]:
     """Yield pictures under the names that events use.
 
     Parameters
@@ -177,6 +178,11 @@ def read_pictures(root: str | Path, named: Iterable[tuple[str, str, dict[str, st
     root : str or Path
     named : iterable of (str, str, dict)
         File below ``root``, image_id and labels of each picture.
+
+    Yields
+    ------
+    (image_id, pixels, labels)
+        ``pixels`` is uint8 (height, width, 3).
 
     Raises
     ------
@@ -196,4 +202,4 @@ def read_pictures(root: str | Path, named: Iterable[tuple[str, str, dict[str, st
             if not file.is_file():
                 raise
             raise ValueError(f"{file} ({file.stat().st_size} bytes) is no whole picture: {error}") from None
-        yield Stimulus(image_id, pixels, labels)
+        yield image_id, pixels, labels

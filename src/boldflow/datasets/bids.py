@@ -157,7 +157,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     kinds = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
     named = kinds[settings["image_name"]]
-    return bids.read_pictures(root, ((path, named(path), {}) for path in bids.pictures(root)))
+    found: Iterator[tuple[str, str, dict[str, str]]] = ((path, named(path), {}) for path in bids.pictures(root))
+    yield from (Stimulus(*one) for one in bids.read_pictures(root, found))
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:

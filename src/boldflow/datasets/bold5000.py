@@ -193,8 +193,9 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
         wrong = shown[shown[column] != wanted]
         if len(wrong):
             row = wrong.iloc[0]
+            place = f"{row['in_file']}, line {row['in_line']}"
             raise ValueError(
-                f"{row['in_file']}, line {row['in_line']}: {column} is {_told(row[column])}, expected {_told(wanted[row.name])}; "
+                f"{place}: {column} is {_told(row[column])}, expected {_told(wanted[row.name])}; "
                 f"{len(wrong)} of {len(shown)} events of {subject} contradict themselves"
             )
     return bids.as_trials(shown.assign(image_id=shown["ImgName"], usable=True))
@@ -212,9 +213,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     paths = _presented(root)
     kinds = [KINDS.get(Path(path).parent.name, Path(path).parent.name) for path in paths]
-    return bids.read_pictures(
-        root, ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
-    )
+    named = ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
+    yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:

@@ -181,7 +181,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         If two files have one name, or one is no whole picture.
     """
     stems = ((path, Path(path).stem) for path in bids.pictures(root))
-    return bids.read_pictures(root, ((path, stem, {"category": stem.split("_")[0]}) for path, stem in stems))
+    named = ((path, stem, {"category": stem.split("_")[0]}) for path, stem in stems)
+    yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:

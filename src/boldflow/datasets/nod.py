@@ -155,9 +155,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         If a file is no whole picture.
     """
     below = [Path(path).relative_to("stimuli") for path in files_needed(root, "stimuli", settings)]
-    return bids.read_pictures(
-        Path(root) / "stimuli", ((p.as_posix(), p.as_posix(), {"source": p.parts[0]}) for p in below)
-    )
+    named = ((path.as_posix(), path.as_posix(), {"source": path.parts[0]}) for path in below)
+    yield from (Stimulus(*one) for one in bids.read_pictures(Path(root) / "stimuli", named))
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:

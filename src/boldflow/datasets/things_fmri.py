@@ -175,7 +175,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         If two files have one name, or one is no whole picture.
     """
     ends = ((path, Path(path).parts[-2:]) for path in bids.pictures(root))
-    return bids.read_pictures(root, ((path, "/".join(end), {"concept": end[0]}) for path, end in ends))
+    named = ((path, "/".join(end), {"concept": end[0]}) for path, end in ends)
+    yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boldflow.artifacts import annex, sidecars
+from boldflow.artifacts import annex, origins, sidecars
 from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative
 
 
@@ -28,6 +28,8 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
         root = Path(WORKSPACE) / "clones" / entry["name"]
         url, public_url = here.get("origin", source.url), here.get("public_url", source.public_url)
         commit = annex.clone(url, root, source.commit, public_url)
+        if source.commit is None:
+            origins.pin(WORKSPACE, entry["name"], commit)
     else:
         given = sorted({"origin", "public_url"} & set(here))
         if given:
