@@ -148,7 +148,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
 
 
 def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
-    """Yield each picture below ``root`` under the name that events use (setting ``image_name``).
+    """Yield each picture below ``root`` under the name that events use, labelled with the name of its ``folder``.
 
     Raises
     ------
@@ -157,7 +157,9 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     kinds = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
     named = kinds[settings["image_name"]]
-    found: Iterator[tuple[str, str, dict[str, str]]] = ((path, named(path), {}) for path in bids.pictures(root))
+    found: Iterator[tuple[str, str, dict[str, str]]] = (
+        (path, named(path), {"folder": Path(path).parent.name or Path(root).name}) for path in bids.pictures(root)
+    )
     yield from (Stimulus(*one) for one in bids.read_pictures(root, found))
 
 

@@ -56,6 +56,7 @@ def test_pictures_go_by_the_name_that_events_use(tree, how):
     found = {one.image_id for one in bids.stimuli(tree / "stimuli", entry(tree, image_name=how))}
     shown = set(bids.trials(tree, "sub-01", entry(tree))["image_id"])
     assert found == ({name.removesuffix(".png") for name in shown} if how == "stem" else shown)
+    assert {one.labels["folder"] for one in bids.stimuli(tree / "stimuli", entry(tree))} == {"stimuli"}
     below = {one.image_id for one in bids.stimuli(tree, entry(tree, image_name=how))}
     assert below == ({f"stimuli/{name}" for name in shown} if how == "path" else found)
 
