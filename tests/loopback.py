@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -229,7 +230,8 @@ def _record_remotes(server: Server, accession: str, work: Path, versioned: dict[
 def write_bids(folder: Path, data: Path | None, n_runs: int = 2) -> None:
     """Write two subjects with runs of real BOLD (Haxby et al. 2001, half a slice each), or of noise where it is not.
 
-    Each has the events of its runs; the mask is common to all.
+    Each has the events of its runs; the mask is common to all. A third subject is broken as published: half a file, and
+    a web page.
     """
     folder.mkdir(parents=True)
     source = data / "haxby2001" if data else None
@@ -245,6 +247,12 @@ def write_bids(folder: Path, data: Path | None, n_runs: int = 2) -> None:
         events = (there / "bold_events.tsv").read_text() if there else _blocks()
         name.with_name(f"{name.name}_bold.nii.gz").write_bytes(bold)
         name.with_name(f"{name.name}_events.tsv").write_text(events)
+    broken = folder / "sub-03/func"
+    shutil.copytree(folder / "sub-02/func", broken)
+    for place, path in enumerate(sorted(broken.iterdir())):
+        path = path.rename(path.with_name(path.name.replace("sub-02", "sub-03")))
+        if path.name.endswith(".nii.gz"):
+            path.write_bytes(PAGE if place else path.read_bytes()[:50_000])
 
 
 def _noise(shape: tuple[int, ...], seed: int) -> bytes:

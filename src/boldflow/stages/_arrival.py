@@ -1,7 +1,9 @@
 """Opening a data set that has arrived: what the stages that read it share."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +25,19 @@ def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
     return registry.load(section, settings["plugin"])
 
 
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Say in a note what helps where a fetch fails for want of a network."""
+    try:
+        yield
+    except RuntimeError as error:
+        error.add_note(
+            "what has arrived stays, and the next run goes on from there; where this machine has no network, run "
+            "`snakemake prefetch --profile cpu` (with your --config) in this folder on one that has"
+        )
+        raise
+
+
 def arrive(kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
     """Get files where a data set is a clone, look into all of them, and give the rows of their receipt.
 
@@ -32,7 +47,8 @@ def arrive(kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
         If files could not be had, or are not what their names say; names each.
     """
     if kind == "datalad":
-        annex.get(root, paths)
+        with explained():
+            annex.get(root, paths)
         rows = annex.describe(root, paths)
     else:
         rows = annex.folder_receipt(root, paths)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from boldflow.artifacts import annex, origins, sidecars
-from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative
+from boldflow.stages._arrival import WORKSPACE, arrive, explained, plugin_of, read_settings, relative
 
 
 def run(receipt: str, settings: str, places: str, code: str) -> None:
@@ -27,7 +27,8 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
     if source.kind == "datalad":
         root = Path(WORKSPACE) / "clones" / entry["name"]
         url, public_url = here.get("origin", source.url), here.get("public_url", source.public_url)
-        commit = annex.clone(url, root, source.commit, public_url)
+        with explained():
+            commit = annex.clone(url, root, source.commit, public_url)
         if source.commit is None:
             origins.pin(WORKSPACE, entry["name"], commit)
     else:
