@@ -170,12 +170,15 @@ def run(folder: Path, *command: str, text: str = "", **variables: str) -> str:
     return done.stdout.strip()
 
 
-def publish(server: Server, accession: str, work: Path, large: Sequence[str], versions: bool = False) -> str:
+def publish(
+    server: Server, accession: str, work: Path, large: Sequence[str], versions: bool = False, exported: bool = False
+) -> str:
     """Publish a folder as OpenNeuro does: content on the server, and an exported S3 remote in the git-annex branch.
 
     ``work`` becomes the repository; files of the patterns ``large`` are annexed (MD5E) and then dropped from it, so
     that the server alone has them. ``work``.bundle beside it can be cloned, and holds no content. No version is
-    recorded for any key, unless ``versions``. Gives the commit.
+    recorded for any key, unless ``versions``; where the tree was exported is, if ``exported`` (later versions of
+    git-annex then find the content by its path). Gives the commit.
     """
     run(work, "git", "init", "-q", "-b", "master")
     run(work, "git", "annex", "init", "-q", "publisher")
@@ -191,13 +194,13 @@ def publish(server: Server, accession: str, work: Path, large: Sequence[str], ve
     keys = {run(work, "git", "annex", "lookupkey", name): Path(name) for name in names}
     present = "".join(f"{key} {remote} 1\n" for key in keys for remote in (REMOTE, PRIVATE))
     run(work, "git", "annex", "setpresentkey", "--batch", text=present)
-    _record_remotes(server, accession, work, keys if versions else {})
+    _record_remotes(server, accession, work, keys if versions else {}, exported)
     run(work, "git", "annex", "drop", "-q", "--force", *names)
     run(work, "git", "bundle", "create", "-q", str(work.with_suffix(".bundle").resolve()), "master", "git-annex")
     return run(work, "git", "rev-parse", "HEAD")
 
 
-def _record_remotes(server: Server, accession: str, work: Path, versioned: dict[str, Path]) -> None:
+def _record_remotes(server: Server, accession: str, work: Path, versioned: dict[str, Path], exported: bool) -> None:
     """Write the settings of both remotes (and versions of keys) into the git-annex branch."""
     common = (
         f"datacenter=US encryption=none exporttree=yes fileprefix={accession}/ host=127.0.0.1 partsize=1GiB "
@@ -214,6 +217,9 @@ def _record_remotes(server: Server, accession: str, work: Path, versioned: dict[
     change = {name: run(work, "git", "show", f"git-annex:{name}") + "\n" for name in listed if name == "uuid.log"}
     change["uuid.log"] += uuids
     change["remote.log"] = remotes
+    if exported:
+        publisher, tree = run(work, "git", "config", "annex.uuid"), run(work, "git", "rev-parse", "HEAD^{tree}")
+        change["export.log"] = f"1594679813s {publisher}:{REMOTE} {tree}\n"
     for key, path in versioned.items():
         name = next(name for name in listed if name.endswith(f"/{key}.log"))
         change[f"{name}.rmet"] = f"1536690700s {REMOTE}:V +version-1#{accession}/{path.as_posix()}\n"

@@ -88,6 +88,19 @@ def test_keys_with_a_version_are_fetched_by_it_and_nothing_is_registered(server,
     assert not [name for name in logs if name.endswith(".log.web")]
 
 
+def test_a_recorded_export_changes_neither_the_address_nor_the_bound_of_tries(server, work):
+    """Newer versions of git-annex find content by its exported path: each remote is then a source of its own."""
+    commit = loopback.publish(server, NAME, work, ["mask.nii.gz", "sub-*/func/*.nii.gz"], exported=True)
+    here = work.parent / "clone"
+    annex.clone(str(work.with_suffix(".bundle")), here, commit, public(server))
+    server.faults[place(FIRST)] = ["flip"]
+    server.forever.add(place(FIRST))
+    with pytest.raises(RuntimeError, match=r"sub-01_task-objects_run-01_bold\.nii\.gz: content does not match its key"):
+        annex.get(here, ["sub-01"])
+    assert len(server.gets(place(FIRST))) == 2 * 2
+    assert annex.describe(here, [SECOND])[0]["url"] == f"{server.url}/{place(SECOND)}"
+
+
 def test_without_a_public_address_the_reason_says_what_is_missing(here, work, server):
     annex.clone(str(work.with_suffix(".bundle")), here, None, None)
     with pytest.raises(RuntimeError, match="no remote has a version recorded, and no public address is known"):
