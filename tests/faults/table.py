@@ -99,8 +99,8 @@ ROWS = (
         "Flipped byte in an annexed file",
         "a server changes a byte of one subject's file always, of another's once; a file is cut short; a byte flips on "
         "this machine's disk",
-        "fetched once more, then named with path, key, expected and found size and checksum; other subjects go on under "
-        "`--keep-going`, nothing after the broken one starts; damage on the disk is noticed when the fetch rule runs "
+        "fetched once more, then named with path, key, expected and found size and checksum; other subjects go on "
+        "under `--keep-going`, nothing after the broken one starts; damage on the disk is noticed when the fetch rule runs "
         "again",
         (
             (FETCH, "test_a_flipped_byte_is_fetched_once_more_and_then_named_and_other_subjects_go_on"),
@@ -119,8 +119,8 @@ ROWS = (
         11,
         "HTML page or truncated gzip as an image",
         "a run cut short, and a page in place of a mask: sent by the server, published so, and planted after arrival",
-        "refused at arrival (gzip CRC, headers, pictures, HDF5, JSON, GIFTI, web pages), with file and bytes; no receipt "
-        "is written; the stage that reads them refuses too",
+        "refused at arrival (gzip CRC, headers, pictures, HDF5, JSON, GIFTI, web pages), with file and bytes; no "
+        "receipt is written; the stage that reads them refuses too",
         (
             (FETCH, "test_what_is_broken_as_published_is_refused_at_arrival"),
             (GET, "test_content_that_does_not_match_is_fetched_once_more"),
@@ -178,7 +178,8 @@ ROWS = (
     Row(
         26,
         "Hostile archive",
-        "archives of pictures with `../`, absolute paths, links, devices, names twice, more bytes than allowed or stated",
+        "archives of pictures with `../`, absolute paths, links, devices, names twice, more bytes than allowed or "
+        "stated",
         "refused before a byte is written, with the member's name; no file appears anywhere",
         (
             (FETCH, "test_hostile_archives_are_refused_before_anything_is_written"),
@@ -213,8 +214,8 @@ ROWS = (
     Row(
         31,
         "Server stalls or fails",
-        "answers 429 and 503, connections cut at random bytes, stalls before and after the first byte, no Range; the run "
-        "is interrupted five times at random by SIGINT, and by kill -9",
+        "answers 429 and 503, connections cut at random bytes, stalls before and after the first byte, no Range; the "
+        "run is interrupted five times at random by SIGINT, and by kill -9",
         "bounded tries with growing waits, resumed where the server can, verified: the receipts are the undisturbed "
         "run's, nothing whole is fetched again and no process outlives the run; a server that stays busy is given up "
         "and named",
