@@ -100,8 +100,8 @@ ROWS = (
         "a server changes a byte of one subject's file always, of another's once; a file is cut short; a byte flips on "
         "this machine's disk",
         "fetched once more, then named with path, key, expected and found size and checksum; other subjects go on "
-        "under `--keep-going`, nothing after the broken one starts; damage on the disk is noticed when the fetch rule runs "
-        "again",
+        "under `--keep-going`, nothing after the broken one starts; damage on the disk is noticed when the fetch rule "
+        "runs again",
         (
             (FETCH, "test_a_flipped_byte_is_fetched_once_more_and_then_named_and_other_subjects_go_on"),
             (GET, "test_content_that_never_matches_is_named_with_expected_and_found"),

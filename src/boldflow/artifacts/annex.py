@@ -357,10 +357,11 @@ def _urls(folder: Path, entries: Sequence[Entry]) -> dict[str, str | None]:
         return {}
     asked = "".join(f"{entry.key}\n" for entry in entries).encode()
     said = annex_tree.git(folder, "annex", "whereis", "--batch-keys", "--json", text=asked).decode().splitlines()
+    addresses = annex_tree.public_addresses(folder, [entry.path for entry in entries])
     found: dict[str, str | None] = {}
     for entry, line in zip(entries, said, strict=True):
         urls = sorted({url for place in json.loads(line).get("whereis", []) for url in place["urls"]})
-        own = annex_tree.public_address(folder, entry.path)
+        own = addresses[entry.path]
         found[entry.path] = next((url for url in urls if "versionId=" in url), own if own in urls else None) or next(
             iter(urls), None
         )

@@ -154,8 +154,8 @@ def register(folder: Path, entries: Sequence[Entry]) -> None:
     entries : sequence of Entry
         Files whose content is wanted.
     """
-    addresses = {entry: annex_tree.public_address(folder, entry.path) for entry in entries}
-    known = [entry for entry in entries if entry.key and addresses[entry]]
+    addresses = annex_tree.public_addresses(folder, [entry.path for entry in entries])
+    known = [entry for entry in entries if entry.key and addresses[entry.path]]
     if not known:
         return
     logs = {
@@ -171,8 +171,8 @@ def register(folder: Path, entries: Sequence[Entry]) -> None:
         versions = (texts[logs[entry, "rmet"]] or b"").decode(errors="replace")
         registered = (texts[logs[entry, "web"]] or b"").decode(errors="replace")
         has_version = any(f" {identity}:V +" in versions for identity in usable)
-        if not has_version and f" 1 {addresses[entry]}\n" not in registered:
-            lines.append(f"{entry.key} {addresses[entry]}\n")
+        if not has_version and f" 1 {addresses[entry.path]}\n" not in registered:
+            lines.append(f"{entry.key} {addresses[entry.path]}\n")
     if lines:
         log.info("%d files of %s have no version recorded: registering their public addresses", len(lines), folder)
         annex_tree.git(folder, "annex", "registerurl", "--batch", text="".join(lines).encode())

@@ -202,10 +202,10 @@ def objects(folder: Path, keys: Sequence[str]) -> dict[str, Path | None]:
     return {key: folder / line if line else None for key, line in zip(keys, lines, strict=False)}
 
 
-def public_address(folder: Path, path: str) -> str | None:
-    """Address at which anyone may read a file's content, as the clone was told; None where it was not."""
+def public_addresses(folder: Path, paths: Iterable[str]) -> dict[str, str | None]:
+    """Addresses at which anyone may read files, as the clone was told; None where it was not."""
     pattern = says(folder, "config", "--get", PUBLIC_URL)
-    return pattern.replace("{path}", quote(path)) if pattern else None
+    return {path: pattern.replace("{path}", quote(path)) if pattern else None for path in paths}
 
 
 def _identity_missing() -> dict[str, str]:
