@@ -23,6 +23,7 @@ REMOTE, PRIVATE = "29c5ea65-949e-48d9-920e-7ebf96d40001", "38a72518-b9f2-4577-a3
 DATE = "2018-09-11T00:00:00+00:00"
 PAGE = b"<!DOCTYPE html><html><body>Access denied</body></html>"
 CHUNK = 16384
+STALL_S = 120  # how long a stalled answer keeps its connection
 
 
 @dataclasses.dataclass
@@ -128,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             if place + CHUNK >= stop and stop < len(content):
                 self.wfile.flush()
                 if kind == "stall":
-                    self.server.closing.wait(120)
+                    self.server.closing.wait(STALL_S)
                 self.close_connection = True
                 self.connection.shutdown(2)
                 return

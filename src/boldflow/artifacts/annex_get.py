@@ -239,17 +239,29 @@ def damaged(folder: Path, entries: Sequence[Entry]) -> list[str]:
     -------
     list of str
         Paths whose content was moved to ``.git/annex/bad``.
+
+    Raises
+    ------
+    RuntimeError
+        If it could not be moved.
     """
     places = annex_tree.objects(folder, [entry.key for entry in entries])
-    bad = []
+    bad: dict[str, str] = {}  # keys, each with what is wrong: one content may have several paths
+    good = set()
     for entry in tqdm(entries, desc="verify", unit="file", disable=not entries):
         place = places[entry.key]
-        found = _mismatch(entry.key, place) if place is not None else ""
-        if found:
-            log.warning("%s: %s: fetching it again", entry.path, found)
-            annex_tree.says(folder, "annex", "fsck", "--quiet", entry.path)  # fails, since the content is bad
-            bad.append(entry.path)
-    return bad
+        if place is None or entry.key in good or entry.key in bad:
+            continue
+        found = _mismatch(entry.key, place)
+        if not found:
+            good.add(entry.key)
+            continue
+        log.warning("%s: %s: fetching it again", entry.path, found)
+        annex_tree.says(folder, "annex", "fsck", "--quiet", entry.path)  # fails, since the content is bad
+        if place.exists():
+            raise RuntimeError(f"{entry.path}: {found}; git-annex could not move it away: remove {place}")
+        bad[entry.key] = found
+    return [entry.path for entry in entries if entry.key in bad]
 
 
 def is_page(start: bytes) -> bool:
@@ -310,8 +322,9 @@ def _is_final(folder: Path, key: str, state: _State, said: _Said, limits: Limits
     told = [line for line in heard if not AWAY.match(line)]
     size = found.stat().st_size if found else 0
     whole = annex_tree.key_size(key)
-    # a server's complete answer that is too short ends without any complaint of the transfer
-    answered = size > 0 and whole is not None and (size >= whole or (said.ended and not told))
+    # a server's complete answer that is too short ends without any complaint of the transfer; what is long enough was
+    # refused, unless git-annex was ended before it could verify it
+    answered = said.ended and size > 0 and whole is not None and (size >= whole or not told)
     if any(MISMATCH.search(line) for line in said.lines) or answered:
         state.mismatches += 1
         state.reason = f"content does not match its key {key}: expected {_expected(key)}; found {_found(key, found)}"

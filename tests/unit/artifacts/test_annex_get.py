@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import time
 
 import pytest
 
@@ -186,7 +187,9 @@ def test_connections_cut_at_random_bytes_are_resumed_where_the_server_can(here, 
 def test_a_stalled_server_is_given_up_in_bounded_time_and_asked_again(here, server, byte):
     """At 30,000 bytes git-annex's own detection sees it; before the first byte only the silence is left."""
     server.faults[place(FIRST)] = [f"stall:{byte}"]
+    began = time.monotonic()
     annex.get(here, ["sub-01"])
+    assert time.monotonic() - began < loopback.STALL_S / 2, "the server alone ended it"
     assert (here / FIRST).read_bytes() == server.contents[place(FIRST)]
     assert len(server.gets(place(FIRST))) == 2
 
@@ -202,6 +205,28 @@ def test_content_damaged_on_this_disk_is_noticed_and_fetched_again(here, server)
     assert annex.get(here, ["sub-01"]) == [FIRST]
     assert (here / FIRST).read_bytes() == server.contents[place(FIRST)]
     assert len(server.gets(place(SECOND))) == 1
+    assert [path.read_bytes() for path in (here / ".git/annex/bad").iterdir()] == [bytes(damaged)]
+
+
+def test_one_content_at_two_paths_is_fetched_once_and_fails_at_both(server, work):
+    twin = "sub-02/func/twin_bold.nii.gz"
+    (work / twin).write_bytes((work / FIRST).read_bytes())
+    commit = loopback.publish(server, NAME, work, ["sub-*/func/*.nii.gz"])
+    here = work.parent / "clone"
+    annex.clone(str(work.with_suffix(".bundle")), here, commit, public(server))
+    for path in (FIRST, twin):
+        server.faults[place(path)] = ["404"]
+    with pytest.raises(RuntimeError, match="2 of 2 files") as error:
+        annex.get(here, [FIRST, twin])
+    assert all(f"  {path}: " in str(error.value) for path in (FIRST, twin))
+    annex.get(here, [FIRST, twin])
+    assert len(server.gets(place(FIRST))) + len(server.gets(place(twin))) == 1
+    content = (here / FIRST).resolve()
+    content.parent.chmod(0o755)
+    content.chmod(0o644)
+    content.write_bytes(b"damaged")
+    assert annex.get(here, [FIRST, twin]) == [FIRST, twin]
+    assert (here / twin).read_bytes() == server.contents[place(FIRST)]
 
 
 def test_addresses_on_this_machine_are_refused_by_itself(here, server, monkeypatch):
