@@ -1,4 +1,4 @@
-"""Arguments of the commands beside the workflow: ``python -m boldflow show|why|verify|doctor|config-page``."""
+"""Commands beside the workflow: ``python -m boldflow COMMAND``. Here arguments are parsed."""
 
 import argparse
 import sys
@@ -11,6 +11,9 @@ def parser() -> argparse.ArgumentParser:
     commands = described.add_subparsers(dest="command", required=True)
     one = commands.add_parser("show", help="print the head of a study's leaderboard and the report's place")
     one.add_argument("study", help="name of the study")
+    told = "say what a study would fetch, keep and need, before anything is downloaded"
+    one = commands.add_parser("estimate", help=f"{told}; exit code 0: it fits, 1: it will not, 2: it cannot be said")
+    _takes_config(one)
     one = commands.add_parser("why", help="say what changed since a target was made and what would rerun")
     one.add_argument("target", nargs="?", help="path of a result, or name of a stage (default: the study's report)")
     _takes_config(one)
@@ -32,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text, code = _run(given)
     except FileNotFoundError as error:
         print(f"boldflow {given.command}: {error}", file=sys.stderr)
-        return 2 if given.command in ("why", "verify") else 1
+        return 2 if given.command in ("estimate", "why", "verify") else 1
     print(text)
     return code
 
@@ -43,6 +46,10 @@ def _run(given: argparse.Namespace) -> tuple[str, int]:
         from boldflow.commands.show import show
 
         return show(given.study), 0
+    if given.command == "estimate":
+        from boldflow.commands.estimate import estimate
+
+        return estimate(given.config, sys.stdout.isatty())
     if given.command == "why":
         from boldflow.commands.why import why
 

@@ -10,6 +10,7 @@ import functools
 import importlib
 import itertools
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,17 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
+# Keys of a data set's entry that say where this machine finds things; they change no result, only fetching sees them.
+PLACES = ("origin", "public_url", "stimuli_root")
+
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "datasets": {
         "facts": (
             *("subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"),
-            *("citation", "agreement"),
+            *("citation", "agreement", "recordings", "stimuli_inside", "stimuli_from", "stimuli_password"),
         ),
-        "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois"),
+        "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois", "sizes"),
     },
     "features": {"facts": ("reads", "kind", "device", "threads"), "functions": ("extract",)},
     "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
@@ -118,14 +122,34 @@ def literal(section: str, plugin: str, name: str) -> Any:
 
 
 def facts(config: Config, section: str, name: str) -> Config:
-    """Read the ``FACTS`` of the plug-in behind a catalogue entry."""
-    return dict(literal(section, plugin_name(name, config[section][name]), "FACTS"))
+    """Read the ``FACTS`` of the plug-in behind a catalogue entry; one that is None is the entry's key of that name."""
+    entry = config[section][name] or {}
+    found = literal(section, plugin_name(name, entry), "FACTS")
+    return {key: entry.get(key) if value is None else value for key, value in found.items()}
 
 
 def subjects(config: Config, dataset: str) -> list[str]:
     """Name the subjects of a data set: the entry's own list, or its plug-in's."""
     entry = config["datasets"][dataset] or {}
     return list(entry.get("subjects") or facts(config, "datasets", dataset).get("subjects", []))
+
+
+def recording(config: Config, dataset: str, response: str) -> str:
+    """Name the recording of a data set that a response reads: its entry's own, or the data set's first."""
+    entry = config["responses"][response] or {}
+    return str(entry.get("recording") or next(iter(facts(config, "datasets", dataset)["recordings"])))
+
+
+def recordings(config: Config) -> list[str]:
+    """Name the recordings of all data sets of the catalogue, each once."""
+    found = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
+    return sorted({name for one in found for name in one})
+
+
+def stimuli_at_hand(config: Config, dataset: str) -> bool:
+    """Tell whether the pictures of a data set come with it, or the entry says where they are."""
+    entry = config["datasets"][dataset] or {}
+    return bool(facts(config, "datasets", dataset)["stimuli_inside"] or entry.get("stimuli_root"))
 
 
 def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
@@ -135,7 +159,7 @@ def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
     return {
         "type": "object",
         "properties": {**base["properties"], **own},
-        "required": base.get("required", []),
+        "required": [*base.get("required", []), *(literal(section, plugin, "REQUIRED") if plugin else [])],
         "additionalProperties": False,
         "$defs": schemas["config"]["$defs"],
     }
@@ -265,12 +289,19 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         response = settings(config, schemas, "responses", result.response)
         split = settings(config, schemas, "splits", result.split)
         data, feature = facts(config, "datasets", result.dataset), facts(config, "features", result.feature)
+        recording_ = recording(config, result.dataset, result.response)
+        if recording_ not in data["recordings"]:
+            problems[
+                f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
+                f"not have; {nearest(recording_, data['recordings'])}"
+            ] = None
         if feature["reads"] == "images" and not data["images"]:
             problems[f"feature {result.feature!r} reads pictures, and data set {result.dataset!r} has none"] = None
-        if split["test"] == "repeated" and not data["images"]:
-            problems[f"split {result.split!r} tests repeated pictures, and {result.dataset!r} has none"] = None
+        if split["test"] in ("repeated", "named") and not data["images"]:
+            problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
+        problems |= dict.fromkeys(_split_problems(config, result, split))
         space = response["space"]
-        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsaverage5"}}[space] & set(data["spaces"]):
+        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsnative", "fsaverage5"}}[space] & set(data["spaces"]):
             problems[
                 f"response {result.response!r} is in space {space!r}, which data set {result.dataset!r} cannot give "
                 f"(its BOLD comes in {data['spaces']})"
@@ -287,6 +318,28 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
+    """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
+    where = f"split {result.split!r}"
+    problems = []
+    if split["test"] == "named":
+        known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
+        if split.get("names") not in known:
+            problems.append(
+                f"{where}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
+                f"{nearest(split.get('names'), known)}"
+            )
+    if "concept" in split:
+        try:
+            groups = re.compile(split["concept"]).groups
+        except re.error as error:
+            problems.append(f"{where}: concept {split['concept']!r} is no regular expression: {error}")
+        else:
+            if groups != 1:
+                problems.append(f"{where}: concept {split['concept']!r} must have one group in (), found {groups}")
+    return problems
 
 
 def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> list[str]:

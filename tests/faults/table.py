@@ -13,6 +13,10 @@ PROCESSES = "tests/faults/test_process_faults.py"
 CLUSTER = "tests/slurm/test_faults.py"
 SEALED = "tests/slurm/test_study.py"
 EDITS = "tests/faults/test_edits.py"
+FETCH = "tests/faults/test_fetch_faults.py"
+GET = "tests/unit/artifacts/test_annex_get.py"
+CHECKS = "tests/unit/artifacts/test_arrival_checks.py"
+ARCHIVES = "tests/unit/artifacts/test_archives.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
 ISSUES = {"D": 5, "E": 6, "F": 7, "H": 9, "I": 10}
@@ -93,7 +97,20 @@ ROWS = (
         ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
     ),
     Row(8, "Wrong scale of betas", waits=(("E", "plausible ranges per unit"), ("I", "betas of NSD"))),
-    Row(9, "Flipped byte in an annexed file", waits=(("D", "checksums at arrival, one more get"),)),
+    Row(
+        9,
+        "Flipped byte in an annexed file",
+        "a server changes a byte of one subject's file always, of another's once; a file is cut short; a byte flips on "
+        "this machine's disk",
+        "fetched once more, then named with path, key, expected and found size and checksum; other subjects go on "
+        "under `--keep-going`, nothing after the broken one starts; damage on the disk is noticed when the fetch rule "
+        "runs again",
+        (
+            (FETCH, "test_a_flipped_byte_is_fetched_once_more_and_then_named_and_other_subjects_go_on"),
+            (GET, "test_content_that_never_matches_is_named_with_expected_and_found"),
+            (GET, "test_content_damaged_on_this_disk_is_noticed_and_fetched_again"),
+        ),
+    ),
     Row(
         10,
         "Annexed content dropped in mid-workflow",
@@ -104,10 +121,16 @@ ROWS = (
     Row(
         11,
         "HTML page or truncated gzip as an image",
-        "a run cut short, and a page in place of a mask, after arrival",
-        "the stage that reads them refuses, with file and bytes",
-        ((BOLD, "test_repetition_times_that_agree_with_each_other_but_not_with_the_facts_and_a_run_cut_short"),),
-        (("D", "the same checks at arrival"),),
+        "a run cut short, and a page in place of a mask: sent by the server, published so, and planted after arrival",
+        "refused at arrival (gzip CRC, headers, pictures, HDF5, JSON, GIFTI, web pages), with file and bytes; no "
+        "receipt is written; the stage that reads them refuses too",
+        (
+            (FETCH, "test_what_is_broken_as_published_is_refused_at_arrival"),
+            (GET, "test_content_that_does_not_match_is_fetched_once_more"),
+            (CHECKS, "test_what_is_something_else_is_refused_by_name_and_bytes"),
+            (CHECKS, "test_files_cut_short_are_refused"),
+            (BOLD, "test_repetition_times_that_agree_with_each_other_but_not_with_the_facts_and_a_run_cut_short"),
+        ),
     ),
     Row(
         12,
@@ -185,7 +208,7 @@ ROWS = (
         "files may not grow beyond 200 kB, so that responses, weights and the pack of pictures cannot be written",
         "no half file; file and free bytes are told; the next run completes",
         ((FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),),
-        (("D", "the estimate that would have warned"), ("H", "checkpoints")),
+        (("H", "checkpoints"),),
     ),
     Row(
         21,
@@ -215,14 +238,45 @@ ROWS = (
     Row(
         24,
         "No network on compute nodes",
-        "after the fetch, sockets of the internet are blocked in the jobs on Slurm; the same in a network namespace "
-        "without any interface",
-        "all that computes completes, with the scores of the run that had a network",
-        ((SEALED, "test_after_prefetch_no_job_needs_a_network"),),
-        (("D", "what is missing and the command that prefetches it"), ("F", "checkpoints of networks")),
+        "all networks are taken from Snakemake (`unshare -n`), before and after `snakemake prefetch`; sockets of the "
+        "internet are blocked in the jobs on a real Slurm",
+        "before: the file that is missing and the prefetch command are named; after: the study runs to its report, with "
+        "the scores of the run that had a network",
+        (
+            (FETCH, "test_after_prefetch_nothing_needs_a_network_and_without_it_the_error_says_so"),
+            (SEALED, "test_after_prefetch_no_job_needs_a_network"),
+        ),
+        (("F", "checkpoints of networks"),),
     ),
-    Row(25, "Upstream moved", waits=(("D", "real data sets"), ("F", "checkpoints"))),
-    Row(26, "Hostile archive", waits=(("D", "archives of pictures"),)),
+    Row(
+        25,
+        "Upstream moved",
+        "the origin has newer commits; then the pinned commit is one that it does not have; a user's pictures are "
+        "others than at first use",
+        "the pinned commit is fetched and the receipt is the same; a commit that is not there stops with it and the "
+        "origin's HEAD; other pictures stop with both checksums",
+        (
+            (FETCH, "test_an_origin_that_moved_changes_nothing_and_one_that_lost_the_commit_shows_both"),
+            (FETCH, "test_pictures_of_the_users_own_are_trusted_as_first_seen"),
+        ),
+        (("F", "checkpoints"),),
+    ),
+    Row(
+        26,
+        "Hostile archive",
+        "archives of pictures with `../`, absolute paths, links, devices, names twice, more bytes than allowed or "
+        "stated",
+        "refused before a byte is written, with the member's name; no file appears anywhere",
+        (
+            (FETCH, "test_hostile_archives_are_refused_before_anything_is_written"),
+            (ARCHIVES, "test_names_that_lead_out_are_refused"),
+            (ARCHIVES, "test_links_and_devices_in_a_tar_are_refused"),
+            (ARCHIVES, "test_links_and_devices_in_a_zip_are_refused"),
+            (ARCHIVES, "test_names_that_come_twice_are_refused"),
+            (ARCHIVES, "test_a_bomb_is_refused_by_what_it_states"),
+            (ARCHIVES, "test_a_bomb_is_stopped_where_more_comes_than_it_states"),
+        ),
+    ),
     Row(27, "Malicious pickle or remote code", waits=(("F", "checkpoints"),)),
     Row(
         28,
@@ -243,7 +297,23 @@ ROWS = (
         ((RERUNS, "test_nothing_is_left_to_do_whatever_the_hash_seed"),),
     ),
     Row(30, "NSD agreement not given", waits=(("I", "NSD"),)),
-    Row(31, "Server stalls or fails", waits=(("D", "fetching from servers"),)),
+    Row(
+        31,
+        "Server stalls or fails",
+        "answers 429 and 503, connections cut at random bytes, stalls before and after the first byte, no Range; the "
+        "run is interrupted five times at random by SIGINT, and by kill -9",
+        "bounded tries with growing waits, resumed where the server can, verified: the receipts are the undisturbed "
+        "run's, nothing whole is fetched again and no process outlives the run; a server that stays busy is given up "
+        "and named",
+        (
+            (FETCH, "test_busy_stalled_and_cutting_servers_end_in_the_undisturbed_receipts"),
+            (FETCH, "test_a_server_that_stays_busy_is_given_up_and_named"),
+            (FETCH, "test_a_run_that_is_interrupted_five_times_goes_on_and_fetches_nothing_twice"),
+            (GET, "test_a_busy_server_is_asked_again"),
+            (GET, "test_connections_cut_at_random_bytes_are_resumed_where_the_server_can"),
+            (GET, "test_a_stalled_server_is_given_up_in_bounded_time_and_asked_again"),
+        ),
+    ),
     Row(
         32,
         "CRLF, byte order mark, empty, doubled, reordered event rows",

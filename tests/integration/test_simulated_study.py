@@ -82,13 +82,13 @@ def test_train_and_test_pictures_share_no_pixels(finished):
 def test_receipts_list_what_arrived_and_are_the_same_when_made_again(finished):
     """Exactly one subject's files arrive with its receipt; the checksum is git-annex's own."""
     folder = finished.folder / "resources/receipts/sim-tiny"
-    receipts = {p.stem: json.loads(p.read_text()) for p in folder.glob("*.json")}
-    assert set(receipts) == {"dataset", "stimuli", *SUBJECTS}
+    receipts = {str(p.relative_to(folder)): json.loads(p.read_text()) for p in folder.rglob("*.json")}
+    assert set(receipts) == {"dataset.json", "stimuli.json", *(f"{subject}/bold.json" for subject in SUBJECTS)}
     for subject in SUBJECTS:
-        files = receipts[subject]["files"]
+        files = receipts[f"{subject}/bold.json"]["files"]
         assert files and all(subject in row["path"] for row in files)
         assert all(row["size"] > 0 and re.match(r"(md5|sha256):", row["checksum"]) for row in files)
-    text = (folder / "sub-01.json").read_text()
+    text = (folder / "sub-01/bold.json").read_text()
     assert "date" not in text and str(finished.folder) not in text
 
 

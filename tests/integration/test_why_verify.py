@@ -13,7 +13,7 @@ STUDY = ("--config", "study=demo-tiny")
 FOLDER = "results/studies/demo-tiny"
 FIGURE = f"{FOLDER}/figures/leaderboard"
 PREDICTIONS = "results/sim-tiny/sub-02/bold-4to10s-fsaverage5/gabor/ridge/repeated/predictions.npy"
-RECEIPT = "resources/receipts/sim-tiny/sub-01.json"
+RECEIPT = "resources/receipts/sim-tiny/sub-01/bold.json"
 
 
 def command(project, *arguments, code=0):

@@ -34,7 +34,7 @@ def subject(finished, request):
     own = trials.merge(split[split["subject"] == name], on=["subject", "session", "run", "trial"], how="left")
     vertices = tables.read(folder / "vertices.parquet")
     place = vertices["vertex"].to_numpy() + 10242 * (vertices["hemisphere"] == "right").to_numpy()
-    noisy_runs = sim.runs(root / "resources/clones" / DATASET, name, settings)
+    noisy_runs = sim.runs(root / "resources/clones" / DATASET, name, settings, "bold")
     noisy, clean = along_the_same_way(noisy_runs, oracle.noise_free(), trials, place)
     return SimpleNamespace(
         name=name,

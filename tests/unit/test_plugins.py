@@ -1,6 +1,7 @@
 """The contract of each kind of plug-in, run over every file there is: a new one is tested without editing this."""
 
 import inspect
+import re
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,12 @@ FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTR
 FUNCTIONS = {
     "datasets": {
         "source": ["settings", "workspace"],
-        "files_needed": ["root", "what", "settings"],
+        "files_needed": ["root", "what", "settings", "recording"],
         "trials": ["root", "subject", "settings"],
         "stimuli": ["root", "settings"],
-        "runs": ["root", "subject", "settings"],
+        "runs": ["root", "subject", "settings", "recording"],
         "rois": ["root", "subject", "space", "settings"],
+        "sizes": ["settings", "recording"],
     },
     "features": {"extract": [None, "settings"]},
     "models": {"fit": ["subjects", "settings", "seeds", "device", "checkpoint"], "predict": ["state", "inputs"]},
@@ -51,6 +53,19 @@ def test_the_functions_of_the_contract_are_there(section, name):
         found = list(inspect.signature(getattr(module, function)).parameters)
         assert len(found) == len(wanted)
         assert all(w is None or f == w for f, w in zip(found, wanted, strict=True)), f"{function}{found}"
+
+
+@pytest.mark.parametrize("name", registry.plugins("datasets"))
+def test_a_data_set_names_its_recordings_and_says_where_its_pictures_are(name):
+    facts, settings = (registry.literal("datasets", name, one) for one in ("FACTS", "SETTINGS"))
+    assert facts["recordings"] and all(isinstance(told, str) and told for told in facts["recordings"].values())
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", recording) for recording in facts["recordings"])
+    if facts["stimuli_inside"]:
+        assert (facts["stimuli_from"], facts["stimuli_password"]) == (None, None)
+        assert "stimuli_root" not in settings
+    else:
+        assert facts["stimuli_from"] and "default" not in settings["stimuli_root"]
+        assert settings["stimuli_root"]["type"] == "string"
 
 
 def features_reading(what):

@@ -55,3 +55,43 @@ def test_the_plugin_is_the_name_unless_said_otherwise():
     assert registry.plugin_name("x", {"plugin": "ridge"}) == "ridge"
     with pytest.raises(ValueError, match="no plug-in 'rigde'; did you mean 'ridge'"):
         registry.load("models", "rigde")
+
+
+def problems_of_split(split, dataset="god"):
+    """What is wrong with a study of one split, with the project's own catalogue."""
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = yaml.safe_load((ROOT / "config" / "studies" / f"{dataset}.yaml").read_text())
+    config["splits"]["mine"] = split
+    study["runs"][0]["splits"] = ["mine"]
+    found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
+    return found or registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    ("split", "dataset", "words"),
+    [
+        ({"test": "named", "names": "test-5"}, "god", ["'mine'", "'test-5'", "'god'", "did you mean 'test-50'"]),
+        ({"test": "named", "names": "test-50"}, "bold5000", ["'test-50'", "'bold5000'", "repeated-113"]),
+        ({"test": "named"}, "god", ["names is None"]),
+        ({"test": "named", "names": "test-50"}, "haxby", ["tests named pictures", "'haxby' has none"]),
+        ({"test": "named", "names": "test-50", "concept": "^(n"}, "god", ["'^(n' is no regular expression"]),
+        ({"test": "named", "names": "test-50", "concept": "^n"}, "god", ["one group in (), found 0"]),
+        ({"test": "runs", "test_fraction": 1.5}, "god", ["splits.mine.test_fraction: found 1.5"]),
+    ],
+)
+def test_a_split_that_cannot_be_is_told_at_parse(split, dataset, words):
+    told = problems_of_split(split, dataset)
+    assert told and all(word in told[0] for word in words), told
+
+
+def test_a_split_that_can_be_has_no_problem():
+    assert problems_of_split({"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}) == []
+
+
+def test_a_fact_that_is_none_is_the_entrys_own():
+    config = {"datasets": {"mine": {"plugin": "bids", "tr_s": 1.5}, "haxby": {"tr_s": 9}}}
+    assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
+    assert registry.facts(config, "datasets", "haxby")["tr_s"] == 2.5

@@ -17,9 +17,7 @@ localrules:
 
 rule prefetch:
     input:
-        paths_of_run("resources/receipts/{dataset}/dataset.json"),
-        paths_of_run("resources/receipts/{dataset}/stimuli.json"),
-        paths_of_run("resources/receipts/{dataset}/{subject}.json"),
+        receipts_of_run,
 
 
 rule trials:

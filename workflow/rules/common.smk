@@ -87,14 +87,30 @@ def fill(pattern, wildcards):
 
 
 def settings_of(section, pattern):
-    """Hand a catalogue entry, defaults filled in, as canonical text: unordered params would rerun everything."""
+    """Hand a catalogue entry, defaults filled in, as canonical text: unordered params would rerun everything.
+
+    Where this machine finds a data set is left out: it changes no result, and only fetching is told (places_of).
+    """
 
     def settings(wildcards):
+        entry = registry.settings(config, SCHEMAS, section, fill(pattern, wildcards))
         return provenance.canonical(
-            registry.settings(config, SCHEMAS, section, fill(pattern, wildcards))
+            {key: entry[key] for key in entry if key not in registry.PLACES}
         )
 
     return settings
+
+
+def places_of(pattern):
+    """Hand what a data set's entry says of where this machine finds things, as canonical text."""
+
+    def places(wildcards):
+        entry = config["datasets"][fill(pattern, wildcards)] or {}
+        return provenance.canonical(
+            {key: entry[key] for key in entry if key in registry.PLACES}
+        )
+
+    return places
 
 
 def code_of(*modules, plugin=None):
@@ -191,20 +207,55 @@ def trials_of_dataset(wildcards):
     ]
 
 
+SUBJECT_RECEIPT = "resources/receipts/{dataset}/{subject}/{recording}.json"
+
+
+def recording_of(pattern):
+    """Name the recording that a response reads."""
+
+    def recording(wildcards):
+        return registry.recording(config, wildcards.dataset, fill(pattern, wildcards))
+
+    return recording
+
+
+def receipt_of_response(wildcards):
+    """Receipt of the recording that a response reads."""
+    name = registry.recording(config, wildcards.dataset, wildcards.response)
+    return SUBJECT_RECEIPT.format(recording=name, **dict(wildcards.items()))
+
+
+def receipts_of_run(wildcards):
+    """Receipts of all that this run's study needs from a network."""
+    found = paths("resources/receipts/{dataset}/dataset.json", STUDY)
+    found += paths("resources/receipts/{dataset}/stimuli.json", STUDY)
+    for result in results_of(STUDY):
+        name = registry.recording(config, result.dataset, result.response)
+        found.append(SUBJECT_RECEIPT.format(recording=name, **vars(result)))
+    return list(dict.fromkeys(found))
+
+
 def datasets_of_split(wildcards):
     """A split's own data set, then those among which it seeks duplicates."""
     rule_ = registry.settings(config, SCHEMAS, "splits", wildcards.split)
     return [wildcards.dataset, *(d for d in rule_["against"] if d != wildcards.dataset)]
 
 
+def packed_datasets_of_split(wildcards):
+    """The data sets of a split, if the pictures of all of them are at hand: else it groups by identity only."""
+    names = datasets_of_split(wildcards)
+    at_hand = all(registry.stimuli_at_hand(config, name) for name in names)
+    return names if at_hand else []
+
+
 def packs_of_split(wildcards):
-    """Stimulus packs, the data set's own first."""
-    return [f"results/{d}/stimuli.h5" for d in datasets_of_split(wildcards)]
+    """Stimulus packs, the data set's own first; none where a data set of the split has no pictures at hand."""
+    return [f"results/{d}/stimuli.h5" for d in packed_datasets_of_split(wildcards)]
 
 
 def pack_tables_of_split(wildcards):
-    """Stimulus tables, the data set's own first."""
-    return [f"results/{d}/stimuli.parquet" for d in datasets_of_split(wildcards)]
+    """Stimulus tables, the data set's own first; none where a data set of the split has no pictures at hand."""
+    return [f"results/{d}/stimuli.parquet" for d in packed_datasets_of_split(wildcards)]
 
 
 def is_encoder(result):
@@ -247,9 +298,13 @@ def benchmarks_of_study(wildcards):
     found += paths("benchmarks/fetch_dataset/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/fetch_stimuli/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/pack_stimuli/{dataset}.tsv", wildcards.study)
-    found += paths("benchmarks/fetch_subject/{dataset}_{subject}.tsv", wildcards.study)
+    for result in results_of(wildcards.study):
+        name = registry.recording(config, result.dataset, result.response)
+        found.append(
+            f"benchmarks/fetch_subject/{result.dataset}_{result.subject}_{name}.tsv"
+        )
     found += paths("benchmarks/list_trials/{dataset}_{subject}.tsv", wildcards.study)
-    return found
+    return list(dict.fromkeys(found))
 
 
 def needs(wildcards, name):
@@ -403,6 +458,7 @@ wildcard_constraints:
             for name in registry.subjects(config, dataset)
         }
     ),
+    recording=one_of(registry.recordings(config)),
     response=one_of(config["responses"]),
     feature=one_of(config["features"]),
     model=one_of(config["models"]),

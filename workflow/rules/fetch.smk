@@ -23,6 +23,7 @@ rule fetch_dataset:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
+        places=places_of("{dataset}"),
         code=code_of("stages.fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
@@ -34,11 +35,11 @@ rule fetch_subject:
     input:
         source="resources/receipts/{dataset}/dataset.json",
     output:
-        receipt="resources/receipts/{dataset}/{subject}.json",
+        receipt="resources/receipts/{dataset}/{subject}/{recording}.json",
     log:
-        "logs/fetch_subject/{dataset}_{subject}.log",
+        "logs/fetch_subject/{dataset}_{subject}_{recording}.log",
     benchmark:
-        "benchmarks/fetch_subject/{dataset}_{subject}.tsv"
+        "benchmarks/fetch_subject/{dataset}_{subject}_{recording}.tsv"
     conda:
         "../../envs/fetch.yaml"
     threads: 1
@@ -47,9 +48,9 @@ rule fetch_subject:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        code=code_of("stages.fetch_content", plugin=("datasets", "{dataset}")),
+        code=code_of("stages.fetch_subject", plugin=("datasets", "{dataset}")),
     message:
-        "Get {wildcards.subject} of {wildcards.dataset}"
+        "Get {wildcards.recording} of {wildcards.subject} of {wildcards.dataset}"
     script:
         "../scripts/fetch_subject.py"
 
@@ -71,8 +72,9 @@ rule fetch_stimuli:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        what="stimuli",
-        code=code_of("stages.fetch_content", plugin=("datasets", "{dataset}")),
+        places=places_of("{dataset}"),
+        facts=facts_of("datasets", "{dataset}"),
+        code=code_of("stages.fetch_stimuli", plugin=("datasets", "{dataset}")),
     message:
         "Get the stimuli of {wildcards.dataset}"
     script:

@@ -5,7 +5,7 @@
 rule project_responses:
     input:
         source="resources/receipts/{dataset}/dataset.json",
-        receipt="resources/receipts/{dataset}/{subject}.json",
+        receipt=receipt_of_response,
         trials="results/{dataset}/{subject}/trials.parquet",
     output:
         responses="results/{dataset}/{subject}/{response}/responses.npy",
@@ -25,6 +25,7 @@ rule project_responses:
         settings=settings_of("responses", "{response}"),
         dataset=settings_of("datasets", "{dataset}"),
         facts=facts_of("datasets", "{dataset}"),
+        recording=recording_of("{response}"),
         code=code_of("stages.project", plugin=("datasets", "{dataset}")),
     message:
         "Project {wildcards.subject} of {wildcards.dataset} to {wildcards.response}"

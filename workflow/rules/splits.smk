@@ -1,5 +1,6 @@
-# Splits. Needs: trial tables of all subjects and the stimulus table. Makes: one row per trial and fold with its part
-# (train, val, test, drop), once per data set, and a sidecar with counts and duplicate groups.
+# Splits. Needs: trial tables of all subjects, and the stimuli where they are at hand (else pictures are grouped by their
+# names only). Makes: one row per trial and fold with its part (train, val, test, drop), once per data set, and a sidecar
+# with counts and duplicate groups.
 
 
 rule make_split:
@@ -21,9 +22,10 @@ rule make_split:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        dataset=settings_of("datasets", "{dataset}"),
         settings=settings_of("splits", "{split}"),
         facts=facts_of("datasets", "{dataset}"),
-        code=code_of("stages.make_split"),
+        code=code_of("stages.make_split", plugin=("datasets", "{dataset}")),
     message:
         "Split {wildcards.dataset} by {wildcards.split}"
     script:

@@ -1,10 +1,9 @@
-# Trial tables. Needs: the arrived data set. Makes: one row per trial, in the order of acquisition.
+# Trial tables. Needs: the text files of the data set, no imaging. Makes: one row per trial, in the order of acquisition.
 
 
 rule list_trials:
     input:
         source="resources/receipts/{dataset}/dataset.json",
-        subject_receipt="resources/receipts/{dataset}/{subject}.json",
     output:
         trials="results/{dataset}/{subject}/trials.parquet",
     log:

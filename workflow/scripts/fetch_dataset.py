@@ -8,5 +8,6 @@ start(snakemake)
 fetch_dataset.run(
     receipt=snakemake.output.receipt,
     settings=snakemake.params.settings,
+    places=snakemake.params.places,
     code=snakemake.params.code,
 )

@@ -2,13 +2,14 @@
 
 from _adapter import start
 
-from boldflow.stages import fetch_content
+from boldflow.stages import fetch_stimuli
 
 start(snakemake)
-fetch_content.run(
+fetch_stimuli.run(
     source=snakemake.input.source,
     receipt=snakemake.output.receipt,
     settings=snakemake.params.settings,
-    what=snakemake.params.what,
+    places=snakemake.params.places,
+    facts=snakemake.params.facts,
     code=snakemake.params.code,
 )

@@ -2,13 +2,14 @@
 
 from _adapter import start
 
-from boldflow.stages import fetch_content
+from boldflow.stages import fetch_subject
 
 start(snakemake)
-fetch_content.run(
+fetch_subject.run(
     source=snakemake.input.source,
     receipt=snakemake.output.receipt,
-    what=snakemake.wildcards.subject,
+    subject=snakemake.wildcards.subject,
+    recording=snakemake.wildcards.recording,
     settings=snakemake.params.settings,
     code=snakemake.params.code,
 )

@@ -7,7 +7,6 @@ from boldflow.stages import list_trials
 start(snakemake)
 list_trials.run(
     source=snakemake.input.source,
-    subject_receipt=snakemake.input.subject_receipt,
     trials=snakemake.output.trials,
     subject=snakemake.wildcards.subject,
     settings=snakemake.params.settings,

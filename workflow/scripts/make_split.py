@@ -12,6 +12,7 @@ make_split.run(
     split=snakemake.output.split,
     sidecar=snakemake.output.sidecar,
     dataset=snakemake.wildcards.dataset,
+    dataset_settings=snakemake.params.dataset,
     settings=snakemake.params.settings,
     facts=snakemake.params.facts,
     code=snakemake.params.code,

@@ -13,6 +13,7 @@ project.run(
     sidecar=snakemake.output.sidecar,
     vertices=snakemake.output.vertices,
     subject=snakemake.wildcards.subject,
+    recording=snakemake.params.recording,
     settings=snakemake.params.settings,
     dataset=snakemake.params.dataset,
     facts=snakemake.params.facts,

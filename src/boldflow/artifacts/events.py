@@ -14,7 +14,7 @@ import pandas as pd
 FIRST = 5  # offenders that a message names
 
 
-def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table of tab-separated values.
 
     Parameters
@@ -22,11 +22,13 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.D
     path : str or Path
     numbers, texts : sequences of str
         Columns that must be there.
+    optional : sequence of str
+        Columns of text that must be there too, in which a row may say nothing ("" or "n/a"; read as "").
 
     Returns
     -------
     DataFrame
-        These columns (float64, str), ``in_file`` (name of the file) and ``in_line`` (int, the header's is 1).
+        These columns (float64, str, str), ``in_file`` (name of the file) and ``in_line`` (int, the header's is 1).
 
     Raises
     ------
@@ -42,7 +44,7 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.D
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
     rows = [(number, text.split("\t")) for number, text in enumerate(lines, start=1) if text.strip()]
-    wanted = [*numbers, *texts]
+    wanted = [*numbers, *texts, *optional]
     if not rows:
         raise ValueError(f"{path} ({len(content)} bytes) is empty; expected a header with {', '.join(wanted)} and rows")
     (header_line, header), *body = rows
@@ -63,7 +65,14 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str]) -> pd.D
         name: [_number(path, line, name, fields[places[name]]) for line, fields in body] for name in numbers
     }
     found |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
+    found |= {name: [_said(fields[places[name]]) for _, fields in body] for name in optional}
     return pd.DataFrame(found).assign(in_file=path.name, in_line=[line for line, _ in body])
+
+
+def header(path: str | Path) -> list[str]:
+    """Name the columns of a table of tab-separated values; empty where the file is."""
+    with Path(path).open(encoding="utf-8-sig") as lines:
+        return [name.strip() for name in next(lines, "").split("\t")]
 
 
 def in_order(events: pd.DataFrame, path: str | Path) -> pd.DataFrame:
@@ -153,8 +162,12 @@ def _number(path: Path, line: int, name: str, text: str) -> float:
     return value
 
 
+def _said(text: str) -> str:
+    return "" if text.strip() == "n/a" else text.strip()
+
+
 def _text(path: Path, line: int, name: str, text: str) -> str:
-    if text.strip() in ("", "n/a"):
+    if not _said(text):
         raise ValueError(f"{path}, line {line}: {name} is {text!r}, expected a name")
     return text.strip()
 

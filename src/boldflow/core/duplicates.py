@@ -4,6 +4,7 @@ A perceptual hash proposes pairs, aligned correlation decides: on real photograp
 joins strangers.
 """
 
+import re
 from collections.abc import Callable
 
 import imagehash
@@ -20,6 +21,24 @@ CROPS = (1.0, 0.98, 0.96, 0.94, 0.92)  # sides of the crop, as a share of the pi
 STEPS = 5  # places of a crop along each axis
 SIZE = 32  # px to which both are brought
 WORK = 96  # px at which crops are cut
+# how names carry a picture's number in COCO: COCO_train2014_000000420713.jpg, coco/000000420713.jpg
+COCO = re.compile(r"(?:COCO_(?:train|val|test)20\d\d_|(?:^|/)coco/)(\d{12})\.\w+$")
+
+
+def coco_id(image_id: str) -> int | None:
+    """Read the number of a picture of COCO from its name, by which it is known in every data set.
+
+    Parameters
+    ----------
+    image_id : str
+
+    Returns
+    -------
+    int or None
+        None where the name carries none.
+    """
+    found = COCO.search(image_id)
+    return int(found[1]) if found else None
 
 
 def perceptual_hash(image: np.ndarray) -> str:

@@ -42,7 +42,9 @@ def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]])
     return {name: top(name) for name in parent}
 
 
-def make_split(trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any], unit: str) -> pd.DataFrame:
+def make_split(
+    trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any], unit: str, names: Iterable[str] = ()
+) -> pd.DataFrame:
     """Split the trials of a data set by a rule of the catalogue.
 
     Parameters
@@ -50,13 +52,17 @@ def make_split(trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any
     trials : DataFrame
         Of all subjects: subject, session, run, trial, image_id, usable.
     groups : dict
-        image_id -> duplicate group, of all stimuli.
+        image_id -> duplicate group, of all stimuli. A picture of unusable trials alone may lack one.
     rule : dict
-        ``test`` ("repeated": pictures that some subject saw at least ``min_repeats`` times, all their
-        presentations; "run": each run in turn, one fold a run), ``min_repeats``, ``val_fraction`` (share of the
-        runs that are not test, per subject), ``seed``.
+        ``test`` ("repeated": pictures that some subject saw at least ``min_repeats`` times; "named": those of
+        ``names``; both with all their presentations; "run": each run in turn, one fold a run; "runs": a share of each
+        subject's runs, ``test_fraction``), ``min_repeats``, ``test_fraction``, ``val_fraction`` (share of the runs that
+        are not test, per subject), ``seed``, ``concept`` (regular expression whose first group is the concept in an
+        image_id; pictures of a tested concept do not train).
     unit : {"image", "run"}
         What never crosses from train to test.
+    names : iterable of str
+        The pictures of a published test set, for the rule "named".
 
     Returns
     -------
@@ -65,20 +71,18 @@ def make_split(trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any
     Raises
     ------
     ValueError
-        If the rule finds nothing to test or to train on, or does not suit the unit.
+        If the rule finds nothing to test or to train on, or does not suit the unit; if a usable trial's picture is no
+        stimulus.
     """
     trials = trials.sort_values(TRIAL, kind="stable").reset_index(drop=True)
     run = trials["subject"] + "|" + trials["session"] + "|" + trials["run"]
     units = trials["image_id"].map(groups) if unit == "image" else run
-    if units.isna().any():
-        lost = trials.loc[units.isna(), "image_id"].unique()
+    lost = trials.loc[units.isna() & trials["usable"], "image_id"].unique()
+    if len(lost):
         found = f"{len(lost)} images of the trial table are no stimuli (of which there are {len(groups)})"
         raise ValueError(f"{found}, the first are {list(lost[:5])}")
-    if rule["test"] == "repeated":
-        tests = [_repeated(trials, units, rule["min_repeats"])]
-    else:
-        number = run.groupby(trials["subject"]).transform(lambda names: names.factorize()[0])
-        tests = [number == fold for fold in range(int(number.max()) + 1)]
+    units = units.fillna(trials["image_id"])  # such as catch trials, which are dropped
+    tests = _tests(trials, units, run, rule, set(names))
     parts = [_one_fold(trials, units, run, test, rule, fold) for fold, test in enumerate(tests)]
     split = pd.concat(parts, ignore_index=True)
     check_no_crossing(split)
@@ -102,6 +106,65 @@ def check_no_crossing(split: pd.DataFrame) -> None:
         raise ValueError(f"{len(bad)} units are both in train and in test, the first are {', '.join(names)}")
 
 
+def concepts(image_ids: pd.Series, pattern: str) -> pd.Series:
+    """Read the concept of each picture from its name.
+
+    Parameters
+    ----------
+    image_ids : Series of str
+    pattern : str
+        Regular expression; its first group is the concept.
+
+    Returns
+    -------
+    Series of str
+        Missing where a name does not match: such a picture shares its concept with no other.
+    """
+    return image_ids.str.extract(pattern, expand=True)[0]
+
+
+def mended(trials: pd.DataFrame, split: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Compare a split by names with the published one, in which all pictures that are not named train.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As for ``make_split``.
+    split : DataFrame
+        Made by the rule "named".
+    names : iterable of str
+        The pictures of the published test set.
+
+    Returns
+    -------
+    DataFrame
+        image_id, part, trials: pictures that would train as published, and here are tested (copies of a test picture)
+        or dropped (of a tested concept), with their number of usable trials; sorted.
+    """
+    joined = split.merge(trials[[*TRIAL, "image_id", "usable"]], on=TRIAL)
+    other = joined[joined["usable"] & ~joined["image_id"].isin(set(names)) & joined["part"].isin(("test", "drop"))]
+    return other.groupby(["image_id", "part"]).size().rename("trials").reset_index()
+
+
+def _tests(
+    trials: pd.DataFrame, units: pd.Series, run: pd.Series, rule: dict[str, Any], names: set[str]
+) -> list[pd.Series]:
+    """Which trials each fold tests."""
+    if rule["test"] == "repeated":
+        return [_repeated(trials, units, rule["min_repeats"])]
+    if rule["test"] == "named":
+        named = trials["image_id"].isin(names)
+        if not named.any():
+            raise ValueError(f"none of the {len(names)} pictures of {rule['names']!r} is shown to any subject")
+        return [units.isin(set(units[named]))]
+    if rule["test"] == "runs":
+        rng = np.random.default_rng(rule["seed"])
+        chosen = [_some(np.unique(names), rule["test_fraction"], rng) for _, names in run.groupby(trials["subject"])]
+        return [run.isin(np.concatenate(chosen))]
+    number = run.groupby(trials["subject"]).transform(lambda names: names.factorize()[0])
+    return [number == fold for fold in range(int(number.max()) + 1)]
+
+
 def _repeated(trials: pd.DataFrame, units: pd.Series, min_repeats: int) -> pd.Series:
     shown = trials[trials["usable"]].groupby(["subject", units]).size()
     often = set(shown[shown >= min_repeats].index.get_level_values(1))
@@ -110,18 +173,20 @@ def _repeated(trials: pd.DataFrame, units: pd.Series, min_repeats: int) -> pd.Se
     return units.isin(often)
 
 
+def _some(runs: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    return rng.choice(runs, max(1, round(fraction * len(runs))), replace=False)
+
+
 def _one_fold(
     trials: pd.DataFrame, units: pd.Series, run: pd.Series, test: pd.Series, rule: dict[str, Any], fold: int
 ) -> pd.DataFrame:
     part = pd.Series(np.where(test, "test", "train"), index=trials.index)
-    # a unit that is tested anywhere trains nowhere
-    part[~test & units.isin(set(units[test]))] = "drop"
+    # a unit that is tested anywhere trains nowhere, nor does another picture of a tested concept
+    part[~test & (units.isin(set(units[test])) | _of_tested_concept(trials, test, rule))] = "drop"
     if rule["val_fraction"] > 0:
         for subject, names in run[part == "train"].groupby(trials["subject"]):
-            runs = np.unique(names)
             rng = np.random.default_rng([rule["seed"], fold])
-            n_val = max(1, round(rule["val_fraction"] * len(runs)))
-            chosen = run.isin(rng.choice(runs, n_val, replace=False)) & (trials["subject"] == subject)
+            chosen = run.isin(_some(np.unique(names), rule["val_fraction"], rng)) & (trials["subject"] == subject)
             in_val = chosen & (part == "train")
             part[in_val] = "val"
             # what is validated on does not train: the same picture in another run of this subject is left out
@@ -134,6 +199,18 @@ def _one_fold(
             missing = sorted({"train", "test"} - there)
             raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing)} trials (rule {rule})")
     return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
+
+
+def _of_tested_concept(trials: pd.DataFrame, test: pd.Series, rule: dict[str, Any]) -> pd.Series:
+    if not rule.get("concept"):
+        return pd.Series(False, index=trials.index)
+    found = concepts(trials["image_id"], rule["concept"])
+    tested = set(found[test].dropna())
+    if not tested:
+        raise ValueError(
+            f"concept {rule['concept']!r} matches no test picture; the first are {list(trials['image_id'][test][:5])}"
+        )
+    return found.isin(tested)
 
 
 def summary(split: pd.DataFrame) -> dict[str, Any]:

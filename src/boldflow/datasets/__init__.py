@@ -1,30 +1,55 @@
 """Data sets: one file each, named by a catalogue entry under ``datasets:``.
 
 A plug-in is a module with two literals, read without importing it, and these functions. ``settings`` is the
-catalogue entry with the defaults of ``SETTINGS`` filled in. ``root`` is the folder in which the data arrived
-(a DataLad clone, or the folder named by a ``Source`` of kind ``folder``).
+catalogue entry with the defaults of ``SETTINGS`` filled in, without the keys that say where this machine finds
+things (``origin``, ``public_url``, ``stimuli_root``: they change no result). ``root`` is the folder in which the data
+arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``).
 
 ``FACTS``
     ``subjects`` (list), ``tr_s`` (seconds), ``spaces`` (list of spaces its BOLD comes in), ``images`` (bool: are
     there pictures), ``split_unit`` ("image", or "run" where there are no pictures), ``simulated`` (bool),
     ``version``, ``source`` (dict: accession, commit), ``licence``, ``citation``, ``agreement`` (None or the
-    address of a form).
+    address of a form);
+    ``recordings`` (dict from name to description: what of a subject can be fetched and read on its own, such as BOLD
+    in one space, or betas; the first is taken where a response entry names none with its key ``recording``);
+    ``stimuli_inside`` (bool: the pictures, or the labels where there are none, come with the data);
+    ``stimuli_from`` (None, or one sentence that says where to get the pictures and under which terms) and
+    ``stimuli_password`` (None, or the name of the environment variable that holds the archive's password), both
+    None where the pictures are inside.
 ``SETTINGS``
-    ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+    ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add. A data set
+    whose pictures are not inside has the key ``stimuli_root`` (string without default): a folder of the user's, or an
+    archive (zip, tar, tar.gz), which the workflow unpacks.
 
 ``source(settings, workspace) -> Source``
-    Where the data come from. ``workspace`` is a folder in which the plug-in may make or download them.
-``files_needed(root, what, settings) -> list[str]``
-    Paths below ``root`` whose content must be there; ``what`` is ``"dataset"``, ``"stimuli"`` or a subject.
+    Where the data come from. ``workspace`` is a folder in which the plug-in may make or download them. The keys
+    ``origin`` and ``public_url`` of the entry, which every data set has, replace ``url`` and ``public_url`` of a source
+    of kind "datalad" (``origin``: a folder, a git bundle or an address).
+``files_needed(root, what, settings, recording=None) -> list[str]``
+    Paths below ``root`` whose content must be there. ``what`` is ``"dataset"`` (with the small text files of ALL
+    subjects from which trials and ROIs are read), a subject (the files of one ``recording``, by default the first), or
+    ``"stimuli"``: ``root`` is then the folder of the pictures, which is the data's own where ``stimuli_inside``,
+    else ``stimuli_root`` or what was unpacked from it. Names count: content need not be there yet.
 ``trials(root, subject, settings) -> DataFrame``
     Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float), image_id
-    (str: the events' own name), usable (bool); one row per trial in the order of acquisition.
+    (str: the events' own name), usable (bool); one row per trial in the order of acquisition. Reads the files of
+    ``"dataset"`` only.
 ``stimuli(root, settings) -> Iterator[Stimulus]``
     Each picture once; ``pixels`` is None where the data set has no pictures (image_id is then the block's id).
-``runs(root, subject, settings) -> Iterator[BoldRun]``
-    The BOLD of each run, in the order of acquisition, one in memory at a time.
+    ``root`` is the folder of the pictures, as in ``files_needed``.
+``runs(root, subject, settings, recording) -> Iterator[BoldRun]``
+    A recording of each run, in the order of acquisition, one in memory at a time.
 ``rois(root, subject, space, settings) -> dict[str, ndarray of bool (n_vertices,)]``
-    Named regions on the whole mesh or mask of ``space``; empty where there are none.
+    Named regions on the whole mesh or mask of ``space``; empty where there are none. Reads the files of
+    ``"dataset"`` and of the subject's recording.
+``sizes(settings, recording) -> Sizes``
+    What a recording costs, without a network and before anything is downloaded.
+
+Two further literals and three keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
+to the image_ids of its pictures, separated by white space; for splits with ``test: named``), ``REQUIRED`` (list of the
+keys that an entry must have); ``rois`` (names of the regions there are), ``ceilings`` (where published noise ceilings
+are, or None), ``unread`` (recordings that can be fetched, or are listed, but not read in this version). A fact that is
+None is the entry's key of that name, where it has one.
 
 A data set never imports torch, nor another plug-in.
 """

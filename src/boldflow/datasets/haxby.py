@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldflow.core.records import BoldRun, Source, Stimulus
+from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub001"],
@@ -29,6 +29,10 @@ FACTS: dict[str, Any] = {
     "licence": "CC BY-SA 3.0",
     "citation": "Haxby et al. 2001, Science 293:2425-2430",
     "agreement": None,
+    "recordings": {"bold": "BOLD of each run, as acquired"},
+    "stimuli_inside": True,
+    "stimuli_from": None,
+    "stimuli_password": None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {}
 
@@ -40,6 +44,8 @@ REST = "rest"
 VARIABLE = "BOLDFLOW_REAL_DATA"
 SHARED = Path("../shared/data")  # beside the project's folder, in which Snakemake runs
 NILEARN_SUBJECTS = {"sub001": 1}
+NILEARN_BYTES = 330_000_000  # about what nilearn downloads for one subject
+N_VOXELS = 577  # of nilearn's mask of subject 1; PyMVPA's has 530
 # of the tree of runs
 TREE = "haxby2001"
 MASK = "mask.nii.gz"
@@ -85,7 +91,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need.
 
     Raises
@@ -95,7 +101,8 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[
     """
     tree = _is_tree(Path(root))
     if what == "dataset":
-        return [MASK, SCAN_KEY] if tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")]
+        labels = [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
+        return labels + ([MASK, SCAN_KEY] if tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")])
     if what == "stimuli":
         return [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
     _check_subject(what)
@@ -133,7 +140,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
             yield Stimulus(str(row.image_id), None, {"category": str(row.category)})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
     """Yield the BOLD of each run, in the order of acquisition.
 
     Yields
@@ -158,6 +165,14 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[B
 def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
     """No named regions come with the data."""
     return {}
+
+
+def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+    """What the data cost: nothing is fetched where the folder is at hand, else what nilearn downloads."""
+    at_hand = bool(os.environ.get(VARIABLE)) or (SHARED / TREE).is_dir()
+    volumes = 121 if at_hand else 1452  # a file a run, or one for all
+    one = SubjectSizes(0 if at_hand else NILEARN_BYTES, N_RUNS * 8, N_RUNS, volumes, N_VOXELS)
+    return Sizes(0, 0, N_RUNS * 8, 0, dict.fromkeys(FACTS["subjects"], one), at_hand)
 
 
 def _check_subject(subject: str) -> None:

@@ -27,7 +27,7 @@ from boldflow.artifacts import bids_create, events, sidecars
 from boldflow.artifacts.annex_create import create_dataset
 from boldflow.artifacts.atomic import write_text
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import BoldRun, Source, Stimulus
+from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
 from boldflow.core.simulation import bold, brain, images
 from boldflow.provenance import canonical, code_digest, digest
 
@@ -43,6 +43,10 @@ FACTS: dict[str, Any] = {
     "licence": "BSD-3-Clause; photographs: scikit-image's and scikit-learn's sample images",
     "citation": "boldflow, simulated data",
     "agreement": None,
+    "recordings": {"bold": "BOLD of each run in MNI space, as simulated"},
+    "stimuli_inside": True,
+    "stimuli_from": None,
+    "stimuli_password": None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "seed": {
@@ -95,6 +99,7 @@ DATE = "2024-01-01T00:00:00+00:00"
 LARGE = "(include=*.nii.gz)or(include=*.png)"
 PREPROC, ROIS = "derivatives/preproc", "derivatives/rois"
 SILENT = "silent"
+IN_MASK = 0.25  # share of the volume, at most
 FINE = 4  # stored units per s.d. of the noise; rounding adds 0.5 % to its variance, which the oracle counts
 # photographs of each category and part, with the sides of patches as shares of the shorter side
 PHOTOGRAPHS: dict[str, dict[str, tuple[tuple[str, ...], tuple[float, float]]]] = {
@@ -197,7 +202,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("datalad", str(origin), there["commit"], "simulated on this machine (sim)")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need.
 
     Raises
@@ -209,13 +214,13 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any]) -> list[
     """
     root = Path(root)
     if what == "dataset":
-        patterns = ["participants.tsv", "stimuli/stimuli.tsv", f"{ROIS}/sub-*/*.label.gii"]
+        events_ = "sub-*/ses-*/func/*_events.tsv"
+        patterns = ["participants.tsv", "stimuli/stimuli.tsv", events_, f"{ROIS}/sub-*/*.label.gii"]
     elif what == "stimuli":
         patterns = ["stimuli/stimuli.tsv", "stimuli/*.png"]
     else:
         _check_subject(what)
         patterns = [
-            f"{what}/ses-*/func/*_events.tsv",
             f"{PREPROC}/{what}/ses-*/func/*_bold.nii.gz",
             f"{PREPROC}/{what}/ses-*/func/*_bold.json",
             f"{PREPROC}/{what}/ses-*/func/*_mask.nii.gz",
@@ -293,7 +298,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         yield Stimulus(file, pixels, {"category": category})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any]) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
     """Yield the BOLD of each run, in the order of acquisition.
 
     Yields
@@ -347,6 +352,29 @@ def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -
         halves.append({label.label: keys == label.key for label in image.labeltable.labels if label.key})
     found = {name: np.concatenate([half[name] for half in halves]) for name in halves[0]}
     return found | {"early": found["V1"] | found["V2"] | found["V3"]}
+
+
+def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+    """What the simulated study costs: nothing comes over a network, but it is written here and cloned.
+
+    Raises
+    ------
+    ValueError
+        If settings contradict each other.
+    """
+    wanted = _filled(settings)
+    n_trials = wanted["n_train_images"] + wanted["n_test_images"] * wanted["n_test_repeats"]
+    longest = -(-n_trials // wanted["n_runs"])
+    n_volumes = round((LEAD_IN_S + wanted["slot_s"] * longest + TAIL_S) / FACTS["tr_s"])
+    _, shape = bold.grid(wanted["voxel_mm"])
+    n_voxels = int(np.prod(shape))
+    written = round(2 * IN_MASK * n_voxels * n_volumes * wanted["n_runs"])  # int16
+    one = SubjectSizes(written, n_trials, wanted["n_runs"], n_volumes, n_voxels)
+    n_images = wanted["n_train_images"] + wanted["n_test_images"]
+    image_bytes = 3 * wanted["image_size"] ** 2
+    subjects = dict.fromkeys(FACTS["subjects"], one)
+    # the data set itself lies beside its clone
+    return Sizes(written * len(subjects), n_images * image_bytes, n_images, image_bytes, subjects, False)
 
 
 def oracle(workspace: str | Path, settings: dict[str, Any], subject: str) -> Oracle:

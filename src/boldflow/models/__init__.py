@@ -2,7 +2,8 @@
 
 ``FACTS``
     ``device`` ("cpu" or "cuda"), ``threads`` (compute threads, fixed), ``closed_form`` (bool: the fit has no
-    random part, so one seed is enough).
+    random part, so one seed is enough); ``keeps`` may say what the size of a trained model goes with: "weights" (inputs
+    times targets), "data" (the training trials) or "means" (targets alone), so that estimates are closer.
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
 

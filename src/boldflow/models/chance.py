@@ -8,7 +8,7 @@ import numpy as np
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
+FACTS = {"device": "cpu", "threads": 1, "closed_form": False, "keeps": "means"}
 SETTINGS: dict[str, Any] = {}
 
 

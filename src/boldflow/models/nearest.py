@@ -8,7 +8,7 @@ import numpy as np
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "data"}
 SETTINGS: dict[str, Any] = {}
 
 

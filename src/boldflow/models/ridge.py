@@ -9,7 +9,7 @@ from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 from boldflow.core.ridge import fit_ridge, refit_ridge
 
-FACTS = {"device": "cpu", "threads": 2, "closed_form": True}
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
 SETTINGS = {
     "alphas": {
         "description": "Penalties to choose from, on inputs scaled by their training spread (as scikit-learn's).",

@@ -1,13 +1,17 @@
 """Opening a data set that has arrived: what the stages that read it share."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from boldflow import registry
-from boldflow.artifacts import annex, sidecars
+from boldflow.artifacts import annex, arrival_checks, sidecars
+
+WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
 
 
 def read_settings(text: str) -> dict[str, Any]:
@@ -21,7 +25,38 @@ def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
     return registry.load(section, settings["plugin"])
 
 
-def open_dataset(*receipts: str) -> Path:
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Say in a note what helps where a fetch fails for want of a network."""
+    try:
+        yield
+    except RuntimeError as error:
+        error.add_note(
+            "what has arrived stays, and the next run goes on from there; where this machine has no network, run "
+            "`snakemake prefetch --profile cpu` (with your --config) in this folder on one that has"
+        )
+        raise
+
+
+def arrive(kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
+    """Get files where a data set is a clone, look into all of them, and give the rows of their receipt.
+
+    Raises
+    ------
+    RuntimeError, ValueError
+        If files could not be had, or are not what their names say; names each.
+    """
+    if kind == "datalad":
+        with explained():
+            annex.get(root, paths)
+        rows = annex.describe(root, paths)
+    else:
+        rows = annex.folder_receipt(root, paths)
+    arrival_checks.check(root, (row["path"] for row in rows))
+    return rows
+
+
+def open_dataset(source: str, *receipts: str) -> Path:
     """Check that everything the receipts list is still there, and give the data set's folder.
 
     Raises
@@ -29,12 +64,12 @@ def open_dataset(*receipts: str) -> Path:
     FileNotFoundError
         If content has gone missing since; names the file and the command that brings it back.
     """
-    root = Path(sidecars.read(receipts[0])["root"])
-    for receipt in receipts:
-        note = sidecars.read(receipt)
+    notes = [sidecars.read(source), *map(sidecars.read, receipts)]
+    for note, receipt in zip(notes, (source, *receipts), strict=True):
+        command = f"snakemake {receipt} -R {note['rule']} --profile cpu"
         for row in note["files"]:
-            annex.require_content(root / row["path"], f"snakemake --profile cpu -R {note['rule']} {receipt}")
-    return root
+            annex.require_content(Path(note["root"]) / row["path"], command)
+    return Path(notes[0]["root"])
 
 
 def relative(path: Path) -> str:

@@ -2,32 +2,41 @@
 
 from pathlib import Path
 
-from boldflow.artifacts import annex, sidecars
-from boldflow.stages._arrival import plugin_of, read_settings, relative
-
-WORKSPACE = "resources"
+from boldflow.artifacts import annex, origins, sidecars
+from boldflow.stages._arrival import WORKSPACE, arrive, explained, plugin_of, read_settings, relative
 
 
-def run(receipt: str, settings: str, code: str) -> None:
+def run(receipt: str, settings: str, places: str, code: str) -> None:
     """Write the receipt of a data set: where it comes from, its commit, its folder and the shared files.
 
     Parameters
     ----------
     receipt : path of the JSON to write
     settings : the data set's catalogue entry, JSON text
+    places : what the entry says of where this machine finds things (``origin``, ``public_url``), JSON text
     code : digests of the modules of this stage and its plug-in, JSON text
+
+    Raises
+    ------
+    ValueError
+        If the entry names another origin for a data set that is not cloned.
     """
-    entry = read_settings(settings)
+    entry, here = read_settings(settings), read_settings(places)
     plugin = plugin_of("datasets", entry)
     source = plugin.source(entry, Path(WORKSPACE))
     if source.kind == "datalad":
         root = Path(WORKSPACE) / "clones" / entry["name"]
-        commit = annex.clone(source.url, root, source.commit)
+        url, public_url = here.get("origin", source.url), here.get("public_url", source.public_url)
+        with explained():
+            commit = annex.clone(url, root, source.commit, public_url)
+        if source.commit is None:
+            origins.pin(WORKSPACE, entry["name"], commit)
     else:
+        given = sorted({"origin", "public_url"} & set(here))
+        if given:
+            raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {given}")
         root, commit = Path(source.url), None
     paths = plugin.files_needed(root, "dataset", entry)
-    if source.kind == "datalad":
-        annex.get(root, paths)
     sidecars.write(
         receipt,
         {
@@ -38,7 +47,7 @@ def run(receipt: str, settings: str, code: str) -> None:
             "origin": source.origin,
             "root": relative(root),
             "commit": commit,
-            "files": annex.describe(root, paths) if source.kind == "datalad" else annex.folder_receipt(root, paths),
+            "files": arrive(source.kind, root, paths),
             "settings": entry,
             "code": code,
         },

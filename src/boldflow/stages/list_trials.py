@@ -12,12 +12,12 @@ GIVEN = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable
 COLUMNS = ["subject", "session", "run", "trial", "onset_s", "duration_s", "image_id", "repeat", "usable"]
 
 
-def run(source: str, subject_receipt: str, trials: str, subject: str, settings: str, code: str) -> None:
+def run(source: str, trials: str, subject: str, settings: str, code: str) -> None:
     """Read a subject's events and write its trial table.
 
     Parameters
     ----------
-    source, subject_receipt : paths of the receipts of the data set and the subject
+    source : path of the receipt of the data set
     trials : path of the Parquet to write, columns ``COLUMNS``
     subject : the subject
     settings : the data set's catalogue entry, JSON text
@@ -30,7 +30,7 @@ def run(source: str, subject_receipt: str, trials: str, subject: str, settings: 
         within a run; names the place.
     """
     entry = read_settings(settings)
-    root = open_dataset(source, subject_receipt)
+    root = open_dataset(source)
     table = plugin_of("datasets", entry).trials(root, subject, entry)
     _check(table, subject)
     table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[COLUMNS]
@@ -38,7 +38,7 @@ def run(source: str, subject_receipt: str, trials: str, subject: str, settings: 
         "units": {"onset_s": "s", "duration_s": "s"},
         "settings": entry,
         "code": code,
-        "data": sidecars.content_digest(source, subject_receipt),
+        "data": sidecars.content_digest(source),
     }
     tables.write(trials, table.reset_index(drop=True), note)
 

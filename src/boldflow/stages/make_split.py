@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from boldflow import registry
 from boldflow.artifacts import sidecars, stimuli, tables
 from boldflow.core import duplicates, splits
 from boldflow.stages._arrival import read_settings
 
+IDENTITY = ["image_id", "COCO number"]
+PIXELS = ["pixels", "perceptual hash and aligned correlation"]
 LARGEST_GROUP = 20  # pictures in a duplicate group; more means that something else than copies was found
 
 
@@ -22,21 +25,26 @@ def run(
     split: str,
     sidecar: str,
     dataset: str,
+    dataset_settings: str,
     settings: str,
     facts: str,
     code: str,
 ) -> None:
     """Group duplicates, apply the rule, check that nothing crosses, and write table and sidecar.
 
+    Without packs, pictures are the same where their names say so, and the sidecar says ``grouping: identity``.
+
     Parameters
     ----------
     trials : paths of the trial tables of all subjects
-    packs, tables_ : paths of the stimulus packs and tables: the data set's own first, then those of ``against``
+    packs, tables_ : paths of the stimulus packs and tables: the data set's own first, then those of ``against``; none
+        where a data set's pictures are not at hand
     split, sidecar : paths of the Parquet and the JSON to write
     dataset : name of the data set
+    dataset_settings : the data set's catalogue entry, JSON text
     settings : the split's catalogue entry, JSON text
     facts : facts of the data set's plug-in, JSON text
-    code : digests of the modules of this stage, JSON text
+    code : digests of the modules of this stage and the data set's plug-in, JSON text
 
     Raises
     ------
@@ -45,33 +53,97 @@ def run(
     """
     rule, known = read_settings(settings), read_settings(facts)
     rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)
-    names = [dataset, *rule["against"]]
-    pictures = {name: tables.read(path) for name, path in zip(names, tables_, strict=True)}
-    overlaps = _overlaps(names, packs, pictures) if known["images"] else []
-    everywhere = [(name, image) for name, table in pictures.items() for image in table["image_id"]]
+    by_pixels = known["images"] and bool(packs)
+    names = [dataset, *(name for name in rule["against"] if name != dataset)] if tables_ else [dataset]
+    pictures = {name: tables.read(path) for name, path in zip(names, tables_, strict=True)} if tables_ else {}
+    images = {name: list(table["image_id"]) for name, table in pictures.items()}
+    images = images or {dataset: sorted(set(rows.loc[rows["usable"], "image_id"]))}
+    overlaps = _same_names(names, images) if known["images"] else []
+    overlaps += _overlaps(names, packs, pictures, overlaps) if by_pixels else []
     joined = splits.duplicate_groups(
-        (_full(*one) for one in everywhere),
+        (_full(name, image) for name, found in images.items() for image in found),
         ((_full(o["dataset"], o["image_id"]), _full(o["other_dataset"], o["other_image_id"])) for o in overlaps),
     )
     members = _members(joined)
-    own = {image: joined[_full(dataset, image)] for image in pictures[dataset]["image_id"]}
     # a group is named by its first picture here, whatever it is called in another data set
-    first = {group: min(image for image, g in own.items() if g == group) for group in set(own.values())}
-    groups = {image: first[group] for image, group in own.items()}
-    table = splits.make_split(rows, groups, rule, known["split_unit"])
+    first: dict[str, str] = {}
+    for image in sorted(images[dataset]):
+        first.setdefault(joined[_full(dataset, image)], image)
+    groups = {image: first[joined[_full(dataset, image)]] for image in images[dataset]}
+    wanted = _named(rule, read_settings(dataset_settings)["plugin"])
+    table = splits.make_split(rows, groups, rule, known["split_unit"], wanted)
     note = {
         "rule": rule,
         "unit": known["split_unit"],
         "counts": splits.summary(table),
-        "pictures_never_shown": len(set(own) - set(rows["image_id"])),
+        "pictures_never_shown": len(set(groups) - set(rows["image_id"])),
         "duplicate_groups": members,
         "overlaps": overlaps,
-        "grouped_by": ["pixels", "perceptual hash and aligned correlation"] if known["images"] else [],
+        "grouping": _grouping(known["images"], by_pixels),
+        "grouped_by": (IDENTITY + (PIXELS if by_pixels else [])) if known["images"] else [],
+        "not_compared_with": [] if by_pixels or not known["images"] else rule["against"],
+        "published": _against_published(rows, table, rule, wanted),
         "code": code,
         "data": [tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
     }
     tables.write(split, table, note)
     sidecars.write(sidecar, note)
+
+
+def _grouping(images: bool, by_pixels: bool) -> str:
+    return "pixels" if by_pixels else "identity" if images else "none"
+
+
+def _named(rule: dict[str, Any], plugin: str) -> list[str]:
+    """List the pictures of the published test set that the rule names."""
+    if rule["test"] != "named":
+        return []
+    known: dict[str, str] = registry.literal("datasets", plugin, "TEST_SETS")
+    return known[rule["names"]].split()
+
+
+def _against_published(
+    rows: pd.DataFrame, table: pd.DataFrame, rule: dict[str, Any], wanted: list[str]
+) -> dict[str, Any] | None:
+    """Say how a split by names compares with the published one, in which all pictures that are not named train."""
+    if not wanted:
+        return None
+    shown = set(rows["image_id"])
+    changed = splits.mended(rows, table, wanted)
+    return {
+        "test_set": rule["names"],
+        "pictures": len(wanted),
+        "never_shown": sorted(set(wanted) - shown),
+        "same": changed.empty,
+        "mended": changed.to_dict(orient="records"),
+    }
+
+
+def _same_names(names: list[str], images: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """List pairs of pictures whose names carry one COCO number, as ``_overlaps`` does."""
+    own = names[0]
+    known: dict[int, list[tuple[str, str]]] = {}
+    for name in names:
+        for image in images[name]:
+            number = duplicates.coco_id(image)
+            if number is not None:
+                known.setdefault(number, []).append((name, image))
+    found = []
+    for pictures in known.values():
+        first = pictures[0]
+        if first[0] == own:
+            found += [_pair(first, other, "COCO number") for other in pictures[1:]]
+    return found
+
+
+def _pair(one: tuple[str, str], other: tuple[str, str], how: str) -> dict[str, Any]:
+    return {
+        "dataset": one[0],
+        "image_id": one[1],
+        "other_dataset": other[0],
+        "other_image_id": other[1],
+        "found_by": how,
+    }
 
 
 def _full(dataset: str, image: str) -> str:
@@ -93,8 +165,14 @@ def _members(groups: dict[str, str]) -> list[list[str]]:
     return sorted(several)
 
 
-def _overlaps(names: list[str], packs: list[str], pictures: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """List pairs of pictures that are the same, within the data set and between it and each other one."""
+def _overlaps(
+    names: list[str], packs: list[str], pictures: dict[str, pd.DataFrame], known: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """List pairs of pictures that look the same, within the data set and between it and each other one.
+
+    Pairs that are known already are left out.
+    """
+    listed = {(o["dataset"], o["image_id"], o["other_dataset"], o["other_image_id"]) for o in known}
     views = {
         name: _hashes(name, pack, pictures[name]) for name, pack in zip(names, packs, strict=True)
     }  # (whole, probes) of each data set
@@ -108,10 +186,10 @@ def _overlaps(names: list[str], packs: list[str], pictures: dict[str, pd.DataFra
         for a, b in duplicates.confirmed_pairs(near, readers[own], readers[other]):
             pairs[(int(a), int(b))] = "perceptual hash and aligned correlation"
         for (a, b), how in sorted(pairs.items()):
-            ids = str(pictures[own]["image_id"].iloc[a]), str(pictures[other]["image_id"].iloc[b])
-            found.append(
-                {"dataset": own, "image_id": ids[0], "other_dataset": other, "other_image_id": ids[1], "found_by": how}
-            )
+            one = own, str(pictures[own]["image_id"].iloc[a])
+            two = other, str(pictures[other]["image_id"].iloc[b])
+            if (*one, *two) not in listed:
+                found.append(_pair(one, two, how))
     return found
 
 

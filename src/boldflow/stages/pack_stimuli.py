@@ -19,7 +19,7 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     code : digests of the modules of this stage and its plug-in, JSON text
     """
     entry = read_settings(settings)
-    root = open_dataset(source, receipt)
+    root = open_dataset(receipt, source)  # the folder of the pictures, which may be the user's own
     found = plugin_of("datasets", entry).stimuli(root, entry)
     entries = ((s.image_id, s.pixels, s.labels) for s in tqdm(found, desc="pack pictures", unit="image"))
     rows: pd.DataFrame = stimuli.write(pack, entries, perceptual_hash)

@@ -28,6 +28,7 @@ def run(
     sidecar: str,
     vertices: str,
     subject: str,
+    recording: str,
     settings: str,
     dataset: str,
     facts: str,
@@ -40,6 +41,7 @@ def run(
     source, receipt, trials : paths of the receipts of data set and subject, and of the trial table
     responses, sidecar, vertices : paths of the .npy, its JSON and the Parquet with a row per column to write
     subject : the subject
+    recording : the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
@@ -57,7 +59,7 @@ def run(
     start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
     with fixed_threads(1):
         regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
-        runs = plugin.runs(root, subject, data_set)
+        runs = plugin.runs(root, subject, data_set, recording)
         values, places, bad = _windows(runs, table, subject, entry["space"], start_s, n_volumes, known["tr_s"])
     _check_lengths(regions, subject, len(places))
     places = places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})

@@ -116,3 +116,54 @@ def test_order_of_rows_does_not_matter():
         splits.make_split(trials, same("abcdefghij"), RULE, "image"),
         splits.make_split(shuffled, same("abcdefghij"), RULE, "image"),
     )
+
+
+NAMED = {"test": "named", "names": "published", "val_fraction": 0.0, "seed": 33}
+
+
+def test_named_pictures_are_tested_wherever_they_are_shown_and_copies_of_them_too():
+    trials = pd.concat([trials_of("abcdae"), trials_of("xbcd", "s2")])
+    groups = splits.duplicate_groups("abcdex", [("x", "a")])
+    split = splits.make_split(trials, groups, NAMED, "image", ["a", "zz"]).merge(trials)
+    assert sorted(split.loc[split["part"] == "test", "image_id"]) == ["a", "a", "x"]
+    changed = splits.mended(trials, split.drop(columns=["image_id", "usable"]), ["a", "zz"])
+    assert changed.to_dict(orient="records") == [{"image_id": "x", "part": "test", "trials": 1}]
+
+
+def test_names_that_nobody_saw_are_refused():
+    with pytest.raises(ValueError, match="none of the 2 pictures of 'published' is shown to any subject"):
+        splits.make_split(trials_of("abcd"), same("abcd"), NAMED, "image", ["y", "z"])
+
+
+def test_a_tested_concept_trains_nowhere_and_names_without_one_stay():
+    images = ["dog/1", "dog/2", "cat/1", "cat/2", "axe", "dog/1"]
+    trials = trials_of(images)
+    rule = NAMED | {"concept": "^([^/]+)/"}
+    split = splits.make_split(trials, same(images), rule, "image", ["dog/1"]).merge(trials)
+    assert dict(zip(split["image_id"], split["part"], strict=True)) == {
+        "dog/1": "test", "dog/2": "drop", "cat/1": "train", "cat/2": "train", "axe": "train",
+    }  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"concept '\^n\(.\)' matches no test picture; the first are \['dog/1', 'dog/1'\]"
+    ):
+        splits.make_split(trials, same(images), NAMED | {"concept": "^n(.)"}, "image", ["dog/1"])
+
+
+def test_a_share_of_each_subjects_runs_is_tested_and_its_pictures_train_in_nobody():
+    trials = pd.concat([trials_of([f"i{n}" for n in range(40)]), trials_of([f"i{n}" for n in range(20, 60)], "s2")])
+    rule = {"test": "runs", "test_fraction": 0.2, "val_fraction": 0.0, "seed": 1}
+    split = splits.make_split(trials, same([f"i{n}" for n in range(60)]), rule, "image").merge(trials)
+    tested = split[split["part"] == "test"]
+    runs = tested.groupby("subject")["run"].nunique()
+    assert (runs >= 2).all() and set(split["fold"]) == {0}
+    assert not set(tested["image_id"]) & set(split.loc[split["part"] == "train", "image_id"])
+    again = splits.make_split(trials, same([f"i{n}" for n in range(60)]), rule, "image").merge(trials)
+    pd.testing.assert_frame_equal(split, again)
+    other = splits.make_split(trials, same([f"i{n}" for n in range(60)]), rule | {"seed": 2}, "image").merge(trials)
+    assert not (other["part"] == split["part"]).all()
+
+
+def test_pictures_of_unusable_trials_need_not_be_stimuli():
+    trials = trials_of("aabcz").assign(usable=[True] * 4 + [False])
+    split = splits.make_split(trials, same("abc"), RULE, "image").merge(trials)
+    assert split.loc[split["image_id"] == "z", "part"].tolist() == ["drop"]

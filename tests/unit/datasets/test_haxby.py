@@ -52,7 +52,7 @@ def test_runs_are_the_parts_of_the_whole_series(root):
     """bold.nii.gz holds all runs in one file and is no source of the plug-in."""
     whole = np.asarray(nib.load(root / "bold.nii.gz").dataobj)
     number = 0
-    for number, run in enumerate(haxby.runs(root, "sub001", {}), start=1):
+    for number, run in enumerate(haxby.runs(root, "sub001", {}, "bold"), start=1):
         np.testing.assert_array_equal(run.bold, whole[..., 121 * (number - 1) : 121 * number])
         assert (run.session, run.run, run.space) == ("01", f"run{number:03d}", "native")
         assert run.tr_s == {"header": 2.5, "scan_key": 2.5}
@@ -69,7 +69,7 @@ def test_files_needed_are_there_and_enough(root, tmp_path):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).symlink_to(root / path)
     assert len(haxby.trials(tmp_path, "sub001", {})) == 96
-    assert sum(1 for _ in haxby.runs(tmp_path, "sub001", {})) == 12
+    assert sum(1 for _ in haxby.runs(tmp_path, "sub001", {}, "bold")) == 12
 
 
 @real
@@ -151,7 +151,7 @@ def test_nilearn_layout_gives_the_same_kind_of_trials_and_runs(nilearn_layout):
         "shoe",
         "cat",
     ] * 12
-    runs = list(haxby.runs(root, "sub001", {}))
+    runs = list(haxby.runs(root, "sub001", {}, "bold"))
     np.testing.assert_array_equal(np.concatenate([run.bold for run in runs], axis=3), bold)
     assert [run.bold.shape[3] for run in runs] == [19, 20] * 6
     assert runs[0].tr_s == {"header": 2.5}
@@ -175,13 +175,13 @@ def test_defects_are_named(nilearn_layout):
         haxby.trials(root, "sub001", {})
     labels.write_text(text + "rest 11\n")
     with pytest.raises(ValueError, match=r"has 234 volumes, .*labels\.txt labels 235"):
-        next(haxby.runs(root, "sub001", {}))
+        next(haxby.runs(root, "sub001", {}, "bold"))
     labels.write_text("\ufeff" + text.replace("\n", "\r\n"))
     assert len(haxby.trials(root, "sub001", {})) == 36
     moved = nib.load(root / "subj1/mask4_vt.nii.gz")
     moved = nib.Nifti1Image(np.asarray(moved.dataobj), moved.affine + np.eye(4, k=3))
     nib.save(moved, root / "subj1/mask4_vt.nii.gz")
     with pytest.raises(ValueError, match="lie differently"):
-        next(haxby.runs(root, "sub001", {}))
+        next(haxby.runs(root, "sub001", {}, "bold"))
     with pytest.raises(ValueError, match="no subject 'sub002'; there are: sub001"):
         haxby.trials(root, "sub002", {})

@@ -40,11 +40,11 @@ def clone(made, tmp_path_factory):
 
 
 def test_everything_a_subject_needs_is_in_files_needed(clone, made):
-    assert [one.bold.shape[:3] for one in sim.runs(clone, "sub-01", SETTINGS)] == [(25, 31, 24)] * 4
+    assert [one.bold.shape[:3] for one in sim.runs(clone, "sub-01", SETTINGS, "bold")] == [(25, 31, 24)] * 4
     assert len(list(sim.stimuli(clone, SETTINGS))) == 60
     assert set(sim.rois(clone, "sub-01", "fsaverage5", SETTINGS)) >= {"V1", "V2", "V3", "early", "silent", "face"}
     with pytest.raises(FileNotFoundError):
-        list(sim.runs(clone, "sub-02", SETTINGS))
+        list(sim.runs(clone, "sub-02", SETTINGS, "bold"))
     assert len(sim.trials(clone, "sub-02", SETTINGS)) == 96
     needed = sim.files_needed(clone, "sub-02", SETTINGS)
     assert sum(path.endswith(".nii.gz") for path in needed) == 5
@@ -116,7 +116,7 @@ def test_training_and_test_pictures_come_from_different_photographs(clone):
 
 
 def test_repetition_time_is_stated_alike(clone):
-    for run in sim.runs(clone, "sub-01", SETTINGS):
+    for run in sim.runs(clone, "sub-01", SETTINGS, "bold"):
         assert run.tr_s == {"header": 2.0, "sidecar": 2.0}
         assert run.bold.dtype == np.float32 and run.space == "MNI"
         assert (run.bold[~run.mask] == 0).all()
@@ -127,7 +127,7 @@ def test_data_are_truth_plus_noise_of_the_stated_variance(made, workspace):
     """Second differences remove drift; those of AR(1) noise have a variance known in closed form."""
     truth = sim.oracle(workspace, SETTINGS, "sub-01")
     ratios = []
-    for run, free in zip(sim.runs(made.url, "sub-01", SETTINGS), truth.noise_free(), strict=True):
+    for run, free in zip(sim.runs(made.url, "sub-01", SETTINGS, "bold"), truth.noise_free(), strict=True):
         assert run.run == free.run
         noise = (run.bold - free.bold)[run.mask].astype(float)
         second = np.diff(noise, n=2, axis=1)
@@ -168,7 +168,7 @@ def test_pictures_are_decoded_and_vertices_predicted(made, subject):
     some[np.flatnonzero(regions["silent"])[::20]] = True
     chosen = regions["early"] | some
     responses = []
-    for run in sim.runs(made.url, subject, SETTINGS):
+    for run in sim.runs(made.url, subject, SETTINGS, "bold"):
         image = nib.Nifti1Image(run.bold, run.affine)
         mask = new_img_like(image, run.mask.astype(np.uint8))
         halves = [

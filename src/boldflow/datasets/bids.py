@@ -1,0 +1,250 @@
+"""Your own data: a BIDS folder with fMRIPrep's derivatives, read in place and described by its catalogue entry alone.
+
+    mine: {plugin: bids, folder: /data/mine, subjects: [sub-01, sub-02], tr_s: 2.0, image_column: stim_file,
+           stimuli_root: /data/mine/stimuli}
+
+Events are read from ``sub-*/[ses-*/]func/*_events.tsv`` below the folder, BOLD from ``derivatives`` below it. Events
+whose image column is empty or n/a show no picture and are no trials.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts import bids
+from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+
+# A fact that is None here is the entry's key of that name (registry.facts).
+FACTS: dict[str, Any] = {
+    "subjects": [],
+    "tr_s": None,
+    "spaces": ["MNI", "native"],
+    "images": True,
+    "split_unit": "image",
+    "simulated": False,
+    "version": "your own",
+    "source": {"accession": "bids", "commit": None},
+    "licence": "your own",
+    "citation": "your own data",
+    "agreement": None,
+    "recordings": {
+        "bold": "fMRIPrep's preprocessed BOLD volumes in the space that the entry names, with brain masks",
+    },
+    "stimuli_inside": False,
+    "stimuli_from": "Your own folder or archive of pictures.",
+    "stimuli_password": None,
+    "rois": [],
+    "ceilings": None,
+}
+REQUIRED = ["folder", "subjects", "tr_s", "image_column"]
+SETTINGS: dict[str, dict[str, Any]] = {
+    "folder": {
+        "type": "string", "minLength": 1,
+        "description": "The BIDS folder: sub-*/[ses-*/]func/*_events.tsv lie below it. It is read in place.",
+    },
+    "derivatives": {
+        "type": "string", "default": "derivatives/fmriprep",
+        "description": "fMRIPrep's folder below it; . where both are one folder.",
+    },
+    "task": {
+        "type": "string", "pattern": "^[A-Za-z0-9*]+$", "default": "*",
+        "description": "The BIDS label of the task to read; * for all.",
+    },
+    "image_column": {
+        "type": "string", "minLength": 1,
+        "description": "The column of the events that names the picture, such as stim_file.",
+    },
+    "image_name": {
+        "enum": ["path", "name", "stem"], "default": "path",
+        "description": "How that column names a file below stimuli_root: by path, by name, or by name without suffix.",
+    },
+    "space": {
+        "type": "string", "pattern": "^[A-Za-z0-9]+$", "default": "MNI152NLin2009cAsym",
+        "description": "The space of the volumes to read, as fMRIPrep names it: one that begins with MNI, or T1w.",
+    },
+    "tr_s": {
+        "type": "number", "exclusiveMinimum": 0,
+        "description": "Repetition time, seconds; headers and sidecars must agree.",
+    },
+    "stimuli_root": {
+        "type": "string", "minLength": 1,
+        "description": "Your folder or archive of the pictures.",
+    },
+}  # fmt: skip
+
+EVENTS = (
+    "{subject}/func/{subject}_*task-{task}_*events.tsv",
+    "{subject}/ses-*/func/{subject}_*task-{task}_*events.tsv",
+)
+PREP = ("{subject}/func/{subject}_*task-{task}_*", "{subject}/ses-*/func/{subject}_*task-{task}_*")
+IMAGE_BYTES = 500 * 500 * 3  # of one picture, decoded: a guess
+BOLD, MASK = "desc-preproc_bold.nii.gz", "desc-brain_mask.nii.gz"
+
+
+def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+    """Name the user's folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
+    folder = Path(settings["folder"]).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"folder of data set {settings['name']} does not exist: {folder}")
+    return Source("folder", str(folder.resolve()), None, f"a folder of the user's ({settings['name']})")
+
+
+def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+    """Paths below ``root`` that the data set, its stimuli, or a subject need.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no such files; names folder and patterns.
+    """
+    if what == "dataset":
+        return [path for subject in settings["subjects"] for path in _events(root, subject, settings)]
+    if what == "stimuli":
+        return bids.pictures(root)
+    paths = _bold(root, what, settings)
+    beside = [path.replace(".nii.gz", ".json") for path in paths]
+    return [*paths, *(path for path in beside if (Path(root) / path).is_file()), *_masks(root, what, settings)]
+
+
+def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+    """One row per event with a picture, in the order of names of sessions and runs.
+
+    Parameters
+    ----------
+    root : str or Path
+    subject : str
+    settings : dict
+
+    Returns
+    -------
+    DataFrame
+        session, run (str; "01" where the names have none), trial (int, from 1 within the run), onset_s, duration_s
+        (s), image_id (what the image column says), usable.
+
+    Raises
+    ------
+    ValueError
+        If a table is not as it should be (file and line are named), lacks the image column (the columns are named),
+        or if no event shows a picture.
+    FileNotFoundError
+        If there are no events.
+    """
+    column = settings["image_column"]
+    shown = bids.read_runs(root, _events(root, subject, settings), [], [], [column])
+    named = shown[shown[column] != ""].rename(columns={column: "image_id"})
+    if named.empty:
+        raise ValueError(f"{subject}: none of {len(shown)} events names a picture in column {column!r}")
+    return bids.as_trials(named.assign(usable=True))
+
+
+def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+    """Yield each picture below ``root`` under the name that events use, labelled with the name of its ``folder``.
+
+    Raises
+    ------
+    ValueError
+        If two files have one name, or one is no whole picture.
+    """
+    kinds = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
+    named = kinds[settings["image_name"]]
+    found: Iterator[tuple[str, str, dict[str, str]]] = (
+        (path, named(path), {"folder": Path(path).parent.name or Path(root).name}) for path in bids.pictures(root)
+    )
+    yield from (Stimulus(*one) for one in bids.read_pictures(root, found))
+
+
+def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+    """Yield the preprocessed BOLD of each run, in the order of names.
+
+    Yields
+    ------
+    BoldRun
+        ``bold`` is float32 (x, y, z, n_volumes); ``mask`` the voxels in the brain mask of every run; ``space`` is "MNI"
+        where the setting ``space`` begins with MNI, else "native".
+
+    Raises
+    ------
+    ValueError
+        If BOLD and mask lie on different grids, or a file is no whole NIfTI.
+    FileNotFoundError
+        If there is no BOLD or no mask.
+    """
+    root = Path(root)
+    space = "MNI" if settings["space"].startswith("MNI") else "native"
+    paths = _bold(root, subject, settings)
+    mask, first, grid = _mask(root, subject, settings)
+    for path in paths:
+        image, found = bids.volume(root / path)
+        bids.check_grid(root / path, image, first, grid)
+        tr_s = {"header": bids.header_tr(image)}
+        beside = root / path.replace(".nii.gz", ".json")
+        if beside.is_file():
+            tr_s["sidecar"] = bids.sidecar_tr(beside)
+        labels = (bids.entity(path, "ses") or "01", bids.entity(path, "run") or "01")
+        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, space)
+
+
+def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """No named regions are read from a folder of one's own."""
+    return {}
+
+
+def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+    """What there is: nothing is fetched, since the folder is read in place; trials are the rows of the events."""
+    root = Path(settings["folder"]).expanduser()
+    subjects = {}
+    images: set[str] = set()
+    for subject in settings["subjects"]:
+        table = trials(root, subject, settings)
+        images |= set(table["image_id"])
+        volumes = [nib.Nifti1Image.from_filename(root / path).shape for path in _bold(root, subject, settings)]
+        largest = max(volumes, key=lambda shape: int(np.prod(shape)))
+        subjects[subject] = SubjectSizes(0, len(table), len(volumes), largest[3], int(np.prod(largest[:3])))
+    return Sizes(0, 0, len(images), IMAGE_BYTES, subjects, True)
+
+
+def _some(root: str | Path, patterns: list[str]) -> list[str]:
+    """Files of either pattern: with sessions and without."""
+    paths = sorted(path.relative_to(root).as_posix() for pattern in patterns for path in Path(root).glob(pattern))
+    if not paths:
+        raise FileNotFoundError(f"{root} has neither {' nor '.join(patterns)}")
+    return paths
+
+
+def _events(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
+    return _some(root, [pattern.format(subject=subject, task=settings["task"]) for pattern in EVENTS])
+
+
+def _derived(subject: str, settings: dict[str, Any], ending: str) -> list[str]:
+    below = "" if settings["derivatives"] in (".", "") else settings["derivatives"].strip("/") + "/"
+    return [below + one.format(subject=subject, task=settings["task"]) + ending for one in PREP]
+
+
+def _bold(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
+    return _some(root, _derived(subject, settings, f"space-{settings['space']}_{BOLD}"))
+
+
+def _masks(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
+    return _some(root, _derived(subject, settings, f"space-{settings['space']}_{MASK}"))
+
+
+def _mask(root: Path, subject: str, settings: dict[str, Any]) -> tuple[np.ndarray, Path, Any]:
+    """Voxels in all brain masks (x, y, z), the path of the first and its image."""
+    first, *others = [root / path for path in _masks(root, subject, settings)]
+    grid, values = bids.volume(first)
+    inside = values > 0
+    for path in others:
+        image, values = bids.volume(path)
+        bids.check_grid(path, image, first, grid)
+        inside &= values > 0
+    return inside, first, grid

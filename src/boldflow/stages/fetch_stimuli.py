@@ -1,0 +1,84 @@
+"""Get the stimuli of a data set that has been found: from itself, or from a copy of the user's."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from boldflow.artifacts import annex_tree, archives, sidecars, trust
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative
+
+
+def run(source: str, receipt: str, settings: str, places: str, facts: str, code: str) -> None:
+    """Get the pictures, or find them where the user keeps them, and write what arrived.
+
+    Pictures that do not come with the data have no published checksum: the first that is seen is kept in
+    ``resources/trusted``, and another one later stops.
+
+    Parameters
+    ----------
+    source : path of the data set's receipt
+    receipt : path of the JSON to write
+    settings : the data set's catalogue entry, JSON text
+    places : what the entry says of where this machine finds things (``stimuli_root``), JSON text
+    facts : facts of the data set's plug-in, JSON text
+    code : digests of the modules of this stage and its plug-in, JSON text
+
+    Raises
+    ------
+    FileNotFoundError
+        If the pictures are nowhere: says where to get them and which key to set.
+    PermissionError
+        If their archive asks for a password that is missing or wrong; names the environment variable.
+    ValueError
+        If the archive is refused, a file is not what its name says, or checksums are not those of the first use.
+    """
+    entry, here, known = read_settings(settings), read_settings(places), read_settings(facts)
+    note = sidecars.read(source)
+    name = entry["name"]
+    about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
+    if known["stimuli_inside"]:
+        kind, root, archive = note["kind"], Path(note["root"]), None
+    else:
+        kind = "folder"
+        root, archive = _own_copy(name, here.get("stimuli_root"), known)
+        about |= {"origin": "a copy of the user's", "commit": None, "archive": archive}
+    rows = arrive(kind, root, plugin_of("datasets", entry).files_needed(root, "stimuli", entry))
+    if not known["stimuli_inside"]:
+        record = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
+        trust.confirm(
+            record,
+            f"stimuli of {name}",
+            {row["path"]: row["checksum"] for row in rows},
+            (archive or {}).get("checksum"),
+        )
+    what = {"what": "stimuli", "rule": "fetch_stimuli", "kind": kind, "root": relative(root), "code": code}
+    sidecars.write(receipt, {**about, **what, "files": rows})
+
+
+def _own_copy(name: str, given: str | None, known: dict[str, Any]) -> tuple[Path, dict[str, Any] | None]:
+    """Find the user's pictures; an archive is unpacked into the workspace, and described."""
+    key = f"datasets.{name}.stimuli_root"
+    if given is None:
+        raise FileNotFoundError(
+            f"the pictures of {name} do not come with its data. {known['stimuli_from']} Then set {key} in "
+            "config/config.yaml to the folder or the archive that holds them"
+        )
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return path.resolve(), None
+    if not path.is_file():
+        raise FileNotFoundError(f"{key} is {given!r}, and there is no such folder or archive")
+    variable = known["stimuli_password"]
+    described = {
+        "name": path.name,
+        "size": path.stat().st_size,
+        "checksum": annex_tree.checksum(path),
+    }
+    folder = Path(WORKSPACE) / "stimuli" / name
+    try:
+        archives.unpack(path, folder, os.environ.get(variable) if variable else None)
+    except PermissionError as error:
+        if variable and error.errno is None:
+            error.add_note(f"put the password into the environment variable {variable}")
+        raise
+    return folder, described

@@ -1,0 +1,202 @@
+"""What a study costs, from jobs that are written here, against numbers that are worked out here."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from boldflow import registry
+from boldflow.commands import estimate
+from boldflow.commands.plan import Job
+
+FACTS = {"stimuli_inside": False, "stimuli_from": "ask the authors", "unread": ["bold-fsnative"]}
+ENTRY = {"name": "bold5000", "plugin": "bold5000"}
+NAMES = {
+    "dataset": "bold5000",
+    "subject": "sub-CSI4",
+    "response": "r",
+    "feature": "gabor",
+    "model": "ridge",
+    "split": "s",
+}
+T1W_BYTES = 12_582_457_677  # sub-CSI4, bold-T1w, of annex keys in the tree
+TRIALS, VOXELS, GABOR = 3108, 70 * 89 * 70, 400
+
+
+def job(rule, runs=True, **params):
+    wanted = {
+        "fetch_dataset": ["dataset"], "fetch_stimuli": ["dataset"], "fetch_subject": ["dataset", "subject"],
+        "list_trials": ["dataset", "subject"], "make_split": ["dataset", "split"], "write_report": [],
+        "cache_features": ["dataset", "feature"], "project_responses": ["dataset", "subject", "response"],
+    }.get(rule, list(NAMES))  # fmt: skip
+    wildcards = {name: NAMES[name] for name in wanted} | ({} if wanted else {"study": "mine"})
+    if rule == "fetch_subject":
+        wildcards["recording"] = "bold-T1w"
+    return Job(
+        rule,
+        wildcards,
+        [],
+        [],
+        {k: json.dumps(v) if k != "recording" else v for k, v in params.items()},
+        None,
+        None,
+        runs,
+    )
+
+
+def jobs(runs=True, space="native", average=True, model="ridge", split=None, seeds=(0,)):
+    settings = {"space": space, "duration_s": 6.0, "average": average}
+    gabor = {"name": "gabor", **defaults("features", "gabor")}
+    return [
+        job("fetch_dataset", runs, settings=ENTRY),
+        job("fetch_stimuli", runs, settings=ENTRY, places={}, facts=FACTS),
+        job("fetch_subject", runs, settings=ENTRY),
+        job("list_trials", runs),
+        job("make_split", runs, settings=split or {"test": "named"}),
+        job("cache_features", runs, settings=gabor | {"plugin": "gabor"}),
+        job("project_responses", runs, settings=settings, facts=FACTS, recording="bold-T1w"),
+        job("train_model", runs, settings={"plugin": model, "direction": "decode", "seeds": list(seeds)}),
+        job("score_model", runs),
+        job("write_report", runs),
+    ]
+
+
+def defaults(section, plugin):
+    return {key: one["default"] for key, one in registry.literal(section, plugin, "SETTINGS").items()}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def row(found, stage, subject="sub-CSI4"):
+    return found.rows["bold5000", subject, stage]
+
+
+def test_each_stage_costs_what_its_arrays_hold():
+    found = estimate.cost_of(jobs())
+    assert row(found, "fetch").fetch == T1W_BYTES
+    assert row(found, "fetch", "shared") == estimate.Cost(160_000_000, 0, 1_000_000_000, 2)
+    assert row(found, "responses").keep == TRIALS * VOXELS * 4
+    assert row(found, "features", "shared").keep == 4916 * GABOR * 4
+    assert row(found, "models").keep == VOXELS * GABOR * 4 + TRIALS * GABOR * 4
+    # a run of 194 volumes and windows of 3 are in memory
+    assert row(found, "responses").memory > 4 * VOXELS * 194 + 4 * TRIALS * VOXELS * 3
+    assert found.rows["", "", "figures, report"].jobs == 1
+    assert found.total.jobs == 10 and found.total.fetch == T1W_BYTES + 160_000_000
+
+
+def test_surfaces_kept_time_seeds_folds_and_models_count():
+    surface = estimate.cost_of(jobs(space="fsaverage5", average=False))
+    assert row(surface, "responses").keep == TRIALS * 20_484 * 3 * 4
+    twice = row(estimate.cost_of(jobs(seeds=(0, 1))), "models").keep
+    assert twice == 2 * row(estimate.cost_of(jobs()), "models").keep
+    folds = row(estimate.cost_of(jobs(split={"test": "run"})), "models").keep
+    assert folds == 84 * VOXELS * GABOR * 4 + TRIALS * GABOR * 4
+    assert row(estimate.cost_of(jobs(model="dummy")), "models").keep < twice / 10
+    assert row(estimate.cost_of(jobs(model="nearest")), "models").keep > TRIALS * VOXELS * 4
+
+
+def test_what_is_there_is_not_counted_again(folder):
+    done = jobs(runs=False)
+    assert estimate.cost_of(done).total == estimate.Cost()
+    part = [*jobs(runs=False)[:2], *jobs()[2:]]
+    assert estimate.cost_of(part).total.fetch == T1W_BYTES
+
+
+def test_content_that_arrived_before_an_interruption_is_not_fetched_again(folder):
+    clone = folder / "resources/clones/bold5000"
+    here = clone / "derivatives/fmriprep/sub-CSI4/ses-01/func"
+    here.mkdir(parents=True)
+    stem = "sub-CSI4_ses-01_task-5000scenes_run-01_bold"
+    for number, kind in enumerate(("space-T1w_preproc.nii.gz", "space-T1w_brainmask.nii.gz")):
+        (here / f"{stem}_{kind}").symlink_to(f"../../../../../.git/annex/{number}")
+    (here / f"{stem}_confounds.tsv").write_text("CSF\n")
+    masks = clone / "derivatives/spm/sub-CSI4"
+    masks.mkdir(parents=True)
+    (masks / "sub-CSI4_mask-LHLO.nii.gz").symlink_to("../../../.git/annex/2")
+    content = clone / ".git/annex"
+    content.mkdir(parents=True)
+    (content / "0").write_bytes(b"x" * 5_000_000)  # of the other two, only the links are there
+    found = estimate.cost_of(jobs())
+    assert row(found, "fetch").fetch == T1W_BYTES - 5_000_000
+    assert row(found, "fetch", "shared").fetch == 0  # cloned
+
+
+def told(monkeypatch, listed, free, colour=False):
+    monkeypatch.setattr(estimate.plan, "ask", lambda targets, config: listed)
+    monkeypatch.setattr(estimate, "free_at", lambda place: free)
+    monkeypatch.setattr(estimate, "memory_here", lambda: 10**12)
+    return estimate.estimate([], colour)
+
+
+def test_what_fits_and_what_does_not_is_said_by_words_and_by_exit_code(monkeypatch):
+    text, code = told(monkeypatch, jobs(), 10**12)
+    assert code == 0 and "1000.00 GB free: fits" in text and "NOT" not in text
+    assert "study mine" in text and "the pictures of bold5000 are yours to bring" in text and "ask the authors" in text
+    assert "recording" not in text
+    text, code = told(monkeypatch, jobs(), 10**10)
+    assert code == 1 and "10.00 GB free: WILL NOT FIT" in text and "\033" not in text
+    text, code = told(monkeypatch, jobs(), 10**10, colour=True)
+    (line,) = [line for line in text.splitlines() if "WILL NOT FIT" in line]
+    assert line.startswith("\033[31m") and line.endswith("GB short\033[0m")
+
+
+def test_a_stage_that_needs_more_memory_than_there_is_stands_in_red(monkeypatch):
+    monkeypatch.setattr(estimate.plan, "ask", lambda targets, config: jobs())
+    monkeypatch.setattr(estimate, "memory_here", lambda: 3 * 10**9)
+    monkeypatch.setattr(estimate, "free_at", lambda place: 10**12)
+    text, code = estimate.estimate([], colour=True)
+    red = [line for line in text.splitlines() if line.startswith("\033[31m")]
+    assert code == 0 and red and all("more than this machine has" in line for line in red)
+    assert any("responses" in line for line in red) and not any(" fetch " in line for line in red)
+
+
+def test_numbers_that_nobody_counted_are_marked(monkeypatch):
+    entry = {"name": "nod", "plugin": "nod", "tasks": ["imagenet", "coco"]}
+    names = {"dataset": "nod", "subject": "sub-01", "recording": "bold-T1w"}
+    listed = [
+        Job("fetch_dataset", {"dataset": "nod"}, [], [], {"settings": json.dumps(entry)}, None, None, True),
+        Job("fetch_subject", names, [], [], {"settings": json.dumps(entry)}, None, None, True),
+    ]
+    text, _ = told(monkeypatch, listed, 10**13)
+    assert "~10.20" in text and "~ not counted in the data's own tree: nod" in text
+
+
+def test_a_recording_that_cannot_be_read_yet_is_said(monkeypatch):
+    listed = jobs()
+    project = next(one for one in listed if one.rule == "project_responses")
+    project.params["recording"] = "bold-fsnative"
+    text, _ = told(monkeypatch, listed, 10**13)
+    assert "responses cannot be made yet: recording bold-fsnative of bold5000 is not read in this version" in text
+
+
+def test_nothing_to_be_done_is_said(monkeypatch):
+    text, code = told(monkeypatch, jobs(runs=False), 0)
+    assert code == 0 and "nothing is to be done" in text
+
+
+def test_a_study_that_does_not_parse_is_told_in_its_own_words(monkeypatch):
+    def broken(targets, config):
+        raise estimate.plan.Broken("no study 'demmo'")
+
+    monkeypatch.setattr(estimate.plan, "ask", broken)
+    assert estimate.estimate([]) == ("the study cannot be planned:\nno study 'demmo'", 2)
+
+
+def test_free_bytes_are_those_of_df(folder):
+    """Witness: df, for an ordinary user, of the nearest folder that exists."""
+    said = subprocess.run(["df", "-B1", "--output=avail", str(folder)], capture_output=True, text=True, check=True)
+    free = int(said.stdout.split()[-1])
+    assert estimate.free_at("resources/not/yet") == pytest.approx(free, rel=0.05)
+    pages = os.sysconf("SC_PHYS_PAGES")
+    assert estimate.memory_here() >= pages
+
+
+def test_both_folders_on_one_disk_are_added_up():
+    (need,) = estimate.compare(estimate.cost_of(jobs()))
+    total = estimate.cost_of(jobs()).total
+    assert set(need.places) == {"resources", "results"} and need.wanted == total.fetch + total.keep

@@ -1,0 +1,101 @@
+"""A folder of one's own: the tree that sim writes is read as any BIDS folder, and gives what sim gives."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldflow import registry
+from boldflow.datasets import bids, sim
+from tests.conftest import ROOT
+
+SMALL = {"n_runs": 2, "n_train_images": 12, "n_test_images": 6, "n_test_repeats": 2, "voxel_mm": 8.0, "image_size": 32}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A plain copy of a simulated data set, with all content, in which nothing is a link."""
+    workspace = tmp_path_factory.mktemp("own")
+    origin = sim.source({"name": "sim", **SMALL}, workspace).url
+    folder = workspace / "mine"
+    shutil.copytree(origin, folder, symlinks=False, ignore=shutil.ignore_patterns(".git", ".datalad"))
+    return folder
+
+
+def entry(folder, **more):
+    given = {"folder": str(folder), "derivatives": "derivatives/preproc", "subjects": ["sub-01", "sub-02"], "tr_s": 2.0}
+    config = {"datasets": {"mine": {"plugin": "bids", "image_column": "stim_file", **given, **more}}}
+    return registry.settings(config, registry.read_schemas(ROOT / "workflow" / "schemas"), "datasets", "mine")
+
+
+def test_trials_and_runs_are_those_of_the_data_sets_own_plug_in(tree):
+    mine = entry(tree)
+    assert bids.source(mine, "unused").kind == "folder"
+    pd.testing.assert_frame_equal(bids.trials(tree, "sub-01", mine), sim.trials(tree, "sub-01", SMALL))
+    pairs = list(zip(bids.runs(tree, "sub-01", mine, "bold"), sim.runs(tree, "sub-01", SMALL, "bold"), strict=True))
+    assert len(pairs) == 2
+    for one, other in pairs:
+        assert (one.session, one.run, one.space, one.tr_s) == (other.session, other.run, other.space, other.tr_s)
+        np.testing.assert_array_equal(one.bold, other.bold)
+        np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_what_is_needed_is_there(tree):
+    mine = entry(tree)
+    assert len(bids.files_needed(tree, "dataset", mine)) == 4  # events of two runs of two subjects
+    needed = bids.files_needed(tree, "sub-02", mine)
+    assert sorted(path.rsplit("_", 1)[1] for path in needed) == ["bold.json"] * 2 + ["bold.nii.gz"] * 2 + [
+        "mask.nii.gz"
+    ]
+    assert all((tree / path).is_file() and "sub-02" in path for path in needed)
+
+
+@pytest.mark.parametrize("how", ["path", "name", "stem"])
+def test_pictures_go_by_the_name_that_events_use(tree, how):
+    found = {one.image_id for one in bids.stimuli(tree / "stimuli", entry(tree, image_name=how))}
+    shown = set(bids.trials(tree, "sub-01", entry(tree))["image_id"])
+    assert found == ({name.removesuffix(".png") for name in shown} if how == "stem" else shown)
+    assert {one.labels["folder"] for one in bids.stimuli(tree / "stimuli", entry(tree))} == {"stimuli"}
+    below = {one.image_id for one in bids.stimuli(tree, entry(tree, image_name=how))}
+    assert below == ({f"stimuli/{name}" for name in shown} if how == "path" else found)
+
+
+def test_events_without_a_picture_are_no_trials(tree, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(tree / "sub-01", folder / "sub-01")
+    path = next(folder.rglob("*run-01_events.tsv"))
+    lines = path.read_text().splitlines()
+    cells = lines[1].split("\t")
+    cells[lines[0].split("\t").index("stim_file")] = "n/a"
+    path.write_text("\n".join([lines[0], "\t".join(cells), *lines[2:]]))
+    found = bids.trials(folder, "sub-01", entry(folder))
+    assert len(found) == len(bids.trials(tree, "sub-01", entry(tree))) - 1
+
+
+def test_a_column_or_a_folder_that_is_not_there_is_named(tree, tmp_path):
+    with pytest.raises(ValueError, match=r"_events.tsv, line 1 lacks columns \['picture'\]; there are: .*stim_file"):
+        bids.trials(tree, "sub-01", entry(tree, image_column="picture"))
+    with pytest.raises(FileNotFoundError, match=r"folder of data set mine does not exist: .*nowhere"):
+        bids.source(entry(tmp_path / "nowhere"), "unused")
+    with pytest.raises(FileNotFoundError, match=r"derivatives/fmriprep/sub-01/func/.*space-MNI152NLin2009cAsym_desc"):
+        bids.files_needed(tree, "sub-01", entry(tree, derivatives="derivatives/fmriprep"))
+
+
+def test_sizes_are_counted_in_the_folder(tree):
+    found = bids.sizes(entry(tree), "bold")
+    own = found.subjects["sub-02"]
+    assert (own.fetch, own.n_trials, own.n_runs, found.n_images) == (0, 24, 2, 18)
+    assert own.n_volumes == next(sim.runs(tree, "sub-02", SMALL, "bold")).bold.shape[3]
+
+
+def test_an_entry_without_what_it_must_say_stops_at_parse():
+    from jsonschema import Draft202012Validator
+
+    schemas = registry.read_schemas(ROOT / "workflow" / "schemas")
+    schema = registry.entry_schema(schemas, "datasets", "bids")
+    missing = [error.message for error in Draft202012Validator(schema).iter_errors({"plugin": "bids", "tr_s": 2})]
+    assert sorted(missing) == [f"'{key}' is a required property" for key in ("folder", "image_column", "subjects")]
+    config = {"datasets": {"mine": {"plugin": "bids", "subjects": ["sub-9"], "tr_s": 1.5}}}
+    assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
+    assert registry.subjects(config, "mine") == ["sub-9"]

@@ -1,0 +1,70 @@
+"""The split's stage where no pictures are at hand: names group, and the sidecar says that nothing else did."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from boldflow.artifacts import sidecars, tables
+from boldflow.stages import make_split
+
+ONE, COPY, OTHER = "COCO_train2014_000000000001.jpg", "coco/000000000001.jpg", "COCO_train2014_000000000002.jpg"
+RULE = {"test": "repeated", "min_repeats": 2, "val_fraction": 0, "against": ["god"], "seed": 33}
+FACTS = {"images": True, "split_unit": "image"}
+
+
+def run(folder, images, rule=RULE, usable=None):
+    n = len(images)
+    trials = pd.DataFrame(
+        {
+            "subject": "sub-1", "session": "01", "run": "01", "trial": range(1, n + 1), "image_id": images,
+            "usable": usable or [True] * n,
+        }
+    )  # fmt: skip
+    tables.write(folder / "trials.parquet", trials, {"data": "d"})
+    make_split.run(
+        trials=[str(folder / "trials.parquet")],
+        packs=[],
+        tables_=[],
+        split=str(folder / "split.parquet"),
+        sidecar=str(folder / "split.json"),
+        dataset="bold5000",
+        dataset_settings=json.dumps({"name": "bold5000", "plugin": "bold5000"}),
+        settings=json.dumps(rule),
+        facts=json.dumps(FACTS),
+        code="{}",
+    )
+    split = tables.read(folder / "split.parquet").merge(trials, on=["subject", "session", "run", "trial"])
+    return split, sidecars.read(folder / "split.json")
+
+
+def test_pictures_with_one_coco_number_are_one_picture(tmp_path):
+    split, note = run(tmp_path, [ONE, OTHER, "a.jpg", COPY])
+    assert split.loc[split["part"] == "test", "image_id"].tolist() == [ONE, COPY]
+    assert note["duplicate_groups"] == [[f"bold5000/{ONE}", f"bold5000/{COPY}"]]
+    assert [one["found_by"] for one in note["overlaps"]] == ["COCO number"]
+    assert note["grouping"] == "identity" and note["grouped_by"] == ["image_id", "COCO number"]
+    assert note["not_compared_with"] == ["god"] and note["published"] is None
+
+
+def test_the_published_rule_stands_beside_the_mended_one(tmp_path):
+    first = make_split._named({"test": "named", "names": "repeated-113"}, "bold5000")[0]
+    assert first.startswith("COCO_train2014_")
+    copy = f"coco/{first.split('_')[2]}"
+    split, note = run(tmp_path, [first, OTHER, copy], RULE | {"test": "named", "names": "repeated-113"})
+    assert split["part"].tolist() == ["test", "train", "test"]
+    published = note["published"]
+    assert published["test_set"] == "repeated-113" and published["pictures"] == 113 and not published["same"]
+    assert len(published["never_shown"]) == 112 and first not in published["never_shown"]
+    assert published["mended"] == [{"image_id": copy, "part": "test", "trials": 1}]
+
+
+def test_pictures_of_trials_that_are_not_usable_are_dropped(tmp_path):
+    split, note = run(tmp_path, [ONE, ONE, OTHER, "catch.jpg"], usable=[True, True, True, False])
+    assert split["part"].tolist() == ["test", "test", "train", "drop"]
+    assert note["counts"]["trials"] == {"sub-1": {"drop": 1, "test": 2, "train": 1}}
+
+
+def test_nothing_repeated_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no picture was shown 2 times"):
+        run(tmp_path, [ONE, OTHER])
