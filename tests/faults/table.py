@@ -244,8 +244,8 @@ ROWS = (
         "No network on compute nodes",
         "all networks are taken from Snakemake (`unshare -n`), before and after `snakemake prefetch`; sockets of the "
         "internet are blocked in the jobs on a real Slurm",
-        "before: the file that is missing and the prefetch command are named; after: the study runs to its report, with "
-        "the scores of the run that had a network",
+        "before: the file that is missing and the prefetch command are named; after: the study runs to its report, "
+        "with the scores of the run that had a network",
         (
             (FETCH, "test_after_prefetch_nothing_needs_a_network_and_without_it_the_error_says_so"),
             (SEALED, "test_after_prefetch_no_job_needs_a_network"),
