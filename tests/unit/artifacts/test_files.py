@@ -1,5 +1,8 @@
 """Artefacts are whole or absent, and refuse what is not whole."""
 
+import os
+import stat
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,3 +126,13 @@ def test_content_is_digested_by_path_and_checksum_not_by_place(tmp_path):
     sidecars.write(tmp_path / "c", {"root": "/x", "files": [{"path": "p", "checksum": "md5:2"}]})
     digests = [sidecars.content_digest(tmp_path / name) for name in "abc"]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_files_can_be_read_by_whom_the_users_umask_lets(tmp_path):
+    """A lab shares its results: safetensors' own writer would let nobody else read."""
+    before = os.umask(0o027)
+    try:
+        weights.write(tmp_path / "w.safetensors", {"w": np.arange(3.0)})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o640
