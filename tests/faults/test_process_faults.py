@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Project
 from tests.running import SLOW, Site, result, wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
 EPOCHS = 900  # about 7 s of steps
 WEIGHTS = f"{result()}/model.safetensors"
 

@@ -331,6 +331,7 @@ def projected(folder, monkeypatch, replaced):
         sidecar=str(folder / "responses.json"),
         vertices=str(folder / "vertices.parquet"),
         subject=SUBJECT,
+        recording="bold",
         settings=json.dumps(entry),
         dataset="{}",
         facts=json.dumps({"tr_s": 2.0}),
