@@ -300,12 +300,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if split["test"] in ("repeated", "named") and not data["images"]:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
-        space = response["space"]
-        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsnative", "fsaverage5"}}[space] & set(data["spaces"]):
-            problems[
-                f"response {result.response!r} is in space {space!r}, which data set {result.dataset!r} cannot give "
-                f"(its BOLD comes in {data['spaces']})"
-            ] = None
+        problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
@@ -318,6 +313,23 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _space_problems(result: Result, response: Config, recording_: str, data: Config) -> list[str]:
+    """List what cannot be of a response's space and of the way there, given the recording that it reads."""
+    come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
+    space, problems = response["space"], []
+    if not {"native": {"native"}, "fsaverage5": {"MNI", "fsnative", "fsaverage5"}}[space] & set(come):
+        problems.append(
+            f"response {result.response!r} is in space {space!r}, which recording {recording_!r} of data set "
+            f"{result.dataset!r} cannot give (its BOLD comes in {come})"
+        )
+    if "resampling" in response and "fsnative" not in come:
+        problems.append(
+            f"response {result.response!r} names resampling {response['resampling']!r}, which is for BOLD on a "
+            f"subject's own surface; recording {recording_!r} of data set {result.dataset!r} comes in {come}"
+        )
+    return problems
 
 
 def _split_problems(config: Config, result: Result, split: Config) -> list[str]:

@@ -57,15 +57,15 @@ def test_the_plugin_is_the_name_unless_said_otherwise():
         registry.load("models", "rigde")
 
 
-def problems_of_split(split, dataset="god"):
-    """What is wrong with a study of one split, with the project's own catalogue."""
+def problems_of_study(section, entry, dataset):
+    """What is wrong with a study of one entry of a section, with the project's own catalogue."""
     import yaml
     from jsonschema import Draft202012Validator
 
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     study = yaml.safe_load((ROOT / "config" / "studies" / f"{dataset}.yaml").read_text())
-    config["splits"]["mine"] = split
-    study["runs"][0]["splits"] = ["mine"]
+    config[section]["mine"] = entry
+    study["runs"][0][section] = ["mine"]
     found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
     return found or registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
 
@@ -83,15 +83,32 @@ def problems_of_split(split, dataset="god"):
     ],
 )
 def test_a_split_that_cannot_be_is_told_at_parse(split, dataset, words):
-    told = problems_of_split(split, dataset)
+    told = problems_of_study("splits", split, dataset)
     assert told and all(word in told[0] for word in words), told
 
 
 def test_a_split_that_can_be_has_no_problem():
-    assert problems_of_split({"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}) == []
+    assert problems_of_study("splits", {"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}, "god") == []
 
 
 def test_a_fact_that_is_none_is_the_entrys_own():
     config = {"datasets": {"mine": {"plugin": "bids", "tr_s": 1.5}, "haxby": {"tr_s": 9}}}
     assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
     assert registry.facts(config, "datasets", "haxby")["tr_s"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("response", "dataset", "words"),
+    [
+        ({"space": "native"}, "bold5000", ["space 'native', which recording 'bold-fsnative'", "comes in ['fsnative']"]),
+        ({"recording": "bold-T1w"}, "bold5000", ["space 'fsaverage5', which recording 'bold-T1w'", "in ['native']"]),
+        ({"space": "native", "resampling": "nearest"}, "god", ["names resampling 'nearest'", "comes in ['native']"]),
+        ({"resampling": "linear"}, "bold5000", ["'linear' is not known", "barycentric"]),
+        ({"resampling": "average"}, "bold5000", []),
+        ({"recording": "bold-T1w", "space": "native"}, "bold5000", []),
+    ],
+)
+def test_a_response_that_a_recording_cannot_give_is_told_at_parse(response, dataset, words):
+    told = problems_of_study("responses", response, dataset)
+    assert len(told) == bool(words)
+    assert all(word in told[0] for word in words)

@@ -87,6 +87,29 @@ class BoldRun:
 
 
 @dataclass(frozen=True)
+class Mesh:
+    """A surface of triangles: ``vertices`` (n_vertices, 3), mm; ``faces`` (n_faces, 3) int, rows of ``vertices``."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class SurfaceRun:
+    """BOLD of one run on a subject's own surface.
+
+    ``bold`` has the left and the right hemisphere, each (n_volumes, n_vertices); ``spheres`` are the spheres by which
+    they are registered to fsaverage, with the same vertices. ``tr_s`` is as in ``BoldRun``.
+    """
+
+    session: str
+    run: str
+    bold: tuple[np.ndarray, np.ndarray]
+    spheres: tuple[Mesh, Mesh]
+    tr_s: dict[str, float]
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Training and validation trials of one subject.
 

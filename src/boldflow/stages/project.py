@@ -1,22 +1,24 @@
 """Responses: BOLD of each run to the surface (or a mask), cleaned, and cut into a window per trial."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from tqdm import tqdm
 
 from boldflow.artifacts import arrays, sidecars, tables
-from boldflow.core import cleaning, metrics, projection
+from boldflow.core import cleaning, metrics, projection, spheres
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import BoldRun
+from boldflow.core.records import BoldRun, SurfaceRun
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
-from boldflow.stages._meshes import fsaverage5
+from boldflow.stages._meshes import SIDES, fsaverage5, fsaverage5_spheres
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
-ToColumns = Callable[[np.ndarray], np.ndarray]  # (x, y, z, n_volumes) -> (n_volumes, n_vertices)
+Run = BoldRun | SurfaceRun
+ToColumns = Callable[[Any], np.ndarray]  # a run's BOLD -> (n_volumes, n_vertices)
 TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 
 
@@ -60,7 +62,7 @@ def run(
     with fixed_threads(1):
         regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
         runs = plugin.runs(root, subject, data_set, recording)
-        values, places, bad = _windows(runs, table, subject, entry["space"], start_s, n_volumes, known["tr_s"])
+        values, places, bad, how = _windows(runs, table, subject, entry, start_s, n_volumes, known["tr_s"])
     _check_lengths(regions, subject, len(places))
     places = places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
     if entry["rois"]:
@@ -97,40 +99,42 @@ def run(
         "data": sidecars.content_digest(source, receipt),
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
+        **how,
     }
     tables.write(vertices, places, note)
     sidecars.write(sidecar, note)
 
 
 def _windows(
-    runs: Iterator[BoldRun],
+    runs: Iterator[Run],
     table: pd.DataFrame,
     subject: str,
-    space: str,
+    entry: dict[str, Any],
     start_s: float,
     n_volumes: int,
     tr_s: float,
-) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray, dict[str, str]]:
     """Clean each run and cut its windows; one run is in memory at a time.
 
     Gives (n_trials, n_volumes, n_vertices) in the order of the trial table, 0 where a trial is not usable; the place
-    of each column; and why it is masked (one of ``BAD``, of the first run in which it is, or nothing).
+    of each column; why it is masked (one of ``BAD``, of the first run in which it is, or nothing); and what the
+    sidecar says of how runs became columns.
     """
     trials = {key: rows for key, rows in table.groupby(["session", "run"])}
     to_columns: ToColumns | None = None
     values, places, bad = np.empty(0), pd.DataFrame(), np.empty(0, dtype=object)
     grid: tuple[Any, ...] = ()
+    how: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
-    for one in tqdm(runs, total=len(trials), desc=f"project to {space}", unit="run"):
+    for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
         key = (one.session, one.run)
         _check_tr(one, subject, tr_s)
         seen.add(key)
         if key not in trials:
             continue
-        here = (one.bold.shape[:3], one.affine.tobytes(), b"" if one.mask is None else one.mask.tobytes())
-        if to_columns is None or here != grid:
-            n_before, grid = len(places), here
-            to_columns, places = _columns(one, space)
+        if to_columns is None or _grid(one) != grid:
+            n_before, grid = len(places), _grid(one)
+            to_columns, places, how = _columns(one, entry)
             if not values.size:
                 values = np.zeros((len(table), n_volumes, len(places)), dtype=np.float32)
                 bad = np.full(len(places), "", dtype=object)
@@ -151,7 +155,7 @@ def _windows(
         lone = sorted(set(trials) ^ seen)[:5]
         found = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
         raise ValueError(f"{subject}: {found}; without its other half (session, run): {lone}")
-    return values, places, bad
+    return values, places, bad, how
 
 
 def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
@@ -160,14 +164,24 @@ def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(cleaned[0]), np.where(not_finite, *BAD), "").astype(object)
 
 
-def _columns(one: BoldRun, space: str) -> tuple[ToColumns, pd.DataFrame]:
-    """How a run's volumes become columns, and what each column is."""
+def _grid(one: Run) -> tuple[Any, ...]:
+    """What the columns of a run depend on."""
+    if isinstance(one, SurfaceRun):
+        return tuple(part.tobytes() for sphere in one.spheres for part in (sphere.vertices, sphere.faces))
+    return one.bold.shape[:3], one.affine.tobytes(), b"" if one.mask is None else one.mask.tobytes()
+
+
+def _columns(one: Run, entry: dict[str, Any]) -> tuple[ToColumns, pd.DataFrame, dict[str, str]]:
+    """How a run's volumes become columns, what each column is, and what the sidecar says of it."""
+    space = entry["space"]
+    if isinstance(one, SurfaceRun):
+        return _resampled(one, entry)
     if space == "native":
         if one.mask is None:
             raise ValueError(f"space native needs a mask, and {one.session} {one.run} has none")
         mask = one.mask
         i, j, k = np.nonzero(mask)
-        return (lambda bold: bold[mask].T.astype(np.float64)), pd.DataFrame({"i": i, "j": j, "k": k})
+        return (lambda bold: bold[mask].T.astype(np.float64)), pd.DataFrame({"i": i, "j": j, "k": k}), {}
     if one.space != "MNI":
         raise ValueError(f"space {space} needs BOLD in MNI space, found {one.space!r}; choose space native")
     shape = one.bold.shape[:3]
@@ -175,16 +189,33 @@ def _columns(one: BoldRun, space: str) -> tuple[ToColumns, pd.DataFrame]:
         projection.interpolation_matrix(projection.depth_samples(pial, white), one.affine, shape)
         for pial, white in fsaverage5()
     ]
-    places = pd.DataFrame(
-        {
-            "hemisphere": np.repeat(["left", "right"], [m.shape[0] for m in matrices]),
-            "vertex": np.concatenate([np.arange(m.shape[0]) for m in matrices]),
-        }
-    )
-    return (lambda bold: np.hstack([projection.project(m, bold) for m in matrices])), places
+    return (lambda bold: np.hstack([projection.project(m, bold) for m in matrices])), _vertices(matrices), {}
 
 
-def _check_tr(one: BoldRun, subject: str, tr_s: float) -> None:
+def _resampled(one: SurfaceRun, entry: dict[str, Any]) -> tuple[ToColumns, pd.DataFrame, dict[str, str]]:
+    """How values on a subject's own surface become columns of fsaverage5."""
+    if entry["space"] != "fsaverage5":
+        raise ValueError(f"BOLD on a subject's surface comes in space fsaverage5, not {entry['space']!r}; choose that")
+    how = entry.get("resampling", spheres.HOW[0])
+    matrices = [
+        spheres.resampling_matrix(target, sphere.vertices, sphere.faces, how)
+        for target, sphere in zip(fsaverage5_spheres(), one.spheres, strict=True)
+    ]
+
+    def to_columns(bold: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        return np.hstack([(matrix @ side.T).T for matrix, side in zip(matrices, bold, strict=True)])
+
+    return to_columns, _vertices(matrices), {"resampling": how}
+
+
+def _vertices(matrices: Sequence[sparse.csr_array]) -> pd.DataFrame:
+    """Name each column of the two hemispheres."""
+    sizes = [matrix.shape[0] for matrix in matrices]
+    hemisphere, vertex = np.repeat(SIDES, sizes), np.concatenate([np.arange(size) for size in sizes])
+    return pd.DataFrame({"hemisphere": hemisphere, "vertex": vertex})
+
+
+def _check_tr(one: Run, subject: str, tr_s: float) -> None:
     stated = {**one.tr_s, "facts": tr_s}
     if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
         found = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())

@@ -1,0 +1,140 @@
+"""Responses of one subject from files in a data set's own layout, against values that are known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldflow import registry
+from boldflow.artifacts import arrays, sidecars, tables
+from boldflow.provenance import canonical
+from boldflow.stages import project
+from boldflow.stages._meshes import fsaverage5_spheres
+from tests.made_surfaces import icosphere, jittered, turned, write_sphere, write_time_series
+
+TR_S, N_VOLUMES = 2.0, 40
+ENTRY = {
+    "name": "bold", "kind": "bold", "space": "fsaverage5", "start_s": 4.0, "duration_s": 6.0, "average": True,
+    "rois": [], "max_masked": 0.5,
+}  # fmt: skip
+FUNC = "derivatives/fmriprep/sub-CSI1/ses-01/func/sub-CSI1_ses-01_task-5000scenes_run-{}_"
+FUNC += "bold_space-fsnative.{}.func.gii"
+
+
+class Subject:
+    """A tree of BOLD5000's layout with two runs on the subject's own surface, and what a rule hands to the stage."""
+
+    def __init__(self, folder):
+        self.root, self.out = folder / "tree", folder / "out"
+        self.out.mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        (self.root / "derivatives").mkdir(parents=True)
+        (self.root / "task-5000scenes_bold.json").write_text(json.dumps({"RepetitionTime": TR_S}))
+        self.onsets = [6.0, 16.0, 26.0, 36.0]
+        numbered = [(run, k, onset) for run in ("01", "02") for k, onset in enumerate(self.onsets)]
+        rows = [("01", run, k + 1, onset, 1.0, f"{run}{k}.jpg") for run, k, onset in numbered]
+        names = ["session", "run", "trial", "onset_s", "duration_s", "image_id"]
+        table = pd.DataFrame(rows, columns=names).assign(usable=True, subject="sub-CSI1")
+        tables.write(self.out / "trials.parquet", table, {"data": "made"})
+        # BOLD of a place x, y, z of the sphere: x a(t) + y b(t) + z c(t), which barycentric weights keep
+        self.courses = {(s, r): rng.normal(size=(3, N_VOLUMES)) for s in "LR" for r in ("01", "02")}
+        self.spheres = {}
+        for side, order in (("L", 4), ("R", 3)):
+            points, faces = icosphere(order)
+            self.spheres[side] = jittered(turned(points, order), order, 0.2)
+            folder = self.root / "derivatives/freesurfer/sub-CSI1/surf"
+            write_sphere(folder / f"{side.lower()}h.sphere.reg", self.spheres[side], faces)
+            for run in ("01", "02"):
+                self.write(side, run, (self.spheres[side] / 100 @ self.courses[side, run]).T)
+
+    def write(self, side, run, values, time_step="2000.000000"):
+        write_time_series(self.root / FUNC.format(run, side), values, time_step)
+
+    def made(self, **entry):
+        receipt = {"root": str(self.root), "rule": "fetch", "files": []}
+        for name in ("source", "receipt"):
+            sidecars.write(self.out / f"{name}.json", receipt)
+        paths = {name: str(self.out / name) for name in ("responses.npy", "responses.json", "vertices.parquet")}
+        facts = registry.literal("datasets", "bold5000", "FACTS")
+        project.run(
+            source=str(self.out / "source.json"),
+            receipt=str(self.out / "receipt.json"),
+            trials=str(self.out / "trials.parquet"),
+            responses=paths["responses.npy"],
+            sidecar=paths["responses.json"],
+            vertices=paths["vertices.parquet"],
+            subject="sub-CSI1",
+            recording="bold-fsnative",
+            settings=canonical({**ENTRY, **entry}),
+            dataset=canonical({"name": "bold5000", "plugin": "bold5000"}),
+            facts=canonical(facts),
+            code="{}",
+        )
+        read = arrays.read(paths["responses.npy"]), tables.read(paths["vertices.parquet"])
+        return (*read, sidecars.read(paths["responses.json"]))
+
+    def wanted(self):
+        """Mean of three volumes from 4 s on of detrended z-scored planted courses at fsaverage5's own places."""
+        time = np.arange(N_VOLUMES)
+        found = []
+        for run in ("01", "02"):
+            sides = []
+            for side, target in zip("LR", fsaverage5_spheres(), strict=True):
+                course = (target @ self.courses[side, run]).T
+                line = np.polynomial.polynomial.polyfit(time, course, 1)
+                left = course - np.polynomial.polynomial.polyval(time, line).T
+                sides.append(left / left.std(axis=0, ddof=1))
+            both = np.hstack(sides)
+            found += [both[int(onset / 2) + 2 : int(onset / 2) + 5].mean(axis=0) for onset in self.onsets]
+        return np.array(found)
+
+
+@pytest.fixture
+def subject(tmp_path):
+    return Subject(tmp_path)
+
+
+def test_bold_on_a_subjects_surface_comes_to_fsaverage5_with_the_values_that_were_planted(subject):
+    responses, vertices, note = subject.made()
+    assert responses.shape == (8, 20484)
+    np.testing.assert_allclose(responses, subject.wanted(), atol=2e-5)
+    assert vertices["hemisphere"].tolist() == ["left"] * 10242 + ["right"] * 10242
+    assert vertices["vertex"].tolist() == [*range(10242)] * 2
+    assert note["resampling"] == "barycentric" and note["n_masked"] == 0
+
+
+def test_time_is_kept_where_it_is_asked_for_and_other_resampling_is_near(subject):
+    kept, _, _ = subject.made(average=False)
+    assert kept.shape == (8, 3, 20484)
+    np.testing.assert_allclose(kept.mean(axis=1), subject.wanted(), atol=2e-5)
+    for how in ("nearest", "average"):
+        found, _, note = subject.made(resampling=how)
+        assert note["resampling"] == how
+        agree = [np.corrcoef(a, b)[0, 1] for a, b in zip(found, subject.wanted(), strict=True)]
+        assert 0.98 < min(agree) < 0.99999
+
+
+def test_vertices_that_are_nan_in_one_run_are_masked_with_the_places_that_use_them(subject):
+    values = (subject.spheres["R"] / 100 @ subject.courses["R", "02"]).T
+    values[3, 17] = np.nan
+    values[:, 18] = np.inf
+    values[:, 400] = 7.0  # does not vary, but its neighbours do
+    subject.write("R", "02", values)
+    responses, vertices, note = subject.made()
+    assert note["masked"]["constant"] == 0 and note["n_masked"] == 20484 - responses.shape[1] > 20
+    assert (vertices["hemisphere"] == "left").sum() == 10242
+    place = vertices["vertex"].to_numpy() + 10242 * (vertices["hemisphere"] == "right").to_numpy()
+    lost = np.setdiff1d(np.arange(20484), place) - 10242
+    aims = fsaverage5_spheres()[1][lost] / 100
+    bad = subject.spheres["R"][[17, 18]] / 100
+    nearest = (aims @ bad.T).max(axis=1)
+    edge = np.sort(subject.spheres["R"] @ subject.spheres["R"][17] / 1e4)[-8]  # beyond its neighbours
+    assert (nearest > edge).all()
+
+
+def test_repetition_times_of_surface_files_are_compared_too(subject):
+    subject.write("R", "01", (subject.spheres["R"] / 100 @ subject.courses["R", "01"]).T, "1500.0")
+    words = r"session 01, run 01: repetition times disagree \(sidecar: 2 s, left header: 2 s, right header: 1.5 s"
+    with pytest.raises(ValueError, match=words):
+        subject.made()
