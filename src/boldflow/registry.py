@@ -22,8 +22,9 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
-# Keys of a data set's entry that say where this machine finds things; they change no result, only fetching sees them.
-PLACES = ("origin", "public_url", "stimuli_root")
+# Keys that say where this machine finds things; they change no result: fetching sees those of a data set, projection
+# that of a response.
+PLACES = ("origin", "public_url", "stimuli_root", "mesh_folder")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -38,6 +39,8 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
     "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
 }
+# Keys of a response that say how volumes are projected.
+PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
 # Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
@@ -319,15 +322,24 @@ def _space_problems(result: Result, response: Config, recording_: str, data: Con
     """List what cannot be of a response's space and of the way there, given the recording that it reads."""
     come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
     space, problems = response["space"], []
-    if not {"native": {"native"}, "fsaverage5": {"MNI", "fsnative", "fsaverage5"}}[space] & set(come):
+    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5"}) & set(come):
         problems.append(
             f"response {result.response!r} is in space {space!r}, which recording {recording_!r} of data set "
             f"{result.dataset!r} cannot give (its BOLD comes in {come})"
         )
-    if "resampling" in response and "fsnative" not in come:
+    where = f"recording {recording_!r} of data set {result.dataset!r} comes in {come}"
+    for key, from_, kind in (
+        *((key, "MNI", "volumes in MNI space") for key in PROJECTING),
+        ("resampling", "fsnative", "BOLD on a subject's own surface"),
+    ):
+        if key in response and (from_ not in come or space == "native"):
+            problems.append(f"response {result.response!r} names {key} {response[key]!r}, which is for {kind}; {where}")
+    if "radius_mm" in response and response.get("sampling") != "line":
+        problems.append(f"response {result.response!r} names radius_mm, which is for sampling line")
+    if space in ("fsaverage6", "fsaverage7") and "mesh_folder" not in response:
         problems.append(
-            f"response {result.response!r} names resampling {response['resampling']!r}, which is for BOLD on a "
-            f"subject's own surface; recording {recording_!r} of data set {result.dataset!r} comes in {come}"
+            f"response {result.response!r} is in space {space!r}, whose mesh is not inside: set mesh_folder to a "
+            f"folder that holds {'fsaverage' if space == 'fsaverage7' else space}/surf, such as FreeSurfer's subjects"
         )
     return problems
 

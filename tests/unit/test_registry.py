@@ -6,6 +6,7 @@ from boldflow import registry
 from tests.conftest import ROOT
 
 SCHEMAS = registry.read_schemas(ROOT / "workflow" / "schemas")
+STUDIES = {"sim": "demo"}  # where a study is not called by its data set
 CONFIG = {
     "datasets": {"haxby": {}, "half": {"plugin": "haxby", "subjects": ["sub001"]}},
     "models": {"ridge-strong": {"plugin": "ridge", "alphas": [500]}, "dummy": None},
@@ -63,7 +64,7 @@ def problems_of_study(section, entry, dataset):
     from jsonschema import Draft202012Validator
 
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    study = yaml.safe_load((ROOT / "config" / "studies" / f"{dataset}.yaml").read_text())
+    study = yaml.safe_load((ROOT / "config" / "studies" / f"{STUDIES.get(dataset, dataset)}.yaml").read_text())
     config[section]["mine"] = entry
     study["runs"][0][section] = ["mine"]
     found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
@@ -104,7 +105,10 @@ def test_a_fact_that_is_none_is_the_entrys_own():
         ({"recording": "bold-T1w"}, "bold5000", ["space 'fsaverage5', which recording 'bold-T1w'", "in ['native']"]),
         ({"space": "native", "resampling": "nearest"}, "god", ["names resampling 'nearest'", "comes in ['native']"]),
         ({"resampling": "linear"}, "bold5000", ["'linear' is not known", "barycentric"]),
-        ({"resampling": "average"}, "bold5000", []),
+        ({"sampling": "line"}, "bold5000", ["names sampling 'line', which is for volumes in MNI", "in ['fsnative']"]),
+        ({"radius_mm": 2}, "sim", ["names radius_mm, which is for sampling line"]),
+        ({"space": "fsaverage6"}, "bold5000", ["mesh is not inside: set mesh_folder", "holds fsaverage6/surf"]),
+        ({"space": "fsaverage7", "mesh_folder": "/subjects", "resampling": "average"}, "bold5000", []),
         ({"recording": "bold-T1w", "space": "native"}, "bold5000", []),
     ],
 )

@@ -101,11 +101,11 @@ def settings_of(section, pattern):
     return settings
 
 
-def places_of(pattern):
-    """Hand what a data set's entry says of where this machine finds things, as canonical text."""
+def places_of(section, pattern):
+    """Hand what a catalogue entry says of where this machine finds things, as canonical text."""
 
     def places(wildcards):
-        entry = config["datasets"][fill(pattern, wildcards)] or {}
+        entry = config[section][fill(pattern, wildcards)] or {}
         return provenance.canonical(
             {key: entry[key] for key in entry if key in registry.PLACES}
         )

@@ -23,6 +23,7 @@ rule project_responses:
         runtime=growing(120),
     params:
         settings=settings_of("responses", "{response}"),
+        places=places_of("responses", "{response}"),
         dataset=settings_of("datasets", "{dataset}"),
         facts=facts_of("datasets", "{dataset}"),
         recording=recording_of("{response}"),

@@ -15,6 +15,7 @@ project.run(
     subject=snakemake.wildcards.subject,
     recording=snakemake.params.recording,
     settings=snakemake.params.settings,
+    places=snakemake.params.places,
     dataset=snakemake.params.dataset,
     facts=snakemake.params.facts,
     code=snakemake.params.code,

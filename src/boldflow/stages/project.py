@@ -1,24 +1,22 @@
 """Responses: BOLD of each run to the surface (or a mask), cleaned, and cut into a window per trial."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from tqdm import tqdm
 
 from boldflow.artifacts import arrays, sidecars, tables
-from boldflow.core import cleaning, metrics, projection, spheres
+from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import BoldRun, SurfaceRun
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
-from boldflow.stages._meshes import SIDES, fsaverage5, fsaverage5_spheres
+from boldflow.stages._columns import Columns, Run, columns_of, grid
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
-Run = BoldRun | SurfaceRun
-ToColumns = Callable[[Any], np.ndarray]  # a run's BOLD -> (n_volumes, n_vertices)
+BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time in double precision
 TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 
 
@@ -32,6 +30,7 @@ def run(
     subject: str,
     recording: str,
     settings: str,
+    places: str,
     dataset: str,
     facts: str,
     code: str,
@@ -45,6 +44,7 @@ def run(
     subject : the subject
     recording : the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
+    places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
 
@@ -62,28 +62,27 @@ def run(
     with fixed_threads(1):
         regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
         runs = plugin.runs(root, subject, data_set, recording)
-        values, places, bad, how = _windows(runs, table, subject, entry, start_s, n_volumes, known["tr_s"])
-    _check_lengths(regions, subject, len(places))
-    places = places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
-    if entry["rois"]:
-        kept_columns = np.any([regions[name] for name in entry["rois"]], axis=0)
-        values, places, bad = values[:, :, kept_columns], places[kept_columns].reset_index(drop=True), bad[kept_columns]
-    found_nan = (bad != "") | ~np.isfinite(values).all(axis=(0, 1))
-    masked = float(found_nan.mean())
+        mesh_folder = read_settings(places).get("mesh_folder")
+        made = _windows(runs, table, subject, entry, mesh_folder, start_s, n_volumes, known["tr_s"])
+    _check_lengths(regions, subject, len(made.columns.places))
+    rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
+    wanted = np.any([regions[name] for name in entry["rois"]], axis=0) if entry["rois"] else np.ones(len(rows), bool)
+    bad = made.bad[wanted]
+    masked = float((bad != "").mean())
     counts = {kind: int((bad == kind).sum()) for kind in BAD}
     if masked > entry["max_masked"]:
         raise ValueError(
-            f"{subject}: {masked:.0%} of {found_nan.size} vertices are without signal "
+            f"{subject}: {masked:.0%} of {bad.size} vertices are without signal "
             f"({', '.join(f'{count} {kind}' for kind, count in counts.items())}), the limit (max_masked) is "
             f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
         )
-    values = values[:, :, ~found_nan]
-    averaged = values.mean(axis=1)
+    keep = wanted & (made.bad == "")
+    averaged = np.asfortranarray(made.averaged[:, keep])
+    kept = averaged if made.values is None else _compacted(made.values, keep)
     image = pd.factorize(table["image_id"])[0]
     usable = table["usable"].to_numpy(dtype=bool)
-    signal, noise = metrics.variance_components(averaged[usable], image[usable])
-    places = places[~found_nan].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
-    kept = averaged if entry["average"] else values
+    signal, noise = _variance_components(averaged, usable, image)
+    rows = rows[keep].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
     arrays.write(responses, np.ascontiguousarray(kept, dtype=np.float32))
     note = {
         "units": "z-score per run (sample standard deviation, after a straight line is taken out)",
@@ -91,7 +90,7 @@ def run(
         "space": entry["space"],
         "tr_s": known["tr_s"],
         "window": {"start_s": start_s, "n_volumes": n_volumes},
-        "n_masked": int(found_nan.sum()),
+        "n_masked": int((bad != "").sum()),
         "masked": counts,
         "transductive": "run",
         "settings": entry,
@@ -99,10 +98,37 @@ def run(
         "data": sidecars.content_digest(source, receipt),
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
-        **how,
+        **made.columns.note,
     }
-    tables.write(vertices, places, note)
+    tables.write(vertices, rows, note)
     sidecars.write(sidecar, note)
+
+
+@dataclass
+class _Made:
+    """Responses in the order of the trial table, 0 where a trial is not usable.
+
+    ``averaged`` (n_trials, n_columns) over the window's volumes; ``values`` (n_trials, n_volumes, n_columns), None
+    where time is not kept; ``bad`` (n_columns,) why a column is masked (one of ``BAD``, of the first run in which it
+    is), or nothing.
+    """
+
+    averaged: np.ndarray
+    values: np.ndarray | None
+    bad: np.ndarray
+    columns: Columns
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int, int], average: bool) -> "_Made":
+        averaged = np.zeros((shape[0], shape[2]), dtype=np.float32, order="F")
+        values = None if average else np.zeros(shape, dtype=np.float32)
+        return cls(averaged, values, np.full(shape[2], "", dtype=object), Columns(np.asarray, pd.DataFrame(), {}))
+
+    def enter(self, rows: np.ndarray, cut: np.ndarray) -> None:
+        # the mean over the last axis in memory rounds as it has since the first version
+        self.averaged[rows] = np.ascontiguousarray(cut.transpose(2, 0, 1)).mean(axis=2).T
+        if self.values is not None:
+            self.values[rows] = cut
 
 
 def _windows(
@@ -110,21 +136,14 @@ def _windows(
     table: pd.DataFrame,
     subject: str,
     entry: dict[str, Any],
+    mesh_folder: str | None,
     start_s: float,
     n_volumes: int,
     tr_s: float,
-) -> tuple[np.ndarray, pd.DataFrame, np.ndarray, dict[str, str]]:
-    """Clean each run and cut its windows; one run is in memory at a time.
-
-    Gives (n_trials, n_volumes, n_vertices) in the order of the trial table, 0 where a trial is not usable; the place
-    of each column; why it is masked (one of ``BAD``, of the first run in which it is, or nothing); and what the
-    sidecar says of how runs became columns.
-    """
+) -> _Made:
+    """Clean each run and cut its windows; one run is in memory at a time."""
     trials = {key: rows for key, rows in table.groupby(["session", "run"])}
-    to_columns: ToColumns | None = None
-    values, places, bad = np.empty(0), pd.DataFrame(), np.empty(0, dtype=object)
-    grid: tuple[Any, ...] = ()
-    how: dict[str, str] = {}
+    made, before = None, None
     seen: set[tuple[str, str]] = set()
     for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
         key = (one.session, one.run)
@@ -132,87 +151,59 @@ def _windows(
         seen.add(key)
         if key not in trials:
             continue
-        if to_columns is None or _grid(one) != grid:
-            n_before, grid = len(places), _grid(one)
-            to_columns, places, how = _columns(one, entry)
-            if not values.size:
-                values = np.zeros((len(table), n_volumes, len(places)), dtype=np.float32)
-                bad = np.full(len(places), "", dtype=object)
-            elif len(places) != n_before:
+        if made is None or grid(one) != before:
+            columns, before = columns_of(one, entry, mesh_folder), grid(one)
+            n_columns, n_before = len(columns.places), len(columns.places if made is None else made.columns.places)
+            if n_columns != n_before:
                 raise ValueError(
-                    f"session {one.session}, {one.run} has {len(places)} columns, the ones before {n_before}"
+                    f"session {one.session}, {one.run} has {n_columns} columns, the ones before {n_before}"
                 )
-        series = to_columns(one.bold)
+            made = _Made.empty((len(table), n_volumes, n_columns), entry["average"]) if made is None else made
+            made.columns = columns
+        series = made.columns.apply(one)
         cleaned = cleaning.detrend_and_standardise(series)
         rows = trials[key][trials[key]["usable"]]
         if len(rows):
-            bad = np.where(bad == "", _why_masked(series, cleaned), bad)
+            made.bad = np.where(made.bad == "", _why_masked(series, cleaned), made.bad)
         try:
-            values[rows.index] = cleaning.windows(cleaned, rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
+            cut = cleaning.windows(cleaned, rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
         except ValueError as error:
             raise ValueError(f"{subject}, session {one.session}, run {one.run}: {error}") from None
+        made.enter(rows.index.to_numpy(), cut.astype(np.float32))
     if set(trials) != seen:
         lone = sorted(set(trials) ^ seen)[:5]
         found = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
         raise ValueError(f"{subject}: {found}; without its other half (session, run): {lone}")
-    return values, places, bad, how
+    if made is None:
+        raise ValueError(f"{subject} has no run")
+    return made
+
+
+def _compacted(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Leave columns out of (n_trials, n_volumes, n_columns) in place: a copy would double the memory of the stage."""
+    n_trials, n_volumes, _ = values.shape
+    n_kept = int(keep.sum())
+    left: np.ndarray = values.reshape(-1)[: n_trials * n_volumes * n_kept].reshape(n_trials, n_volumes, n_kept)
+    for trial in range(n_trials):  # what is written lies before what is still to be read
+        left[trial] = values[trial][:, keep]
+    return left
+
+
+def _variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate signal and noise variance of each column, some columns at a time."""
+    block = max(1, BLOCK_VALUES // len(averaged))
+    parts = [
+        metrics.variance_components(averaged[:, start : start + block][usable], image[usable])
+        for start in range(0, averaged.shape[1], block)
+    ]
+    signal, noise = (np.concatenate(found) for found in zip(*parts, strict=True))
+    return signal, noise
 
 
 def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
     """Name what is wrong with each column of a run that cleaning gave up, (n_vertices,) of ``BAD`` or nothing."""
     not_finite = ~np.isfinite(series).all(axis=0)
     return np.where(np.isnan(cleaned[0]), np.where(not_finite, *BAD), "").astype(object)
-
-
-def _grid(one: Run) -> tuple[Any, ...]:
-    """What the columns of a run depend on."""
-    if isinstance(one, SurfaceRun):
-        return tuple(part.tobytes() for sphere in one.spheres for part in (sphere.vertices, sphere.faces))
-    return one.bold.shape[:3], one.affine.tobytes(), b"" if one.mask is None else one.mask.tobytes()
-
-
-def _columns(one: Run, entry: dict[str, Any]) -> tuple[ToColumns, pd.DataFrame, dict[str, str]]:
-    """How a run's volumes become columns, what each column is, and what the sidecar says of it."""
-    space = entry["space"]
-    if isinstance(one, SurfaceRun):
-        return _resampled(one, entry)
-    if space == "native":
-        if one.mask is None:
-            raise ValueError(f"space native needs a mask, and {one.session} {one.run} has none")
-        mask = one.mask
-        i, j, k = np.nonzero(mask)
-        return (lambda bold: bold[mask].T.astype(np.float64)), pd.DataFrame({"i": i, "j": j, "k": k}), {}
-    if one.space != "MNI":
-        raise ValueError(f"space {space} needs BOLD in MNI space, found {one.space!r}; choose space native")
-    shape = one.bold.shape[:3]
-    matrices = [
-        projection.interpolation_matrix(projection.depth_samples(pial, white), one.affine, shape)
-        for pial, white in fsaverage5()
-    ]
-    return (lambda bold: np.hstack([projection.project(m, bold) for m in matrices])), _vertices(matrices), {}
-
-
-def _resampled(one: SurfaceRun, entry: dict[str, Any]) -> tuple[ToColumns, pd.DataFrame, dict[str, str]]:
-    """How values on a subject's own surface become columns of fsaverage5."""
-    if entry["space"] != "fsaverage5":
-        raise ValueError(f"BOLD on a subject's surface comes in space fsaverage5, not {entry['space']!r}; choose that")
-    how = entry.get("resampling", spheres.HOW[0])
-    matrices = [
-        spheres.resampling_matrix(target, sphere.vertices, sphere.faces, how)
-        for target, sphere in zip(fsaverage5_spheres(), one.spheres, strict=True)
-    ]
-
-    def to_columns(bold: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        return np.hstack([(matrix @ side.T).T for matrix, side in zip(matrices, bold, strict=True)])
-
-    return to_columns, _vertices(matrices), {"resampling": how}
-
-
-def _vertices(matrices: Sequence[sparse.csr_array]) -> pd.DataFrame:
-    """Name each column of the two hemispheres."""
-    sizes = [matrix.shape[0] for matrix in matrices]
-    hemisphere, vertex = np.repeat(SIDES, sizes), np.concatenate([np.arange(size) for size in sizes])
-    return pd.DataFrame({"hemisphere": hemisphere, "vertex": vertex})
 
 
 def _check_tr(one: Run, subject: str, tr_s: float) -> None:

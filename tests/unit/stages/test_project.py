@@ -10,7 +10,7 @@ from boldflow import registry
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.provenance import canonical
 from boldflow.stages import project
-from boldflow.stages._meshes import fsaverage5_spheres
+from boldflow.stages._meshes import mesh
 from tests.made_surfaces import icosphere, jittered, turned, write_sphere, write_time_series
 
 TR_S, N_VOLUMES = 2.0, 40
@@ -67,6 +67,7 @@ class Subject:
             subject="sub-CSI1",
             recording="bold-fsnative",
             settings=canonical({**ENTRY, **entry}),
+            places="{}",
             dataset=canonical({"name": "bold5000", "plugin": "bold5000"}),
             facts=canonical(facts),
             code="{}",
@@ -80,8 +81,8 @@ class Subject:
         found = []
         for run in ("01", "02"):
             sides = []
-            for side, target in zip("LR", fsaverage5_spheres(), strict=True):
-                course = (target @ self.courses[side, run]).T
+            for side, target in zip("LR", mesh("fsaverage5"), strict=True):
+                course = (target.sphere @ self.courses[side, run]).T
                 line = np.polynomial.polynomial.polyfit(time, course, 1)
                 left = course - np.polynomial.polynomial.polyval(time, line).T
                 sides.append(left / left.std(axis=0, ddof=1))
@@ -91,7 +92,8 @@ class Subject:
 
 
 @pytest.fixture
-def subject(tmp_path):
+def subject(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # below which matrices are kept
     return Subject(tmp_path)
 
 
@@ -126,7 +128,7 @@ def test_vertices_that_are_nan_in_one_run_are_masked_with_the_places_that_use_th
     assert (vertices["hemisphere"] == "left").sum() == 10242
     place = vertices["vertex"].to_numpy() + 10242 * (vertices["hemisphere"] == "right").to_numpy()
     lost = np.setdiff1d(np.arange(20484), place) - 10242
-    aims = fsaverage5_spheres()[1][lost] / 100
+    aims = mesh("fsaverage5")[1].sphere[lost] / 100
     bad = subject.spheres["R"][[17, 18]] / 100
     nearest = (aims @ bad.T).max(axis=1)
     edge = np.sort(subject.spheres["R"] @ subject.spheres["R"][17] / 1e4)[-8]  # beyond its neighbours
