@@ -131,6 +131,11 @@ def facts(config: Config, section: str, name: str) -> Config:
     return {key: entry.get(key) if value is None else value for key, value in found.items()}
 
 
+def split_of_response(config: Config, response: str) -> str:
+    """Name the split from whose training trials a response takes its statistics; empty where from all volumes."""
+    return str((config["responses"][response] or {}).get("split", ""))
+
+
 def subjects(config: Config, dataset: str) -> list[str]:
     """Name the subjects of a data set: the entry's own list, or its plug-in's."""
     entry = config["datasets"][dataset] or {}
@@ -303,6 +308,16 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if split["test"] in ("repeated", "named") and not data["images"]:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
+        if response.get("split", result.split) != result.split:
+            problems[
+                f"response {result.response!r} takes its statistics from the training trials of split "
+                f"{response['split']!r}, and is used with split {result.split!r}: what one tests may train the other"
+            ] = None
+        if "split" in response and split["test"] == "run":
+            problems[
+                f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "
+                "whose folds train on different ones; choose a split of one fold, or leave out the key split"
+            ] = None
         problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])

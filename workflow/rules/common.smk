@@ -225,6 +225,12 @@ def receipt_of_response(wildcards):
     return SUBJECT_RECEIPT.format(recording=name, **dict(wildcards.items()))
 
 
+def split_of_response(wildcards):
+    """The split from whose training trials a response takes its statistics; none where from all volumes."""
+    name = registry.split_of_response(config, wildcards.response)
+    return [f"results/{wildcards.dataset}/splits/{name}.parquet"] if name else []
+
+
 def receipts_of_run(wildcards):
     """Receipts of all that this run's study needs from a network."""
     found = paths("resources/receipts/{dataset}/dataset.json", STUDY)

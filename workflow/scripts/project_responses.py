@@ -9,6 +9,7 @@ project.run(
     source=snakemake.input.source,
     receipt=snakemake.input.receipt,
     trials=snakemake.input.trials,
+    split=snakemake.input.split,
     responses=snakemake.output.responses,
     sidecar=snakemake.output.sidecar,
     vertices=snakemake.output.vertices,

@@ -6,6 +6,7 @@ ImgType says ``rep_`` from the SECOND showing on only: a split by rows would tra
 so the test set is a set of names (``TEST_SETS``), all their showings included.
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, origins, surfaces
-from boldflow.core.records import BoldRun, Mesh, Sizes, Source, Stimulus, SubjectSizes, SurfaceRun
+from boldflow.artifacts import bids, confounds, origins, surfaces
+from boldflow.core.records import BoldRun, Confounds, Mesh, Sizes, Source, Stimulus, SubjectSizes, SurfaceRun
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-CSI1", "sub-CSI2", "sub-CSI3", "sub-CSI4"],
@@ -149,13 +150,13 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         return _presented(root)
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
-    confounds = PREP.format(subject=what, suffix="confounds.tsv")
+    beside = PREP.format(subject=what, suffix="confounds.tsv")
     if recording == "bold-fsnative":
-        surfaces = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
-        return bids.found(root, surfaces, confounds, SPHERES.format(subject=what, side="[lr]"))
+        on_surface = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
+        return bids.found(root, on_surface, beside, SPHERES.format(subject=what, side="[lr]"))
     if recording == "bold-T1w":
         volumes = [PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")]
-        return bids.found(root, *volumes, confounds, MASKS.format(subject=what))
+        return bids.found(root, *volumes, beside, MASKS.format(subject=what))
     raise _unread(recording)
 
 
@@ -298,7 +299,8 @@ def _volume_runs(root: Path, subject: str) -> Iterator[BoldRun]:
         bids.check_grid(root / path, image, first, grid)
         tr_s = {"header": bids.header_tr(image), "sidecar": stated}
         labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
-        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native")
+        beside = _confounds(root, path, "_space-T1w_preproc.nii.gz")
+        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native", beside)
 
 
 def _surface_runs(root: Path, subject: str) -> Iterator[SurfaceRun]:
@@ -316,7 +318,14 @@ def _surface_runs(root: Path, subject: str) -> Iterator[SurfaceRun]:
                 )
         headers = {"left header": tr_one, "right header": tr_other}
         tr_s = {"sidecar": stated} | {where: tr for where, tr in headers.items() if tr is not None}
-        yield SurfaceRun(bids.entity(path, "ses"), bids.entity(path, "run"), (one, other), (left, right), tr_s)
+        labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
+        beside = _confounds(root, path, "_space-fsnative.L.func.gii")
+        yield SurfaceRun(*labels, (one, other), (left, right), tr_s, beside)
+
+
+def _confounds(root: Path, path: str, ending: str) -> Confounds:
+    """Read the table beside a run's BOLD when it is asked for."""
+    return functools.partial(confounds.read, root / path.replace(ending, "_confounds.tsv"))
 
 
 def _check_subject(subject: str) -> None:

@@ -13,6 +13,7 @@ from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
+from boldflow.stages._cleaning import Cleaner, parts_of
 from boldflow.stages._columns import Columns, Run, columns_of, grid
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
@@ -24,6 +25,7 @@ def run(
     source: str,
     receipt: str,
     trials: str,
+    split: list[str],
     responses: str,
     sidecar: str,
     vertices: str,
@@ -40,6 +42,7 @@ def run(
     Parameters
     ----------
     source, receipt, trials : paths of the receipts of data set and subject, and of the trial table
+    split : path of the split from whose training trials statistics come; none where they come from all volumes
     responses, sidecar, vertices : paths of the .npy, its JSON and the Parquet with a row per column to write
     subject : the subject
     recording : the data set's recording that the response reads
@@ -63,7 +66,9 @@ def run(
         regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
         runs = plugin.runs(root, subject, data_set, recording)
         mesh_folder = read_settings(places).get("mesh_folder")
-        made = _windows(runs, table, subject, entry, mesh_folder, start_s, n_volumes, known["tr_s"])
+        parts = [parts_of(tables.read(path), table, subject, entry["split"]) for path in split]
+        cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], next(iter(parts), None))
+        made = _windows(runs, table, subject, mesh_folder, cleaner)
     _check_lengths(regions, subject, len(made.columns.places))
     rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
     wanted = np.any([regions[name] for name in entry["rois"]], axis=0) if entry["rois"] else np.ones(len(rows), bool)
@@ -85,19 +90,18 @@ def run(
     rows = rows[keep].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
     arrays.write(responses, np.ascontiguousarray(kept, dtype=np.float32))
     note = {
-        "units": "z-score per run (sample standard deviation, after a straight line is taken out)",
         "shape": list(kept.shape),
         "space": entry["space"],
         "tr_s": known["tr_s"],
         "window": {"start_s": start_s, "n_volumes": n_volumes},
         "n_masked": int((bad != "").sum()),
         "masked": counts,
-        "transductive": "run",
         "settings": entry,
         "dataset": data_set,
         "data": sidecars.content_digest(source, receipt),
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
+        **cleaner.note(),
         **made.columns.note,
     }
     tables.write(vertices, rows, note)
@@ -124,30 +128,26 @@ class _Made:
         values = None if average else np.zeros(shape, dtype=np.float32)
         return cls(averaged, values, np.full(shape[2], "", dtype=object), Columns(np.asarray, pd.DataFrame(), {}))
 
-    def enter(self, rows: np.ndarray, cut: np.ndarray) -> None:
+    def enter(self, rows: np.ndarray, cut: np.ndarray, counted: np.ndarray) -> None:
         # the mean over the last axis in memory rounds as it has since the first version
-        self.averaged[rows] = np.ascontiguousarray(cut.transpose(2, 0, 1)).mean(axis=2).T
+        last = np.ascontiguousarray(cut.transpose(2, 0, 1))  # (n_columns, n_trials, n_volumes)
+        some = True if counted.all() else counted[None]
+        self.averaged[rows] = last.mean(axis=2, where=some).T
         if self.values is not None:
             self.values[rows] = cut
 
 
 def _windows(
-    runs: Iterator[Run],
-    table: pd.DataFrame,
-    subject: str,
-    entry: dict[str, Any],
-    mesh_folder: str | None,
-    start_s: float,
-    n_volumes: int,
-    tr_s: float,
+    runs: Iterator[Run], table: pd.DataFrame, subject: str, mesh_folder: str | None, cleaner: Cleaner
 ) -> _Made:
     """Clean each run and cut its windows; one run is in memory at a time."""
+    entry, window = cleaner.entry, (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
     trials = {key: rows for key, rows in table.groupby(["session", "run"])}
     made, before = None, None
     seen: set[tuple[str, str]] = set()
     for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
         key = (one.session, one.run)
-        _check_tr(one, subject, tr_s)
+        _check_tr(one, subject, cleaner.tr_s)
         seen.add(key)
         if key not in trials:
             continue
@@ -158,18 +158,20 @@ def _windows(
                 raise ValueError(
                     f"session {one.session}, {one.run} has {n_columns} columns, the ones before {n_before}"
                 )
-            made = _Made.empty((len(table), n_volumes, n_columns), entry["average"]) if made is None else made
+            made = _Made.empty((len(table), cleaner.n_volumes, n_columns), entry["average"]) if made is None else made
             made.columns = columns
         series = made.columns.apply(one)
-        cleaned = cleaning.detrend_and_standardise(series)
         rows = trials[key][trials[key]["usable"]]
-        if len(rows):
-            made.bad = np.where(made.bad == "", _why_masked(series, cleaned), made.bad)
         try:
-            cut = cleaning.windows(cleaned, rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
+            cleaned, kept = cleaner.clean(one, series)
+            onsets = rows["onset_s"].to_numpy()
+            cut = cleaning.windows(cleaned, onsets, *window)
+            counted = cleaner.count(cleaning.windows(kept[:, None], onsets, *window)[:, :, 0])
         except ValueError as error:
             raise ValueError(f"{subject}, session {one.session}, run {one.run}: {error}") from None
-        made.enter(rows.index.to_numpy(), cut.astype(np.float32))
+        if len(rows):
+            made.bad = np.where(made.bad == "", _why_masked(series, cleaned), made.bad)
+        made.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
     if set(trials) != seen:
         lone = sorted(set(trials) ^ seen)[:5]
         found = f"{len(trials)} runs have trials and {len(seen)} have BOLD"

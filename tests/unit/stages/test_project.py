@@ -51,7 +51,7 @@ class Subject:
     def write(self, side, run, values, time_step="2000.000000"):
         write_time_series(self.root / FUNC.format(run, side), values, time_step)
 
-    def made(self, **entry):
+    def made(self, split=(), **entry):
         receipt = {"root": str(self.root), "rule": "fetch", "files": []}
         for name in ("source", "receipt"):
             sidecars.write(self.out / f"{name}.json", receipt)
@@ -61,12 +61,13 @@ class Subject:
             source=str(self.out / "source.json"),
             receipt=str(self.out / "receipt.json"),
             trials=str(self.out / "trials.parquet"),
+            split=list(split),
             responses=paths["responses.npy"],
             sidecar=paths["responses.json"],
             vertices=paths["vertices.parquet"],
             subject="sub-CSI1",
             recording="bold-fsnative",
-            settings=canonical({**ENTRY, **entry}),
+            settings=canonical({**ENTRY, **entry, **({"split": "mended"} if split else {})}),
             places="{}",
             dataset=canonical({"name": "bold5000", "plugin": "bold5000"}),
             facts=canonical(facts),
@@ -140,3 +141,87 @@ def test_repetition_times_of_surface_files_are_compared_too(subject):
     words = r"session 01, run 01: repetition times disagree \(sidecar: 2 s, left header: 2 s, right header: 1.5 s"
     with pytest.raises(ValueError, match=words):
         subject.made()
+
+
+def confounds_of(subject, run, table):
+    path = subject.root / FUNC.format(run, "L").replace("_bold_space-fsnative.L.func.gii", "_bold_confounds.tsv")
+    lines = ["\t".join(table), *("\t".join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def with_confounds(subject, seed=5):
+    """Add a slow wave and a confound to all vertices, and write the confounds of old fMRIPrep."""
+    rng, time = np.random.default_rng(seed), np.arange(N_VOLUMES)
+    for run in ("01", "02"):
+        noise = rng.normal(size=N_VOLUMES)
+        displacement = np.full(N_VOLUMES, 0.1)
+        displacement[[6, 20]] = 2.0
+        rows = {"CSF": noise, "WhiteMatter": noise**2, "FramewiseDisplacement": ["n/a", *displacement[1:]]}
+        confounds_of(subject, run, rows)
+        for side in "LR":
+            clean = (subject.spheres[side] / 100 @ subject.courses[side, run]).T
+            wave = np.cos(np.pi * (time + 0.5) / N_VOLUMES)
+            subject.write(side, run, clean + 30 * noise[:, None] + 50 * wave[:, None])
+
+
+def test_confounds_and_slow_waves_are_taken_out_of_every_run(subject):
+    with_confounds(subject)
+    dirty, _, _ = subject.made()
+    clean, _, note = subject.made(confounds=["csf-wm"], high_pass_hz=0.0126)
+    off = [np.abs(found - subject.wanted()).mean() for found in (dirty, clean)]
+    assert off[0] > 0.5 and off[1] < 0.25
+    assert note["units"].endswith("a straight line and regressors are taken out)") and note["transductive"] == "run"
+    assert note["statistics"] == "all volumes"
+
+
+def test_censored_volumes_leave_the_average_of_a_window(subject):
+    with_confounds(subject)
+    for side in "LR":
+        for run in ("01", "02"):
+            values = (subject.spheres[side] / 100 @ subject.courses[side, run]).T
+            values[[6, 20]] += 1e4  # what moved
+            subject.write(side, run, values)
+    found, _, note = subject.made(censor_mm=0.5)
+    assert note["censored"] == {"volumes": 4, "windows": {"touched": 4, "wholly": 0}}
+    assert np.abs(found).max() < 5  # and not the thousands of the two volumes
+    kept, _, note = subject.made(censor_mm=0.5, duration_s=2.0)
+    assert note["censored"]["windows"] == {"touched": 2, "wholly": 2}
+    assert np.abs(kept).max() > 100  # a window that has nothing else keeps it, and is counted
+
+
+def test_statistics_of_training_trials_do_not_see_test_trials(subject):
+    names = ["subject", "session", "run", "trial", "fold", "unit", "part"]
+    parts = {"01": ["train", "test", "val", "train"], "02": ["test"] * 4}
+    rows = [("sub-CSI1", "01", run, k + 1, 0, "u", part) for run in parts for k, part in enumerate(parts[run])]
+    path = str(subject.out / "split.parquet")
+    tables.write(path, pd.DataFrame(rows, columns=names))
+    before, _, note = subject.made(split=[path])
+    assert note["statistics"] == "volumes after training and validation trials"
+    assert note["runs_without_training_trials"] == ["01/02"] and note["transductive"] == "run"
+    for side in "LR":
+        values = (subject.spheres[side] / 100 @ subject.courses[side, "01"]).T
+        values[10:13] += 500  # the window of the test trial, 4 to 10 s after 16 s
+        subject.write(side, "01", values)
+    after, _, _ = subject.made(split=[path])
+    np.testing.assert_array_equal(before[[0, 2, 3]], after[[0, 2, 3]])
+    assert np.abs(after[1] - before[1]).min() > 50
+    whole, _, _ = subject.made()
+    assert np.abs(whole[0] - before[0]).max() > 0.1
+    rows[0] = (*rows[0][:4], 1, *rows[0][5:])
+    tables.write(path, pd.DataFrame(rows, columns=names))
+    with pytest.raises(ValueError, match="split 'mended' has 2 folds: statistics of its training trials need one fold"):
+        subject.made(split=[path])
+
+
+def test_confounds_that_are_not_there_or_of_another_length_are_refused_with_the_run(subject):
+    with pytest.raises(FileNotFoundError, match=r"run-01_bold_confounds.tsv"):
+        subject.made(confounds=["csf-wm"])
+    with_confounds(subject)
+    with pytest.raises(ValueError, match=r"run 01: motion6 needs the confound trans_x, .* there are: csf, framewise"):
+        subject.made(confounds=["motion6"])
+    confounds_of(subject, "02", {"CSF": [1.0, 2.0], "WhiteMatter": [3.0, 4.0]})
+    with pytest.raises(ValueError, match="run 02: its table of confounds has 2 rows, its BOLD 40 volumes"):
+        subject.made(confounds=["csf-wm"])
+    confounds_of(subject, "02", {"CSF": [1.0, "x"]})
+    with pytest.raises(ValueError, match=r"confounds.tsv, line 3: CSF must be a number or n/a, not 'x'"):
+        subject.made(confounds=["csf-wm"])
