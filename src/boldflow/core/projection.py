@@ -7,6 +7,7 @@ volume, nilearn averages that vertex over its other samples in that volume alone
 be masked and counted in all volumes.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -151,24 +152,56 @@ def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = 64) -> n
     ValueError
         If the volumes have another number of voxels than the matrix.
     """
-    n_voxels, n_volumes = int(np.prod(volumes.shape[:-1])), volumes.shape[-1]
-    if n_voxels != matrix.shape[1]:
-        raise ValueError(f"volumes of shape {volumes.shape[:-1]} have {n_voxels} voxels, the matrix {matrix.shape[1]}")
-    used, position = np.unique(matrix.indices, return_inverse=True)  # no others are copied or multiplied
-    small = sparse.csr_array((matrix.data, position, matrix.indptr), shape=(matrix.shape[0], len(used)))
-    by_volume = volumes.flags.f_contiguous and not volumes.flags.c_contiguous  # as NIfTI files are read
-    if by_volume:
-        place = np.ravel_multi_index(np.unravel_index(used, volumes.shape[:-1]), volumes.shape[:-1], order="F")
-        flat = volumes.reshape(-1, n_volumes, order="F").T
-    else:
-        place, flat = used, volumes.reshape(-1, n_volumes)
-    values = np.empty((n_volumes, matrix.shape[0]))
-    for start in range(0, n_volumes, block):
+    _check_voxels(matrix, volumes)
+    small, taken = _gatherer(matrix, volumes)
+    values = np.empty((volumes.shape[-1], matrix.shape[0]))
+    for start in range(0, len(values), block):
         some = slice(start, start + block)
-        taken = flat[some][:, place].T if by_volume else flat[place, some]
-        values[some] = (small @ taken.astype(np.float64, order="C")).T
+        values[some] = (small @ taken(some)).T
     values[:, np.diff(matrix.indptr) == 0] = np.nan
     return values
+
+
+def gather(matrix: sparse.csr_array, volumes: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+    """Take those voxels of volumes that a projection uses, for maps that are projected more than once.
+
+    Parameters
+    ----------
+    matrix : sparse array of shape (n_vertices, n_voxels)
+    volumes : array of shape (x, y, z, n_volumes)
+
+    Returns
+    -------
+    (sparse array of shape (n_vertices, n_used), array of shape (n_used, n_volumes), float64)
+        Their product is the projection, (n_vertices, n_volumes); 0 where a vertex has no sample inside the volume.
+
+    Raises
+    ------
+    ValueError
+        If the volumes have another number of voxels than the matrix.
+    """
+    _check_voxels(matrix, volumes)
+    small, taken = _gatherer(matrix, volumes)
+    return small, taken(slice(None))
+
+
+def _check_voxels(matrix: sparse.csr_array, volumes: np.ndarray) -> None:
+    n_voxels = int(np.prod(volumes.shape[:-1]))
+    if n_voxels != matrix.shape[1]:
+        raise ValueError(f"volumes of shape {volumes.shape[:-1]} have {n_voxels} voxels, the matrix {matrix.shape[1]}")
+
+
+def _gatherer(matrix: sparse.csr_array, volumes: np.ndarray) -> tuple[sparse.csr_array, Callable[[slice], np.ndarray]]:
+    """Give the matrix of the voxels that are used, and what takes those of some volumes, (n_used, n_some)."""
+    shape, n_volumes = volumes.shape[:-1], volumes.shape[-1]
+    used, position = np.unique(matrix.indices, return_inverse=True)  # no others are copied or multiplied
+    small = sparse.csr_array((matrix.data, position, matrix.indptr), shape=(matrix.shape[0], len(used)))
+    if volumes.flags.f_contiguous and not volumes.flags.c_contiguous:  # as NIfTI files are read: volume after volume
+        place = np.ravel_multi_index(np.unravel_index(used, shape), shape, order="F")
+        flat = volumes.reshape(-1, n_volumes, order="F").T
+        return small, lambda some: flat[some][:, place].T.astype(np.float64, order="C")
+    flat = volumes.reshape(-1, n_volumes)
+    return small, lambda some: flat[used, some].astype(np.float64, order="C")
 
 
 def _matrix(
