@@ -363,6 +363,9 @@ def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
     """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
     where = f"split {result.split!r}"
     problems = []
+    windows_of = split.get("windows_of", result.response)
+    if windows_of not in config["responses"]:
+        problems.append(f"{where}: windows_of names {windows_of!r}; {nearest(windows_of, config['responses'])}")
     if split["test"] == "named":
         known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
         if split.get("names") not in known:

@@ -80,6 +80,11 @@ def problems_of_study(section, entry, dataset):
         ({"test": "named", "names": "test-50"}, "haxby", ["tests named pictures", "'haxby' has none"]),
         ({"test": "named", "names": "test-50", "concept": "^(n"}, "god", ["'^(n' is no regular expression"]),
         ({"test": "named", "names": "test-50", "concept": "^n"}, "god", ["one group in (), found 0"]),
+        (
+            {"test": "repeated", "windows_of": "bold-2to9"},
+            "god",
+            ["windows_of names 'bold-2to9'; did you mean"],
+        ),
         ({"test": "runs", "test_fraction": 1.5}, "god", ["splits.mine.test_fraction: found 1.5"]),
     ],
 )

@@ -225,6 +225,12 @@ def receipt_of_response(wildcards):
     return SUBJECT_RECEIPT.format(recording=name, **dict(wildcards.items()))
 
 
+def response_of_split(wildcards):
+    """Hand the response whose windows must not overlap from training to test, as canonical text; none for most."""
+    name = (config["splits"][wildcards.split] or {}).get("windows_of")
+    return settings_of("responses", name)(wildcards) if name else ""
+
+
 def split_of_response(wildcards):
     """The split from whose training trials a response takes its statistics; none where from all volumes."""
     name = registry.split_of_response(config, wildcards.response)
