@@ -22,8 +22,9 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
-# Keys of a data set's entry that say where this machine finds things; they change no result, only fetching sees them.
-PLACES = ("origin", "public_url", "stimuli_root")
+# Keys that say where this machine finds things; they change no result: fetching sees those of a data set, projection
+# that of a response.
+PLACES = ("origin", "public_url", "stimuli_root", "mesh_folder")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -38,6 +39,8 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
     "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
 }
+# Keys of a response that say how volumes are projected.
+PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
 # Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
@@ -126,6 +129,11 @@ def facts(config: Config, section: str, name: str) -> Config:
     entry = config[section][name] or {}
     found = literal(section, plugin_name(name, entry), "FACTS")
     return {key: entry.get(key) if value is None else value for key, value in found.items()}
+
+
+def split_of_response(config: Config, response: str) -> str:
+    """Name the split from whose training trials a response takes its statistics; empty where from all volumes."""
+    return str((config["responses"][response] or {}).get("split", ""))
 
 
 def subjects(config: Config, dataset: str) -> list[str]:
@@ -300,12 +308,17 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if split["test"] in ("repeated", "named") and not data["images"]:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
-        space = response["space"]
-        if not {"native": {"native"}, "fsaverage5": {"MNI", "fsnative", "fsaverage5"}}[space] & set(data["spaces"]):
+        if response.get("split", result.split) != result.split:
             problems[
-                f"response {result.response!r} is in space {space!r}, which data set {result.dataset!r} cannot give "
-                f"(its BOLD comes in {data['spaces']})"
+                f"response {result.response!r} takes its statistics from the training trials of split "
+                f"{response['split']!r}, and is used with split {result.split!r}: what one tests may train the other"
             ] = None
+        if "split" in response and split["test"] == "run":
+            problems[
+                f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "
+                "whose folds train on different ones; choose a split of one fold, or leave out the key split"
+            ] = None
+        problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
@@ -320,10 +333,39 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     return list(problems)
 
 
+def _space_problems(result: Result, response: Config, recording_: str, data: Config) -> list[str]:
+    """List what cannot be of a response's space and of the way there, given the recording that it reads."""
+    come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
+    space, problems = response["space"], []
+    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5"}) & set(come):
+        problems.append(
+            f"response {result.response!r} is in space {space!r}, which recording {recording_!r} of data set "
+            f"{result.dataset!r} cannot give (its BOLD comes in {come})"
+        )
+    where = f"recording {recording_!r} of data set {result.dataset!r} comes in {come}"
+    for key, from_, kind in (
+        *((key, "MNI", "volumes in MNI space") for key in PROJECTING),
+        ("resampling", "fsnative", "BOLD on a subject's own surface"),
+    ):
+        if key in response and (from_ not in come or space == "native"):
+            problems.append(f"response {result.response!r} names {key} {response[key]!r}, which is for {kind}; {where}")
+    if "radius_mm" in response and response.get("sampling") != "line":
+        problems.append(f"response {result.response!r} names radius_mm, which is for sampling line")
+    if space in ("fsaverage6", "fsaverage7") and "mesh_folder" not in response:
+        problems.append(
+            f"response {result.response!r} is in space {space!r}, whose mesh is not inside: set mesh_folder to a "
+            f"folder that holds {'fsaverage' if space == 'fsaverage7' else space}/surf, such as FreeSurfer's subjects"
+        )
+    return problems
+
+
 def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
     """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
     where = f"split {result.split!r}"
     problems = []
+    windows_of = split.get("windows_of", result.response)
+    if windows_of not in config["responses"]:
+        problems.append(f"{where}: windows_of names {windows_of!r}; {nearest(windows_of, config['responses'])}")
     if split["test"] == "named":
         known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
         if split.get("names") not in known:

@@ -6,6 +6,7 @@ from boldflow import registry
 from tests.conftest import ROOT
 
 SCHEMAS = registry.read_schemas(ROOT / "workflow" / "schemas")
+STUDIES = {"sim": "demo"}  # where a study is not called by its data set
 CONFIG = {
     "datasets": {"haxby": {}, "half": {"plugin": "haxby", "subjects": ["sub001"]}},
     "models": {"ridge-strong": {"plugin": "ridge", "alphas": [500]}, "dummy": None},
@@ -57,15 +58,15 @@ def test_the_plugin_is_the_name_unless_said_otherwise():
         registry.load("models", "rigde")
 
 
-def problems_of_split(split, dataset="god"):
-    """What is wrong with a study of one split, with the project's own catalogue."""
+def problems_of_study(section, entry, dataset):
+    """What is wrong with a study of one entry of a section, with the project's own catalogue."""
     import yaml
     from jsonschema import Draft202012Validator
 
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    study = yaml.safe_load((ROOT / "config" / "studies" / f"{dataset}.yaml").read_text())
-    config["splits"]["mine"] = split
-    study["runs"][0]["splits"] = ["mine"]
+    study = yaml.safe_load((ROOT / "config" / "studies" / f"{STUDIES.get(dataset, dataset)}.yaml").read_text())
+    config[section]["mine"] = entry
+    study["runs"][0][section] = ["mine"]
     found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
     return found or registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
 
@@ -79,19 +80,52 @@ def problems_of_split(split, dataset="god"):
         ({"test": "named", "names": "test-50"}, "haxby", ["tests named pictures", "'haxby' has none"]),
         ({"test": "named", "names": "test-50", "concept": "^(n"}, "god", ["'^(n' is no regular expression"]),
         ({"test": "named", "names": "test-50", "concept": "^n"}, "god", ["one group in (), found 0"]),
+        (
+            {"test": "repeated", "windows_of": "bold-2to9"},
+            "god",
+            ["windows_of names 'bold-2to9'; did you mean"],
+        ),
         ({"test": "runs", "test_fraction": 1.5}, "god", ["splits.mine.test_fraction: found 1.5"]),
     ],
 )
 def test_a_split_that_cannot_be_is_told_at_parse(split, dataset, words):
-    told = problems_of_split(split, dataset)
+    told = problems_of_study("splits", split, dataset)
     assert told and all(word in told[0] for word in words), told
 
 
 def test_a_split_that_can_be_has_no_problem():
-    assert problems_of_split({"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}) == []
+    assert problems_of_study("splits", {"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}, "god") == []
 
 
 def test_a_fact_that_is_none_is_the_entrys_own():
     config = {"datasets": {"mine": {"plugin": "bids", "tr_s": 1.5}, "haxby": {"tr_s": 9}}}
     assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
     assert registry.facts(config, "datasets", "haxby")["tr_s"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("response", "dataset", "words"),
+    [
+        ({"space": "native"}, "bold5000", ["space 'native', which recording 'bold-fsnative'", "comes in ['fsnative']"]),
+        ({"recording": "bold-T1w"}, "bold5000", ["space 'fsaverage5', which recording 'bold-T1w'", "in ['native']"]),
+        ({"space": "native", "resampling": "nearest"}, "god", ["names resampling 'nearest'", "comes in ['native']"]),
+        ({"resampling": "linear"}, "bold5000", ["'linear' is not known", "barycentric"]),
+        ({"sampling": "line"}, "bold5000", ["names sampling 'line', which is for volumes in MNI", "in ['fsnative']"]),
+        (
+            {"split": "repeated"},
+            "bold5000",
+            ["of split 'repeated', and is used with split 'repeated-113"],
+        ),
+        ({"split": "leave-one-run-out", "space": "native"}, "haxby", ["whose folds train on different ones"]),
+        ({"split": "repeated-113", "confounds": ["motion24"], "high_pass_hz": 0.01}, "bold5000", []),
+        ({"confounds": ["motion"]}, "bold5000", ["responses.mine.confounds[0]: 'motion' is not known", "motion24"]),
+        ({"radius_mm": 2}, "sim", ["names radius_mm, which is for sampling line"]),
+        ({"space": "fsaverage6"}, "bold5000", ["mesh is not inside: set mesh_folder", "holds fsaverage6/surf"]),
+        ({"space": "fsaverage7", "mesh_folder": "/subjects", "resampling": "average"}, "bold5000", []),
+        ({"recording": "bold-T1w", "space": "native"}, "bold5000", []),
+    ],
+)
+def test_a_response_that_a_recording_cannot_give_is_told_at_parse(response, dataset, words):
+    told = problems_of_study("responses", response, dataset)
+    assert len(told) == bool(words)
+    assert all(word in told[0] for word in words)

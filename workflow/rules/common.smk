@@ -101,11 +101,11 @@ def settings_of(section, pattern):
     return settings
 
 
-def places_of(pattern):
-    """Hand what a data set's entry says of where this machine finds things, as canonical text."""
+def places_of(section, pattern):
+    """Hand what a catalogue entry says of where this machine finds things, as canonical text."""
 
     def places(wildcards):
-        entry = config["datasets"][fill(pattern, wildcards)] or {}
+        entry = config[section][fill(pattern, wildcards)] or {}
         return provenance.canonical(
             {key: entry[key] for key in entry if key in registry.PLACES}
         )
@@ -223,6 +223,18 @@ def receipt_of_response(wildcards):
     """Receipt of the recording that a response reads."""
     name = registry.recording(config, wildcards.dataset, wildcards.response)
     return SUBJECT_RECEIPT.format(recording=name, **dict(wildcards.items()))
+
+
+def response_of_split(wildcards):
+    """Hand the response whose windows must not overlap from training to test, as canonical text; none for most."""
+    name = (config["splits"][wildcards.split] or {}).get("windows_of")
+    return settings_of("responses", name)(wildcards) if name else ""
+
+
+def split_of_response(wildcards):
+    """The split from whose training trials a response takes its statistics; none where from all volumes."""
+    name = registry.split_of_response(config, wildcards.response)
+    return [f"results/{wildcards.dataset}/splits/{name}.parquet"] if name else []
 
 
 def receipts_of_run(wildcards):

@@ -23,7 +23,7 @@ rule fetch_dataset:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        places=places_of("{dataset}"),
+        places=places_of("datasets", "{dataset}"),
         code=code_of("stages.fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
@@ -72,7 +72,7 @@ rule fetch_stimuli:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        places=places_of("{dataset}"),
+        places=places_of("datasets", "{dataset}"),
         facts=facts_of("datasets", "{dataset}"),
         code=code_of("stages.fetch_stimuli", plugin=("datasets", "{dataset}")),
     message:

@@ -1,4 +1,4 @@
-# Responses. Needs: the arrived BOLD and the trial table. Makes: (n_trials, n_vertices) float32 in z-score units, or
+# Responses. Needs: the arrived BOLD and the trial table (and a split, where statistics come from its training trials). Makes: (n_trials, n_vertices) float32 in z-score units, or
 # (n_trials, n_trs, n_vertices) where time is kept; and a table with a row per column (vertex or voxel, ROIs).
 
 
@@ -7,6 +7,7 @@ rule project_responses:
         source="resources/receipts/{dataset}/dataset.json",
         receipt=receipt_of_response,
         trials="results/{dataset}/{subject}/trials.parquet",
+        split=split_of_response,
     output:
         responses="results/{dataset}/{subject}/{response}/responses.npy",
         sidecar="results/{dataset}/{subject}/{response}/responses.json",
@@ -23,6 +24,7 @@ rule project_responses:
         runtime=growing(120),
     params:
         settings=settings_of("responses", "{response}"),
+        places=places_of("responses", "{response}"),
         dataset=settings_of("datasets", "{dataset}"),
         facts=facts_of("datasets", "{dataset}"),
         recording=recording_of("{response}"),

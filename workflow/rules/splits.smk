@@ -24,6 +24,7 @@ rule make_split:
     params:
         dataset=settings_of("datasets", "{dataset}"),
         settings=settings_of("splits", "{split}"),
+        response=response_of_split,
         facts=facts_of("datasets", "{dataset}"),
         code=code_of("stages.make_split", plugin=("datasets", "{dataset}")),
     message:

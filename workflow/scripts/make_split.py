@@ -14,6 +14,7 @@ make_split.run(
     dataset=snakemake.wildcards.dataset,
     dataset_settings=snakemake.params.dataset,
     settings=snakemake.params.settings,
+    response=snakemake.params.response,
     facts=snakemake.params.facts,
     code=snakemake.params.code,
 )

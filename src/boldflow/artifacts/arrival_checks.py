@@ -19,6 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from boldflow.artifacts.annex_get import is_page
+from boldflow.artifacts.surfaces import check_triangles
 
 CHUNK = 1 << 20  # bytes read at a time
 HEADER = 540  # bytes of the larger header, that of NIfTI-2
@@ -31,7 +32,8 @@ def check(root: str | Path, paths: Iterable[str]) -> None:
     """Look into files and stop where one is not what its name says.
 
     Compressed files are read whole (the CRC is at their end), NIfTI files must hold as many bytes as their header
-    says, HDF5 files and pictures must open, JSON and GIFTI files must parse, and nothing may be a web page.
+    says, as must FreeSurfer's registered spheres; HDF5 files and pictures must open, JSON and GIFTI files must parse,
+    and nothing may be a web page.
 
     Parameters
     ----------
@@ -150,4 +152,5 @@ KINDS: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (
     ((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"), _picture),
     ((".json",), _json),
     ((".gii",), _gifti),
+    ((".sphere.reg",), check_triangles),
 )

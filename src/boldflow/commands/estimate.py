@@ -19,7 +19,7 @@ from boldflow.commands.plan import Job
 
 GB = 1e9
 RED, PLAIN = "\033[31m", "\033[0m"
-COLUMNS = 20_484  # vertices of fsaverage5
+COLUMNS = {"fsaverage5": 20_484, "fsaverage6": 81_924, "fsaverage7": 327_684}  # vertices
 BYTES = 4  # of a number in float32
 ROW_BYTES = 100  # of a trial in a table
 PLACES = {"fetch": "resources"}  # where a stage writes; the others below results
@@ -211,7 +211,7 @@ class _Known:
         """Numbers of one subject's responses as kept and as made, and voxels times volumes of a run."""
         entry, recording = self.responses[dataset, response]
         one = self.sizes(dataset, recording).subjects[subject]
-        columns = COLUMNS if entry["space"] == "fsaverage5" else one.n_voxels
+        columns = COLUMNS.get(entry["space"], one.n_voxels)
         tr_s = registry.literal("datasets", self.datasets[dataset]["plugin"], "FACTS")["tr_s"]
         n_volumes = max(1, round(entry["duration_s"] / (tr_s or self.datasets[dataset]["tr_s"])))
         made = one.n_trials * columns * n_volumes

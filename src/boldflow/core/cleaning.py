@@ -2,6 +2,8 @@
 
 import numpy as np
 
+RANK = 1e-10  # singular values below this share of the largest are rounding
+
 
 def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
     """Take the straight line out of each column and divide by what is left.
@@ -33,6 +35,109 @@ def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
         floor = 1e-10 * np.abs(series).max(axis=0)
     spread = np.where(spread > floor, spread, np.nan)
     return centred / spread
+
+
+def cosines(n_volumes: int, tr_s: float, high_pass_hz: float) -> np.ndarray:
+    """Make the slow cosines that a high-pass takes out.
+
+    Parameters
+    ----------
+    n_volumes : int
+    tr_s : float
+        Repetition time, seconds.
+    high_pass_hz : float
+
+    Returns
+    -------
+    array of shape (n_volumes, n_cosines)
+        The discrete cosines (DCT-II) of 1, 2, ... half periods in the run whose frequency is at most ``high_pass_hz``.
+
+    Raises
+    ------
+    ValueError
+        If the frequency is not between 0 and that of every second volume.
+    """
+    if not 0 < high_pass_hz < 0.5 / tr_s:
+        raise ValueError(f"a high-pass of {high_pass_hz} Hz is not between 0 and {0.5 / tr_s:g} Hz at a TR of {tr_s} s")
+    order = min(n_volumes - 1, int(np.floor(2 * n_volumes * high_pass_hz * tr_s)))
+    return np.cos(np.pi / n_volumes * (np.arange(n_volumes)[:, None] + 0.5) * np.arange(1, order + 1))
+
+
+def regress_and_standardise(series: np.ndarray, regressors: np.ndarray, fitted: np.ndarray | None = None) -> np.ndarray:
+    """Take a straight line and regressors out of each column, together, and divide by what is left.
+
+    Parameters
+    ----------
+    series : array of shape (n_volumes, n_vertices)
+    regressors : array of shape (n_volumes, n_regressors)
+        Confounds and slow cosines; in any units, and they may depend on each other.
+    fitted : bool array of shape (n_volumes,), optional
+        Volumes from which weights, mean and standard deviation are taken; by default all. The others are cleaned with
+        these, and have no part in them.
+
+    Returns
+    -------
+    array of shape (n_volumes, n_vertices)
+        Over the fitted volumes: mean 0, sample standard deviation 1, orthogonal to line and regressors (one joint
+        regression, as Lindquist et al. 2019, Hum. Brain Mapp. 40, 2358, ask for). Columns that are constant or hold a
+        value that is not finite become NaN.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a regressor is not finite, or line and regressors leave nothing of the fitted volumes.
+    """
+    n = len(series)
+    fitted = np.ones(n, dtype=bool) if fitted is None else fitted
+    if len(regressors) != n or fitted.shape != (n,):
+        raise ValueError(f"{n} volumes, {len(regressors)} rows of regressors, {len(fitted)} of what is fitted: all one")
+    if not np.isfinite(regressors).all():
+        raise ValueError(f"regressor {int(np.argmin(np.isfinite(regressors).all(axis=0))) + 1} is not finite")
+    design = np.column_stack([np.ones(n), np.linspace(-1, 1, n), regressors])
+    scale = np.abs(design[fitted]).max(axis=0) if fitted.any() else np.zeros(design.shape[1])
+    design = design[:, scale > 0] / scale[scale > 0]
+    left, singular, right = np.linalg.svd(design[fitted], full_matrices=False)
+    rank = int((singular > RANK * singular.max(initial=0)).sum())
+    if fitted.sum() < rank + 2:
+        raise ValueError(
+            f"a line and {regressors.shape[1]} regressors leave nothing of {int(fitted.sum())} fitted volumes (of "
+            f"{n}); take fewer regressors, or censor less"
+        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        weights = (right[:rank].T / singular[:rank]) @ (left[:, :rank].T @ series[fitted])
+        cleaned = series - design @ weights
+        spread = cleaned[fitted].std(axis=0, ddof=1)
+        floor = 1e-10 * np.abs(series).max(axis=0)
+    return cleaned / np.where(spread > floor, spread, np.nan)
+
+
+def covered(onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, n_run_volumes: int) -> np.ndarray:
+    """Mark the volumes that lie in a window after any of the onsets.
+
+    Parameters
+    ----------
+    onsets_s : array of shape (n_trials,)
+        Seconds from the first volume.
+    start_s : float
+        Seconds after the onset.
+    n_volumes, n_run_volumes : int
+        Of a window, and of the run.
+    tr_s : float
+
+    Returns
+    -------
+    bool array of shape (n_run_volumes,)
+    """
+    first = first_volumes(onsets_s, start_s, tr_s)
+    inside = np.zeros(n_run_volumes, dtype=bool)
+    volumes = (first[:, None] + np.arange(n_volumes)).ravel()
+    inside[volumes[(volumes >= 0) & (volumes < n_run_volumes)]] = True
+    return inside
+
+
+def first_volumes(onsets_s: np.ndarray, start_s: float, tr_s: float) -> np.ndarray:
+    """Give the first volume of each window, ``round((onset + start) / tr)``, (n_trials,) int."""
+    return np.rint((np.asarray(onsets_s) + start_s) / tr_s).astype(int)
 
 
 def window_volumes(start_s: float, duration_s: float, tr_s: float) -> tuple[float, int]:
@@ -83,7 +188,7 @@ def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes:
     ValueError
         If a window leaves the run; names the first such trial, its volumes and the run's.
     """
-    first = np.rint((np.asarray(onsets_s) + start_s) / tr_s).astype(int)
+    first = first_volumes(onsets_s, start_s, tr_s)
     outside = (first < 0) | (first + n_volumes > len(series))
     if outside.any():
         trial = int(np.argmax(outside))

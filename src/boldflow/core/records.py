@@ -1,11 +1,13 @@
 """Records that plug-ins and stages hand to each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 State = dict[str, np.ndarray]
+Confounds = Callable[[], dict[str, np.ndarray]]  # reads a run's table: column -> (n_volumes,)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class BoldRun:
     ``bold`` is (x, y, z, n_volumes), ``affine`` (4, 4) from voxel index to mm, ``mask`` (x, y, z) bool or None.
     ``tr_s`` holds every statement of the repetition time there is, by where it stands ("header", "sidecar"), in
     seconds: the stage refuses them when they differ. ``space`` is "MNI" (any MNI-like space that the fsaverage
-    surfaces lie in) or "native".
+    surfaces lie in) or "native". ``confounds`` reads the run's table of confounds, None where there is none.
     """
 
     session: str
@@ -84,6 +86,32 @@ class BoldRun:
     mask: np.ndarray | None
     tr_s: dict[str, float]
     space: str
+    confounds: Confounds | None = None
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A surface of triangles: ``vertices`` (n_vertices, 3), mm; ``faces`` (n_faces, 3) int, rows of ``vertices``."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class SurfaceRun:
+    """BOLD of one run on a subject's own surface.
+
+    ``bold`` has the left and the right hemisphere, each (n_volumes, n_vertices); ``spheres`` are the spheres by which
+    they are registered to fsaverage, with the same vertices. ``tr_s`` and ``confounds`` are as in
+    ``BoldRun``.
+    """
+
+    session: str
+    run: str
+    bold: tuple[np.ndarray, np.ndarray]
+    spheres: tuple[Mesh, Mesh]
+    tr_s: dict[str, float]
+    confounds: Confounds | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,49 @@ def make_split(
     return split
 
 
+def apart(split: pd.DataFrame, first: pd.Series, n_volumes: int) -> pd.DataFrame:
+    """Drop training and validation trials whose window shares a volume with that of a test trial of their run.
+
+    Parameters
+    ----------
+    split : DataFrame
+        From ``make_split``.
+    first : Series of int
+        First volume of each trial's window, indexed by ``TRIAL``.
+    n_volumes : int
+        Of a window.
+
+    Returns
+    -------
+    DataFrame
+        The split, with part "drop" for those trials.
+
+    Raises
+    ------
+    ValueError
+        If that leaves a subject without training trials in a fold.
+    """
+    volume = first.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()
+    dropped = np.zeros(len(split), dtype=bool)
+    part = split["part"].to_numpy()
+    for rows in split.groupby(["fold", *TRIAL[:3]], sort=False).indices.values():
+        tests = np.sort(volume[rows[part[rows] == "test"]])
+        if not len(tests):
+            continue
+        trains = rows[np.isin(part[rows], ("train", "val"))]
+        after = np.searchsorted(tests, volume[trains]).clip(1, len(tests)) - 1
+        near = np.stack([tests[after], tests[np.minimum(after + 1, len(tests) - 1)]])
+        dropped[trains] = (np.abs(near - volume[trains]) < n_volumes).any(axis=0)
+    found = split.assign(part=np.where(dropped, "drop", part))
+    for (fold, subject), parts in found.groupby(["fold", "subject"])["part"]:
+        if "train" not in set(parts):
+            raise ValueError(
+                f"windows of {n_volumes} volumes leave {subject} no training trials in fold {fold}: all share a volume "
+                "with a test trial; take a shorter window, or betas"
+            )
+    return found
+
+
 def check_no_crossing(split: pd.DataFrame) -> None:
     """Refuse a split in which a unit is on both sides of train (or val) and test in any fold.
 

@@ -37,19 +37,21 @@ arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``
 ``stimuli(root, settings) -> Iterator[Stimulus]``
     Each picture once; ``pixels`` is None where the data set has no pictures (image_id is then the block's id).
     ``root`` is the folder of the pictures, as in ``files_needed``.
-``runs(root, subject, settings, recording) -> Iterator[BoldRun]``
-    A recording of each run, in the order of acquisition, one in memory at a time.
+``runs(root, subject, settings, recording) -> Iterator[BoldRun] or Iterator[SurfaceRun]``
+    A recording of each run, in the order of acquisition, one in memory at a time: volumes, or values on the subject's
+    own surface with the spheres that are registered to fsaverage.
 ``rois(root, subject, space, settings) -> dict[str, ndarray of bool (n_vertices,)]``
     Named regions on the whole mesh or mask of ``space``; empty where there are none. Reads the files of
     ``"dataset"`` and of the subject's recording.
 ``sizes(settings, recording) -> Sizes``
     What a recording costs, without a network and before anything is downloaded.
 
-Two further literals and three keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
+Two further literals and four keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
 to the image_ids of its pictures, separated by white space; for splits with ``test: named``), ``REQUIRED`` (list of the
 keys that an entry must have); ``rois`` (names of the regions there are), ``ceilings`` (where published noise ceilings
-are, or None), ``unread`` (recordings that can be fetched, or are listed, but not read in this version). A fact that is
-None is the entry's key of that name, where it has one.
+are, or None), ``unread`` (recordings that can be fetched, or are listed, but not read in this version),
+``recording_spaces`` (dict from a recording to those of ``spaces`` that it comes in). A fact that is None is the entry's
+key of that name, where it has one.
 
 A data set never imports torch, nor another plug-in.
 """

@@ -7,6 +7,7 @@ Events are read from ``sub-*/[ses-*/]func/*_events.tsv`` below the folder, BOLD 
 whose image column is empty or n/a show no picture and are no trials.
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids
+from boldflow.artifacts import bids, confounds
 from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
 
 # A fact that is None here is the entry's key of that name (registry.facts).
@@ -113,6 +114,7 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         return bids.pictures(root)
     paths = _bold(root, what, settings)
     beside = [path.replace(".nii.gz", ".json") for path in paths]
+    beside += [found for found in (_confounds(root, path) for path in paths) if found]
     return [*paths, *(path for path in beside if (Path(root) / path).is_file()), *_masks(root, what, settings)]
 
 
@@ -191,7 +193,9 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
         if beside.is_file():
             tr_s["sidecar"] = bids.sidecar_tr(beside)
         labels = (bids.entity(path, "ses") or "01", bids.entity(path, "run") or "01")
-        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, space)
+        table = _confounds(root, path)
+        reader = functools.partial(confounds.read, root / table) if table else None
+        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, space, reader)
 
 
 def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -236,6 +240,13 @@ def _bold(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]
 
 def _masks(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
     return _some(root, _derived(subject, settings, f"space-{settings['space']}_{MASK}"))
+
+
+def _confounds(root: str | Path, path: str) -> str:
+    """Name the table of confounds of a run's BOLD, as fMRIPrep has called it since 20.2 or before; empty for none."""
+    stem = path[: path.index("_space-")]
+    names = (f"{stem}_desc-confounds_{kind}.tsv" for kind in ("timeseries", "regressors"))
+    return next((name for name in names if (Path(root) / name).is_file()), "")
 
 
 def _mask(root: Path, subject: str, settings: dict[str, Any]) -> tuple[np.ndarray, Path, Any]:

@@ -6,6 +6,7 @@ ImgType says ``rep_`` from the SECOND showing on only: a split by rows would tra
 so the test set is a set of names (``TEST_SETS``), all their showings included.
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, origins
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts import bids, confounds, origins, surfaces
+from boldflow.core.records import BoldRun, Confounds, Mesh, Sizes, Source, Stimulus, SubjectSizes, SurfaceRun
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-CSI1", "sub-CSI2", "sub-CSI3", "sub-CSI4"],
@@ -33,7 +34,8 @@ FACTS: dict[str, Any] = {
         "bold-T1w": "fMRIPrep's BOLD volumes aligned to the T1w image, with brain masks, confounds and ROI masks",
         "betas": "single-trial betas of release 2.0 (figshare 14456124), from a folder of your own",
     },
-    "unread": ["bold-fsnative", "betas"],
+    "recording_spaces": {"bold-fsnative": ["fsnative"], "bold-T1w": ["native"]},
+    "unread": ["betas"],
     "stimuli_inside": False,
     "stimuli_from": (
         "The authors' archive BOLD5000_Stimuli.zip, linked at https://bold5000.org; no checksum is published, so the "
@@ -86,6 +88,7 @@ TEST_SETS: dict[str, str] = {
 RAW = "{subject}/ses-*/func/{subject}_ses-*_task-5000scenes_run-*_{suffix}"
 PREP = "derivatives/fmriprep/{subject}/ses-*/func/{subject}_ses-*_task-5000scenes_run-*_bold_{suffix}"
 SIDECAR = "task-5000scenes_bold.json"
+SPHERES = "derivatives/freesurfer/{subject}/surf/{side}h.sphere.reg"
 MASKS = "derivatives/spm/{subject}/{subject}_mask-*.nii.gz"
 REGIONS = {"LO": "LOC", "RRSC": "RSC"}  # as two subjects' files, and one file, call what the others call LOC and RSC
 PRESENTED = "Presented_Stimuli"
@@ -147,13 +150,13 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         return _presented(root)
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
-    confounds = PREP.format(subject=what, suffix="confounds.tsv")
+    beside = PREP.format(subject=what, suffix="confounds.tsv")
     if recording == "bold-fsnative":
-        surfaces = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
-        return bids.found(root, surfaces, confounds, f"derivatives/freesurfer/{what}/surf/[lr]h.sphere.reg")
+        on_surface = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
+        return bids.found(root, on_surface, beside, SPHERES.format(subject=what, side="[lr]"))
     if recording == "bold-T1w":
         volumes = [PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")]
-        return bids.found(root, *volumes, confounds, MASKS.format(subject=what))
+        return bids.found(root, *volumes, beside, MASKS.format(subject=what))
     raise _unread(recording)
 
 
@@ -217,36 +220,32 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
-    """Yield the BOLD volumes of each run (recording ``bold-T1w``), in the order of acquisition.
+def runs(
+    root: str | Path, subject: str, settings: dict[str, Any], recording: str
+) -> Iterator[BoldRun] | Iterator[SurfaceRun]:
+    """Yield the BOLD of each run (recordings ``bold-fsnative`` and ``bold-T1w``), in the order of acquisition.
 
     Yields
     ------
-    BoldRun
-        ``bold`` is float32 (x, y, z, n_volumes) in space "native"; ``mask`` are the voxels that lie in the brain mask
-        of every run.
+    SurfaceRun or BoldRun
+        Of ``bold-fsnative``: both hemispheres on the subject's own surface, float32 (n_volumes, n_vertices), with the
+        registered spheres. Of ``bold-T1w``: float32 (x, y, z, n_volumes) in space "native"; ``mask`` are the voxels
+        that lie in the brain mask of every run.
 
     Raises
     ------
     NotImplementedError
-        For the other recordings, which are not read yet.
+        For the betas, which are not read yet.
     ValueError
-        If BOLD and masks lie on different grids, or a file is no whole NIfTI.
+        If a file is not whole, BOLD and masks lie on different grids, hemispheres differ in volumes, or a surface and
+        its sphere in vertices.
     """
     _check_subject(subject)
-    if recording != "bold-T1w":
-        raise _unread(recording)
-    root = Path(root)
-    mask = _mask(root, subject)
-    first = root / _masks(root, subject)[0]
-    grid, _ = bids.volume(first)
-    stated = bids.sidecar_tr(root / SIDECAR)
-    for path in bids.found(root, PREP.format(subject=subject, suffix="space-T1w_preproc.nii.gz")):
-        image, found = bids.volume(root / path)
-        bids.check_grid(root / path, image, first, grid)
-        tr_s = {"header": bids.header_tr(image), "sidecar": stated}
-        labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
-        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native")
+    if recording == "bold-fsnative":
+        return _surface_runs(Path(root), subject)
+    if recording == "bold-T1w":
+        return _volume_runs(Path(root), subject)
+    raise _unread(recording)
 
 
 def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -290,6 +289,45 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     return Sizes(CLONE_BYTES, 0, N_IMAGES, IMAGE_BYTES, subjects, True)
 
 
+def _volume_runs(root: Path, subject: str) -> Iterator[BoldRun]:
+    mask = _mask(root, subject)
+    first = root / _masks(root, subject)[0]
+    grid, _ = bids.volume(first)
+    stated = bids.sidecar_tr(root / SIDECAR)
+    for path in bids.found(root, PREP.format(subject=subject, suffix="space-T1w_preproc.nii.gz")):
+        image, found = bids.volume(root / path)
+        bids.check_grid(root / path, image, first, grid)
+        tr_s = {"header": bids.header_tr(image), "sidecar": stated}
+        labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
+        beside = _confounds(root, path, "_space-T1w_preproc.nii.gz")
+        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native", beside)
+
+
+def _surface_runs(root: Path, subject: str) -> Iterator[SurfaceRun]:
+    left, right = (Mesh(*surfaces.triangles(root / SPHERES.format(subject=subject, side=side))) for side in "lr")
+    stated = bids.sidecar_tr(root / SIDECAR)
+    for path in bids.found(root, PREP.format(subject=subject, suffix="space-fsnative.L.func.gii")):
+        paths = [root / path, root / path.replace(".L.func.gii", ".R.func.gii")]
+        (one, tr_one), (other, tr_other) = (surfaces.time_series(file) for file in paths)
+        if len(one) != len(other):
+            raise ValueError(f"{paths[0]} has {len(one)} volumes, {paths[1]} {len(other)}: get the shorter one again")
+        for file, values, sphere in zip(paths, (one, other), (left, right), strict=True):
+            if values.shape[1] != len(sphere.vertices):
+                raise ValueError(
+                    f"{file} has {values.shape[1]} vertices, the registered sphere of {subject} {len(sphere.vertices)}"
+                )
+        headers = {"left header": tr_one, "right header": tr_other}
+        tr_s = {"sidecar": stated} | {where: tr for where, tr in headers.items() if tr is not None}
+        labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
+        beside = _confounds(root, path, "_space-fsnative.L.func.gii")
+        yield SurfaceRun(*labels, (one, other), (left, right), tr_s, beside)
+
+
+def _confounds(root: Path, path: str, ending: str) -> Confounds:
+    """Read the table beside a run's BOLD when it is asked for."""
+    return functools.partial(confounds.read, root / path.replace(ending, "_confounds.tsv"))
+
+
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"bold5000 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
@@ -303,7 +341,8 @@ def _unread(recording: str) -> Exception:
     if recording not in FACTS["recordings"]:
         return ValueError(f"bold5000 has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
     return NotImplementedError(
-        f"recording {recording!r} of bold5000 is not read in this version; bold-T1w (space native) is"
+        f"recording {recording!r} of bold5000 is not read in this version; bold-fsnative (space fsaverage5) and "
+        "bold-T1w (space native) are"
     )
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from boldflow import registry
 from boldflow.artifacts import sidecars, stimuli, tables
-from boldflow.core import duplicates, splits
+from boldflow.core import cleaning, duplicates, splits
 from boldflow.stages._arrival import read_settings
 
 IDENTITY = ["image_id", "COCO number"]
@@ -27,6 +27,7 @@ def run(
     dataset: str,
     dataset_settings: str,
     settings: str,
+    response: str,
     facts: str,
     code: str,
 ) -> None:
@@ -43,6 +44,7 @@ def run(
     dataset : name of the data set
     dataset_settings : the data set's catalogue entry, JSON text
     settings : the split's catalogue entry, JSON text
+    response : the catalogue entry of the response whose windows must not overlap (``windows_of``), JSON text, or ""
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
 
@@ -72,6 +74,9 @@ def run(
     groups = {image: first[joined[_full(dataset, image)]] for image in images[dataset]}
     wanted = _named(rule, read_settings(dataset_settings)["plugin"])
     table = splits.make_split(rows, groups, rule, known["split_unit"], wanted)
+    windows: dict[str, Any] = {}
+    if response:
+        table, windows = _apart(rows, table, read_settings(response), known["tr_s"])
     note = {
         "rule": rule,
         "unit": known["split_unit"],
@@ -85,9 +90,26 @@ def run(
         "published": _against_published(rows, table, rule, wanted),
         "code": code,
         "data": [tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
+        **windows,
     }
     tables.write(split, table, note)
     sidecars.write(sidecar, note)
+
+
+def _apart(
+    rows: pd.DataFrame, table: pd.DataFrame, entry: dict[str, Any], tr_s: float
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Drop training trials whose windows overlap test trials', and count them by subject for the sidecar."""
+    start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], tr_s)
+    first = pd.Series(
+        cleaning.first_volumes(rows["onset_s"].to_numpy(), start_s, tr_s),
+        index=pd.MultiIndex.from_frame(rows[splits.TRIAL]),
+    )
+    kept = splits.apart(table, first, n_volumes)
+    dropped = table["subject"][kept["part"] != table["part"]].value_counts()
+    counts = {str(subject): int(dropped.get(subject, 0)) for subject in sorted(set(table["subject"]))}
+    window = {"of": entry["name"], "start_s": start_s, "n_volumes": n_volumes}
+    return kept, {"windows": window, "dropped_for_overlap": counts}
 
 
 def _grouping(images: bool, by_pixels: bool) -> str:

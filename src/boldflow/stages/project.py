@@ -1,6 +1,7 @@
 """Responses: BOLD of each run to the surface (or a mask), cleaned, and cut into a window per trial."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from boldflow.artifacts import arrays, sidecars, tables
-from boldflow.core import cleaning, metrics, projection
+from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import BoldRun
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
-from boldflow.stages._meshes import fsaverage5
+from boldflow.stages._cleaning import Cleaner, parts_of
+from boldflow.stages._columns import Columns, Run, columns_of, grid
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
-ToColumns = Callable[[np.ndarray], np.ndarray]  # (x, y, z, n_volumes) -> (n_volumes, n_vertices)
+BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time in double precision
 TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 
 
@@ -24,12 +25,14 @@ def run(
     source: str,
     receipt: str,
     trials: str,
+    split: list[str],
     responses: str,
     sidecar: str,
     vertices: str,
     subject: str,
     recording: str,
     settings: str,
+    places: str,
     dataset: str,
     facts: str,
     code: str,
@@ -39,10 +42,12 @@ def run(
     Parameters
     ----------
     source, receipt, trials : paths of the receipts of data set and subject, and of the trial table
+    split : path of the split from whose training trials statistics come; none where they come from all volumes
     responses, sidecar, vertices : paths of the .npy, its JSON and the Parquet with a row per column to write
     subject : the subject
     recording : the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
+    places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
 
@@ -60,98 +65,141 @@ def run(
     with fixed_threads(1):
         regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
         runs = plugin.runs(root, subject, data_set, recording)
-        values, places, bad = _windows(runs, table, subject, entry["space"], start_s, n_volumes, known["tr_s"])
-    _check_lengths(regions, subject, len(places))
-    places = places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
-    if entry["rois"]:
-        kept_columns = np.any([regions[name] for name in entry["rois"]], axis=0)
-        values, places, bad = values[:, :, kept_columns], places[kept_columns].reset_index(drop=True), bad[kept_columns]
-    found_nan = (bad != "") | ~np.isfinite(values).all(axis=(0, 1))
-    masked = float(found_nan.mean())
+        mesh_folder = read_settings(places).get("mesh_folder")
+        parts = [parts_of(tables.read(path), table, subject, entry["split"]) for path in split]
+        cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], next(iter(parts), None))
+        made = _windows(runs, table, subject, mesh_folder, cleaner)
+    _check_lengths(regions, subject, len(made.columns.places))
+    rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
+    wanted = np.any([regions[name] for name in entry["rois"]], axis=0) if entry["rois"] else np.ones(len(rows), bool)
+    bad = made.bad[wanted]
+    masked = float((bad != "").mean())
     counts = {kind: int((bad == kind).sum()) for kind in BAD}
     if masked > entry["max_masked"]:
         raise ValueError(
-            f"{subject}: {masked:.0%} of {found_nan.size} vertices are without signal "
+            f"{subject}: {masked:.0%} of {bad.size} vertices are without signal "
             f"({', '.join(f'{count} {kind}' for kind, count in counts.items())}), the limit (max_masked) is "
             f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
         )
-    values = values[:, :, ~found_nan]
-    averaged = values.mean(axis=1)
+    keep = wanted & (made.bad == "")
+    averaged = np.asfortranarray(made.averaged[:, keep])
+    kept = averaged if made.values is None else _compacted(made.values, keep)
     image = pd.factorize(table["image_id"])[0]
     usable = table["usable"].to_numpy(dtype=bool)
-    signal, noise = metrics.variance_components(averaged[usable], image[usable])
-    places = places[~found_nan].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
-    kept = averaged if entry["average"] else values
+    signal, noise = _variance_components(averaged, usable, image)
+    rows = rows[keep].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
     arrays.write(responses, np.ascontiguousarray(kept, dtype=np.float32))
     note = {
-        "units": "z-score per run (sample standard deviation, after a straight line is taken out)",
         "shape": list(kept.shape),
         "space": entry["space"],
         "tr_s": known["tr_s"],
         "window": {"start_s": start_s, "n_volumes": n_volumes},
-        "n_masked": int(found_nan.sum()),
+        "n_masked": int((bad != "").sum()),
         "masked": counts,
-        "transductive": "run",
         "settings": entry,
         "dataset": data_set,
         "data": sidecars.content_digest(source, receipt),
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
+        **cleaner.note(),
+        **made.columns.note,
     }
-    tables.write(vertices, places, note)
+    tables.write(vertices, rows, note)
     sidecars.write(sidecar, note)
 
 
-def _windows(
-    runs: Iterator[BoldRun],
-    table: pd.DataFrame,
-    subject: str,
-    space: str,
-    start_s: float,
-    n_volumes: int,
-    tr_s: float,
-) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
-    """Clean each run and cut its windows; one run is in memory at a time.
+@dataclass
+class _Made:
+    """Responses in the order of the trial table, 0 where a trial is not usable.
 
-    Gives (n_trials, n_volumes, n_vertices) in the order of the trial table, 0 where a trial is not usable; the place
-    of each column; and why it is masked (one of ``BAD``, of the first run in which it is, or nothing).
+    ``averaged`` (n_trials, n_columns) over the window's volumes; ``values`` (n_trials, n_volumes, n_columns), None
+    where time is not kept; ``bad`` (n_columns,) why a column is masked (one of ``BAD``, of the first run in which it
+    is), or nothing.
     """
+
+    averaged: np.ndarray
+    values: np.ndarray | None
+    bad: np.ndarray
+    columns: Columns
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int, int], average: bool) -> "_Made":
+        averaged = np.zeros((shape[0], shape[2]), dtype=np.float32, order="F")
+        values = None if average else np.zeros(shape, dtype=np.float32)
+        return cls(averaged, values, np.full(shape[2], "", dtype=object), Columns(np.asarray, pd.DataFrame(), {}))
+
+    def enter(self, rows: np.ndarray, cut: np.ndarray, counted: np.ndarray) -> None:
+        # the mean over the last axis in memory rounds as it has since the first version
+        last = np.ascontiguousarray(cut.transpose(2, 0, 1))  # (n_columns, n_trials, n_volumes)
+        some = True if counted.all() else counted[None]
+        self.averaged[rows] = last.mean(axis=2, where=some).T
+        if self.values is not None:
+            self.values[rows] = cut
+
+
+def _windows(
+    runs: Iterator[Run], table: pd.DataFrame, subject: str, mesh_folder: str | None, cleaner: Cleaner
+) -> _Made:
+    """Clean each run and cut its windows; one run is in memory at a time."""
+    entry, window = cleaner.entry, (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
     trials = {key: rows for key, rows in table.groupby(["session", "run"])}
-    to_columns: ToColumns | None = None
-    values, places, bad = np.empty(0), pd.DataFrame(), np.empty(0, dtype=object)
-    grid: tuple[Any, ...] = ()
+    made, before = None, None
     seen: set[tuple[str, str]] = set()
-    for one in tqdm(runs, total=len(trials), desc=f"project to {space}", unit="run"):
+    for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
         key = (one.session, one.run)
-        _check_tr(one, subject, tr_s)
+        _check_tr(one, subject, cleaner.tr_s)
         seen.add(key)
         if key not in trials:
             continue
-        here = (one.bold.shape[:3], one.affine.tobytes(), b"" if one.mask is None else one.mask.tobytes())
-        if to_columns is None or here != grid:
-            n_before, grid = len(places), here
-            to_columns, places = _columns(one, space)
-            if not values.size:
-                values = np.zeros((len(table), n_volumes, len(places)), dtype=np.float32)
-                bad = np.full(len(places), "", dtype=object)
-            elif len(places) != n_before:
+        if made is None or grid(one) != before:
+            columns, before = columns_of(one, entry, mesh_folder), grid(one)
+            n_columns, n_before = len(columns.places), len(columns.places if made is None else made.columns.places)
+            if n_columns != n_before:
                 raise ValueError(
-                    f"session {one.session}, {one.run} has {len(places)} columns, the ones before {n_before}"
+                    f"session {one.session}, {one.run} has {n_columns} columns, the ones before {n_before}"
                 )
-        series = to_columns(one.bold)
-        cleaned = cleaning.detrend_and_standardise(series)
+            made = _Made.empty((len(table), cleaner.n_volumes, n_columns), entry["average"]) if made is None else made
+            made.columns = columns
+        series = made.columns.apply(one)
         rows = trials[key][trials[key]["usable"]]
-        if len(rows):
-            bad = np.where(bad == "", _why_masked(series, cleaned), bad)
         try:
-            values[rows.index] = cleaning.windows(cleaned, rows["onset_s"].to_numpy(), start_s, n_volumes, tr_s)
+            cleaned, kept = cleaner.clean(one, series)
+            onsets = rows["onset_s"].to_numpy()
+            cut = cleaning.windows(cleaned, onsets, *window)
+            counted = cleaner.count(cleaning.windows(kept[:, None], onsets, *window)[:, :, 0])
         except ValueError as error:
             raise ValueError(f"{subject}, session {one.session}, run {one.run}: {error}") from None
+        if len(rows):
+            made.bad = np.where(made.bad == "", _why_masked(series, cleaned), made.bad)
+        made.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
     if set(trials) != seen:
         lone = sorted(set(trials) ^ seen)[:5]
         found = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
         raise ValueError(f"{subject}: {found}; without its other half (session, run): {lone}")
-    return values, places, bad
+    if made is None:
+        raise ValueError(f"{subject} has no run")
+    return made
+
+
+def _compacted(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Leave columns out of (n_trials, n_volumes, n_columns) in place: a copy would double the memory of the stage."""
+    n_trials, n_volumes, _ = values.shape
+    n_kept = int(keep.sum())
+    left: np.ndarray = values.reshape(-1)[: n_trials * n_volumes * n_kept].reshape(n_trials, n_volumes, n_kept)
+    for trial in range(n_trials):  # what is written lies before what is still to be read
+        left[trial] = values[trial][:, keep]
+    return left
+
+
+def _variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate signal and noise variance of each column, some columns at a time."""
+    block = max(1, BLOCK_VALUES // len(averaged))
+    parts = [
+        metrics.variance_components(averaged[:, start : start + block][usable], image[usable])
+        for start in range(0, averaged.shape[1], block)
+    ]
+    signal, noise = (np.concatenate(found) for found in zip(*parts, strict=True))
+    return signal, noise
 
 
 def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
@@ -160,31 +208,7 @@ def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(cleaned[0]), np.where(not_finite, *BAD), "").astype(object)
 
 
-def _columns(one: BoldRun, space: str) -> tuple[ToColumns, pd.DataFrame]:
-    """How a run's volumes become columns, and what each column is."""
-    if space == "native":
-        if one.mask is None:
-            raise ValueError(f"space native needs a mask, and {one.session} {one.run} has none")
-        mask = one.mask
-        i, j, k = np.nonzero(mask)
-        return (lambda bold: bold[mask].T.astype(np.float64)), pd.DataFrame({"i": i, "j": j, "k": k})
-    if one.space != "MNI":
-        raise ValueError(f"space {space} needs BOLD in MNI space, found {one.space!r}; choose space native")
-    shape = one.bold.shape[:3]
-    matrices = [
-        projection.interpolation_matrix(projection.depth_samples(pial, white), one.affine, shape)
-        for pial, white in fsaverage5()
-    ]
-    places = pd.DataFrame(
-        {
-            "hemisphere": np.repeat(["left", "right"], [m.shape[0] for m in matrices]),
-            "vertex": np.concatenate([np.arange(m.shape[0]) for m in matrices]),
-        }
-    )
-    return (lambda bold: np.hstack([projection.project(m, bold) for m in matrices])), places
-
-
-def _check_tr(one: BoldRun, subject: str, tr_s: float) -> None:
+def _check_tr(one: Run, subject: str, tr_s: float) -> None:
     stated = {**one.tr_s, "facts": tr_s}
     if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
         found = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())

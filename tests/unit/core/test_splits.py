@@ -167,3 +167,31 @@ def test_pictures_of_unusable_trials_need_not_be_stimuli():
     trials = trials_of("aabcz").assign(usable=[True] * 4 + [False])
     split = splits.make_split(trials, same("abc"), RULE, "image").merge(trials)
     assert split.loc[split["image_id"] == "z", "part"].tolist() == ["drop"]
+
+
+@pytest.mark.parametrize("n_volumes", [1, 2, 4, 7])
+def test_training_trials_that_share_a_volume_with_a_test_trial_are_dropped(n_volumes):
+    """Witness: sets of volumes, trial against trial."""
+    rng = np.random.default_rng(n_volumes)
+    keys = [(s, "01", r, t) for s in "ab" for r in ("1", "2", "3") for t in range(20)]
+    table = pd.DataFrame(keys, columns=splits.TRIAL).assign(fold=0, unit="u")
+    table["part"] = rng.choice(["train", "val", "test", "drop"], len(table), p=[0.6, 0.15, 0.1, 0.15])
+    table.loc[table["run"] == "3", "part"] = "train"  # a run without test trials keeps all
+    first = pd.Series(np.sort(rng.integers(0, 90, len(table))), index=pd.MultiIndex.from_frame(table[splits.TRIAL]))
+    first = first.sample(frac=1, random_state=0)
+    found = splits.apart(table, first, n_volumes)
+    volumes = [set(range(first[tuple(key)], first[tuple(key)] + n_volumes)) for key in table[splits.TRIAL].values]
+    run = (table["subject"] + table["run"]).tolist()
+    for k, part in enumerate(table["part"]):
+        tests = [volumes[j] for j in range(len(table)) if run[j] == run[k] and table["part"][j] == "test"]
+        shares = part in ("train", "val") and any(volumes[k] & one for one in tests)
+        assert found["part"][k] == ("drop" if shares else part)
+    assert (found["part"] != table["part"]).any()
+
+
+def test_windows_that_leave_nothing_to_train_on_are_refused():
+    table = pd.DataFrame([("a", "01", "1", t, 0, "u", "test" if t == 2 else "train") for t in range(4)])
+    table.columns = splits.COLUMNS
+    first = pd.Series(range(4), index=pd.MultiIndex.from_frame(table[splits.TRIAL]))
+    with pytest.raises(ValueError, match="windows of 3 volumes leave a no training trials in fold 0"):
+        splits.apart(table, first, 3)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from boldflow.datasets import bold5000, god, nod, things_fmri
+from tests.made_surfaces import icosphere, jittered, turned, write_sphere, write_time_series
 
 COLUMNS = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]
 
@@ -95,10 +96,10 @@ def test_subjects_recordings_and_events_that_are_not_there_are_named(five):
         bold5000.trials(five, "sub-CSI2", {})
     with pytest.raises(ValueError, match="no recording 'bold-mni'; there are: bold-fsnative"):
         bold5000.files_needed(five, "sub-CSI1", {}, "bold-mni")
-    with pytest.raises(NotImplementedError, match=r"'betas' .* not read in this version; bold-T1w"):
+    with pytest.raises(NotImplementedError, match=r"'betas' .* not read in this version; bold-fsnative"):
         bold5000.files_needed(five, "sub-CSI1", {}, "betas")
-    with pytest.raises(NotImplementedError, match="bold-fsnative"):
-        next(bold5000.runs(five, "sub-CSI1", {}, "bold-fsnative"))
+    with pytest.raises(NotImplementedError, match="'betas' of bold5000 is not read"):
+        next(bold5000.runs(five, "sub-CSI1", {}, "betas"))
 
 
 @pytest.fixture
@@ -144,6 +145,78 @@ def test_masks_on_another_grid_than_the_bold_are_refused(volumes):
     image(volumes / "derivatives/spm/sub-CSI1/sub-CSI1_mask-RHOPA.nii.gz", np.ones((3, 4, 6)))
     with pytest.raises(ValueError, match=r"RHOPA.nii.gz is \(3, 4, 6\) voxels, .*brainmask.nii.gz \(3, 4, 5\)"):
         bold5000.rois(volumes, "sub-CSI1", "native", {})
+
+
+BOLD = "derivatives/fmriprep/sub-CSI1/ses-01/func/sub-CSI1_ses-01_task-5000scenes_run-{}_bold_{}"
+SURFACES = BOLD.format("{}", "space-fsnative.{}.func.gii")
+SPHERE = "derivatives/freesurfer/sub-CSI1/surf/{}h.sphere.reg"
+
+
+@pytest.fixture
+def on_surface(five):
+    """Two runs on hemispheres of unlike size, as fMRIPrep and FreeSurfer write them; (root, planted values)."""
+    rng = np.random.default_rng(0)
+    (five / "task-5000scenes_bold.json").write_text('{"RepetitionTime": 2}')
+    planted = {}
+    for side, order in (("L", 2), ("R", 3)):
+        points, faces = icosphere(order)
+        write_sphere(five / SPHERE.format(side.lower()), jittered(turned(points, order), 0, 0.2), faces)
+        for run in ("01", "03"):
+            planted[side, run] = rng.normal(size=(6, len(points))).astype(np.float32)
+            write_time_series(five / SURFACES.format(run, side), planted[side, run])
+            (five / BOLD.format(run, "confounds.tsv")).write_text("CSF\n0\n")
+    return five, planted
+
+
+def test_values_on_surfaces_are_those_of_the_files_with_spheres_of_the_same_vertices(on_surface):
+    root, planted = on_surface
+    found = list(bold5000.runs(root, "sub-CSI1", {}, "bold-fsnative"))
+    assert [(run.session, run.run) for run in found] == [("01", "01"), ("01", "03")]
+    for run in found:
+        for side, values, sphere in zip("LR", run.bold, run.spheres, strict=True):
+            np.testing.assert_array_equal(values, planted[side, run.run])
+            np.testing.assert_allclose(np.linalg.norm(sphere.vertices, axis=1), 100, rtol=1e-5)
+            assert values.shape[1] == len(sphere.vertices) and sphere.faces.max() == len(sphere.vertices) - 1
+        assert run.tr_s == {"sidecar": 2.0, "left header": 2.0, "right header": 2.0}
+    needed = bold5000.files_needed(root, "sub-CSI1", {}, "bold-fsnative")
+    assert len(needed) == 2 * 3 + 2 and all((root / path).is_file() for path in needed)
+
+
+@pytest.mark.parametrize(("stated", "read"), [("2.0", 2.0), ("1500.0", 1.5), ("0.000000", None), (None, None)])
+def test_the_repetition_time_of_a_surface_file_is_in_milliseconds_or_seconds_or_not_told(on_surface, stated, read):
+    root, planted = on_surface
+    write_time_series(root / SURFACES.format("01", "L"), planted["L", "01"], stated)
+    assert next(bold5000.runs(root, "sub-CSI1", {}, "bold-fsnative")).tr_s.get("left header") == read
+
+
+def test_surface_files_that_do_not_belong_together_or_are_not_whole_are_refused(on_surface):
+    root, planted = on_surface
+
+    def fails(words, error=ValueError):
+        with pytest.raises(error, match=words):
+            list(bold5000.runs(root, "sub-CSI1", {}, "bold-fsnative"))
+
+    left, right = (root / SURFACES.format("03", side) for side in "LR")
+    write_time_series(left, planted["L", "03"][:5])
+    fails(r"run-03_bold_space-fsnative.L.func.gii has 5 volumes, .*R.func.gii 6: get the shorter one again")
+    write_time_series(left, planted["R", "03"])
+    fails(r"run-03_bold_space-fsnative.L.func.gii has 642 vertices, the registered sphere of sub-CSI1 162")
+    write_time_series(left, [planted["L", "03"][0], planted["R", "03"][0]])
+    fails(r"L.func.gii: volume 2 of 2 has 642 vertices, the first 162")
+    write_time_series(left, [])
+    fails("L.func.gii has no values; expected an array per volume")
+    write_time_series(left, planted["L", "03"], "two")
+    fails("L.func.gii states TimeStep 'two', expected a number")
+    left.write_bytes(right.read_bytes()[:5000])
+    fails(r"L.func.gii \(5000 bytes\) is no whole GIFTI: .*; remove it and get it again")
+    right.unlink()
+    fails("R.func.gii|L.func.gii", (FileNotFoundError, ValueError))
+    sphere = root / SPHERE.format("l")
+    whole = sphere.read_bytes()
+    sphere.write_bytes(whole[:-100])
+    fails(rf"lh.sphere.reg \({len(whole) - 100} bytes\) is no whole surface: 162 vertices and 320 triangles need")
+    sphere.write_bytes(b"<html>")
+    fails("lh.sphere.reg .6 bytes. is no surface of FreeSurfer: it begins with b'<ht'")
 
 
 def test_presented_pictures_are_found_in_the_unpacked_archive(tmp_path):

@@ -13,12 +13,13 @@ RULE = {"test": "repeated", "min_repeats": 2, "val_fraction": 0, "against": ["go
 FACTS = {"images": True, "split_unit": "image"}
 
 
-def run(folder, images, rule=RULE, usable=None):
+def run(folder, images, rule=RULE, usable=None, response="", every_s=10.0):
     n = len(images)
     trials = pd.DataFrame(
         {
             "subject": "sub-1", "session": "01", "run": "01", "trial": range(1, n + 1), "image_id": images,
             "usable": usable or [True] * n,
+            "onset_s": [every_s * k for k in range(n)],
         }
     )  # fmt: skip
     tables.write(folder / "trials.parquet", trials, {"data": "d"})
@@ -31,7 +32,8 @@ def run(folder, images, rule=RULE, usable=None):
         dataset="bold5000",
         dataset_settings=json.dumps({"name": "bold5000", "plugin": "bold5000"}),
         settings=json.dumps(rule),
-        facts=json.dumps(FACTS),
+        response=json.dumps(response) if response else "",
+        facts=json.dumps(FACTS | {"tr_s": 2.0}),
         code="{}",
     )
     split = tables.read(folder / "split.parquet").merge(trials, on=["subject", "session", "run", "trial"])
@@ -68,3 +70,16 @@ def test_pictures_of_trials_that_are_not_usable_are_dropped(tmp_path):
 def test_nothing_repeated_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no picture was shown 2 times"):
         run(tmp_path, [ONE, OTHER])
+
+
+@pytest.mark.parametrize(("every_s", "parts"), [(10.0, "train train test test"), (4.0, "train drop test test")])
+def test_windows_that_overlap_a_test_trials_leave_training_and_are_counted(tmp_path, every_s, parts):
+    """Windows of four volumes of 2 s: trials 10 s apart share none, trials 4 s apart do."""
+    response = {"name": "bold-2to9s", "start_s": 2.0, "duration_s": 7.0}
+    split, note = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], response=response, every_s=every_s)
+    assert split["part"].tolist() == parts.split()
+    assert note["windows"] == {"of": "bold-2to9s", "start_s": 2.0, "n_volumes": 4}
+    assert note["dropped_for_overlap"] == {"sub-1": parts.count("drop")}
+    assert note["counts"]["trials"]["sub-1"]["test"] == 2
+    _, plain = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], every_s=every_s)
+    assert "windows" not in plain and "dropped_for_overlap" not in plain

@@ -1,0 +1,121 @@
+"""Confounds of fMRIPrep, under its old names and its new ones, as regressors.
+
+Names are compared in one spelling: lower case, digits and words joined by ``_``, with the words that fMRIPrep changed
+(``X`` is ``trans_x``, ``WhiteMatter`` is ``white_matter``, ``aCompCor00`` is ``a_comp_cor_00``).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+DISPLACEMENT = "framewise_displacement"
+OLD = {
+    "X": "trans_x",
+    "Y": "trans_y",
+    "Z": "trans_z",
+    "RotX": "rot_x",
+    "RotY": "rot_y",
+    "RotZ": "rot_z",
+    "CSF": "csf",
+    "WhiteMatter": "white_matter",
+    "GlobalSignal": "global_signal",
+    "FramewiseDisplacement": DISPLACEMENT,
+}
+NUMBERED = {
+    "aCompCor": "a_comp_cor_",
+    "tCompCor": "t_comp_cor_",
+    "Cosine": "cosine",
+    "NonSteadyStateOutlier": "non_steady_state_outlier",
+}
+N_COMPONENTS = 6  # of aCompCor, as many as fMRIPrep's first versions give
+# What a name in a response's entry stands for; a name with a star is all numbered ones that there are.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "motion6": MOTION,
+    "motion24": MOTION,
+    "csf-wm": ("csf", "white_matter"),
+    "global": ("global_signal",),
+    "acompcor6": tuple(f"a_comp_cor_{n:02d}" for n in range(N_COMPONENTS)),
+    "cosine": ("cosine*",),
+    "non-steady-state": ("non_steady_state_outlier*",),
+}
+
+
+def spelling(name: str) -> str:
+    """Give the new name of a confound, whichever it has."""
+    if name in OLD:
+        return OLD[name]
+    for old, new in NUMBERED.items():
+        numbered = re.fullmatch(rf"{old}(\d+)", name)
+        if numbered:
+            return f"{new}{numbered[1]}"
+    return name
+
+
+def regressors(table: Mapping[str, np.ndarray], groups: Iterable[str]) -> np.ndarray:
+    """Collect the regressors of a run.
+
+    Parameters
+    ----------
+    table : mapping of str to array of shape (n_volumes,)
+        Columns of the run's table under either names; NaN where a row says n/a.
+    groups : iterable of str
+        Keys of ``GROUPS``. "motion24" are the six parameters, their differences to the volume before (0 for the first),
+        and the squares of both (Friston et al. 1996, Magn. Reson. Med. 35, 346).
+
+    Returns
+    -------
+    array of shape (n_volumes, n_regressors)
+
+    Raises
+    ------
+    ValueError
+        If a group is unknown, a column is missing (those there are are named) or not a number beyond the first volume.
+    """
+    known = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
+    found: list[np.ndarray] = []
+    for group in groups:
+        if group not in GROUPS:
+            raise ValueError(f"no confounds {group!r}; there are: {', '.join(GROUPS)}")
+        columns = [_column(known, name, group) for name in _names(known, GROUPS[group])]
+        if group == "motion24":
+            columns += [np.diff(one, prepend=one[:1]) for one in columns]
+            columns += [one**2 for one in columns]
+        found += columns
+    n_volumes = len(next(iter(known.values()))) if known else 0
+    return np.stack(found, axis=1) if found else np.empty((n_volumes, 0))
+
+
+def displacement(table: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Give the framewise displacement of a run, mm, (n_volumes,); 0 for the first volume.
+
+    Raises
+    ------
+    ValueError
+        If the table has none, or a later volume has no number.
+    """
+    known = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
+    return _column(known, DISPLACEMENT, "censoring")
+
+
+def _names(known: Mapping[str, np.ndarray], names: tuple[str, ...]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        stem = name.removesuffix("*")
+        found += sorted(one for one in known if re.fullmatch(rf"{stem}\d+", one)) if stem != name else [name]
+    return found
+
+
+def _column(known: Mapping[str, np.ndarray], name: str, group: str) -> np.ndarray:
+    if name not in known:
+        raise ValueError(
+            f"{group} needs the confound {name}, which is not there; there are: {', '.join(sorted(known))}"
+        )
+    column = known[name].copy()
+    if np.isnan(column[0]):  # what is a difference to the volume before has none in the first
+        column[0] = 0.0
+    if not np.isfinite(column).all():
+        row = int(np.flatnonzero(~np.isfinite(column))[0])
+        raise ValueError(f"confound {name} has no number at volume {row + 1} of {len(column)}")
+    return column
