@@ -96,12 +96,18 @@ class Site(Project):
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {**os.environ, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
-    def slow(self, epochs: int) -> "Site":
-        """Add the slow model and its studies: ``slow`` of one subject, ``wide`` of all."""
+    def slow(self, epochs: int, pause_s: float = 0) -> "Site":
+        """Add the slow model and its studies: ``slow`` of one subject, ``wide`` of all.
+
+        With a pause at the end of each epoch it takes its time on a fast machine too.
+        """
         self.edit("config/config.yaml", "\nmodels:\n", f"\nmodels:\n{SLOW_MODEL.replace('EPOCHS', str(epochs))}\n")
         for name, subjects in {"slow": "[sub-01]", "wide": "all"}.items():
             (self.folder / f"config/studies/{name}.yaml").write_text(SLOW_STUDY.replace("SUBJECTS", subjects))
         self.edit("src/boldflow/stages/_checkpoints.py", "EVERY_S = 60.0", "EVERY_S = 0.5")
+        if pause_s:
+            old = "        stop = _interruption.requested()"
+            self.edit("src/boldflow/stages/_checkpoints.py", old, f"        time.sleep({pause_s})\n{old}")
         return self
 
     def plugin(self, section: str, name: str, text: str) -> None:
