@@ -99,6 +99,8 @@ def fetching(published, tmp_path):
 @pytest.fixture(scope="module")
 def undisturbed(published, tmp_path_factory):
     """Receipts of a run that nothing disturbs, by path."""
+    published.server.faults.clear()  # it may be made after a test that has left some
+    published.server.forever.clear()
     copy = make_project(tmp_path_factory.mktemp("undisturbed") / "project", published)
     copy.run(*RECEIPTS)
     return {path: copy.read(path) for path in RECEIPTS}

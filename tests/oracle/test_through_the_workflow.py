@@ -13,7 +13,7 @@ from boldflow.core import cleaning, metrics, projection
 from boldflow.core.ridge import fit_ridge
 from boldflow.core.scaling import fit_scaler, scale, unscale
 from boldflow.datasets import sim
-from boldflow.stages._meshes import fsaverage5
+from boldflow.stages._meshes import mesh
 
 DATASET, RESPONSE, SPLIT = "sim-tiny", "bold-4to10s-fsaverage5", "repeated"
 SUBJECTS = ["sub-01", "sub-02", "sub-03"]
@@ -62,8 +62,10 @@ def along_the_same_way(noisy_runs, clean_runs, trials, place):
     found = [], []
     for noisy, clean in zip(noisy_runs, clean_runs, strict=True):
         matrices = [
-            projection.interpolation_matrix(projection.depth_samples(*mesh), noisy.affine, noisy.bold.shape[:3])
-            for mesh in fsaverage5()
+            projection.interpolation_matrix(
+                projection.depth_samples(half.pial, half.white), noisy.affine, noisy.bold.shape[:3]
+            )
+            for half in mesh("fsaverage5")
         ]
         both = [np.hstack([projection.project(m, one.bold) for m in matrices])[:, place] for one in (noisy, clean)]
         spread = filters.detrend(both[0], axis=0).std(axis=0, ddof=1)
