@@ -266,7 +266,7 @@ def _of_subject(names: dict[str, str], known: _Known, found: Estimate) -> Cost:
         try:
             paths = [root / path for path in plugin.files_needed(root, subject, entry, recording)]
         except (NotImplementedError, FileNotFoundError):
-            paths = []
+            paths = []  # then the whole recording counts as still to be fetched: the estimate errs upwards
         # only annexed files are links, and only those with content lead somewhere
         there = sum(path.stat().st_size for path in paths if path.is_symlink() and path.exists())
     return Cost(fetch=max(0, whole.subjects[subject].fetch - there), memory=BASE)
