@@ -48,7 +48,7 @@ class Project:
 
     def planned(self, *arguments: str, **variables: str) -> dict[str, int]:
         """Jobs that a dry run would do, by rule; empty when there is nothing to be done."""
-        lines = self.snakemake("-n", "--quiet", "rules", *arguments, **variables).stdout.splitlines()
+        lines = self.snakemake("-n", *arguments, "--quiet", "rules", **variables).stdout.splitlines()
         if any(line.startswith("Nothing to be done") for line in lines):
             return {}
         start = next(i for i, line in enumerate(lines) if line.startswith("job ")) + 2

@@ -7,6 +7,7 @@ import ast
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,26 @@ def canonical(value: Any) -> str:
 def digest(text: str | bytes) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of ``text``."""
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:16]
+
+
+def look(path: Path) -> dict[str, Any]:
+    """Describe a file, or all files below a folder, without reading them: whether something changed there.
+
+    Files whose names begin with a dot are the system's, and do not count.
+
+    Returns
+    -------
+    dict
+        ``n_files``, ``n_bytes``, and ``state``, a digest of names, sizes and times of change.
+    """
+    files = [(path.name, str(path))] if path.is_file() else []
+    for folder, below, names in os.walk(path):
+        below[:] = [name for name in below if not name.startswith(".")]
+        inside = (os.path.join(folder, name) for name in names if not name.startswith("."))
+        files += [(os.path.relpath(one, path), one) for one in inside if os.path.isfile(one)]
+    infos = [(name, os.stat(one)) for name, one in sorted(files)]
+    rows = [(name, info.st_size, info.st_mtime_ns) for name, info in infos]
+    return {"n_files": len(rows), "n_bytes": sum(row[1] for row in rows), "state": digest(canonical(rows))}
 
 
 def code_digest(*modules: str) -> str:

@@ -22,8 +22,8 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
-# Keys that say where this machine finds things; they change no result: fetching sees those of a data set, projection
-# that of a response.
+# Keys that say where this machine finds things; they change no result: fetching sees those of a data set (and whether
+# the files in stimuli_root changed), projection that of a response.
 PLACES = ("origin", "public_url", "stimuli_root", "mesh_folder")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
@@ -129,6 +129,12 @@ def facts(config: Config, section: str, name: str) -> Config:
     entry = config[section][name] or {}
     found = literal(section, plugin_name(name, entry), "FACTS")
     return {key: entry.get(key) if value is None else value for key, value in found.items()}
+
+
+def places(config: Config, section: str, name: str) -> Config:
+    """Give what a catalogue entry says of where this machine finds things."""
+    entry = config[section][name] or {}
+    return {key: entry[key] for key in entry if key in PLACES}
 
 
 def split_of_response(config: Config, response: str) -> str:
@@ -387,7 +393,8 @@ def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
 def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> list[str]:
     """Turn schema errors into sentences that name key, value found and what would be right."""
     errors = sorted(validator(schema).iter_errors(value), key=lambda error: [str(p) for p in error.absolute_path])
-    return [sentence for error in errors for sentence in _sentences(where, error)]
+    # one error per missing key comes, and each names all of them
+    return list(dict.fromkeys(sentence for error in errors for sentence in _sentences(where, error)))
 
 
 def _sentences(where: str, error: Any) -> list[str]:

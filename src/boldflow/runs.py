@@ -83,6 +83,12 @@ def others() -> list[str]:
     return lines
 
 
+def holders() -> list[str]:
+    """Name the runs of this host that are at work in this folder: their locks are not to be taken away."""
+    alive = [note for path, note in _notes() if path != _own() and _alive(note)]
+    return [f"process {note['pid']} of {note['user']}, since {note['since']}: {note['command']}" for note in alive]
+
+
 def cancel_waiting(jobs: Sequence[str]) -> list[str]:
     """Cancel Slurm jobs of a run that is gone, as far as they still wait in the queue; those that run go on.
 

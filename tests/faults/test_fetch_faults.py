@@ -293,6 +293,22 @@ def test_an_origin_that_moved_changes_nothing_and_one_that_lost_the_commit_shows
     assert f"has no commit {'0123456789' * 4}; its HEAD is {newer}" in said.stdout
 
 
+def test_a_mistyped_origin_costs_nothing_that_was_there(fetching, published, undisturbed):
+    """The last good receipt stays, what follows from it is not made again, and the message names the key."""
+    split = "results/loopback/splits/leave-one-run-out.parquet"
+    fetching.run(split)
+    right, wrong = str(published.bundle), f"{published.bundle}.typo"
+    fetching.edit("config/config.yaml", right, wrong)
+    assert fetching.planned(split, *STUDY) == {}, "another address changes no result"
+    said = fetching.run(RECEIPTS[0], "-R", "fetch_dataset", check=False)
+    assert said.returncode == 1
+    assert f"datasets.loopback.origin is '{wrong}', and there is no such folder or bundle" in said.stdout
+    assert fetching.read(RECEIPTS[0]) == undisturbed[RECEIPTS[0]]
+    assert wrong in fetching.run(RECEIPTS[1], check=False).stdout, "a get goes where the entry says now"
+    fetching.edit("config/config.yaml", wrong, right)
+    assert fetching.planned(split, *STUDY) == {}
+
+
 def picture(colour):
     content = io.BytesIO()
     Image.new("RGB", (32, 32), colour).save(content, "PNG")
@@ -369,15 +385,34 @@ def test_pictures_of_the_users_own_are_trusted_as_first_seen(pictures, tmp_path)
     pictures.name(own=folder)
     pictures.run(pack)
     assert json.loads(pictures.read(receipt))["files"] == note["files"]
+    assert pictures.planned(pack, *STUDY) == {}
+    (folder / "pictures/.DS_Store").write_bytes(b"the system's own")
+    assert pictures.planned(pack, *STUDY) == {}
     (folder / "pictures/a.png").write_bytes(picture("green"))
-    said = pictures.run(receipt, "-R", "fetch_stimuli", check=False)
+    assert pictures.planned(pack, *STUDY) == {"fetch_stimuli": 1, "pack_stimuli": 1}, "a picture changed in its place"
+    said = pictures.run(pack, check=False)
     assert said.returncode == 1
     assert "stimuli of own: 1 of 2 checksums are not those of the first use" in said.stdout
     assert re.search(r"pictures/a\.png: sha256:[0-9a-f]{64} at first use, sha256:[0-9a-f]{64} now", said.stdout)
     assert "remove resources/trusted/own-stimuli.json" in said.stdout
+    assert json.loads(pictures.read(receipt))["files"] == note["files"], "the last good receipt stays"
     pictures.name(own=tmp_path / "nowhere")
     said = pictures.run(receipt, check=False)
     assert "datasets.own.stimuli_root is" in said.stdout and "there is no such folder or archive" in said.stdout
     said = pictures.run("resources/receipts/loopback/stimuli.json", check=False)
     assert "Ask the authors for pictures.zip. Then set datasets.loopback.stimuli_root" in said.stdout
     assert "results/loopback/splits" in pictures.run("-n", "results/loopback/splits/leave-one-run-out.parquet").stdout
+
+
+def test_a_part_of_the_pictures_is_refused_before_it_is_trusted(pictures, tmp_path):
+    """The trials show 48 different ones."""
+    pictures.edit("src/boldflow/datasets/loopback.py", '"images": False', '"images": True')
+    folder = tmp_path / "some"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(picture("red"))
+    pictures.name(own=folder)
+    said = pictures.run("resources/receipts/own/stimuli.json", check=False)
+    assert said.returncode == 1
+    words = f"datasets.own.stimuli_root: {folder} holds 1 pictures, and the trials of own show 48 different ones"
+    assert words in said.stdout, said.stdout[-3000:]
+    assert not (pictures.folder / "resources/trusted").exists()

@@ -136,6 +136,8 @@ def test_two_snakemakes_with_the_same_targets(site: Site, undisturbed: Site):
     site.trains()
     text = site.start(WEIGHTS, *SLOW).ends(1, seconds=60)
     assert f"a run is at work in this folder: process {first.process.pid} of " in text
+    text = site.start("--unlock", *SLOW).ends(1, seconds=60)
+    assert "--unlock refused" in text and f"process {first.process.pid} of " in text
     first.ends()
     site.start(f"{result()}/scores.parquet", *SLOW).ends()
     site.as_undisturbed(undisturbed)

@@ -23,6 +23,19 @@ def package(tmp_path):
     return tmp_path
 
 
+def test_a_look_at_a_folder_sees_names_sizes_and_times_and_not_what_the_system_leaves(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/a.png").write_bytes(b"1234")
+    before = provenance.look(tmp_path)
+    assert (before["n_files"], before["n_bytes"]) == (1, 4)
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    assert provenance.look(tmp_path) == before
+    (tmp_path / "below/a.png").write_bytes(b"4321")
+    assert provenance.look(tmp_path)["state"] != before["state"]
+    assert provenance.look(tmp_path / "below/a.png")["n_bytes"] == 4
+    assert provenance.look(tmp_path / "nowhere")["n_files"] == 0
+
+
 EDITS = {
     "comment": ("core/ridge.py", "BLOCK = 1024", "BLOCK = 1024  # said otherwise", False),
     "docstring": ("core/ridge.py", '"""Deal groups to folds', '"""Share groups out to folds', False),

@@ -47,6 +47,15 @@ def test_a_run_at_work_is_told_from_one_that_was_killed_and_one_elsewhere():
     assert runs.others()[0].startswith("a run was killed")
     note(host="elsewhere")
     assert runs.others()[0].startswith("a run was started on another host")
+    assert runs.holders() == []
+
+
+def test_a_live_run_of_this_host_holds_its_locks(here: Path):
+    runs.enter()
+    assert runs.holders() == [], "not against itself"
+    (path,) = runs.RUNS.glob("*.json")
+    path.rename(runs.RUNS / "of-another.json")
+    assert runs.holders()[0].startswith(f"process {os.getpid()} of ")
 
 
 def test_a_run_takes_its_own_note_away_and_those_of_the_dead():

@@ -117,6 +117,12 @@ CASES = {
         ["chance.py of models", "['predict'] are missing"],
     ),
     "a plug-in that is no Python": ("src/boldflow/models/chance.py", "def fit(", "def fit((", ["chance.py of models"]),
+    "a catalogue that is no YAML": (
+        CATALOGUE,
+        "ridge: {direction: decode}",
+        "ridge: {direction: decode",
+        ["config/config.yaml is not YAML", "line 39, column"],
+    ),
     "study is no mapping": (STUDY, "title:", "- title:", ["demo.yaml"]),
 }
 
@@ -140,6 +146,13 @@ def test_it_stops_at_parse_and_names_key_value_and_what_would_be_right(project, 
     assert not (project.folder / "results").exists() and not (project.folder / "resources").exists()
     # faults.md asks for 5 s; processor time is that of an idle machine, whatever runs beside
     assert after.ru_utime - before.ru_utime < 5
+
+
+def test_each_problem_is_said_once(project):
+    project.edit(CATALOGUE, "  haxby: {}\n", "  haxby: {}\n  mine: {plugin: bids, folder: /x, image_column: stim}\n")
+    said = project.snakemake("-n", check=False).stdout
+    assert "2 problem(s)" in said
+    assert said.count("key 'subjects' is missing") == said.count("key 'tr_s' is missing") == 1
 
 
 @pytest.mark.parametrize("name", ["demmo", "elsewhere/mine.yaml"])

@@ -1,4 +1,4 @@
-# Helpers of all rules. Needs: config (read by the Snakefile). Makes: CATALOGUE checked at parse, the chosen study,
+# Helpers of all rules. Needs: config/config.yaml. Makes: config, checked at parse, the chosen study,
 # wildcard constraints, and functions that turn wildcards into inputs, params and resources.
 import re
 import sys
@@ -10,6 +10,19 @@ from jsonschema import Draft202012Validator
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from boldflow import provenance, registry, runs
+
+try:
+    # Snakemake says of a broken file that it is broken, not where
+    yaml.load(
+        Path("config/config.yaml").read_bytes(),
+        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    )
+except yaml.YAMLError as error:
+    sys.exit(f"config/config.yaml is not YAML, no job was started: {error}")
+
+
+configfile: "config/config.yaml"
+
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
 STUDY_FILES = {
@@ -105,12 +118,21 @@ def places_of(section, pattern):
     """Hand what a catalogue entry says of where this machine finds things, as canonical text."""
 
     def places(wildcards):
-        entry = config[section][fill(pattern, wildcards)] or {}
         return provenance.canonical(
-            {key: entry[key] for key in entry if key in registry.PLACES}
+            registry.places(config, section, fill(pattern, wildcards))
         )
 
     return places
+
+
+def pictures_of_dataset(wildcards):
+    """Hand where the user's pictures are and how they look from outside (names, sizes, times), as canonical text."""
+    root = registry.places(config, "datasets", wildcards.dataset).get("stimuli_root")
+    return provenance.canonical(
+        {"stimuli_root": root, **provenance.look(Path(root).expanduser())}
+        if root
+        else {}
+    )
 
 
 def code_of(*modules, plugin=None):
@@ -432,9 +454,25 @@ def tell(lines):
         sys.stderr.write(f"boldflow: {line}\n")
 
 
+def is_unlock(word):
+    """Tell whether a word of the command line is --unlock, which may be shortened."""
+    return len(word) > len("--un") and "--unlock".startswith(word)
+
+
+UNLOCKS = any(is_unlock(word) for word in sys.argv)
+if workflow.is_main_process and UNLOCKS and runs.holders():
+    stop(
+        "--unlock refused",
+        [
+            f"a run is at work in this folder: {who}; wait for it, or end it first"
+            for who in runs.holders()
+        ],
+    )
+
+
 if not workflow.is_main_process:
     runs.shield()
-elif not workflow.dryrun:
+elif not (workflow.dryrun or UNLOCKS):
     tell(runs.others())
 
 

@@ -1,5 +1,7 @@
 # Download. Needs a network (or a local origin). Makes: receipts, small JSON files that list what arrived (path, annex key,
 # size, checksum, commit). Clones and annexed files are never outputs: Snakemake would delete them before a rerun.
+# Receipts are updated: a try that fails leaves the last good one. Where a clone comes from (origin, public_url) is no
+# parameter: what arrives is the same commit, and nothing follows from another address.
 
 
 localrules:
@@ -10,7 +12,7 @@ localrules:
 
 rule fetch_dataset:
     output:
-        receipt="resources/receipts/{dataset}/dataset.json",
+        receipt=update("resources/receipts/{dataset}/dataset.json"),
     log:
         "logs/fetch_dataset/{dataset}.log",
     benchmark:
@@ -23,7 +25,6 @@ rule fetch_dataset:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        places=places_of("datasets", "{dataset}"),
         code=code_of("stages.fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
@@ -35,7 +36,7 @@ rule fetch_subject:
     input:
         source="resources/receipts/{dataset}/dataset.json",
     output:
-        receipt="resources/receipts/{dataset}/{subject}/{recording}.json",
+        receipt=update("resources/receipts/{dataset}/{subject}/{recording}.json"),
     log:
         "logs/fetch_subject/{dataset}_{subject}_{recording}.log",
     benchmark:
@@ -59,7 +60,7 @@ rule fetch_stimuli:
     input:
         source="resources/receipts/{dataset}/dataset.json",
     output:
-        receipt="resources/receipts/{dataset}/stimuli.json",
+        receipt=update("resources/receipts/{dataset}/stimuli.json"),
     log:
         "logs/fetch_stimuli/{dataset}.log",
     benchmark:
@@ -72,7 +73,7 @@ rule fetch_stimuli:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        places=places_of("datasets", "{dataset}"),
+        pictures=pictures_of_dataset,
         facts=facts_of("datasets", "{dataset}"),
         code=code_of("stages.fetch_stimuli", plugin=("datasets", "{dataset}")),
     message:

@@ -48,6 +48,13 @@ def start(snakemake: Any) -> None:
     atexit.register(lambda: failed or claim.keep())
 
 
+def places(snakemake: Any) -> str:
+    """Hand what the data set's entry says of where this machine finds it: no parameter, so that no rerun follows."""
+    from boldflow import provenance, registry
+
+    return provenance.canonical(registry.places(snakemake.config, "datasets", snakemake.wildcards.dataset))
+
+
 def device(snakemake: Any) -> str:
     """Name the device this job asked for: "cuda" exactly when it asked for a GPU, and has got exactly that one.
 

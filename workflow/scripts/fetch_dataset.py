@@ -1,6 +1,6 @@
 """Adapter of rule fetch_dataset."""
 
-from _adapter import start
+from _adapter import places, start
 
 from boldflow.stages import fetch_dataset
 
@@ -8,6 +8,6 @@ start(snakemake)
 fetch_dataset.run(
     receipt=snakemake.output.receipt,
     settings=snakemake.params.settings,
-    places=snakemake.params.places,
+    places=places(snakemake),
     code=snakemake.params.code,
 )

@@ -1,6 +1,6 @@
 """Adapter of rule fetch_stimuli."""
 
-from _adapter import start
+from _adapter import places, start
 
 from boldflow.stages import fetch_stimuli
 
@@ -9,7 +9,7 @@ fetch_stimuli.run(
     source=snakemake.input.source,
     receipt=snakemake.output.receipt,
     settings=snakemake.params.settings,
-    places=snakemake.params.places,
+    places=places(snakemake),
     facts=snakemake.params.facts,
     code=snakemake.params.code,
 )

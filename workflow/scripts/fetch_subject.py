@@ -1,6 +1,6 @@
 """Adapter of rule fetch_subject."""
 
-from _adapter import start
+from _adapter import places, start
 
 from boldflow.stages import fetch_subject
 
@@ -11,5 +11,6 @@ fetch_subject.run(
     subject=snakemake.wildcards.subject,
     recording=snakemake.wildcards.recording,
     settings=snakemake.params.settings,
+    places=places(snakemake),
     code=snakemake.params.code,
 )

@@ -297,7 +297,7 @@ def _of_model(job: Job, known: _Known) -> Cost:
 def _note_pictures(job: Job, found: Estimate) -> None:
     """Remember that the pictures of a data set are the user's to bring, where the entry does not say where they are."""
     facts = json.loads(job.params["facts"])
-    if not facts["stimuli_inside"] and "stimuli_root" not in json.loads(job.params["places"]):
+    if not facts["stimuli_inside"] and "stimuli_root" not in json.loads(job.params["pictures"]):
         found.to_bring[job.wildcards["dataset"]] = facts["stimuli_from"]
 
 

@@ -3,15 +3,18 @@
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from boldflow import registry
-from boldflow.artifacts import annex, arrival_checks, sidecars
+from boldflow.artifacts import annex, arrival_checks, origins, sidecars
+from boldflow.core.records import Source
 
 WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
+REMOTE = re.compile(r"[a-z+]+://|([\w.-]+@)?[\w.-]+:(?!\\)")  # an address, or host:path as ssh writes it
 
 
 def read_settings(text: str) -> dict[str, Any]:
@@ -26,20 +29,49 @@ def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Say in a note what helps where a fetch fails for want of a network."""
+def explained(name: str) -> Iterator[None]:
+    """Say in a note what helps where a fetch of a data set fails for want of a network."""
     try:
         yield
     except RuntimeError as error:
         error.add_note(
             "what has arrived stays, and the next run goes on from there; where this machine has no network, run "
-            "`snakemake prefetch --profile cpu` (with your --config) in this folder on one that has"
+            "`snakemake prefetch --profile cpu` (with your --config) in this folder on one that has, or name a copy in "
+            f"datasets.{name}.origin or the variable {origins.VARIABLE}"
         )
         raise
 
 
-def arrive(kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
-    """Get files where a data set is a clone, look into all of them, and give the rows of their receipt.
+def settle(entry: dict[str, Any], here: dict[str, Any], source: Source, root: Path, commit: str | None) -> str:
+    """Bring the clone of a data set to a commit, from where the entry or the data set says; give the commit.
+
+    Parameters
+    ----------
+    entry : the data set's catalogue entry
+    here : what it says of where this machine finds things (``origin``, ``public_url``)
+    source : what the data set's plug-in says
+    root : folder of the clone
+    commit : full name, or None for the newest
+
+    Raises
+    ------
+    FileNotFoundError
+        If the entry names a folder or bundle as origin that is not there.
+    """
+    url = here.get("origin", source.url)
+    if "origin" in here and not REMOTE.match(url):
+        url = str(Path(url).expanduser())
+        if not Path(url).exists():
+            raise FileNotFoundError(
+                f"datasets.{entry['name']}.origin is {here['origin']!r}, and there is no such folder or bundle: "
+                f"correct it, or leave it out to clone from {source.url}"
+            )
+    with explained(entry["name"]):
+        return annex.clone(url, root, commit, here.get("public_url", source.public_url))
+
+
+def arrive(name: str, kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
+    """Get files of data set ``name`` where it is a clone, look into all of them, and give the rows of their receipt.
 
     Raises
     ------
@@ -47,7 +79,7 @@ def arrive(kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
         If files could not be had, or are not what their names say; names each.
     """
     if kind == "datalad":
-        with explained():
+        with explained(name):
             annex.get(root, paths)
         rows = annex.describe(root, paths)
     else:

@@ -1,9 +1,12 @@
 """Checkpoints of a job: kept from time to time, at the end of a fit, and when the process is asked to end."""
 
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tqdm import tqdm
 
 from boldflow.artifacts import checkpoints
 from boldflow.core.checkpoint import Progress, Stopped
@@ -25,6 +28,7 @@ class Checkpoints:
     def __init__(self, folder: str | Path, ticket: str, every_s: float = EVERY_S) -> None:
         self._folder, self._ticket, self._every_s = Path(folder), ticket, every_s
         self._last = time.monotonic()
+        self._bar: tqdm | None = None
 
     def part(self, name: str) -> "Checkpoints":
         """Give the place of one of several fits."""
@@ -33,16 +37,20 @@ class Checkpoints:
     def load(self) -> Progress | None:
         """Give the newest whole progress of this work, or None."""
         found = checkpoints.newest(self._folder, self._ticket)
-        return Progress(*found) if found else None
+        if not found:
+            return None
+        tqdm.write(f"{self._folder}: goes on after step {found[0]}, which an earlier try has kept", file=sys.stderr)
+        return Progress(*found)
 
     def boundary(self, step: int, total: int, progress: Callable[[], Progress]) -> None:
-        """Keep the progress where it is time to, at the end, and where the process was asked to end.
+        """Show the progress, and keep it where it is time to, at the end, and where the process was asked to end.
 
         Raises
         ------
         Stopped
             If the process was asked to end.
         """
+        self._show(step, total)
         stop = _interruption.requested()
         if not (stop or step >= total or time.monotonic() - self._last >= self._every_s):
             return
@@ -51,6 +59,14 @@ class Checkpoints:
         self._last = time.monotonic()
         if stop:
             raise Stopped(f"asked to end; {step} of {total} steps are kept in {path}, from which the next try goes on")
+
+    def _show(self, step: int, total: int) -> None:
+        """Draw a bar of the fit's steps."""
+        if self._bar is None:
+            self._bar = tqdm(total=total, initial=step - 1, desc=self._folder.name, unit="step", leave=False)
+        self._bar.update(step - self._bar.n)
+        if step >= total:
+            self._bar.close()
 
     def remove(self) -> None:
         """Remove all: the work is done."""

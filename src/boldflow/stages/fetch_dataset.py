@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from boldflow.artifacts import annex, origins, sidecars
-from boldflow.stages._arrival import WORKSPACE, arrive, explained, plugin_of, read_settings, relative
+from boldflow.artifacts import origins, sidecars
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, settle
 
 
 def run(receipt: str, settings: str, places: str, code: str) -> None:
@@ -18,6 +18,8 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
 
     Raises
     ------
+    FileNotFoundError
+        If the entry names a folder or bundle as origin that is not there.
     ValueError
         If the entry names another origin for a data set that is not cloned.
     """
@@ -26,9 +28,7 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
     source = plugin.source(entry, Path(WORKSPACE))
     if source.kind == "datalad":
         root = Path(WORKSPACE) / "clones" / entry["name"]
-        url, public_url = here.get("origin", source.url), here.get("public_url", source.public_url)
-        with explained():
-            commit = annex.clone(url, root, source.commit, public_url)
+        commit = settle(entry, here, source, root, source.commit)
         if source.commit is None:
             origins.pin(WORKSPACE, entry["name"], commit)
     else:
@@ -47,7 +47,7 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
             "origin": source.origin,
             "root": relative(root),
             "commit": commit,
-            "files": arrive(source.kind, root, paths),
+            "files": arrive(entry["name"], source.kind, root, paths),
             "settings": entry,
             "code": code,
         },

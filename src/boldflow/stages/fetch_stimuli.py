@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from boldflow.artifacts import annex_tree, archives, sidecars, trust
-from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, settle
 
 
 def run(source: str, receipt: str, settings: str, places: str, facts: str, code: str) -> None:
@@ -30,19 +30,29 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
     PermissionError
         If their archive asks for a password that is missing or wrong; names the environment variable.
     ValueError
-        If the archive is refused, a file is not what its name says, or checksums are not those of the first use.
+        If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
+        checksums are not those of the first use.
     """
     entry, here, known = read_settings(settings), read_settings(places), read_settings(facts)
     note = sidecars.read(source)
     name = entry["name"]
     about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
+    plugin = plugin_of("datasets", entry)
     if known["stimuli_inside"]:
         kind, root, archive = note["kind"], Path(note["root"]), None
+        if kind == "datalad":
+            settle(entry, here, plugin.source(entry, Path(WORKSPACE)), root, note["commit"])
     else:
         kind = "folder"
         root, archive = _own_copy(name, here.get("stimuli_root"), known)
         about |= {"origin": "a copy of the user's", "commit": None, "archive": archive}
-    rows = arrive(kind, root, plugin_of("datasets", entry).files_needed(root, "stimuli", entry))
+    paths = plugin.files_needed(root, "stimuli", entry)
+    if known["images"] and not known["stimuli_inside"]:
+        subjects = entry.get("subjects") or known["subjects"]
+        tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
+        shown = {image for table in tables for image in table["image_id"][table["usable"]]}
+        _check_count(name, root, len(paths), len(shown))
+    rows = arrive(name, kind, root, paths)
     if not known["stimuli_inside"]:
         record = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
         trust.confirm(
@@ -53,6 +63,15 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
         )
     what = {"what": "stimuli", "rule": "fetch_stimuli", "kind": kind, "root": relative(root), "code": code}
     sidecars.write(receipt, {**about, **what, "files": rows})
+
+
+def _check_count(name: str, root: Path, n_found: int, n_shown: int) -> None:
+    """Refuse a part of the pictures before it is trusted."""
+    if n_found < n_shown:
+        raise ValueError(
+            f"datasets.{name}.stimuli_root: {root} holds {n_found} pictures, and the trials of {name} show {n_shown} "
+            "different ones; complete the folder or the archive"
+        )
 
 
 def _own_copy(name: str, given: str | None, known: dict[str, Any]) -> tuple[Path, dict[str, Any] | None]:

@@ -50,7 +50,7 @@ def jobs(runs=True, space="native", average=True, model="ridge", split=None, see
     gabor = {"name": "gabor", **defaults("features", "gabor")}
     return [
         job("fetch_dataset", runs, settings=ENTRY),
-        job("fetch_stimuli", runs, settings=ENTRY, places={}, facts=FACTS),
+        job("fetch_stimuli", runs, settings=ENTRY, pictures={}, facts=FACTS),
         job("fetch_subject", runs, settings=ENTRY),
         job("list_trials", runs),
         job("make_split", runs, settings=split or {"test": "named"}),
