@@ -24,7 +24,7 @@ ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
 # Keys that say where this machine finds things; they change no result: fetching sees those of a data set (and whether
 # the files in stimuli_root changed), projection that of a response.
-PLACES = ("origin", "public_url", "stimuli_root", "mesh_folder")
+PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -41,6 +41,12 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Keys of a response that say how volumes are projected.
 PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
+# Keys of a response that are for BOLD alone, and for betas alone.
+FOR_BOLD = (
+    *("start_s", "duration_s", "average", "resampling", "confounds", "high_pass_hz", "censor_mm", "mesh_folder"),
+    *PROJECTING,
+)
+FOR_BETAS = ("zscore",)
 # Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
@@ -158,6 +164,11 @@ def recordings(config: Config) -> list[str]:
     """Name the recordings of all data sets of the catalogue, each once."""
     found = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
     return sorted({name for one in found for name in one})
+
+
+def outside(config: Config, dataset: str, recording_: str) -> bool:
+    """Tell whether a recording is read from a folder of the user's own (``betas_root``)."""
+    return recording_ in facts(config, "datasets", dataset).get("recordings_outside", [])
 
 
 def stimuli_at_hand(config: Config, dataset: str) -> bool:
@@ -325,6 +336,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
                 "whose folds train on different ones; choose a split of one fold, or leave out the key split"
             ] = None
         problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
+        problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
@@ -337,6 +349,31 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _kind_problems(config: Config, result: Result, response: Config, recording_: str, data: Config) -> list[str]:
+    """List what cannot be of a response's kind, given the recording that it reads."""
+    where, kind = f"response {result.response!r}", response["kind"]
+    known = data.get("beta_recordings", [])
+    problems = []
+    if recording_ in data["recordings"] and (kind == "betas") != (recording_ in known):
+        right = "betas" if recording_ in known else "bold"
+        problems.append(
+            f"{where} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds {right}: "
+            f"set kind to {right!r}, or name another recording"
+        )
+    given = config["responses"][result.response] or {}
+    for key in FOR_BOLD if kind == "betas" else FOR_BETAS:
+        if key in given:
+            other = "bold" if kind == "betas" else "betas"
+            problems.append(f"{where} names {key} {given[key]!r}, which is for kind {other}, not for {kind}")
+    entry = config["datasets"][result.dataset] or {}
+    if outside(config, result.dataset, recording_) and "betas_root" not in entry:
+        problems.append(
+            f"recording {recording_!r} of data set {result.dataset!r} is read from a folder of your own: download it "
+            f"({data['recordings'][recording_]}) and set datasets.{result.dataset}.betas_root"
+        )
+    return problems
 
 
 def _space_problems(result: Result, response: Config, recording_: str, data: Config) -> list[str]:

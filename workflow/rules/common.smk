@@ -135,6 +135,16 @@ def pictures_of_dataset(wildcards):
     )
 
 
+def folder_of_recording(wildcards):
+    """Hand how the user's own folder of a recording looks from outside, as canonical text; none for most."""
+    if not registry.outside(config, wildcards.dataset, wildcards.recording):
+        return ""
+    root = registry.places(config, "datasets", wildcards.dataset).get("betas_root", "")
+    return provenance.canonical(
+        {"betas_root": root, **provenance.look(Path(root).expanduser())}
+    )
+
+
 def code_of(*modules, plugin=None):
     """Digest what a rule runs and the plug-in of its entry; an edit of either shows, a comment does not."""
 

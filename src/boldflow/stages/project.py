@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
+from boldflow.stages import _betas
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._cleaning import Cleaner, parts_of
 from boldflow.stages._columns import Columns, Run, columns_of, grid
@@ -59,18 +59,25 @@ def run(
     """
     entry, data_set, known = read_settings(settings), read_settings(dataset), read_settings(facts)
     plugin = plugin_of("datasets", data_set)
-    root = open_dataset(source, receipt)
+    outside = recording in known.get("recordings_outside", [])
+    root = open_dataset(receipt, source) if outside else open_dataset(source, receipt)
     table = tables.read(trials)
-    start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
+    parts = next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None)
     with fixed_threads(1):
-        regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
-        runs = plugin.runs(root, subject, data_set, recording)
-        mesh_folder = read_settings(places).get("mesh_folder")
-        parts = [parts_of(tables.read(path), table, subject, entry["split"]) for path in split]
-        cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], next(iter(parts), None))
-        made = _windows(runs, table, subject, mesh_folder, cleaner)
+        if entry["kind"] == "betas":
+            found = _betas.read(plugin.betas(root, subject, data_set, recording), table, subject, entry, parts, BAD)
+            made, regions, how = _made_of(found), found.rois, found.note
+            _check_rois(regions, subject, entry)
+        else:
+            regions = plugin.rois(root, subject, entry["space"], data_set)  # first: a missing one stops before the work
+            _check_rois(regions, subject, entry)
+            start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
+            cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], parts)
+            runs = plugin.runs(root, subject, data_set, recording)
+            made = _windows(runs, table, subject, read_settings(places).get("mesh_folder"), cleaner)
+            how = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note(), **made.columns.note}
     _check_lengths(regions, subject, len(made.columns.places))
-    rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
+    rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in sorted(regions.items())})
     wanted = np.any([regions[name] for name in entry["rois"]], axis=0) if entry["rois"] else np.ones(len(rows), bool)
     bad = made.bad[wanted]
     masked = float((bad != "").mean())
@@ -93,7 +100,6 @@ def run(
         "shape": list(kept.shape),
         "space": entry["space"],
         "tr_s": known["tr_s"],
-        "window": {"start_s": start_s, "n_volumes": n_volumes},
         "n_masked": int((bad != "").sum()),
         "masked": counts,
         "settings": entry,
@@ -101,8 +107,7 @@ def run(
         "data": sidecars.content_digest(source, receipt),
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
-        **cleaner.note(),
-        **made.columns.note,
+        **how,
     }
     tables.write(vertices, rows, note)
     sidecars.write(sidecar, note)
@@ -135,6 +140,12 @@ class _Made:
         self.averaged[rows] = last.mean(axis=2, where=some).T
         if self.values is not None:
             self.values[rows] = cut
+
+
+def _made_of(betas: _betas.Betas) -> _Made:
+    """Take betas as responses; published ceilings become columns of the table of vertices."""
+    places = betas.places.assign(**{f"published_{name}": values for name, values in betas.ceilings.items()})
+    return _Made(np.asfortranarray(betas.values), None, betas.bad, Columns(np.asarray, places, {}))
 
 
 def _windows(
@@ -217,18 +228,14 @@ def _check_tr(one: Run, subject: str, tr_s: float) -> None:
         )
 
 
-def _rois(
-    plugin: Any, root: Path, subject: str, entry: dict[str, Any], data_set: dict[str, Any]
-) -> dict[str, np.ndarray]:
-    """Regions of a subject, sorted; those that the entry wants are among them, and none is empty."""
-    found: dict[str, np.ndarray] = plugin.rois(root, subject, entry["space"], data_set)
+def _check_rois(found: dict[str, np.ndarray], subject: str, entry: dict[str, Any]) -> None:
+    """See that those that the entry wants are among a subject's regions, and that none is empty."""
     missing = sorted(set(entry["rois"]) - set(found))
     if missing:
         raise ValueError(f"{subject} has no ROI {missing}; there are: {', '.join(sorted(found)) or 'none'}")
     for name, mask in found.items():
         if not mask.any():
             raise ValueError(f"ROI {name!r} of {subject} is empty; there are: {', '.join(sorted(found))}")
-    return dict(sorted(found.items()))
 
 
 def _check_lengths(regions: dict[str, np.ndarray], subject: str, n_columns: int) -> None:
