@@ -1,4 +1,4 @@
-"""A run of full size through the workflow: real events of BOLD5000, made BOLD of 2 mm or of a whole subject's surface."""
+"""A run of full size through the workflow: real events of BOLD5000, made BOLD of 2 mm or of a subject's surface."""
 
 import gzip
 import json

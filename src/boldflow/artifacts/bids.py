@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.volumeutils import apply_read_scaling
 from PIL import Image
 
 from boldflow.artifacts import events, sidecars
@@ -112,7 +113,7 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
     path = Path(path)
     try:
         image = nib.Nifti1Image.from_filename(path)
-        return image, np.asarray(image.dataobj, dtype=np.float32)
+        return image, _as_float(image.dataobj)  # type: ignore[arg-type]
     except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
         if not path.is_file():
             raise
@@ -132,6 +133,19 @@ def check_grid(one: Path, image: nib.Nifti1Image, other: Path, mask: nib.Nifti1I
         raise ValueError(f"{one} is {image.shape[:3]} voxels, {other} {mask.shape[:3]}")
     if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
         raise ValueError(f"{one} and {other} lie differently: affine {image.affine} and {mask.affine}")
+
+
+def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
+    """Read and scale volume after volume: all at once takes the memory of the result twice."""
+    raw = np.asarray(stored.get_unscaled())
+    plain = (float(stored.slope), float(stored.inter)) == (1.0, 0.0)
+    if raw.ndim < 4 or (plain and raw.dtype == np.float32):
+        return np.asarray(stored, dtype=np.float32) if raw.ndim < 4 else raw
+    found = np.empty(raw.shape, dtype=np.float32, order="F")
+    slope, inter = (np.float64(value) for value in (stored.slope, stored.inter))
+    for one in np.ndindex(raw.shape[3:]):
+        found[(..., *one)] = raw[(..., *one)] if plain else apply_read_scaling(raw[(..., *one)], slope, inter)
+    return found
 
 
 def header_tr(image: nib.Nifti1Image) -> float:
