@@ -155,14 +155,15 @@ ROWS = (
     ),
     Row(
         15,
-        "SIGTERM, preemption, time limit",
-        "SIGTERM and SIGINT to the training; preemption with and without grace, and the time limit of a real Slurm",
+        "SIGTERM, preemption, time limit, scancel",
+        "SIGTERM and SIGINT to the training; on a real Slurm preemption with and without grace, scancel, the time limit",
         "a checkpoint at the next step, then an end with an exit code at which Snakemake tries again; the next try "
         "goes on from there",
         (
             (PROCESSES, "test_a_training_that_is_asked_to_end_keeps_the_step_it_is_at"),
             (CLUSTER, "test_a_preempted_job_keeps_its_progress_and_goes_on"),
             (CLUSTER, "test_a_job_preempted_without_notice_is_not_waited_for"),
+            (CLUSTER, "test_a_job_cancelled_by_somebody_is_not_waited_for"),
             (CLUSTER, "test_a_job_at_its_time_limit_keeps_its_progress_and_goes_on"),
         ),
     ),

@@ -488,9 +488,7 @@ elif not (workflow.dryrun or UNLOCKS):
 
 onstart:
     runs.enter()
-    runs.count_preempted_as_failed(
-        Path(workflow.basedir, "workflow", "tools", "slurm")
-    )
+    runs.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
     tell(runs.cancel_waiting(abandoned_jobs()))
     tell(runs.at_work(outputs_of_jobs()))
 
