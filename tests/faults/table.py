@@ -156,7 +156,7 @@ ROWS = (
     Row(
         15,
         "SIGTERM, preemption, time limit, scancel",
-        "SIGTERM and SIGINT to the training; on a real Slurm preemption with and without grace, scancel, the time limit",
+        "SIGTERM and SIGINT to the training; on a real Slurm preemption with and without grace, scancel, time limit",
         "a checkpoint at the next step, then an end with an exit code at which Snakemake tries again; the next try "
         "goes on from there",
         (
