@@ -17,6 +17,7 @@ FETCH = "tests/faults/test_fetch_faults.py"
 GET = "tests/unit/artifacts/test_annex_get.py"
 CHECKS = "tests/unit/artifacts/test_arrival_checks.py"
 ARCHIVES = "tests/unit/artifacts/test_archives.py"
+BETAS = "tests/integration/test_betas.py"
 ESTIMATE = "tests/unit/commands/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
@@ -97,7 +98,15 @@ ROWS = (
         "`max_masked` the subject is refused",
         ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
     ),
-    Row(8, "Wrong scale of betas", waits=(("E", "plausible ranges per unit"), ("I", "betas of NSD"))),
+    Row(
+        8,
+        "Wrong scale of betas",
+        "every session of published betas is 300 times too large; sessions swapped, names shifted, a file cut",
+        "refused with the spread found, what is plausible in that unit, and the likely cause; mended files give the same "
+        "responses again",
+        ((BETAS, "test_what_cannot_be_is_refused_and_mended"),),
+        (("I", "betas of NSD"),),
+    ),
     Row(
         9,
         "Flipped byte in an annexed file",

@@ -106,7 +106,7 @@ def test_arrays_of_regions_are_columns_side_by_side(fetching):
 
 
 def test_what_cannot_be_is_refused_and_mended(fetching):
-    """Sessions swapped, names shifted, a wrong scale, a truncated file: the last good responses stay until then."""
+    """Sessions swapped, names shifted, a wrong scale, a truncated file."""
     made = fetching.made
     names = made.folder / "CSI4_imgnames.txt"
     before, text = fetching.read("betas")[0], names.read_text()
