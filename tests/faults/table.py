@@ -102,8 +102,8 @@ ROWS = (
         8,
         "Wrong scale of betas",
         "every session of published betas is 300 times too large; sessions swapped, names shifted, a file cut",
-        "refused with the spread found, what is plausible in that unit, and the likely cause; mended files give the same "
-        "responses again",
+        "refused with the spread found, what is plausible in that unit, and the likely cause; mended files give the "
+        "same responses again",
         ((BETAS, "test_what_cannot_be_is_refused_and_mended"),),
         (("I", "betas of NSD"),),
     ),
