@@ -335,6 +335,7 @@ def projected(folder, monkeypatch, replaced):
         recording="bold",
         settings=json.dumps(entry),
         places="{}",
+        regions="{}",
         dataset="{}",
         facts=json.dumps({"tr_s": 2.0}),
         code="{}",
