@@ -142,7 +142,9 @@ def region_files_of_response(wildcards):
     )
     return provenance.canonical(
         {
-            name: [row | provenance.look(Path(row["path"]).expanduser()) for row in rows]
+            name: [
+                row | provenance.look(Path(row["path"]).expanduser()) for row in rows
+            ]
             for name, rows in regions.items()
         }
     )
