@@ -42,7 +42,7 @@ def test_regions_of_files_that_are_missing_empty_of_another_mesh_or_named_twice(
         *(f"{folder(name)}/responses.npy" for name in ENTRIES),
         says=[
             "sub-01 lacks files of region_files (not there, or links without content): V7: "
-            "regions/sub-01/lh.absent.label, regions/sub-01/rh.absent.label; regions that there are: V1, V2, V3, dead-leaves,",
+            "regions/sub-01/lh.absent.label, regions/sub-01/rh.absent.label; regions that there are: V1, V2, V3, dead-",
             "ROI 'V7' of sub-01 is empty (lh.cap.mgz:9 holds 0, 1; rh.cap.mgz:9 holds 0, 1); there are: V1, V2, V3,",
             "regions/lh.coarse.mgz is of 5000 vertices; for a response in fsaverage5 a hemisphere must have 10242 or",
             "ROI 'V1' of sub-01 is given twice: by the data set, and by region_files (lh.cap.mgz, rh.cap.mgz); rename",
