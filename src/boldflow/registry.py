@@ -11,7 +11,7 @@ import importlib
 import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -23,8 +23,16 @@ SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
 # Keys that say where this machine finds things; they change no result: fetching sees those of a data set (and whether
-# the files in stimuli_root changed), projection that of a response.
-PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder")
+# the files in stimuli_root changed), projection those of a response (and whether region_files changed).
+PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files")
+# Files that give regions of interest, by how their names end.
+REGION_FILES = {
+    ".label": "label", ".annot": "annotation", ".mgh": "overlay", ".mgz": "overlay", ".gii": "overlay",
+    ".nii": "volume", ".nii.gz": "volume",
+}  # fmt: skip
+REGION_PLACEHOLDERS = ("subject", "hemisphere")
+# How a file's name tells its hemisphere: lh.V1.label, sub-01_rh.V1.mgz, tpl-fsaverage_hemi-L_V1.label.gii.
+HEMISPHERE = re.compile(r"(?<![A-Za-z0-9])(?:([lr]h)\.|hemi-([LR])(?![A-Za-z0-9]))")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -171,6 +179,20 @@ def outside(config: Config, dataset: str, recording_: str) -> bool:
     return recording_ in facts(config, "datasets", dataset).get("recordings_outside", [])
 
 
+def region_files(entry: Config | None, subject: str) -> dict[str, list[Config]]:
+    """Name the files that give a subject's regions, by region, as a response's entry writes them (``region_files``).
+
+    Returns
+    -------
+    dict
+        Sorted by region. Of each file: ``path``; ``kind``, of ``REGION_FILES``, empty for another; ``choice``, what is
+        chosen in it (a name or a number after a colon, or nothing); ``hemisphere``, "lh", "rh", nothing, or both where
+        path and name disagree; ``shared``, whether all subjects share it.
+    """
+    templates = (entry or {}).get("region_files", {})
+    return {name: [row for one in templates[name] for row in _region_rows(one, subject)] for name in sorted(templates)}
+
+
 def stimuli_at_hand(config: Config, dataset: str) -> bool:
     """Tell whether the pictures of a data set come with it, or the entry says where they are."""
     entry = config["datasets"][dataset] or {}
@@ -205,7 +227,9 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
     keys = entry_schema(schemas, section, plugin)["properties"]
     filled = {key: schema["default"] for key, schema in keys.items() if "default" in schema}
     named = {"name": name} | ({"plugin": plugin} if plugin else {})
-    return {**filled, **entry, **named}
+    # the files are places, the regions' names are not
+    names = {"regions_of_files": sorted(entry["region_files"])} if "region_files" in entry else {}
+    return {**filled, **entry, **named, **names}
 
 
 def read_schemas(folder: Path) -> Config:
@@ -260,7 +284,8 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
                 problems += [f"{where}: {one}" for one in found]
                 continue
             schema = entry_schema(schemas, section, plugin)
-            problems += _schema_problems(where, entry or {}, schema, validator)
+            wrong = _schema_problems(where, entry or {}, schema, validator)
+            problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
     return problems
 
 
@@ -374,6 +399,54 @@ def _kind_problems(config: Config, result: Result, response: Config, recording_:
             f"({data['recordings'][recording_]}) and set datasets.{result.dataset}.betas_root"
         )
     return problems
+
+
+def _region_rows(template: str, subject: str) -> Iterator[Config]:
+    for side in ("lh", "rh") if "{hemisphere}" in template else ("",):
+        path = template.replace("{subject}", subject).replace("{hemisphere}", side)
+        head, _, choice = path.rpartition(":")
+        path, choice = (head, choice) if _region_kind(head) else (path, "")
+        by_name = [short or f"{letter.lower()}h" for short, letter in HEMISPHERE.findall(path.rpartition("/")[2])]
+        hemisphere = " and ".join(sorted({*by_name, side} - {""}))
+        how = {"path": path, "kind": _region_kind(path), "choice": choice, "hemisphere": hemisphere}
+        yield how | {"shared": "{subject}" not in template}
+
+
+def _region_kind(path: str) -> str:
+    return next((kind for ending, kind in REGION_FILES.items() if path.endswith(ending)), "")
+
+
+def _region_problems(where: str, entry: Config) -> list[str]:
+    """List what cannot be of the files that give regions, as far as their names tell."""
+    problems = []
+    for name, templates in entry.get("region_files", {}).items():
+        for template in templates:
+            told = f"{where}.region_files.{name}: {template!r}"
+            unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(REGION_PLACEHOLDERS))
+            if unknown:
+                problems.append(f"{told} has placeholder {unknown[0]!r}; {nearest(unknown[0], REGION_PLACEHOLDERS)}")
+            for row in _region_rows(template, "subject"):
+                problems += [f"{told} {words}" for words in _row_problems(row, entry.get("space"))]
+    return list(dict.fromkeys(problems))
+
+
+def _row_problems(row: Config, space: str | None) -> Iterator[str]:
+    kind, choice = row["kind"], row["choice"]
+    if not kind:
+        yield f"is no file that gives a region: names end in {', '.join(REGION_FILES)} (and may go on with :3)"
+        return
+    if kind == "annotation" and not choice:
+        yield "must name a region of the annotation after a colon, such as lh.aparc.annot:cuneus"
+    if kind == "label" and choice:
+        yield f"chooses {choice!r}, and a label is one region; leave out the colon"
+    if kind in ("overlay", "volume") and choice and not re.fullmatch(r"-?[0-9]+", choice):
+        yield f"chooses {choice!r}, expected a whole number, the region's value in the file"
+    if kind != "volume" and space == "native":
+        yield "lies on a surface, and the response is in space 'native', voxels; give a volume on the BOLD's grid"
+    if " " in row["hemisphere"]:
+        yield f"is told to be of {row['hemisphere']}; path and name must agree"
+    elif kind != "volume" and not row["hemisphere"]:
+        yield "does not tell its hemisphere: its name must hold lh. or rh. (or hemi-L or hemi-R), or {hemisphere}"
 
 
 def _space_problems(result: Result, response: Config, recording_: str, data: Config) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 EVENTS = "tests/faults/test_event_faults.py"
 BOLD = "tests/faults/test_bold_faults.py"
+REGIONS = "tests/faults/test_region_faults.py"
 SPLITS = "tests/faults/test_split_faults.py"
 FILES = "tests/faults/test_file_faults.py"
 PROCESSES = "tests/faults/test_process_faults.py"
@@ -52,9 +53,14 @@ ROWS = (
     Row(
         2,
         "Region that a subject lacks",
-        "a response asks for regions V1 and nope",
-        "refused before BOLD is read; the regions that there are are listed",
-        ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
+        "a response asks for regions V1 and nope; files of regions that are not there, are empty, of another mesh, cut "
+        "short, or of a region that the data set has too",
+        "refused before BOLD is cleaned; the regions that there are are listed, with the files looked for and the "
+        "numbers of vertices that fit",
+        (
+            (BOLD, "test_repetition_times_regions_and_voxels_without_signal"),
+            (REGIONS, "test_regions_of_files_that_are_missing_empty_of_another_mesh_or_named_twice"),
+        ),
     ),
     Row(
         3,

@@ -145,6 +145,21 @@ def folder_of_recording(wildcards):
     )
 
 
+def region_files_of_response(wildcards):
+    """Hand the files that give a subject's regions and how they look from outside, as canonical text."""
+    regions = registry.region_files(
+        config["responses"][wildcards.response], wildcards.subject
+    )
+    return provenance.canonical(
+        {
+            name: [
+                row | provenance.look(Path(row["path"]).expanduser()) for row in rows
+            ]
+            for name, rows in regions.items()
+        }
+    )
+
+
 def code_of(*modules, plugin=None):
     """Digest what a rule runs and the plug-in of its entry; an edit of either shows, a comment does not."""
 

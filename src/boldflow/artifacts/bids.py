@@ -10,13 +10,18 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
+from nibabel.wrapstruct import WrapStructError
 from PIL import Image
 
 from boldflow.artifacts import events, sidecars
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+# what nibabel raises for files that are cut short, empty, or something else
+BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
 
 
@@ -114,7 +119,7 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
     try:
         image = nib.Nifti1Image.from_filename(path)
         return image, _as_float(image.dataobj)  # type: ignore[arg-type]
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+    except BROKEN as error:
         if not path.is_file():
             raise
         size = path.stat().st_size

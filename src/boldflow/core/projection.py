@@ -112,8 +112,7 @@ def interpolation_matrix(
     if mask is not None and mask.shape != shape:
         raise ValueError(f"the mask has shape {mask.shape}, the volume {shape}")
     n_vertices, n_points, _ = samples.shape
-    inverse = np.linalg.inv(affine)
-    voxels = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+    voxels = _voxels(samples, affine)
     if kind == "nearest":
         voxels = np.rint(voxels)
     inside = np.all((voxels >= 0) & (voxels < np.array(shape)), axis=1)
@@ -134,6 +133,30 @@ def interpolation_matrix(
         columns.append(np.ravel_multi_index(tuple((low + step).T), shape))
         rows.append(vertex)
     return _matrix(weights, rows, columns, n_vertices, shape)
+
+
+def mostly_inside(samples: np.ndarray, affine: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Tell which vertices have at least half of their samples in a region of a volume.
+
+    Parameters
+    ----------
+    samples : array of shape (n_vertices, n_points, 3)
+        mm.
+    affine : array of shape (4, 4)
+        From voxel index to mm.
+    region : bool array of shape (x, y, z)
+
+    Returns
+    -------
+    bool array of shape (n_vertices,)
+        A sample counts by its nearest voxel; one outside the volume is not in the region.
+    """
+    voxels = np.rint(_voxels(samples, affine)).astype(int)
+    there = np.all((voxels >= 0) & (voxels < np.array(region.shape)), axis=1)
+    inside = np.zeros(len(voxels), dtype=bool)
+    inside[there] = region[tuple(voxels[there].T)]
+    found: np.ndarray = 2 * inside.reshape(samples.shape[:2]).sum(axis=1) >= samples.shape[1]
+    return found
 
 
 def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -259,6 +282,13 @@ def _matrix(
     matrix = sparse.csr_array(entries, shape=(n_vertices, int(np.prod(shape))))
     matrix.sum_duplicates()
     return matrix
+
+
+def _voxels(samples: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Bring samples from mm to voxel indices, (n_vertices * n_points, 3)."""
+    inverse = np.linalg.inv(affine)
+    found: np.ndarray = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+    return found
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

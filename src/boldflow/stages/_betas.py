@@ -1,5 +1,6 @@
 """Responses from published single-trial betas: lined up with the trial table, standardised, never imputed."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,13 +24,12 @@ class Betas:
     """Betas in the order of the trial table, 0 where a trial is not usable.
 
     ``values`` (n_trials, n_columns) float32; ``bad`` (n_columns,) why a column is masked, or nothing; ``places`` and
-    ``ceilings`` have a row per column; ``rois`` bool (n_columns,) by name; ``note`` is for the sidecar.
+    ``ceilings`` have a row per column; ``note`` is for the sidecar.
     """
 
     values: np.ndarray
     bad: np.ndarray
     places: pd.DataFrame
-    rois: dict[str, np.ndarray]
     ceilings: pd.DataFrame
     note: dict[str, Any]
 
@@ -41,6 +41,7 @@ def read(
     entry: dict[str, Any],
     parts: pd.DataFrame | None,
     reasons: tuple[str, str],
+    inside: np.ndarray,
 ) -> Betas:
     """Take the betas of all usable trials of a subject.
 
@@ -53,6 +54,7 @@ def read(
     parts : a row per trial with session, run, trial and its part of the split, where statistics come from training
         trials; None where they come from all
     reasons : words for columns that are not finite, and constant
+    inside : bool array (n_columns,) of the records' columns that are taken
 
     Raises
     ------
@@ -69,18 +71,17 @@ def read(
         _check_names(one, table["image_id"].to_numpy()[rows], subject)
         if given[rows].any():
             raise ValueError(f"{subject}: {_where(one)} gives betas of trials that an earlier record has given")
-        if made is None:
-            made = _empty(one, len(table))
-        elif one.betas.shape[1] != made.values.shape[1]:
+        if one.betas.shape[1] != len(inside):
             raise ValueError(
-                f"{subject}: {_where(one)} has {one.betas.shape[1]} columns, the ones before {made.values.shape[1]}"
+                f"{subject}: {_where(one)} has {one.betas.shape[1]} columns, the ones before {len(inside)}"
             )
+        if made is None:
+            made = _empty(one, len(table), inside)
         _check_scale(one, subject)
         units.add(one.unit)
-        made.values[rows] = one.betas
+        made.values[rows] = one.betas if inside.all() else one.betas[:, inside]
         given[rows] = True
-    if made is None:
-        raise ValueError(f"{subject} has no betas")
+    assert made is not None  # there is a record
     if len(units) != 1:
         raise ValueError(f"{subject}: betas come in several units: {sorted(units)}")
     lacking = table[usable & ~given]
@@ -94,10 +95,25 @@ def read(
     return made
 
 
-def _empty(one: BetaRun, n_trials: int) -> Betas:
-    places, ceilings = pd.DataFrame(one.places), pd.DataFrame(one.ceilings)
-    values = np.zeros((n_trials, one.betas.shape[1]), dtype=np.float32)
-    return Betas(values, np.empty(0, dtype=object), places, dict(one.rois), ceilings, {})
+def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[BetaRun]]:
+    """Give the first record, and all of them, the first one included.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    first = next(runs, None)
+    if first is None:
+        raise ValueError(f"{subject} has no betas")
+    return first, itertools.chain([first], runs)
+
+
+def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
+    tables = (pd.DataFrame(found, index=range(len(inside))) for found in (one.places, one.ceilings))
+    places, ceilings = (table[inside].reset_index(drop=True) for table in tables)
+    values = np.zeros((n_trials, int(inside.sum())), dtype=np.float32, order="F")
+    return Betas(values, np.empty(0, dtype=object), places, ceilings, {})
 
 
 def _of(table: pd.DataFrame, one: BetaRun) -> np.ndarray:

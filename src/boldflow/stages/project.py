@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from boldflow.stages import _betas
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._cleaning import Cleaner, parts_of
 from boldflow.stages._columns import Columns, Run, columns_of, grid
+from boldflow.stages._regions import regions_of
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
 BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time in double precision
@@ -33,6 +33,7 @@ def run(
     recording: str,
     settings: str,
     places: str,
+    regions: str,
     dataset: str,
     facts: str,
     code: str,
@@ -48,6 +49,7 @@ def run(
     recording : the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
     places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
+    regions : files that give regions of the subject, by region, JSON text (``registry.region_files``)
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
 
@@ -64,21 +66,22 @@ def run(
     table = tables.read(trials)
     parts = next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None)
     with fixed_threads(1):
+        mesh_folder, files = read_settings(places).get("mesh_folder"), read_settings(regions)
         if entry["kind"] == "betas":
-            found = _betas.read(plugin.betas(root, subject, data_set, recording), table, subject, entry, parts, BAD)
-            made, regions, how = _made_of(found), found.rois, found.note
-            _check_rois(regions, subject, entry)
+            first, records = _betas.opened(plugin.betas(root, subject, data_set, recording), subject)
+            found, records = regions_of(first.rois, records, subject, entry, files, mesh_folder)
+            inside = found.any_of(entry["rois"], first.betas.shape[1])
+            betas = _betas.read(records, table, subject, entry, parts, BAD, inside)
+            found, made, how = found.only(inside), _made_of(betas), betas.note
         else:
-            regions = plugin.rois(root, subject, entry["space"], data_set)  # first: a missing one stops before the work
-            _check_rois(regions, subject, entry)
+            named = plugin.rois(root, subject, entry["space"], data_set)  # first: a missing one stops before the work
+            runs = plugin.runs(root, subject, data_set, recording)
+            found, runs = regions_of(named, runs, subject, entry, files, mesh_folder)
             start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
             cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], parts)
-            runs = plugin.runs(root, subject, data_set, recording)
-            made = _windows(runs, table, subject, read_settings(places).get("mesh_folder"), cleaner)
+            made = _windows(runs, table, subject, mesh_folder, cleaner)
             how = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note(), **made.columns.note}
-    _check_lengths(regions, subject, len(made.columns.places))
-    rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in sorted(regions.items())})
-    wanted = np.any([regions[name] for name in entry["rois"]], axis=0) if entry["rois"] else np.ones(len(rows), bool)
+    rows, wanted = found.onto(made.columns.places, entry["rois"])
     bad = made.bad[wanted]
     masked = float((bad != "").mean())
     counts = {kind: int((bad == kind).sum()) for kind in BAD}
@@ -89,7 +92,7 @@ def run(
             f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
         )
     keep = wanted & (made.bad == "")
-    averaged = np.asfortranarray(made.averaged[:, keep])
+    averaged = made.averaged if keep.all() else np.asfortranarray(made.averaged[:, keep])
     kept = averaged if made.values is None else _compacted(made.values, keep)
     image = pd.factorize(table["image_id"])[0]
     usable = table["usable"].to_numpy(dtype=bool)
@@ -108,6 +111,7 @@ def run(
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
         **how,
+        **found.note,
     }
     tables.write(vertices, rows, note)
     sidecars.write(sidecar, note)
@@ -145,7 +149,7 @@ class _Made:
 def _made_of(betas: _betas.Betas) -> _Made:
     """Take betas as responses; published ceilings become columns of the table of vertices."""
     places = betas.places.assign(**{f"published_{name}": values for name, values in betas.ceilings.items()})
-    return _Made(np.asfortranarray(betas.values), None, betas.bad, Columns(np.asarray, places, {}))
+    return _Made(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
 
 
 def _windows(
@@ -226,19 +230,3 @@ def _check_tr(one: Run, subject: str, tr_s: float) -> None:
         raise ValueError(
             f"{subject}, session {one.session}, run {one.run}: repetition times disagree ({found}); mend the wrong one"
         )
-
-
-def _check_rois(found: dict[str, np.ndarray], subject: str, entry: dict[str, Any]) -> None:
-    """See that those that the entry wants are among a subject's regions, and that none is empty."""
-    missing = sorted(set(entry["rois"]) - set(found))
-    if missing:
-        raise ValueError(f"{subject} has no ROI {missing}; there are: {', '.join(sorted(found)) or 'none'}")
-    for name, mask in found.items():
-        if not mask.any():
-            raise ValueError(f"ROI {name!r} of {subject} is empty; there are: {', '.join(sorted(found))}")
-
-
-def _check_lengths(regions: dict[str, np.ndarray], subject: str, n_columns: int) -> None:
-    for name, mask in regions.items():
-        if mask.shape != (n_columns,):
-            raise ValueError(f"ROI {name!r} of {subject} has shape {mask.shape}, expected ({n_columns},)")

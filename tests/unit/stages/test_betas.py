@@ -37,7 +37,8 @@ def sessions(table, values, **changes):
 
 
 def read(records, table, parts=None, **entry):
-    return _betas.read(iter(records), table, "sub-x", entry, parts, BAD)
+    _, found = _betas.opened(iter(records), "sub-x")
+    return _betas.read(found, table, "sub-x", entry, parts, BAD, np.ones(N_COLUMNS, bool))
 
 
 def test_values_come_to_their_trials_whatever_the_order_of_sessions(table, values):
@@ -133,3 +134,11 @@ def test_sessions_are_standardised_over_all_trials_or_training_trials(table, val
     changed[part == "test"] += 3
     one, other = (read(sessions(table, v), table, parts, zscore="session").values for v in (values, changed))
     np.testing.assert_array_equal(one[fitted], other[fitted])  # test trials have no part in it
+
+
+def test_columns_that_are_not_wanted_are_left_out(table, values):
+    inside = np.arange(N_COLUMNS) % 2 == 0
+    found = _betas.read(iter(sessions(table, values)), table, "sub-x", {}, None, BAD, inside)
+    usable = table["usable"].to_numpy()
+    np.testing.assert_array_equal(found.values[usable], values[usable][:, inside])
+    assert found.places["i"].tolist() == [0, 2, 4, 6]
