@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,10 +77,15 @@ def _source(name: str, wanted: Checkpoint, here: dict[str, Any], folder: Path, r
         return
     arrived = sidecars.read(record)["files"] if record.is_file() else {}
     if arrived and all((folder / path).is_file() for path in arrived):
-        yield folder  # compared again with what it was
-        return
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{wanted.folder}.") as given:
-        incoming = Path(given)
+        rows = annex.folder_receipt(folder, arrived)
+        if {row["path"]: row["checksum"] for row in rows} == arrived:
+            yield folder
+            return
+        # damaged on this disk: it is fetched again
+    incoming = folder.with_name(f".{wanted.folder}.incoming")  # stays when a download is cut off: it goes on from there
+    incoming.mkdir(exist_ok=True)
+    whole = False
+    try:
         try:
             _download(wanted, incoming)
         except Exception as error:
@@ -91,7 +95,11 @@ def _source(name: str, wanted: Checkpoint, here: dict[str, Any], folder: Path, r
                 f"this folder on one that has, or name a folder that holds {', '.join(wanted.files)} in "
                 f"features.{name}.checkpoint_root"
             ) from error
+        whole = True
         yield incoming
+    finally:
+        if whole:  # copied, or refused
+            shutil.rmtree(incoming, ignore_errors=True)
 
 
 def _download(wanted: Checkpoint, folder: Path) -> None:

@@ -113,7 +113,7 @@ def test_alexnets_maps_are_those_of_the_published_layers(tmp_path, monkeypatch):
     pixels = alexnet.RULE.normalise(torch.from_numpy(np.stack([alexnet.RULE.prepare(one) for one in pictures()])))
     wanted = {}
     with torch.inference_mode():
-        for place, layer in enumerate(layers):
+        for layer in layers:
             pixels = layer(pixels)
             if isinstance(layer, nn.ReLU):
                 wanted[f"conv{len(wanted) + 1}"] = pixels
