@@ -289,6 +289,8 @@ ROWS = (
         (
             (FETCH, "test_an_origin_that_moved_changes_nothing_and_one_that_lost_the_commit_shows_both"),
             (FETCH, "test_pictures_of_the_users_own_are_trusted_as_first_seen"),
+            (FETCH, "test_a_part_of_the_pictures_is_refused_before_it_is_trusted"),
+            (FETCH, "test_a_mistyped_origin_costs_nothing_that_was_there"),
             (FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),
         ),
     ),
