@@ -7,13 +7,14 @@ STAMP := .venv/.installed
 # git-annex and the programs of the workflow are found beside our Python, also by the jobs
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo test test-slurm lint docs bench clean
+.PHONY: help demo test test-slurm test-full-size lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
+	@echo "make test-full-size  run the tests with a run of full size (3 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
 	@echo "make docs    write config/README.md and docs/faults.md"
 	@echo "make bench   measure speed against named peers (ARGS='workflow --quick' picks one)"
@@ -30,6 +31,9 @@ test: $(STAMP)
 # Starts a cluster of two nodes on this machine and stops it; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m pytest tests/slurm $(ARGS)
+
+test-full-size: $(STAMP)
+	@$(IN_VENV) .venv/bin/python -m pytest tests/full_size $(ARGS)
 
 lint: $(STAMP)
 	$(IN_VENV) ruff check .

@@ -11,7 +11,7 @@ import importlib
 import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -23,8 +23,17 @@ SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
 # Keys that say where this machine finds things; they change no result: fetching sees those of a data set (and whether
-# the files in stimuli_root changed) and of a feature, projection that of a response.
-PLACES = ("origin", "public_url", "stimuli_root", "mesh_folder", "checkpoint_root")
+# the files in stimuli_root changed) and of a feature, projection those of a response (and whether region_files
+# changed).
+PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root")
+# Files that give regions of interest, by how their names end.
+REGION_FILES = {
+    ".label": "label", ".annot": "annotation", ".mgh": "overlay", ".mgz": "overlay", ".gii": "overlay",
+    ".nii": "volume", ".nii.gz": "volume",
+}  # fmt: skip
+REGION_PLACEHOLDERS = ("subject", "hemisphere")
+# How a file's name tells its hemisphere: lh.V1.label, sub-01_rh.V1.mgz, tpl-fsaverage_hemi-L_V1.label.gii.
+HEMISPHERE = re.compile(r"(?<![A-Za-z0-9])(?:([lr]h)\.|hemi-([LR])(?![A-Za-z0-9]))")
 
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -41,6 +50,12 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Keys of a response that say how volumes are projected.
 PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
+# Keys of a response that are for BOLD alone, and for betas alone.
+FOR_BOLD = (
+    *("start_s", "duration_s", "average", "resampling", "confounds", "high_pass_hz", "censor_mm", "mesh_folder"),
+    *PROJECTING,
+)
+FOR_BETAS = ("zscore",)
 # Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
@@ -179,6 +194,25 @@ def recordings(config: Config) -> list[str]:
     return sorted({name for one in found for name in one})
 
 
+def outside(config: Config, dataset: str, recording_: str) -> bool:
+    """Tell whether a recording is read from a folder of the user's own (``betas_root``)."""
+    return recording_ in facts(config, "datasets", dataset).get("recordings_outside", [])
+
+
+def region_files(entry: Config | None, subject: str) -> dict[str, list[Config]]:
+    """Name the files that give a subject's regions, by region, as a response's entry writes them (``region_files``).
+
+    Returns
+    -------
+    dict
+        Sorted by region. Of each file: ``path``; ``kind``, of ``REGION_FILES``, empty for another; ``choice``, what is
+        chosen in it (a name or a number after a colon, or nothing); ``hemisphere``, "lh", "rh", nothing, or both where
+        path and name disagree; ``shared``, whether all subjects share it.
+    """
+    templates = (entry or {}).get("region_files", {})
+    return {name: [row for one in templates[name] for row in _region_rows(one, subject)] for name in sorted(templates)}
+
+
 def stimuli_at_hand(config: Config, dataset: str) -> bool:
     """Tell whether the pictures of a data set come with it, or the entry says where they are."""
     entry = config["datasets"][dataset] or {}
@@ -215,7 +249,9 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
     keys = entry_schema(schemas, section, plugin)["properties"]
     filled = {key: schema["default"] for key, schema in keys.items() if "default" in schema}
     named = {"name": name} | ({"plugin": plugin} if plugin else {})
-    return {**filled, **entry, **named}
+    # the files are places, the regions' names are not
+    names = {"regions_of_files": sorted(entry["region_files"])} if "region_files" in entry else {}
+    return {**filled, **entry, **named, **names}
 
 
 def read_schemas(folder: Path) -> Config:
@@ -271,7 +307,8 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
                 continue
             schema = entry_schema(schemas, section, plugin)
             wrong = _schema_problems(where, entry or {}, schema, validator)
-            problems += wrong or (_network_problems(config, schemas, name) if section == "features" else [])
+            problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
+            problems += [] if wrong or section != "features" else _network_problems(config, schemas, name)
     return problems
 
 
@@ -347,6 +384,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
                 "whose folds train on different ones; choose a split of one fold, or leave out the key split"
             ] = None
         problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
+        problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
@@ -377,6 +415,79 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
         f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
         f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
     ]
+
+
+def _kind_problems(config: Config, result: Result, response: Config, recording_: str, data: Config) -> list[str]:
+    """List what cannot be of a response's kind, given the recording that it reads."""
+    where, kind = f"response {result.response!r}", response["kind"]
+    known = data.get("beta_recordings", [])
+    problems = []
+    if recording_ in data["recordings"] and (kind == "betas") != (recording_ in known):
+        right = "betas" if recording_ in known else "bold"
+        problems.append(
+            f"{where} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds {right}: "
+            f"set kind to {right!r}, or name another recording"
+        )
+    given = config["responses"][result.response] or {}
+    for key in FOR_BOLD if kind == "betas" else FOR_BETAS:
+        if key in given:
+            other = "bold" if kind == "betas" else "betas"
+            problems.append(f"{where} names {key} {given[key]!r}, which is for kind {other}, not for {kind}")
+    entry = config["datasets"][result.dataset] or {}
+    if outside(config, result.dataset, recording_) and "betas_root" not in entry:
+        problems.append(
+            f"recording {recording_!r} of data set {result.dataset!r} is read from a folder of your own: download it "
+            f"({data['recordings'][recording_]}) and set datasets.{result.dataset}.betas_root"
+        )
+    return problems
+
+
+def _region_rows(template: str, subject: str) -> Iterator[Config]:
+    for side in ("lh", "rh") if "{hemisphere}" in template else ("",):
+        path = template.replace("{subject}", subject).replace("{hemisphere}", side)
+        head, _, choice = path.rpartition(":")
+        path, choice = (head, choice) if _region_kind(head) else (path, "")
+        by_name = [short or f"{letter.lower()}h" for short, letter in HEMISPHERE.findall(path.rpartition("/")[2])]
+        hemisphere = " and ".join(sorted({*by_name, side} - {""}))
+        how = {"path": path, "kind": _region_kind(path), "choice": choice, "hemisphere": hemisphere}
+        yield how | {"shared": "{subject}" not in template}
+
+
+def _region_kind(path: str) -> str:
+    return next((kind for ending, kind in REGION_FILES.items() if path.endswith(ending)), "")
+
+
+def _region_problems(where: str, entry: Config) -> list[str]:
+    """List what cannot be of the files that give regions, as far as their names tell."""
+    problems = []
+    for name, templates in entry.get("region_files", {}).items():
+        for template in templates:
+            told = f"{where}.region_files.{name}: {template!r}"
+            unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(REGION_PLACEHOLDERS))
+            if unknown:
+                problems.append(f"{told} has placeholder {unknown[0]!r}; {nearest(unknown[0], REGION_PLACEHOLDERS)}")
+            for row in _region_rows(template, "subject"):
+                problems += [f"{told} {words}" for words in _row_problems(row, entry.get("space"))]
+    return list(dict.fromkeys(problems))
+
+
+def _row_problems(row: Config, space: str | None) -> Iterator[str]:
+    kind, choice = row["kind"], row["choice"]
+    if not kind:
+        yield f"is no file that gives a region: names end in {', '.join(REGION_FILES)} (and may go on with :3)"
+        return
+    if kind == "annotation" and not choice:
+        yield "must name a region of the annotation after a colon, such as lh.aparc.annot:cuneus"
+    if kind == "label" and choice:
+        yield f"chooses {choice!r}, and a label is one region; leave out the colon"
+    if kind in ("overlay", "volume") and choice and not re.fullmatch(r"-?[0-9]+", choice):
+        yield f"chooses {choice!r}, expected a whole number, the region's value in the file"
+    if kind != "volume" and space == "native":
+        yield "lies on a surface, and the response is in space 'native', voxels; give a volume on the BOLD's grid"
+    if " " in row["hemisphere"]:
+        yield f"is told to be of {row['hemisphere']}; path and name must agree"
+    elif kind != "volume" and not row["hemisphere"]:
+        yield "does not tell its hemisphere: its name must hold lh. or rh. (or hemi-L or hemi-R), or {hemisphere}"
 
 
 def _space_problems(result: Result, response: Config, recording_: str, data: Config) -> list[str]:

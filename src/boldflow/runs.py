@@ -148,11 +148,12 @@ def shield() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def count_preempted_as_failed(tools: Path) -> None:
+def count_as_failed(tools: Path) -> None:
     """Put wrappers of sacct and squeue before Slurm's own on the PATH of this process, where Slurm is there.
 
     Snakemake's plug-in for Slurm waits for a preempted job to come back. With ``slurm-no-requeue``, which a node's
-    death makes necessary, it never does, and the run would hang: the wrappers report such a job as failed.
+    death makes necessary, it never does, and the run would hang: the wrappers report such a job as failed. Neither
+    does the plug-in know a job that somebody cancelled: sacct says "CANCELLED by" and whose number.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 EVENTS = "tests/faults/test_event_faults.py"
 BOLD = "tests/faults/test_bold_faults.py"
+REGIONS = "tests/faults/test_region_faults.py"
 SPLITS = "tests/faults/test_split_faults.py"
 FILES = "tests/faults/test_file_faults.py"
 PROCESSES = "tests/faults/test_process_faults.py"
@@ -20,6 +21,7 @@ DINOV2 = "tests/unit/features/test_dinov2.py"
 GET = "tests/unit/artifacts/test_annex_get.py"
 CHECKS = "tests/unit/artifacts/test_arrival_checks.py"
 ARCHIVES = "tests/unit/artifacts/test_archives.py"
+BETAS = "tests/integration/test_betas.py"
 ESTIMATE = "tests/unit/commands/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
@@ -54,9 +56,14 @@ ROWS = (
     Row(
         2,
         "Region that a subject lacks",
-        "a response asks for regions V1 and nope",
-        "refused before BOLD is read; the regions that there are are listed",
-        ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
+        "a response asks for regions V1 and nope; files of regions that are not there, are empty, of another mesh, cut "
+        "short, or of a region that the data set has too",
+        "refused before BOLD is cleaned; the regions that there are are listed, with the files looked for and the "
+        "numbers of vertices that fit",
+        (
+            (BOLD, "test_repetition_times_regions_and_voxels_without_signal"),
+            (REGIONS, "test_regions_of_files_that_are_missing_empty_of_another_mesh_or_named_twice"),
+        ),
     ),
     Row(
         3,
@@ -100,7 +107,15 @@ ROWS = (
         "`max_masked` the subject is refused",
         ((BOLD, "test_repetition_times_regions_and_voxels_without_signal"),),
     ),
-    Row(8, "Wrong scale of betas", waits=(("E", "plausible ranges per unit"), ("I", "betas of NSD"))),
+    Row(
+        8,
+        "Wrong scale of betas",
+        "every session of published betas is 300 times too large; sessions swapped, names shifted, a file cut",
+        "refused with the spread found, what is plausible in that unit, and the likely cause; mended files give the "
+        "same responses again",
+        ((BETAS, "test_what_cannot_be_is_refused_and_mended"),),
+        (("I", "betas of NSD"),),
+    ),
     Row(
         9,
         "Flipped byte in an annexed file",
@@ -173,14 +188,15 @@ ROWS = (
     ),
     Row(
         15,
-        "SIGTERM, preemption, time limit",
-        "SIGTERM and SIGINT to the training; preemption with and without grace, and the time limit of a real Slurm",
+        "SIGTERM, preemption, time limit, scancel",
+        "SIGTERM and SIGINT to the training; on a real Slurm preemption with and without grace, scancel, time limit",
         "a checkpoint at the next step, then an end with an exit code at which Snakemake tries again; the next try "
         "goes on from there",
         (
             (PROCESSES, "test_a_training_that_is_asked_to_end_keeps_the_step_it_is_at"),
             (CLUSTER, "test_a_preempted_job_keeps_its_progress_and_goes_on"),
             (CLUSTER, "test_a_job_preempted_without_notice_is_not_waited_for"),
+            (CLUSTER, "test_a_job_cancelled_by_somebody_is_not_waited_for"),
             (CLUSTER, "test_a_job_at_its_time_limit_keeps_its_progress_and_goes_on"),
         ),
     ),

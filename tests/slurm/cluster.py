@@ -99,9 +99,14 @@ class Cluster:
     def start_node(self, node: str) -> None:
         """Start slurmd of a node and wait until it takes jobs."""
         _run(["slurmd", "-N", node, "-f", str(self.conf)])
-        if self.ask("sinfo", "-h", "-n", node, "-o", "%t").split()[:1] in (["down"], ["down*"]):
+        _wait(lambda: self._resumed(node), f"node {node} takes jobs")
+
+    def _resumed(self, node: str) -> bool:
+        """Tell whether a node takes jobs; one that Slurm has put aside (down, drained) is resumed."""
+        state = self.node_state(node)
+        if state.startswith(("down", "drain", "drng", "fail")):
             self.ask("scontrol", "update", f"nodename={node}", "state=resume")
-        _wait(lambda: self.node_state(node) in ("idle", "mix", "alloc"), f"node {node} takes jobs")
+        return state in ("idle", "mix", "alloc")
 
     # --- faults
 

@@ -143,6 +143,18 @@ def test_a_job_preempted_without_notice_is_not_waited_for(site: ClusterSite, und
     site.as_undisturbed(undisturbed)
 
 
+def test_a_job_cancelled_by_somebody_is_not_waited_for(site: ClusterSite, undisturbed: Site, cluster: Cluster):
+    """Slurm's plug-in alone would wait for ever: it does not know "CANCELLED by 0"."""
+    site.slow(EPOCHS)
+    run = site.start(*SLOW)
+    job, _ = site.training()
+    cluster.ask("scancel", job)
+    run.ends()
+    assert cluster.job_states()[job].startswith("CANCELLED")
+    assert len(site.submitted("train_model")) == 2 and site.resumed()
+    site.as_undisturbed(undisturbed)
+
+
 def preempt(cluster: Cluster, node: str) -> str:
     """Send a job that needs all of a node and may push others off it."""
     found = cluster.ask(
@@ -200,6 +212,7 @@ def test_the_controller_is_killed_while_a_job_lives(site: ClusterSite, undisturb
     site.slow(EPOCHS)
     run = site.start(*SLOW)
     job, _ = site.training()
+    time.sleep(8)  # a controller that dies before it has written down that a job runs takes the job with it
     cluster.kill_controller()
     at = site.checkpoint()
     wait_for(lambda: site.checkpoint() > at, "progress without a controller")

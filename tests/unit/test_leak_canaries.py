@@ -326,7 +326,8 @@ def projected(folder, monkeypatch, replaced):
         for k in range(1, 11)
     ]
     tables.write(folder / "trials.parquet", pd.DataFrame(rows))
-    entry = {"space": "native", "start_s": 4.0, "duration_s": 6.0, "average": True, "max_masked": 0.5, "rois": []}
+    entry = {"kind": "bold", "space": "native", "start_s": 4.0, "duration_s": 6.0}
+    entry |= {"average": True, "max_masked": 0.5, "rois": []}
     project.run(
         source=str(folder / "dataset.json"),
         receipt=str(folder / "subject.json"),
@@ -339,6 +340,7 @@ def projected(folder, monkeypatch, replaced):
         recording="bold",
         settings=json.dumps(entry),
         places="{}",
+        regions="{}",
         dataset="{}",
         facts=json.dumps({"tr_s": 2.0}),
         code="{}",

@@ -74,6 +74,30 @@ def opens(name):
     return registry.literal("features", name, "FACTS")["checkpoint"]
 
 
+WITH_BETAS = [n for n in registry.plugins("datasets") if "beta_recordings" in registry.literal("datasets", n, "FACTS")]
+
+
+@pytest.mark.parametrize("name", WITH_BETAS)
+def test_a_data_set_with_betas_reads_them_and_says_whose_folder_they_are_in(name, tmp_path):
+    facts, settings = (registry.literal("datasets", name, one) for one in ("FACTS", "SETTINGS"))
+    module, subject = registry.load("datasets", name), facts["subjects"][0]
+    assert list(inspect.signature(module.betas).parameters) == ["root", "subject", "settings", "recording"]
+    outside = facts.get("recordings_outside", [])
+    assert set(outside) <= set(facts["beta_recordings"]) < set(facts["recordings"])
+    assert not set(facts["beta_recordings"]) & set(facts.get("unread", []))
+    if outside:
+        assert settings["betas_root"]["type"] == "string" and "default" not in settings["betas_root"]
+    for recording in facts["recordings"]:
+        is_betas = recording in facts["beta_recordings"]
+        assert set(facts["recording_spaces"][recording]) <= set(facts["spaces"])
+        with pytest.raises(ValueError, match=f"'{recording}'.* holds (no betas|BOLD|betas)"):
+            list((module.runs if is_betas else module.betas)(tmp_path, subject, {}, recording))
+        if recording in outside:
+            assert {one.fetch for one in module.sizes({"name": name}, recording).subjects.values()} == {0}
+            with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+                module.files_needed(tmp_path, subject, {}, recording)
+
+
 def features_reading(what):
     return [n for n in registry.plugins("features") if registry.literal("features", n, "FACTS")["reads"] == what]
 

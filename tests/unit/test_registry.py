@@ -104,6 +104,55 @@ def test_a_fact_that_is_none_is_the_entrys_own():
 
 
 @pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("{subjects}/lh.V1.label", "placeholder 'subjects'; did you mean 'subject'? there are: hemisphere, subject"),
+        ("lh.V1.csv", "no file that gives a region: names end in .label, .annot, .mgh, .mgz, .gii, .nii, .nii.gz"),
+        ("lh.aparc.annot", "must name a region of the annotation after a colon, such as lh.aparc.annot:cuneus"),
+        ("lh.V1.label:3", "chooses '3', and a label is one region; leave out the colon"),
+        ("lh.rois.mgz:V1", "chooses 'V1', expected a whole number"),
+        ("V1.nii.gz:1.5", "chooses '1.5', expected a whole number"),
+        ("{hemisphere}/rh.V1.label", "is told to be of lh and rh; path and name must agree"),
+        ("V1.mgz", "does not tell its hemisphere: its name must hold lh. or rh."),
+        ("lh/V1.mgz", "does not tell its hemisphere"),
+        ("sulh.V1.mgz", "does not tell its hemisphere"),
+    ],
+)
+def test_a_file_that_cannot_give_a_region_is_told_at_parse(file, words):
+    told = problems_of_study("responses", {"region_files": {"V1": [file]}}, "sim")
+    assert told and told[0].startswith(f"responses.mine.region_files.V1: {file!r} ") and words in told[0], told
+
+
+def test_regions_of_files_are_checked_by_their_schema_and_space():
+    for files, words in (
+        ({"V 1": ["lh.V1.label"]}, "responses.mine.region_files: "),
+        ({"V1": []}, "responses.mine.region_files.V1: "),
+        ({"V1": "lh.V1.label"}, "responses.mine.region_files.V1: found 'lh.V1.label' (str), expected array"),
+    ):
+        assert words in problems_of_study("responses", {"region_files": files}, "sim")[0]
+    told = problems_of_study("responses", {"space": "native", "region_files": {"V1": ["lh.V1.mgz"]}}, "god")
+    assert "lies on a surface, and the response is in space 'native', voxels" in told[0]
+    assert problems_of_study("responses", {"region_files": {"V1": ["{hemisphere}.V1.mgz", "V1.nii"]}}, "sim") == []
+
+
+def test_files_of_regions_are_named_for_a_subject_and_their_names_stay_in_the_settings():
+    entry = {"region_files": {"b": ["/d/{subject}/{hemisphere}.aparc.annot:V1", "/d:3/hemi-R_x.gii:2"], "a": ["m.nii"]}}
+    found = registry.region_files(entry, "sub-01")
+    assert list(found) == ["a", "b"]
+    rows = [tuple(row.values()) for row in found["b"]]
+    assert rows == [
+        ("/d/sub-01/lh.aparc.annot", "annotation", "V1", "lh", False),
+        ("/d/sub-01/rh.aparc.annot", "annotation", "V1", "rh", False),
+        ("/d:3/hemi-R_x.gii", "overlay", "2", "rh", True),
+    ]
+    assert [tuple(row.values()) for row in found["a"]] == [("m.nii", "volume", "", "", True)]
+    assert registry.region_files(None, "sub-01") == {}
+    config = {"responses": {"mine": entry, "plain": None}}
+    assert registry.settings(config, SCHEMAS, "responses", "mine")["regions_of_files"] == ["a", "b"]
+    assert "regions_of_files" not in registry.settings(config, SCHEMAS, "responses", "plain")
+
+
+@pytest.mark.parametrize(
     ("response", "dataset", "words"),
     [
         ({"space": "native"}, "bold5000", ["space 'native', which recording 'bold-fsnative'", "comes in ['fsnative']"]),

@@ -86,20 +86,20 @@ def test_only_jobs_that_wait_are_cancelled(here: Path, monkeypatch: pytest.Monke
     assert runs.cancel_waiting([]) == []
 
 
-def test_preempted_jobs_are_reported_as_failed_by_the_wrappers(here: Path, monkeypatch: pytest.MonkeyPatch):
+def test_jobs_that_will_not_come_back_are_reported_so_by_the_wrappers(here: Path, monkeypatch: pytest.MonkeyPatch):
     real = here / "real"
     real.mkdir()
     for name in ("sacct", "squeue"):
-        program(real, name, "printf '7|PREEMPTED\\n8|RUNNING\\n'; echo \"$@\" >&2; exit 3")
+        program(real, name, "printf '7|PREEMPTED\\n8|RUNNING\\n9|CANCELLED by 100\\n'; echo \"$@\" >&2; exit 3")
     tools = Path(__file__).resolve().parents[2] / "workflow/tools/slurm"
     monkeypatch.setenv("PATH", f"{real}:{os.environ['PATH']}")
     for name in ("SACCT", "SQUEUE"):
         monkeypatch.setenv(f"BOLDFLOW_{name}", "")
     for _ in range(2):  # a second time it must not wrap the wrapper
-        runs.count_preempted_as_failed(tools)
+        runs.count_as_failed(tools)
     for name in ("sacct", "squeue"):
         found = subprocess.run([name, "-X", "a b"], capture_output=True, text=True)
-        assert (found.stdout, found.returncode) == ("7|FAILED\n8|RUNNING\n", 3)
+        assert (found.stdout, found.returncode) == ("7|FAILED\n8|RUNNING\n9|CANCELLED\n", 3)
         assert found.stderr == "-X a b\n"
 
 

@@ -135,6 +135,31 @@ def pictures_of_dataset(wildcards):
     )
 
 
+def folder_of_recording(wildcards):
+    """Hand how the user's own folder of a recording looks from outside, as canonical text; none for most."""
+    if not registry.outside(config, wildcards.dataset, wildcards.recording):
+        return ""
+    root = registry.places(config, "datasets", wildcards.dataset).get("betas_root", "")
+    return provenance.canonical(
+        {"betas_root": root, **provenance.look(Path(root).expanduser())}
+    )
+
+
+def region_files_of_response(wildcards):
+    """Hand the files that give a subject's regions and how they look from outside, as canonical text."""
+    regions = registry.region_files(
+        config["responses"][wildcards.response], wildcards.subject
+    )
+    return provenance.canonical(
+        {
+            name: [
+                row | provenance.look(Path(row["path"]).expanduser()) for row in rows
+            ]
+            for name, rows in regions.items()
+        }
+    )
+
+
 def code_of(*modules, plugin=None):
     """Digest what a rule runs and the plug-in of its entry; an edit of either shows, a comment does not."""
 
@@ -510,9 +535,7 @@ elif not (workflow.dryrun or UNLOCKS):
 
 onstart:
     runs.enter()
-    runs.count_preempted_as_failed(
-        Path(workflow.basedir, "workflow", "tools", "slurm")
-    )
+    runs.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
     tell(runs.cancel_waiting(abandoned_jobs()))
     tell(runs.at_work(outputs_of_jobs()))
 

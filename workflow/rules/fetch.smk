@@ -50,6 +50,7 @@ rule fetch_subject:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
+        folder=folder_of_recording,
         code=code_of("stages.fetch_subject", plugin=("datasets", "{dataset}")),
     message:
         "Get {wildcards.recording} of {wildcards.subject} of {wildcards.dataset}"

@@ -25,6 +25,7 @@ rule project_responses:
     params:
         settings=settings_of("responses", "{response}"),
         places=places_of("responses", "{response}"),
+        regions=region_files_of_response,
         dataset=settings_of("datasets", "{dataset}"),
         facts=facts_of("datasets", "{dataset}"),
         recording=recording_of("{response}"),

@@ -17,6 +17,7 @@ project.run(
     recording=snakemake.params.recording,
     settings=snakemake.params.settings,
     places=snakemake.params.places,
+    regions=snakemake.params.regions,
     dataset=snakemake.params.dataset,
     facts=snakemake.params.facts,
     code=snakemake.params.code,

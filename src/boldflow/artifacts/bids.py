@@ -10,12 +10,18 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
+from nibabel.wrapstruct import WrapStructError
 
 from boldflow.artifacts import events, sidecars
 from boldflow.artifacts import pictures as picture_files
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+# what nibabel raises for files that are cut short, empty, or something else
+BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
 
 
@@ -112,8 +118,8 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
     path = Path(path)
     try:
         image = nib.Nifti1Image.from_filename(path)
-        return image, np.asarray(image.dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+        return image, _as_float(image.dataobj)  # type: ignore[arg-type]
+    except BROKEN as error:
         if not path.is_file():
             raise
         size = path.stat().st_size
@@ -132,6 +138,19 @@ def check_grid(one: Path, image: nib.Nifti1Image, other: Path, mask: nib.Nifti1I
         raise ValueError(f"{one} is {image.shape[:3]} voxels, {other} {mask.shape[:3]}")
     if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
         raise ValueError(f"{one} and {other} lie differently: affine {image.affine} and {mask.affine}")
+
+
+def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
+    """Read and scale volume after volume: all at once takes the memory of the result twice."""
+    raw = np.asarray(stored.get_unscaled())
+    plain = (float(stored.slope), float(stored.inter)) == (1.0, 0.0)
+    if raw.ndim < 4 or (plain and raw.dtype == np.float32):
+        return np.asarray(stored, dtype=np.float32) if raw.ndim < 4 else raw
+    found = np.empty(raw.shape, dtype=np.float32, order="F")
+    slope, inter = (np.float64(value) for value in (stored.slope, stored.inter))
+    for one in np.ndindex(raw.shape[3:]):
+        found[(..., *one)] = raw[(..., *one)] if plain else apply_read_scaling(raw[(..., *one)], slope, inter)
+    return found
 
 
 def header_tr(image: nib.Nifti1Image) -> float:

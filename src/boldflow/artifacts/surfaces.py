@@ -11,7 +11,8 @@ from nibabel.freesurfer import read_geometry
 
 MAGIC = b"\xff\xff\xfe"  # with which FreeSurfer's triangle files begin
 MILLISECONDS_FROM = 100  # a TimeStep this long is one of FreeSurfer's, which writes milliseconds; others write seconds
-BROKEN = (OSError, EOFError, ValueError, KeyError, IndexError, zlib.error, expat.ExpatError)
+# nibabel makes None of an empty GIFTI, which has no attributes
+BROKEN = (OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, zlib.error, expat.ExpatError)
 
 
 def time_series(path: str | Path) -> tuple[np.ndarray, float | None]:

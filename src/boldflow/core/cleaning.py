@@ -37,6 +37,28 @@ def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
     return centred / spread
 
 
+def standardise_by(values: np.ndarray, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Subtract the mean of some rows from each column and divide by their standard deviation.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+    fitted : array of shape (n_some, n_columns)
+        The rows that are measured, two or more.
+
+    Returns
+    -------
+    (float32 array of shape (n_rows, n_columns), bool array of shape (n_columns,))
+        With sample standard deviations; and which columns are constant in ``fitted``: these become NaN.
+    """
+    mean = fitted.mean(axis=0, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        spread = fitted.std(axis=0, ddof=1, dtype=np.float64)
+        constant = (fitted == fitted[0]).all(axis=0)
+        found = (values - mean) / np.where(constant, np.nan, spread)
+    return found.astype(np.float32), constant
+
+
 def cosines(n_volumes: int, tr_s: float, high_pass_hz: float) -> np.ndarray:
     """Make the slow cosines that a high-pass takes out.
 

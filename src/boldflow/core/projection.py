@@ -7,13 +7,15 @@ volume, nilearn averages that vertex over its other samples in that volume alone
 be masked and counted in all volumes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import sparse
 
-BLOCK = 16  # volumes whose voxels stay in a processor's cache during the product; wider ones took thrice as long
+BLOCK = 16  # volumes whose voxels stay in a processor's cache during the product
+CELL = 8  # voxels along an axis; vertices of one such cube are worked on one after the other
 
 
 def depth_samples(outer: np.ndarray, inner: np.ndarray, n_points: int = 10) -> np.ndarray:
@@ -110,8 +112,7 @@ def interpolation_matrix(
     if mask is not None and mask.shape != shape:
         raise ValueError(f"the mask has shape {mask.shape}, the volume {shape}")
     n_vertices, n_points, _ = samples.shape
-    inverse = np.linalg.inv(affine)
-    voxels = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+    voxels = _voxels(samples, affine)
     if kind == "nearest":
         voxels = np.rint(voxels)
     inside = np.all((voxels >= 0) & (voxels < np.array(shape)), axis=1)
@@ -132,6 +133,30 @@ def interpolation_matrix(
         columns.append(np.ravel_multi_index(tuple((low + step).T), shape))
         rows.append(vertex)
     return _matrix(weights, rows, columns, n_vertices, shape)
+
+
+def mostly_inside(samples: np.ndarray, affine: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Tell which vertices have at least half of their samples in a region of a volume.
+
+    Parameters
+    ----------
+    samples : array of shape (n_vertices, n_points, 3)
+        mm.
+    affine : array of shape (4, 4)
+        From voxel index to mm.
+    region : bool array of shape (x, y, z)
+
+    Returns
+    -------
+    bool array of shape (n_vertices,)
+        A sample counts by its nearest voxel; one outside the volume is not in the region.
+    """
+    voxels = np.rint(_voxels(samples, affine)).astype(int)
+    there = np.all((voxels >= 0) & (voxels < np.array(region.shape)), axis=1)
+    inside = np.zeros(len(voxels), dtype=bool)
+    inside[there] = region[tuple(voxels[there].T)]
+    found: np.ndarray = 2 * inside.reshape(samples.shape[:2]).sum(axis=1) >= samples.shape[1]
+    return found
 
 
 def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -158,12 +183,25 @@ def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -
     return apply(small, blocks, volumes.shape[-1])
 
 
-def apply(small: sparse.csr_array, blocks: Iterable[np.ndarray], n_volumes: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Gathered:
+    """A projection of gathered voxels, in an order in which neighbours in the volume are neighbours in memory.
+
+    ``matrix`` (n_vertices, n_used); its row k is vertex ``vertices[k]``; ``voxels`` (n_used,) are their places in a
+    volume as it lies in memory.
+    """
+
+    matrix: sparse.csr_array
+    vertices: np.ndarray
+    voxels: np.ndarray
+
+
+def apply(gathered: Gathered, blocks: Iterable[np.ndarray], n_volumes: int) -> np.ndarray:
     """Apply a projection to voxels that were gathered.
 
     Parameters
     ----------
-    small, blocks : from ``gather``
+    gathered, blocks : from ``gather``
     n_volumes : int
         Of all blocks together.
 
@@ -172,18 +210,16 @@ def apply(small: sparse.csr_array, blocks: Iterable[np.ndarray], n_volumes: int)
     array of shape (n_volumes, n_vertices), float64
         As of ``project``.
     """
-    values = np.empty((n_volumes, small.shape[0]))
+    values = np.empty((n_volumes, gathered.matrix.shape[0]))
     start = 0
     for taken in blocks:
-        values[start : start + taken.shape[1]] = (small @ taken).T
+        values[start : start + taken.shape[1], gathered.vertices] = (gathered.matrix @ taken).T
         start += taken.shape[1]
-    values[:, np.diff(small.indptr) == 0] = np.nan
+    values[:, gathered.vertices[np.diff(gathered.matrix.indptr) == 0]] = np.nan
     return values
 
 
-def gather(
-    matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK
-) -> tuple[sparse.csr_array, Iterator[np.ndarray]]:
+def gather(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -> tuple[Gathered, Iterator[np.ndarray]]:
     """Take those voxels of volumes that a projection uses, for maps that are projected more than once.
 
     Parameters
@@ -195,33 +231,44 @@ def gather(
 
     Returns
     -------
-    (sparse array of shape (n_vertices, n_used), iterator of arrays of shape (n_used, n_some), float64)
-        The matrix of the voxels that are used, and their values in one block after the other.
+    (Gathered, iterator of arrays of shape (n_used, n_some), float64)
+        The projection of the voxels that are used, and their values in one block after the other.
 
     Raises
     ------
     ValueError
         If the volumes have another number of voxels than the matrix.
     """
-    n_voxels, n_volumes = int(np.prod(volumes.shape[:-1])), volumes.shape[-1]
-    if n_voxels != matrix.shape[1]:
-        raise ValueError(f"volumes of shape {volumes.shape[:-1]} have {n_voxels} voxels, the matrix {matrix.shape[1]}")
-    small, taken = _gatherer(matrix, volumes)
-    return small, (taken(slice(start, start + block)) for start in range(0, n_volumes, block))
-
-
-def _gatherer(matrix: sparse.csr_array, volumes: np.ndarray) -> tuple[sparse.csr_array, Callable[[slice], np.ndarray]]:
-    """Give the matrix of the voxels that are used, and what takes those of some volumes, (n_used, n_some)."""
     shape, n_volumes = volumes.shape[:-1], volumes.shape[-1]
-    used, position = np.unique(matrix.indices, return_inverse=True)  # no others are copied or multiplied
-    parts = (matrix.data, position.astype(np.int32), matrix.indptr.astype(np.int32))
-    small = sparse.csr_array(parts, shape=(matrix.shape[0], len(used)))
-    if volumes.flags.f_contiguous and not volumes.flags.c_contiguous:  # as NIfTI files are read: volume after volume
-        place = np.ravel_multi_index(np.unravel_index(used, shape), shape, order="F")
+    n_voxels = int(np.prod(shape))
+    if n_voxels != matrix.shape[1]:
+        raise ValueError(f"volumes of shape {shape} have {n_voxels} voxels, the matrix {matrix.shape[1]}")
+    # as NIfTI files are read: volume after volume, the first axis fastest
+    by_volume = volumes.flags.f_contiguous and not volumes.flags.c_contiguous
+    small = _in_order(matrix, shape, by_volume)
+    starts = range(0, n_volumes, block)
+    if by_volume:
         flat = volumes.reshape(-1, n_volumes, order="F").T
-        return small, lambda some: flat[some][:, place].T.astype(np.float64, order="C")
+        return small, (flat[k : k + block][:, small.voxels].T.astype(np.float64, order="C") for k in starts)
     flat = volumes.reshape(-1, n_volumes)
-    return small, lambda some: flat[used, some].astype(np.float64, order="C")
+    return small, (flat[small.voxels, k : k + block].astype(np.float64, order="C") for k in starts)
+
+
+def _in_order(matrix: sparse.csr_array, shape: tuple[int, ...], by_volume: bool) -> Gathered:
+    """Leave out what is not used, number voxels as they lie in memory, and bring vertices of one place together."""
+    used, position = np.unique(matrix.indices, return_inverse=True)
+    place = np.ravel_multi_index(np.unravel_index(used, shape), shape, order="F") if by_volume else used
+    order = np.argsort(place)
+    number = np.empty(len(used), dtype=np.int32)
+    number[order] = np.arange(len(used), dtype=np.int32)
+    parts = (matrix.data, number[position], matrix.indptr.astype(np.int32))
+    small = sparse.csr_array(parts, shape=(matrix.shape[0], len(used)))
+    first = np.zeros(matrix.shape[0], dtype=np.int64)  # a voxel of each vertex
+    filled = np.diff(matrix.indptr) > 0
+    first[filled] = matrix.indices[matrix.indptr[:-1][filled]]
+    i, j, k = (axis // CELL for axis in np.unravel_index(first, shape))
+    vertices = np.lexsort((i, j, k) if by_volume else (k, j, i))
+    return Gathered(small[vertices], vertices, place[order])
 
 
 def _matrix(
@@ -235,6 +282,13 @@ def _matrix(
     matrix = sparse.csr_array(entries, shape=(n_vertices, int(np.prod(shape))))
     matrix.sum_duplicates()
     return matrix
+
+
+def _voxels(samples: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Bring samples from mm to voxel indices, (n_vertices * n_points, 3)."""
+    inverse = np.linalg.inv(affine)
+    found: np.ndarray = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+    return found
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -121,9 +121,9 @@ class BetaRun:
     ``betas`` is float32 (n_trials, n_columns), in ``unit``: "percent" (signal change), "z", or "arbitrary".
     ``image_ids`` (n_trials,) names the picture of each row in the words of the trial table; rows are in the order of
     the trial table's usable trials of ``session`` and ``run``, where None stands for all. ``places`` has one array
-    (n_columns,) per coordinate of a column (i, j, k of a voxel), ``rois`` a bool array (n_columns,) per region; both are
-    the same in all records of a subject. ``ceilings`` holds published noise ceilings, shares from 0 to 1 (n_columns,),
-    by their published names.
+    (n_columns,) per coordinate of a column (i, j, k of a voxel), ``rois`` a bool array (n_columns,) per region; both
+    are the same in all records of a subject. ``ceilings`` holds published noise ceilings, shares from 0 to 1
+    (n_columns,), by their published names.
     """
 
     session: str | None

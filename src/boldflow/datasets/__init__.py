@@ -2,8 +2,8 @@
 
 A plug-in is a module with two literals, read without importing it, and these functions. ``settings`` is the
 catalogue entry with the defaults of ``SETTINGS`` filled in, without the keys that say where this machine finds
-things (``origin``, ``public_url``, ``stimuli_root``: they change no result). ``root`` is the folder in which the data
-arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``).
+things (``origin``, ``public_url``, ``stimuli_root``, ``betas_root``: they change no result). ``root`` is the folder in
+which the data arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``).
 
 ``FACTS``
     ``subjects`` (list), ``tr_s`` (seconds), ``spaces`` (list of spaces its BOLD comes in), ``images`` (bool: are
@@ -46,7 +46,18 @@ arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``
 ``sizes(settings, recording) -> Sizes``
     What a recording costs, without a network and before anything is downloaded.
 
-Two further literals and four keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
+A data set with published single-trial responses names their recordings in ``FACTS``, ``beta_recordings``, and has
+
+``betas(root, subject, settings, recording) -> Iterator[BetaRun]``
+    The responses of all usable trials, a run, a session or all at a time, under the names of pictures that the trial
+    table has; one record in memory at a time. Values that are not finite are handed on. ``runs`` refuses these
+    recordings, ``betas`` the others.
+
+Recordings that are no part of the data set, but read from a folder of the user's own, are named in ``FACTS``,
+``recordings_outside``; the entry's key ``betas_root`` (string without default) is that folder, and the ``root`` of
+``files_needed`` and ``betas`` for them.
+
+Two further literals and these keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
 to the image_ids of its pictures, separated by white space; for splits with ``test: named``), ``REQUIRED`` (list of the
 keys that an entry must have); ``rois`` (names of the regions there are), ``ceilings`` (where published noise ceilings
 are, or None), ``unread`` (recordings that can be fetched, or are listed, but not read in this version),

@@ -4,18 +4,23 @@ Quirks of the tree that are handled here: event tables end their lines with CRLF
 session of a subject is anatomical; CSI4 came for nine sessions and saw 106 of the 113 repeated pictures. The column
 ImgType says ``rep_`` from the SECOND showing on only: a split by rows would train on first showings of test pictures,
 so the test set is a set of names (``TEST_SETS``), all their showings included.
+
+The betas of release 2.0 are no part of the tree: they are read from a folder of the user's own (``betas_root``). Names
+and layout of its files, and that betas are percent signal change, are from the release's README. The affine in the
+headers of betas is known to be wrong: only their shape is compared with that of the brain mask.
 """
 
 import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, confounds, origins, surfaces
-from boldflow.core.records import BoldRun, Confounds, Mesh, Sizes, Source, Stimulus, SubjectSizes, SurfaceRun
+from boldflow.artifacts import arrays, bids, confounds, origins, own_folder, surfaces, volumes
+from boldflow.core.records import BetaRun, BoldRun, Confounds, Mesh, Sizes, Source, Stimulus, SubjectSizes, SurfaceRun
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-CSI1", "sub-CSI2", "sub-CSI3", "sub-CSI4"],
@@ -32,10 +37,23 @@ FACTS: dict[str, Any] = {
     "recordings": {
         "bold-fsnative": "fMRIPrep's BOLD on each subject's own surface, with the registered spheres and confounds",
         "bold-T1w": "fMRIPrep's BOLD volumes aligned to the T1w image, with brain masks, confounds and ROI masks",
-        "betas": "single-trial betas of release 2.0 (figshare 14456124), from a folder of your own",
+        "betas": (
+            "single-trial betas of release 2.0 in the brain mask, percent signal change (figshare 14456124: brain "
+            "mask, imgnames and TYPED-FITHRF-GLMDENOISE-RR of all sessions)"
+        ),
+        "betas-rois": (
+            "single-trial betas of release 2.0 in regions, percent signal change (figshare 14456124: imgnames and the "
+            "npy arrays TYPED-FITHRF-GLMDENOISE-RR_allses)"
+        ),
     },
-    "recording_spaces": {"bold-fsnative": ["fsnative"], "bold-T1w": ["native"]},
-    "unread": ["betas"],
+    "recording_spaces": {
+        "bold-fsnative": ["fsnative"],
+        "bold-T1w": ["native"],
+        "betas": ["native"],
+        "betas-rois": ["native"],
+    },
+    "recordings_outside": ["betas", "betas-rois"],
+    "beta_recordings": ["betas", "betas-rois"],
     "stimuli_inside": False,
     "stimuli_from": (
         "The authors' archive BOLD5000_Stimuli.zip, linked at https://bold5000.org; no checksum is published, so the "
@@ -49,6 +67,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "stimuli_root": {
         "type": "string", "minLength": 1,
         "description": "Your copy of the pictures: the archive BOLD5000_Stimuli.zip, or the folder unpacked from it.",
+    },
+    "betas_root": {
+        "type": "string", "minLength": 1,
+        "description": "Your folder of the betas of release 2.0 (figshare 14456124); files may lie anywhere below it.",
     },
 }  # fmt: skip
 # The pictures shown more than once: names in ImgName of all event tables with an ImgType that begins with rep_.
@@ -90,6 +112,9 @@ PREP = "derivatives/fmriprep/{subject}/ses-*/func/{subject}_ses-*_task-5000scene
 SIDECAR = "task-5000scenes_bold.json"
 SPHERES = "derivatives/freesurfer/{subject}/surf/{side}h.sphere.reg"
 MASKS = "derivatives/spm/{subject}/{subject}_mask-*.nii.gz"
+BETAS = "{person}_GLMbetas-TYPED-FITHRF-GLMDENOISE-RR_{part}"  # {person} is CSI1
+BRAIN_MASK, IMAGE_NAMES = "{person}_brainmask.nii.gz", "{person}_imgnames.txt"
+SESSION, REGION = re.compile(r"_ses-(\d\d)\.nii\.gz$"), re.compile(r"_allses_([LR]H)(\w+)\.npy$")
 REGIONS = {"LO": "LOC", "RRSC": "RSC"}  # as two subjects' files, and one file, call what the others call LOC and RSC
 PRESENTED = "Presented_Stimuli"
 KINDS = {"COCO": "coco", "ImageNet": "imagenet", "Scene": "scenes"}  # folders of Presented_Stimuli
@@ -134,12 +159,12 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
 def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
+    For the betas ``root`` is the user's own folder of them.
+
     Raises
     ------
     ValueError
-        If there is no such subject or recording.
-    NotImplementedError
-        For the betas, which are not read yet.
+        If there is no such subject or recording, or two files of betas have one name.
     FileNotFoundError
         If there are no such files; names the folder.
     """
@@ -157,7 +182,13 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     if recording == "bold-T1w":
         volumes = [PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")]
         return bids.found(root, *volumes, beside, MASKS.format(subject=what))
-    raise _unread(recording)
+    if recording == "betas":
+        shared = [own_folder.one(root, name.format(person=_person(what))) for name in (BRAIN_MASK, IMAGE_NAMES)]
+        return [*shared, *_beta_sessions(root, what).values()]
+    if recording == "betas-rois":
+        names = own_folder.one(root, IMAGE_NAMES.format(person=_person(what)))
+        return [names, *_beta_regions(root, what).values()]
+    raise _other(recording)
 
 
 def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
@@ -234,18 +265,53 @@ def runs(
 
     Raises
     ------
-    NotImplementedError
-        For the betas, which are not read yet.
     ValueError
-        If a file is not whole, BOLD and masks lie on different grids, hemispheres differ in volumes, or a surface and
-        its sphere in vertices.
+        If the recording holds betas; if a file is not whole, BOLD and masks lie on different grids, hemispheres differ
+        in volumes, or a surface and its sphere in vertices.
     """
     _check_subject(subject)
     if recording == "bold-fsnative":
         return _surface_runs(Path(root), subject)
     if recording == "bold-T1w":
         return _volume_runs(Path(root), subject)
-    raise _unread(recording)
+    raise _other(recording)
+
+
+def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+    """Yield the single-trial betas of release 2.0 (recordings ``betas`` and ``betas-rois``).
+
+    Parameters
+    ----------
+    root : str or Path
+        The user's own folder of them.
+    subject : str
+    settings : dict
+    recording : str
+
+    Yields
+    ------
+    BetaRun
+        Of ``betas``: one per session, the voxels of the brain mask. Of ``betas-rois``: one of all sessions, the voxels
+        of all regions side by side. Percent signal change, as published.
+
+    Raises
+    ------
+    ValueError
+        If the recording holds BOLD; if a file is not whole, the betas are not as many as the names of pictures,
+        sessions are missing, or files lie on different grids; shows both sides.
+    FileNotFoundError
+        If a file is missing; names the folder.
+
+    Notes
+    -----
+    Layout and unit: README of BOLD5000 release 2.0 (figshare 14456124). The order of rows is that of imgnames.txt.
+    """
+    _check_subject(subject)
+    if recording == "betas":
+        return _session_betas(Path(root), subject)
+    if recording == "betas-rois":
+        return _region_betas(Path(root), subject)
+    raise _other(recording)
 
 
 def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -323,6 +389,50 @@ def _surface_runs(root: Path, subject: str) -> Iterator[SurfaceRun]:
         yield SurfaceRun(*labels, (one, other), (left, right), tr_s, beside)
 
 
+def _session_betas(root: Path, subject: str) -> Iterator[BetaRun]:
+    mask_path = root / own_folder.one(root, BRAIN_MASK.format(person=_person(subject)))
+    _, values = bids.volume(mask_path)
+    inside = values > 0
+    if not inside.any():
+        raise ValueError(f"{mask_path} has no voxel above 0")
+    paths = {session: root / path for session, path in _beta_sessions(root, subject).items()}
+    counts = {}
+    for session, path in paths.items():  # all headers before the first voxel
+        shape = volumes.shape(path)
+        if len(shape) != 4 or shape[:3] != inside.shape:
+            raise ValueError(f"{path} has shape {shape}, and {mask_path} {inside.shape}; expected a volume per trial")
+        counts[session] = shape[3]
+    sessions = f"the {len(counts)} sessions ({_listed(counts)}) of {root}"
+    names = _image_names(root, subject, sum(counts.values()), sessions)
+    places = dict(zip("ijk", np.argwhere(inside).T, strict=True))
+    start = 0
+    for session, path in paths.items():
+        stop = start + counts[session]
+        yield BetaRun(session, None, names[start:stop], volumes.in_mask(path, inside), "percent", places)
+        start = stop
+
+
+def _region_betas(root: Path, subject: str) -> Iterator[BetaRun]:
+    found = {key: (root / path, arrays.read(root / path)) for key, path in _beta_regions(root, subject).items()}
+    first, one = next(iter(found.values()))
+    for path, values in found.values():
+        if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(one):
+            raise ValueError(
+                f"{path} is {values.dtype} of shape {values.shape}, and {first} of {one.shape}; expected real numbers "
+                "of shape (n_trials, n_voxels), with the same trials"
+            )
+    names = _image_names(root, subject, len(one), str(first))
+    n_columns = [values.shape[1] for _, values in found.values()]
+    owner = np.repeat(np.arange(len(found)), n_columns)
+    regions: dict[str, np.ndarray] = {}
+    for number, (side, region) in enumerate(found):
+        for key in (f"{side}-{region}", region):
+            regions[key] = regions.get(key, False) | (owner == number)
+    values = np.concatenate([values for _, values in found.values()], axis=1, dtype=np.float32)
+    filled = {key: region for key, region in regions.items() if region.any()}
+    yield BetaRun(None, None, names, values, "percent", {"column": np.arange(values.shape[1])}, filled)
+
+
 def _confounds(root: Path, path: str, ending: str) -> Confounds:
     """Read the table beside a run's BOLD when it is asked for."""
     return functools.partial(confounds.read, root / path.replace(ending, "_confounds.tsv"))
@@ -333,17 +443,56 @@ def _check_subject(subject: str) -> None:
         raise ValueError(f"bold5000 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
+def _person(subject: str) -> str:
+    return subject.removeprefix("sub-")
+
+
+def _beta_sessions(root: str | Path, subject: str) -> dict[str, str]:
+    """File of each session's betas by its label, none left out before the last."""
+    paths = own_folder.every(root, BETAS.format(person=_person(subject), part="ses-*.nii.gz"))
+    found = {match[1]: path for path in paths if (match := SESSION.search(path))}
+    wanted = [f"{number:02}" for number in range(1, len(found) + 1)]
+    if list(found) != wanted:
+        raise ValueError(f"{root} has betas of sessions {_listed(found)} of {subject}, expected {_listed(wanted)}")
+    return found
+
+
+def _beta_regions(root: str | Path, subject: str) -> dict[tuple[str, str], str]:
+    """File of each region's betas by side and name, the name that most files use; sorted."""
+    found: dict[tuple[str, str], str] = {}
+    for path in own_folder.every(root, BETAS.format(person=_person(subject), part="allses_*.npy")):
+        match = REGION.search(path)
+        if match is None:
+            raise ValueError(f"{root}: {path} names no side and region, expected such as allses_LHPPA.npy")
+        key = (match[1], REGIONS.get(match[2], match[2]))
+        if key in found:
+            raise ValueError(f"{root} has two files of {'-'.join(key)} of {subject}: {found[key]} and {path}; keep one")
+        found[key] = path
+    return dict(sorted(found.items()))
+
+
+def _image_names(root: Path, subject: str, n_betas: int, where: str) -> np.ndarray:
+    """Names of the pictures of all trials, in order, as many as there are betas."""
+    path = root / own_folder.one(root, IMAGE_NAMES.format(person=_person(subject)))
+    names = own_folder.lines(path)
+    if len(names) != n_betas:
+        raise ValueError(f"{path} names {len(names)} trials, and {where} have {n_betas} betas; expected as many")
+    return np.array(names, dtype=object)
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return ", ".join(labels) or "none"
+
+
 def _told(value: str | float) -> str:
     return repr(value) if isinstance(value, str) else f"{value:g}"
 
 
-def _unread(recording: str) -> Exception:
+def _other(recording: str) -> ValueError:
     if recording not in FACTS["recordings"]:
         return ValueError(f"bold5000 has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
-    return NotImplementedError(
-        f"recording {recording!r} of bold5000 is not read in this version; bold-fsnative (space fsaverage5) and "
-        "bold-T1w (space native) are"
-    )
+    holds = "betas" if recording in FACTS["beta_recordings"] else "BOLD"
+    return ValueError(f"recording {recording!r} of bold5000 holds {holds}")
 
 
 def _presented(root: str | Path) -> list[str]:

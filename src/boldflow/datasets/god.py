@@ -5,8 +5,12 @@ stimulus_id is the name's number, in which zeros are lost as soon as a table is 
 blocks repeat the picture before them (the one-back task): they are no usable trials, as in the authors' own data,
 which leaves 1,200 training trials and 50 test pictures 35 times each. Test pictures are of 50 categories that
 training does not show.
+
+The authors' prepared data, a sample per block, are no part of the tree: they are read from a folder of the user's own
+(``betas_root``).
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, origins
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts import bdata, bids, origins, own_folder
+from boldflow.core.records import BetaRun, BoldRun, Sizes, Source, Stimulus, SubjectSizes
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-01", "sub-02", "sub-03", "sub-04", "sub-05"],
@@ -32,7 +36,14 @@ FACTS: dict[str, Any] = {
     "recordings": {
         "bold-preproc-spm": "BOLD volumes, motion-corrected and aligned to the T1w image by the authors; ROI masks",
         "bold-raw": "BOLD volumes as acquired",
+        "prepared": (
+            "the authors' prepared samples, one per block, in visual cortex (figshare 7387130: Subject1.h5 to "
+            "Subject5.h5)"
+        ),
     },
+    "recording_spaces": {"bold-preproc-spm": ["native"], "bold-raw": ["native"], "prepared": ["native"]},
+    "recordings_outside": ["prepared"],
+    "beta_recordings": ["prepared"],
     "unread": ["bold-raw"],
     "stimuli_inside": False,
     "stimuli_from": (
@@ -46,6 +57,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "stimuli_root": {
         "type": "string", "minLength": 1,
         "description": "Your copy of the pictures: a folder or archive of files such as n01443537_22563.JPEG.",
+    },
+    "betas_root": {
+        "type": "string", "minLength": 1,
+        "description": "Your folder of the prepared data (figshare 7387130): Subject1.h5 to Subject5.h5 are in it.",
     },
 }  # fmt: skip
 # The pictures of the sessions perceptionTest*.
@@ -69,6 +84,10 @@ PREP = "derivatives/preproc-spm/output/" + RAW
 SIDECAR = "task-perception_bold.json"
 MASKS = "sourcedata/{subject}/anat/{subject}_mask_[LR]H_*.nii.gz"
 REGIONS = {"V1d": "V1", "V1v": "V1", "V2d": "V2", "V2v": "V2", "V3d": "V3", "V3v": "V3", "hV4": "V4"}
+PREPARED = "Subject{number}.h5"
+TRAINING, TEST, IMAGERY = 1, 2, 3  # in the column DataType of the prepared data
+STIMULUS_IDS = ("stimulus_id", "Label")  # keys of the column with ids of pictures, by age of the file, newest first
+NAME = re.compile(r"n\d{8}_[1-9]\d*")
 STIMULUS, REST = "stimulus", "rest"
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
 CLONE_BYTES = 11_000_000
@@ -111,10 +130,12 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
 def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
+    For the prepared data ``root`` is the user's own folder of them.
+
     Raises
     ------
     ValueError
-        If there is no such subject or recording.
+        If there is no such subject or recording, or two files of prepared data have one name.
     FileNotFoundError
         If there are no such files; names the folder.
     """
@@ -128,6 +149,8 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         return bids.found(root, *_patterns(PREP, what, "bold_preproc.nii.gz"), MASKS.format(subject=what))
     if recording == "bold-raw":
         return bids.found(root, *_patterns(RAW, what, "bold.nii.gz"), MASKS.format(subject=what))
+    if recording == "prepared":
+        return [_prepared(root, what)]
     raise ValueError(f"god has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
 
 
@@ -198,9 +221,11 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     NotImplementedError
         For raw BOLD, whose runs are not aligned with each other.
     ValueError
-        If BOLD and masks lie on different grids, or a file is no whole NIfTI.
+        If the recording is the prepared data; if BOLD and masks lie on different grids, or a file is no whole NIfTI.
     """
     _check_subject(subject)
+    if recording in FACTS["beta_recordings"]:
+        raise ValueError(f"recording {recording!r} of god holds betas")
     if recording != "bold-preproc-spm":
         raise NotImplementedError(
             f"recording {recording!r} of god is not read: its runs are not aligned; choose bold-preproc-spm, or "
@@ -216,6 +241,42 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
         tr_s = {"header": bids.header_tr(image), "sidecar": stated}
         labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
         yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native")
+
+
+def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+    """Yield the authors' prepared samples, one per block with a picture (recording ``prepared``).
+
+    Parameters
+    ----------
+    root : str or Path
+        The user's own folder of them.
+    subject : str
+    settings : dict
+    recording : str
+
+    Yields
+    ------
+    BetaRun
+        One record: training samples, then test samples, each by run in the order of the file; that is the order of the
+        trial table, whose sessions the file does not tell. Imagery is left out. The unit is arbitrary: amplitudes of
+        preprocessed BOLD averaged over the block; places are the coordinates of voxels as published.
+
+    Raises
+    ------
+    ValueError
+        If the recording holds BOLD; if the file is not whole or lacks a column, a run or a type of sample is unknown,
+        or an id is that of no picture; shows value and sample.
+    FileNotFoundError
+        If the file is missing; names the folder.
+
+    Notes
+    -----
+    Layout: BData of bdpy, figshare 7387130; ids of pictures as in the authors' script convertdata_BrainData.m.
+    """
+    _check_subject(subject)
+    if recording not in FACTS["beta_recordings"]:
+        raise ValueError(f"recording {recording!r} of god holds no betas; {', '.join(FACTS['beta_recordings'])} does")
+    return _prepared_samples(Path(root), subject)
 
 
 def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -251,6 +312,64 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"god has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
+
+
+def _prepared(root: str | Path, subject: str) -> str:
+    return own_folder.one(root, PREPARED.format(number=int(subject.removeprefix("sub-"))))
+
+
+def _prepared_samples(root: Path, subject: str) -> Iterator[BetaRun]:
+    data = bdata.read(root / _prepared(root, subject))
+    kind, run = data.column("DataType"), data.column("Run")
+    strange = np.flatnonzero(~np.isin(kind, (TRAINING, TEST, IMAGERY)) | ~(run >= 1) | (run % 1 != 0))
+    if len(strange):
+        n = strange[0]
+        raise ValueError(
+            f"{data.path}, sample {n + 1}: DataType is {kind[n]:g} and Run {run[n]:g}, expected 1 (training), 2 (test) "
+            "or 3 (imagery), and a number from 1"
+        )
+    order = np.lexsort((run, kind))  # stable: the order of the file within a run
+    order = order[kind[order] != IMAGERY]
+    voxels = data.members("VoxelData")
+    names = _image_names(data, order, kind[order] == TEST)
+    values = data.dataset[:, voxels][order].astype(np.float32)
+    places = {axis: data.metadata[f"voxel_{axis}"][voxels] for axis in "xyz" if f"voxel_{axis}" in data.metadata}
+    if len(places) != 3:
+        told = ", ".join(sorted(data.metadata))
+        raise ValueError(f"{data.path} lacks voxel_x, voxel_y or voxel_z; there are: {told}")
+    members = {key.removeprefix("ROI_"): data.metadata[key][voxels] == 1 for key in data.metadata if key[:4] == "ROI_"}
+    regions = {name: inside for name, inside in members.items() if inside.any()}
+    yield BetaRun(None, None, names, values, "arbitrary", places, regions)
+
+
+def _image_names(data: bdata.BData, samples: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Name the pictures of samples; test samples show the test pictures, training samples other categories."""
+    key = next((key for key in STIMULUS_IDS if key in data.metadata), STIMULUS_IDS[0])
+    ids = data.column(key)[samples]
+    names = np.array([_name(value) for value in ids], dtype=object)
+    tested = set(TEST_SETS["test-50"].split())
+    categories = {name.split("_")[0] for name in tested}
+    for n, (name, is_test) in enumerate(zip(names, test, strict=True)):
+        known = name in tested if is_test else name.split("_")[0] not in categories
+        if not NAME.fullmatch(name) or not known:
+            wanted = "one of the 50 test pictures" if is_test else "a picture of another category than they"
+            raise ValueError(
+                f"{data.path}, sample {samples[n] + 1}: {key} is {ids[n]:.6f}, read as {name or 'no name'}, and the "
+                f"sample is of {'test' if is_test else 'training'}; expected {wanted}, such as 1443537.022563 for "
+                "n01443537_22563"
+            )
+    return names
+
+
+def _name(number: float) -> str:
+    """Name behind an id: synset and, as six decimals, number of the picture; empty where there is none.
+
+    Zeros at the end are part of the number: 1443537.02256 is n01443537_22560.
+    """
+    if not 0 < number < 1e8:
+        return ""
+    synset, picture = f"{number:.6f}".split(".")
+    return f"n{int(synset):08d}_{int(picture)}"
 
 
 def _patterns(pattern: str, subject: str, suffix: str) -> list[str]:

@@ -3,6 +3,8 @@
 8,640 pictures are shown once and 100 test pictures twelve times, once a session. Catch trials (artificial pictures
 to be reported) are listed and not usable. 97 of the 100 test objects also occur in training, under other pictures: the
 published split leaves them there, the zero-shot split drops them.
+
+The published betas are no part of the tree: they are read from a folder of the user's own (``betas_root``).
 """
 
 from collections.abc import Iterator
@@ -12,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, origins
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts import bids, frames, origins, own_folder
+from boldflow.core.records import BetaRun, BoldRun, Sizes, Source, Stimulus, SubjectSizes
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-01", "sub-02", "sub-03"],
@@ -29,9 +31,15 @@ FACTS: dict[str, Any] = {
     "agreement": None,
     "recordings": {
         "bold-raw": "BOLD volumes as acquired; the data set holds no derivatives",
-        "betas": "single-trial betas (figshare+ 20492835, betas_csv), from a folder of your own",
+        "betas": (
+            "single-trial betas with regions and noise ceilings (figshare+ 20492835, betas_csv: ResponseData.h5, "
+            "StimulusMetadata.csv and VoxelMetadata.csv of each subject)"
+        ),
     },
-    "unread": ["bold-raw", "betas"],
+    "recording_spaces": {"bold-raw": ["native"], "betas": ["native"]},
+    "recordings_outside": ["betas"],
+    "beta_recordings": ["betas"],
+    "unread": ["bold-raw"],
     "stimuli_inside": False,
     "stimuli_from": (
         "The archive of the THINGS pictures at https://osf.io/jum2f; its password is given there to those who accept "
@@ -45,6 +53,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "stimuli_root": {
         "type": "string", "minLength": 1,
         "description": "Your copy of the pictures: the archive, or a folder with one per object (dog/dog_12s.jpg).",
+    },
+    "betas_root": {
+        "type": "string", "minLength": 1,
+        "description": "Your folder of the betas in table format (figshare+ 20492835, betas_csv).",
     },
 }  # fmt: skip
 # The pictures of all events with trial_type test.
@@ -79,6 +91,13 @@ TEST_SETS: dict[str, str] = {
 }
 
 RAW = "{subject}/ses-things*/func/{subject}_ses-*_task-things_run-*_{suffix}"
+BETAS = "{subject}_ResponseData.h5"
+SHOWN, VOXELS = "{subject}_StimulusMetadata.csv", "{subject}_VoxelMetadata.csv"
+TABLE = "ResponseData"  # key of the table in the file of betas
+SHOWN_NUMBERS, SHOWN_TEXTS = ("session", "run", "subject_id", "trial_id"), ("trial_type", "stimulus")
+PLACES = {"voxel_x": "i", "voxel_y": "j", "voxel_z": "k"}
+CEILINGS = ("nc_singletrial", "nc_testset")
+NO_REGIONS = ("voxel_id", "subject_id", "voxel_", "nc_", "splithalf_", "prf-")  # how other columns begin
 KINDS = {"exp": True, "test": True, "catch": False}  # trial_type -> usable
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
 CLONE_BYTES = 15_000_000
@@ -112,12 +131,12 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
 def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
+    For the betas ``root`` is the user's own folder of them.
+
     Raises
     ------
     ValueError
-        If there is no such subject or recording.
-    NotImplementedError
-        For the betas, which are not read yet.
+        If there is no such subject or recording, or two files of betas have one name.
     FileNotFoundError
         If there are no such files; names the folder.
     """
@@ -127,6 +146,8 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         return bids.pictures(root)
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
+    if recording == "betas":
+        return [own_folder.one(root, name.format(subject=what)) for name in (BETAS, SHOWN, VOXELS)]
     if recording != "bold-raw":
         raise _unread(recording)
     return bids.found(root, *(RAW.format(subject=what, suffix=f"bold.{kind}") for kind in ("nii.gz", "json")))
@@ -180,19 +201,59 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
-    """No recording of this data set is read yet.
+    """No BOLD of this data set is read yet.
 
     Raises
     ------
     NotImplementedError
-        Always; says what can be done instead.
+        For raw BOLD; says what can be done instead.
+    ValueError
+        For another recording.
     """
     _check_subject(subject)
     raise _unread(recording)
 
 
+def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+    """Yield the published single-trial betas of each session (recording ``betas``), one session in memory at a time.
+
+    Parameters
+    ----------
+    root : str or Path
+        The user's own folder of them.
+    subject : str
+    settings : dict
+    recording : str
+
+    Yields
+    ------
+    BetaRun
+        One per session, by run and trial_id, with the regions and noise ceilings of the table of voxels; a region that
+        a subject lacks is left out. The unit is arbitrary: BOLD and regressors were standardised within runs before
+        betas were estimated, the betas themselves were not.
+
+    Raises
+    ------
+    ValueError
+        If the recording holds BOLD; if a file is not whole, the three files differ in trials or voxels, or a picture
+        is not what its trial_type says; names the file and shows both sides.
+    FileNotFoundError
+        If a file is missing; names the folder.
+
+    Notes
+    -----
+    Layout: usage notes of THINGS-fMRI (figshare+ 20492835, betas_csv). Unit: Hebart et al. 2023, eLife 12:e82580,
+    single-trial responses, and the authors' script betas.py. The events name the folder of five test pictures by half
+    of the object's name (``coat/coat_rack_13s.jpg``): pictures are matched by file name.
+    """
+    _check_subject(subject)
+    if recording not in FACTS["beta_recordings"]:
+        raise ValueError(f"recording {recording!r} of things-fmri holds no betas; betas does")
+    return _session_betas(Path(root), subject)
+
+
 def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
-    """No regions come with the raw data; those of the published betas stand in their voxel table."""
+    """No regions come with the raw data; those of the published betas come with each of their records."""
     _check_subject(subject)
     return {}
 
@@ -211,9 +272,133 @@ def _check_subject(subject: str) -> None:
         raise ValueError(f"things-fmri has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
+def _session_betas(root: Path, subject: str) -> Iterator[BetaRun]:
+    path, shown_path, voxels_path = (root / file for file in files_needed(root, subject, {}, "betas"))
+    shown = _shown(shown_path, subject)
+    voxels = _voxels(voxels_path)
+    block, columns = _columns(path, shown, shown_path, voxels["voxel_id"].to_numpy(), voxels_path)
+    places = {axis: voxels[name].to_numpy() for name, axis in PLACES.items()}
+    ceilings = {name: _shares(voxels_path, name, voxels[name].to_numpy()) for name in CEILINGS}
+    regions = _regions(voxels_path, voxels)
+    del voxels
+    for session, rows in shown.sort_values(["session", "run", "trial_id"]).groupby("session", sort=True):
+        values = frames.transposed(path, TABLE, block, rows["trial_id"].map(columns).to_numpy())
+        names = rows["image_id"].to_numpy(dtype=object)
+        yield BetaRun(f"things{session:02d}", None, names, values, "arbitrary", places, regions, ceilings)
+
+
+def _shown(path: Path, subject: str) -> pd.DataFrame:
+    """Session, run, trial_id (int) and image_id of each beta; trials are in the order of the file."""
+    table = _read_csv(path, [*SHOWN_NUMBERS, *SHOWN_TEXTS], dict.fromkeys(SHOWN_NUMBERS, np.int64))
+    other = table[table["subject_id"] != int(subject.removeprefix("sub-"))]
+    if len(other):
+        raise ValueError(f"{path} is of subject {other['subject_id'].iloc[0]}, expected {subject}")
+    twice = table[table["trial_id"].duplicated()]
+    if len(twice):
+        raise ValueError(f"{path}, line {twice.index[0] + 2}: trial_id {twice['trial_id'].iloc[0]} is there twice")
+    tested = {name.split("/")[1]: name for name in TEST_SETS["test-100"].split()}
+    names = []
+    for n, (kind, file) in enumerate(zip(table["trial_type"], table["stimulus"], strict=True)):
+        if kind not in ("train", "test") or (kind == "test") != (file in tested) or "_" not in str(file):
+            raise ValueError(
+                f"{path}, line {n + 2}: stimulus is {file!r} in a trial of type {kind!r}, expected test with one of "
+                "the 100 test pictures, or train with another"
+            )
+        names.append(tested.get(file) or f"{file.rpartition('_')[0]}/{file}")
+    return table.assign(image_id=names)
+
+
+def _voxels(path: Path) -> pd.DataFrame:
+    whole = dict.fromkeys(("voxel_id", *PLACES), np.int64)
+    return _read_csv(path, [*whole, *CEILINGS], whole | {"subject_id": np.int64}, np.float32)
+
+
+def _read_csv(path: Path, needed: list[str], types: dict[str, Any], rest: Any = str) -> pd.DataFrame:
+    try:
+        names = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig"))
+        lacking = [name for name in needed if name not in names]
+        if lacking:
+            raise ValueError(f"it lacks columns {lacking}; there are: {names[:20]}")
+        chosen = {name: types.get(name, rest) for name in names}
+        return pd.read_csv(path, dtype=chosen, index_col=False, encoding="utf-8-sig")
+    except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        raise ValueError(f"{path} ({path.stat().st_size} bytes) is no whole table: {error}") from None
+
+
+def _columns(
+    path: Path, shown: pd.DataFrame, shown_path: Path, voxel_ids: np.ndarray, voxels_path: Path
+) -> tuple[frames.Block, dict[int, int]]:
+    """Block of the betas and, by trial_id, the number of a trial's column in it.
+
+    One column of the table is voxel_id, in a block of its own or beside the betas. Where names of columns were pickled,
+    which is not read, a trial's column is the trial_id-th, as published; ids must then run from 0.
+    """
+    found = frames.blocks(path, TABLE)
+    block = max(found, key=lambda one: one.shape[1])
+    beside = [one for one in found if one is not block]
+    n_trials, n_columns = len(shown), sum(one.shape[1] for one in found)
+    if block.kind != "f" or n_columns != n_trials + 1 or len(beside) > 1:
+        shapes = ", ".join(f"{one.key} {one.shape}" for one in found)
+        raise ValueError(
+            f"{path} has {n_columns} columns ({shapes}), and {shown_path} {n_trials} trials; expected voxel_id and a "
+            "column of real numbers per trial"
+        )
+    names = block.names
+    mine = None if beside else (names.index("voxel_id") if names and "voxel_id" in names else 0)
+    ids = frames.column(path, TABLE, beside[0] if beside else block, mine or 0)
+    if len(ids) != len(voxel_ids):
+        raise ValueError(f"{path} has {len(ids)} voxels, and {voxels_path} {len(voxel_ids)}; expected the same")
+    differ = np.flatnonzero(ids != voxel_ids)
+    if len(differ):
+        n = differ[0]
+        raise ValueError(
+            f"{path}: voxel_id of row {n + 1} is {ids[n]:g}, and {voxels_path} has {voxel_ids[n]}; {len(differ)} of "
+            f"{len(ids)} rows differ"
+        )
+    where = [number for number in range(block.shape[1]) if number != mine]
+    labels = [names[number] for number in where] if names else [str(n) for n in range(n_trials)]
+    by_label = dict(zip(labels, where, strict=True))
+    lost = [trial for trial in shown["trial_id"] if str(trial) not in by_label]
+    if lost:
+        raise ValueError(
+            f"{path} has no column for {len(lost)} of the {n_trials} trials of {shown_path}, the first is trial_id "
+            f"{lost[0]}; there are columns {labels[0]} to {labels[-1]}"
+        )
+    return block, {int(trial): by_label[str(trial)] for trial in shown["trial_id"]}
+
+
+def _regions(path: Path, voxels: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Regions by their published names: columns of 0 and 1; one without voxels is left out."""
+    found = {}
+    for name in voxels:
+        if name.startswith(NO_REGIONS):
+            continue
+        values = voxels[name].to_numpy()
+        strange = np.flatnonzero(~np.isin(values, (0, 1)))
+        if not len(strange) and values.any():
+            found[name] = values == 1
+        elif len(strange) and name in FACTS["rois"]:
+            n = strange[0]
+            raise ValueError(f"{path}, line {n + 2}: {name} is {values[n]:g}, expected 0 or 1")
+    return found
+
+
+def _shares(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """Noise ceilings as shares; they are published in percent."""
+    known = values[np.isfinite(values)]
+    shares: np.ndarray = values / 100 if known.size and known.max() > 1 else values
+    strange = np.flatnonzero((shares < 0) | (shares > 1))
+    if len(strange):
+        n = strange[0]
+        raise ValueError(f"{path}, line {n + 2}: {name} is {values[n]:g}, expected percent from 0 to 100, or a share")
+    return shares
+
+
 def _unread(recording: str) -> Exception:
     if recording not in FACTS["recordings"]:
         return ValueError(f"things-fmri has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
+    if recording in FACTS["beta_recordings"]:
+        return ValueError(f"recording {recording!r} of things-fmri holds betas")
     return NotImplementedError(
         f"recording {recording!r} of things-fmri is not read in this version; preprocess the raw BOLD (fMRIPrep) and "
         "read that with the plug-in bids"

@@ -70,6 +70,13 @@ def columns_of(one: Run, entry: dict[str, Any], mesh_folder: str | None = None) 
     return _projected(one, entry, mesh(space, mesh_folder))
 
 
+def samples_of(side: Hemisphere, entry: dict[str, Any]) -> np.ndarray:
+    """Place the points at which the vertices of a hemisphere sample a volume, (n_vertices, n_points, 3), mm."""
+    if entry.get("sampling") == "line":
+        return projection.line_samples(side.pial, side.faces, entry.get("radius_mm", 3.0))
+    return projection.depth_samples(side.pial, side.white)
+
+
 def _voxels(one: BoldRun) -> Columns:
     if one.mask is None:
         raise ValueError(f"space native needs a mask, and {one.session} {one.run} has none")
@@ -86,18 +93,16 @@ def _projected(one: BoldRun, entry: dict[str, Any], sides: Sequence[Hemisphere])
         raise ValueError(f"mask_samples needs a mask, and session {one.session}, run {one.run} has none")
 
     def build(side: Hemisphere) -> sparse.csr_array:
-        if how.get("sampling") == "line":
-            samples = projection.line_samples(side.pial, side.faces, how.get("radius_mm", 3.0))
-        else:
-            samples = projection.depth_samples(side.pial, side.white)
-        return projection.interpolation_matrix(samples, affine, shape, mask, how.get("interpolation", "linear"))
+        kind = how.get("interpolation", "linear")
+        return projection.interpolation_matrix(samples_of(side, how), affine, shape, mask, kind)
 
     made_of = [how, shape, affine, mask]
     found = [
         _kept("core.projection", [*made_of, side.pial, side.white, side.faces], functools.partial(build, side))
         for side in sides
     ]
-    return Columns(lambda run: np.hstack([projection.project(m, run.bold) for m in found]), _vertices(found), how)
+    matrix = sparse.csr_array(sparse.vstack(found))
+    return Columns(lambda run: projection.project(matrix, run.bold), _vertices(found), how)
 
 
 def _resampled(one: SurfaceRun, entry: dict[str, Any], sides: Sequence[Hemisphere]) -> Columns:

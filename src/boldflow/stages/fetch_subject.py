@@ -1,9 +1,10 @@
-"""Get one recording of one subject of a data set that has been found."""
+"""Get one recording of one subject of a data set that has been found, or of a folder of the user's own."""
 
 from pathlib import Path
 
+from boldflow import registry
 from boldflow.artifacts import sidecars
-from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, settle
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, settle
 
 
 def run(source: str, receipt: str, subject: str, recording: str, settings: str, places: str, code: str) -> None:
@@ -16,16 +17,35 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     subject : the subject
     recording : one of the data set's recordings
     settings : the data set's catalogue entry, JSON text
-    places : what the entry says of where this machine finds things (``origin``, ``public_url``), JSON text
+    places : what the entry says of where this machine finds things (``origin``, ``public_url``, ``betas_root``),
+        JSON text
     code : digests of the modules of this stage and its plug-in, JSON text
+
+    Raises
+    ------
+    FileNotFoundError
+        If the recording is read from a folder of the user's own, and there is none.
     """
-    entry = read_settings(settings)
+    entry, here = read_settings(settings), read_settings(places)
     note = sidecars.read(source)
-    root = Path(note["root"])
     plugin = plugin_of("datasets", entry)
-    if note["kind"] == "datalad":  # the address may be another one by now
-        settle(entry, read_settings(places), plugin.source(entry, Path(WORKSPACE)), root, note["commit"])
-    paths = plugin.files_needed(root, subject, entry, recording)
     kept = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
+    if recording in registry.literal("datasets", entry["plugin"], "FACTS").get("recordings_outside", []):
+        own = _own_folder(entry["name"], here.get("betas_root"))
+        kept |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(own), "commit": None}
+    elif note["kind"] == "datalad":  # the address may be another one by now
+        settle(entry, here, plugin.source(entry, Path(WORKSPACE)), Path(note["root"]), note["commit"])
+    root = Path(kept["root"])
+    paths = plugin.files_needed(root, subject, entry, recording)
     what = {"what": subject, "recording": recording, "rule": "fetch_subject", "code": code}
-    sidecars.write(receipt, {**kept, **what, "files": arrive(entry["name"], note["kind"], root, paths)})
+    sidecars.write(receipt, {**kept, **what, "files": arrive(entry["name"], kept["kind"], root, paths)})
+
+
+def _own_folder(name: str, given: str | None) -> Path:
+    key = f"datasets.{name}.betas_root"
+    if given is None:
+        raise FileNotFoundError(f"{key} is not set: it names the folder that holds the betas of {name}")
+    path = Path(given).expanduser()
+    if not path.is_dir():
+        raise FileNotFoundError(f"{key} is {given!r}, and there is no such folder")
+    return path.resolve()

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +10,11 @@ from tqdm import tqdm
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
+from boldflow.stages import _betas
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._cleaning import Cleaner, parts_of
 from boldflow.stages._columns import Columns, Run, columns_of, grid
+from boldflow.stages._regions import regions_of
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
 BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time in double precision
@@ -33,6 +33,7 @@ def run(
     recording: str,
     settings: str,
     places: str,
+    regions: str,
     dataset: str,
     facts: str,
     code: str,
@@ -48,6 +49,7 @@ def run(
     recording : the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
     places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
+    regions : files that give regions of the subject, by region, JSON text (``registry.region_files``)
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
 
@@ -59,19 +61,27 @@ def run(
     """
     entry, data_set, known = read_settings(settings), read_settings(dataset), read_settings(facts)
     plugin = plugin_of("datasets", data_set)
-    root = open_dataset(source, receipt)
+    outside = recording in known.get("recordings_outside", [])
+    root = open_dataset(receipt, source) if outside else open_dataset(source, receipt)
     table = tables.read(trials)
-    start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
+    parts = next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None)
     with fixed_threads(1):
-        regions = _rois(plugin, root, subject, entry, data_set)  # read first: a missing one stops before the work
-        runs = plugin.runs(root, subject, data_set, recording)
-        mesh_folder = read_settings(places).get("mesh_folder")
-        parts = [parts_of(tables.read(path), table, subject, entry["split"]) for path in split]
-        cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], next(iter(parts), None))
-        made = _windows(runs, table, subject, mesh_folder, cleaner)
-    _check_lengths(regions, subject, len(made.columns.places))
-    rows = made.columns.places.assign(**{f"roi_{name}": mask for name, mask in regions.items()})
-    wanted = np.any([regions[name] for name in entry["rois"]], axis=0) if entry["rois"] else np.ones(len(rows), bool)
+        mesh_folder, files = read_settings(places).get("mesh_folder"), read_settings(regions)
+        if entry["kind"] == "betas":
+            first, records = _betas.opened(plugin.betas(root, subject, data_set, recording), subject)
+            found, records = regions_of(first.rois, records, subject, entry, files, mesh_folder)
+            inside = found.any_of(entry["rois"], first.betas.shape[1])
+            betas = _betas.read(records, table, subject, entry, parts, BAD, inside)
+            found, made, how = found.only(inside), _made_of(betas), betas.note
+        else:
+            named = plugin.rois(root, subject, entry["space"], data_set)  # first: a missing one stops before the work
+            runs = plugin.runs(root, subject, data_set, recording)
+            found, runs = regions_of(named, runs, subject, entry, files, mesh_folder)
+            start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
+            cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], parts)
+            made = _windows(runs, table, subject, mesh_folder, cleaner)
+            how = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note(), **made.columns.note}
+    rows, wanted = found.onto(made.columns.places, entry["rois"])
     bad = made.bad[wanted]
     masked = float((bad != "").mean())
     counts = {kind: int((bad == kind).sum()) for kind in BAD}
@@ -82,7 +92,7 @@ def run(
             f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
         )
     keep = wanted & (made.bad == "")
-    averaged = np.asfortranarray(made.averaged[:, keep])
+    averaged = made.averaged if keep.all() else np.asfortranarray(made.averaged[:, keep])
     kept = averaged if made.values is None else _compacted(made.values, keep)
     image = pd.factorize(table["image_id"])[0]
     usable = table["usable"].to_numpy(dtype=bool)
@@ -93,7 +103,6 @@ def run(
         "shape": list(kept.shape),
         "space": entry["space"],
         "tr_s": known["tr_s"],
-        "window": {"start_s": start_s, "n_volumes": n_volumes},
         "n_masked": int((bad != "").sum()),
         "masked": counts,
         "settings": entry,
@@ -101,8 +110,8 @@ def run(
         "data": sidecars.content_digest(source, receipt),
         "code": code,
         "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
-        **cleaner.note(),
-        **made.columns.note,
+        **how,
+        **found.note,
     }
     tables.write(vertices, rows, note)
     sidecars.write(sidecar, note)
@@ -135,6 +144,12 @@ class _Made:
         self.averaged[rows] = last.mean(axis=2, where=some).T
         if self.values is not None:
             self.values[rows] = cut
+
+
+def _made_of(betas: _betas.Betas) -> _Made:
+    """Take betas as responses; published ceilings become columns of the table of vertices."""
+    places = betas.places.assign(**{f"published_{name}": values for name, values in betas.ceilings.items()})
+    return _Made(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
 
 
 def _windows(
@@ -215,23 +230,3 @@ def _check_tr(one: Run, subject: str, tr_s: float) -> None:
         raise ValueError(
             f"{subject}, session {one.session}, run {one.run}: repetition times disagree ({found}); mend the wrong one"
         )
-
-
-def _rois(
-    plugin: Any, root: Path, subject: str, entry: dict[str, Any], data_set: dict[str, Any]
-) -> dict[str, np.ndarray]:
-    """Regions of a subject, sorted; those that the entry wants are among them, and none is empty."""
-    found: dict[str, np.ndarray] = plugin.rois(root, subject, entry["space"], data_set)
-    missing = sorted(set(entry["rois"]) - set(found))
-    if missing:
-        raise ValueError(f"{subject} has no ROI {missing}; there are: {', '.join(sorted(found)) or 'none'}")
-    for name, mask in found.items():
-        if not mask.any():
-            raise ValueError(f"ROI {name!r} of {subject} is empty; there are: {', '.join(sorted(found))}")
-    return dict(sorted(found.items()))
-
-
-def _check_lengths(regions: dict[str, np.ndarray], subject: str, n_columns: int) -> None:
-    for name, mask in regions.items():
-        if mask.shape != (n_columns,):
-            raise ValueError(f"ROI {name!r} of {subject} has shape {mask.shape}, expected ({n_columns},)")

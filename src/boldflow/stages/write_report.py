@@ -81,10 +81,14 @@ def _figure(path: Path, told: dict[str, Any]) -> dict[str, Any]:
 def _response_note(path: Path) -> str:
     """Say in a sentence what was done to a subject's responses."""
     note = sidecars.read(path)
-    window = note["window"]
+    window = note.get("window")
+    when = (
+        f"{window['n_volumes']} volumes from {window['start_s']:g} s after onset, TR {note['tr_s']:g} s"
+        if window
+        else "single-trial betas as published"
+    )
     where = "/".join(path.parts[-4:-1])
     return (
         f"{where}: {note['shape'][0]} trials, {note['shape'][-1]} {note['space']} columns ({note['n_masked']} without "
-        f"signal left out); {window['n_volumes']} volumes from {window['start_s']:g} s after onset, "
-        f"TR {note['tr_s']:g} s; {note['units']}"
+        f"signal left out); {when}; {note['units']}"
     )

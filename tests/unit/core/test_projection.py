@@ -195,3 +195,23 @@ def test_volumes_of_another_size_and_other_words_are_refused(meshes):
         projection.project(matrix, np.zeros((20, 22, 20, 1)))
     with pytest.raises(ValueError, match="kind must be linear or nearest, not 'cubic'"):
         projection.interpolation_matrix(samples, AFFINES["small"], (20, 22, 21), kind="cubic")
+
+
+@pytest.mark.parametrize("name", ["straight", "oblique"])
+def test_a_region_of_a_volume_is_where_half_of_nilearns_nearest_samples_are(meshes, name):
+    rng = np.random.default_rng(5)
+    blocks = rng.random((10, 12, 11)) < 0.4
+    region = blocks.repeat(4, axis=0).repeat(4, axis=1).repeat(4, axis=2)[:, :, :42]
+    image = nib.Nifti1Image(region[..., None].astype(np.float32), AFFINES[name])
+    shares = nearest_as_nilearn(image, None, meshes[0], inner_mesh=meshes[1])
+    samples = projection.depth_samples(meshes[0].coordinates, meshes[1].coordinates)
+    found = projection.mostly_inside(samples, AFFINES[name], region)
+    np.testing.assert_array_equal(found, shares.ravel() > 0.5 - 1e-9)
+    assert 0.2 < found.mean() < 0.6
+
+
+def test_samples_outside_a_volume_are_not_in_its_region():
+    """A mask that was cropped to its region: three samples of four lie beyond it."""
+    samples = np.array([[[0.0, 0, z] for z in (1.4, 2.6, 3.6, -1.0)], [[0.0, 0, z] for z in (0.0, -0.5, 2.4, 4.0)]])
+    region = np.ones((2, 2, 3), dtype=bool)
+    np.testing.assert_array_equal(projection.mostly_inside(samples, np.eye(4), region), [False, True])

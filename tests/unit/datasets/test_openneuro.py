@@ -96,10 +96,6 @@ def test_subjects_recordings_and_events_that_are_not_there_are_named(five):
         bold5000.trials(five, "sub-CSI2", {})
     with pytest.raises(ValueError, match="no recording 'bold-mni'; there are: bold-fsnative"):
         bold5000.files_needed(five, "sub-CSI1", {}, "bold-mni")
-    with pytest.raises(NotImplementedError, match=r"'betas' .* not read in this version; bold-fsnative"):
-        bold5000.files_needed(five, "sub-CSI1", {}, "betas")
-    with pytest.raises(NotImplementedError, match="'betas' of bold5000 is not read"):
-        next(bold5000.runs(five, "sub-CSI1", {}, "betas"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.provenance import canonical
 from boldflow.stages import project
 from boldflow.stages._meshes import mesh
+from tests.made_regions import write_label, write_overlay
 from tests.made_surfaces import icosphere, jittered, turned, write_sphere, write_time_series
 
 TR_S, N_VOLUMES = 2.0, 40
@@ -51,7 +52,7 @@ class Subject:
     def write(self, side, run, values, time_step="2000.000000"):
         write_time_series(self.root / FUNC.format(run, side), values, time_step)
 
-    def made(self, split=(), **entry):
+    def made(self, split=(), region_files=None, **entry):
         receipt = {"root": str(self.root), "rule": "fetch", "files": []}
         for name in ("source", "receipt"):
             sidecars.write(self.out / f"{name}.json", receipt)
@@ -69,6 +70,7 @@ class Subject:
             recording="bold-fsnative",
             settings=canonical({**ENTRY, **entry, **({"split": "mended"} if split else {})}),
             places="{}",
+            regions=canonical(registry.region_files({"region_files": region_files or {}}, "sub-CSI1")),
             dataset=canonical({"name": "bold5000", "plugin": "bold5000"}),
             facts=canonical(facts),
             code="{}",
@@ -141,6 +143,29 @@ def test_repetition_times_of_surface_files_are_compared_too(subject):
     words = r"session 01, run 01: repetition times disagree \(sidecar: 2 s, left header: 2 s, right header: 1.5 s"
     with pytest.raises(ValueError, match=words):
         subject.made()
+
+
+def test_regions_of_files_become_columns_and_say_what_they_are_from(subject, tmp_path):
+    """A cap on the subject's surface, and one on fsaverage: all distances between the spheres are the witness."""
+    caps = [subject.spheres[side] @ [0, 0.6, 0.8] > 75 for side in "LR"]
+    for side, cap in zip("lr", caps, strict=True):
+        write_overlay(tmp_path / f"sub-CSI1/{side}h.cap.mgz", cap)
+    write_label(tmp_path / "lh.some.label", [3, 200, 100_000])
+    files = {"cap": [f"{tmp_path}/{{subject}}/{{hemisphere}}.cap.mgz"], "some": [f"{tmp_path}/lh.some.label"]}
+    whole, vertices, note = subject.made(region_files=files)
+    nearest = [
+        (target.sphere @ subject.spheres[side].T).argmax(axis=1)
+        for side, target in zip("LR", mesh("fsaverage5"), strict=True)
+    ]
+    cap = np.concatenate([one[near] for one, near in zip(caps, nearest, strict=True)])
+    np.testing.assert_array_equal(vertices["roi_cap"], cap)
+    assert np.flatnonzero(vertices["roi_some"]).tolist() == [3, 200]
+    assert {name: one["n_inside"] for name, one in note["regions"].items()} == {"cap": cap.sum(), "some": 2}
+    assert [one["file"] for one in note["regions"]["cap"]["files"]] == ["lh.cap.mgz", "rh.cap.mgz"]
+    assert str(tmp_path) not in str({key: note[key] for key in ("regions", "settings")})
+    some, vertices, note = subject.made(region_files=files, rois=["cap"])
+    np.testing.assert_array_equal(some, whole[:, cap])
+    assert vertices["roi_cap"].all() and note["shape"] == [8, cap.sum()]
 
 
 def confounds_of(subject, run, table):

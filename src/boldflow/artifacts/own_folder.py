@@ -1,0 +1,60 @@
+"""A folder of the user's own downloads: files are known by their names, wherever below it they lie."""
+
+from pathlib import Path
+
+
+def one(root: str | Path, name: str) -> str:
+    """Find the one file of a name, relative to the folder with ``/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; names the folder.
+    ValueError
+        If there are several; names them.
+    """
+    return every(root, name)[0]
+
+
+def every(root: str | Path, pattern: str) -> list[str]:
+    """List the files whose names fit a pattern, sorted by name, relative to the folder with ``/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; names the folder.
+    ValueError
+        If two have one name; names them.
+    """
+    root = Path(root)
+    found = [path.relative_to(root).as_posix() for path in root.rglob(pattern) if not path.is_dir()]
+    if not found:
+        raise FileNotFoundError(f"{root} has no {pattern}, in no folder below it: get it, or correct betas_root")
+    named: dict[str, str] = {}
+    for path in sorted(found):
+        other = named.setdefault(Path(path).name, path)
+        if other != path:
+            raise ValueError(f"{root} has two files {Path(path).name}: {other} and {path}; keep one")
+    return [named[name] for name in sorted(named)]
+
+
+def lines(path: str | Path) -> list[str]:
+    """Read the lines of a text, without white space around them; blank ones at the end are none.
+
+    Raises
+    ------
+    ValueError
+        If a line is blank and another follows, or the file is no text; names file and line.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    try:
+        found = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
+    while found and not found[-1]:
+        found.pop()
+    if "" in found:
+        raise ValueError(f"{path}, line {found.index('') + 1} is blank, expected a name")
+    return found

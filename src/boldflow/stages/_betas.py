@@ -1,0 +1,198 @@
+"""Responses from published single-trial betas: lined up with the trial table, standardised, never imputed."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from boldflow.core import cleaning
+from boldflow.core.records import BetaRun
+
+# Standard deviation over trials, median over columns, that can be: (least, most) by unit.
+PLAUSIBLE = {"percent": (0.02, 30.0), "z": (0.1, 10.0)}
+SCALE = 300.0  # by which NSD's integer betas are to be divided
+UNITS = {"percent": "percent signal change", "z": "z-score as published", "arbitrary": "as published, unit not stated"}
+FIRST = 5  # offenders that are named
+
+
+@dataclass
+class Betas:
+    """Betas in the order of the trial table, 0 where a trial is not usable.
+
+    ``values`` (n_trials, n_columns) float32; ``bad`` (n_columns,) why a column is masked, or nothing; ``places`` and
+    ``ceilings`` have a row per column; ``note`` is for the sidecar.
+    """
+
+    values: np.ndarray
+    bad: np.ndarray
+    places: pd.DataFrame
+    ceilings: pd.DataFrame
+    note: dict[str, Any]
+
+
+def read(
+    runs: Iterator[BetaRun],
+    table: pd.DataFrame,
+    subject: str,
+    entry: dict[str, Any],
+    parts: pd.DataFrame | None,
+    reasons: tuple[str, str],
+    inside: np.ndarray,
+) -> Betas:
+    """Take the betas of all usable trials of a subject.
+
+    Parameters
+    ----------
+    runs : from the data set's plug-in
+    table : the trial table
+    subject : the subject, for messages
+    entry : the response's settings
+    parts : a row per trial with session, run, trial and its part of the split, where statistics come from training
+        trials; None where they come from all
+    reasons : words for columns that are not finite, and constant
+    inside : bool array (n_columns,) of the records' columns that are taken
+
+    Raises
+    ------
+    ValueError
+        If names of pictures are not those of the trial table, trials are given twice or not at all, records differ in
+        columns, or values cannot be in their unit; shows both sides.
+    """
+    made: Betas | None = None
+    usable = table["usable"].to_numpy(dtype=bool)
+    given = np.zeros(len(table), dtype=bool)
+    units: set[str] = set()
+    for one in tqdm(runs, desc="read betas", unit="file"):
+        rows = np.flatnonzero(usable & _of(table, one))
+        _check_names(one, table["image_id"].to_numpy()[rows], subject)
+        if given[rows].any():
+            raise ValueError(f"{subject}: {_where(one)} gives betas of trials that an earlier record has given")
+        if one.betas.shape[1] != len(inside):
+            raise ValueError(
+                f"{subject}: {_where(one)} has {one.betas.shape[1]} columns, the ones before {len(inside)}"
+            )
+        if made is None:
+            made = _empty(one, len(table), inside)
+        _check_scale(one, subject)
+        units.add(one.unit)
+        made.values[rows] = one.betas if inside.all() else one.betas[:, inside]
+        given[rows] = True
+    assert made is not None  # there is a record
+    if len(units) != 1:
+        raise ValueError(f"{subject}: betas come in several units: {sorted(units)}")
+    lacking = table[usable & ~given]
+    if len(lacking):
+        first = [f"session {r.session}, run {r.run}, trial {r.trial}" for r in lacking.head(FIRST).itertuples()]
+        raise ValueError(f"{subject}: {len(lacking)} of {usable.sum()} usable trials have no betas: {'; '.join(first)}")
+    made.bad = _why_masked(made.values[usable], reasons)
+    made.note = {"units": UNITS[units.pop()], "transductive": "none"}
+    if entry.get("zscore") == "session":
+        _standardise(made, table, usable, parts)
+    return made
+
+
+def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[BetaRun]]:
+    """Give the first record, and all of them, the first one included.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    first = next(runs, None)
+    if first is None:
+        raise ValueError(f"{subject} has no betas")
+    return first, itertools.chain([first], runs)
+
+
+def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
+    tables = (pd.DataFrame(found, index=range(len(inside))) for found in (one.places, one.ceilings))
+    places, ceilings = (table[inside].reset_index(drop=True) for table in tables)
+    values = np.zeros((n_trials, int(inside.sum())), dtype=np.float32, order="F")
+    return Betas(values, np.empty(0, dtype=object), places, ceilings, {})
+
+
+def _of(table: pd.DataFrame, one: BetaRun) -> np.ndarray:
+    """Mark the trials of a record's session and run."""
+    found = np.ones(len(table), dtype=bool)
+    for key, value in (("session", one.session), ("run", one.run)):
+        if value is not None:
+            found &= (table[key] == value).to_numpy()
+    return found
+
+
+def _where(one: BetaRun) -> str:
+    words = [f"{key} {value}" for key, value in (("session", one.session), ("run", one.run)) if value is not None]
+    return ", ".join(words) or "the record of all trials"
+
+
+def _check_names(one: BetaRun, shown: np.ndarray, subject: str) -> None:
+    found = np.asarray(one.image_ids)
+    if len(found) != len(one.betas):
+        raise ValueError(f"{subject}: {_where(one)} has {len(one.betas)} betas and {len(found)} names of pictures")
+    if len(found) != len(shown):
+        raise ValueError(
+            f"{subject}: {_where(one)} has {len(found)} betas, and the trial table {len(shown)} usable trials there"
+        )
+    wrong = np.flatnonzero(found != shown)
+    if len(wrong):
+        first = "; ".join(f"place {n + 1}: betas {found[n]}, trials {shown[n]}" for n in wrong[:FIRST])
+        raise ValueError(
+            f"{subject}: {_where(one)}: {len(wrong)} of {len(found)} betas are of other pictures than the trial table "
+            f"says ({first}); sessions may be swapped or ids shifted"
+        )
+
+
+def _check_scale(one: BetaRun, subject: str) -> None:
+    """Refuse values that cannot be in their unit, with the likely cause."""
+    if one.unit not in PLAUSIBLE or len(one.betas) < 2:
+        return
+    low, high = PLAUSIBLE[one.unit]
+    finite = one.betas[:, np.isfinite(one.betas).all(axis=0)]
+    spread = finite.std(axis=0, ddof=1, dtype=np.float64)
+    spread = spread[spread > 0]
+    if not len(spread):
+        return  # masked as constant or not finite, and counted there
+    typical = float(np.median(spread))
+    if low <= typical <= high:
+        return
+    cause = ""
+    if low <= typical / SCALE <= high:
+        cause = f"; {typical / SCALE:.3g} would be: integer betas that were not divided by {SCALE:.0f}?"
+    elif low <= typical * SCALE <= high:
+        cause = f"; {typical * SCALE:.3g} would be: betas divided by {SCALE:.0f} that were percent already?"
+    raise ValueError(
+        f"{subject}: {_where(one)}: betas in {UNITS[one.unit]} have a standard deviation over trials of {typical:.3g} "
+        f"(median of columns), plausible is {low:g} to {high:g}{cause}"
+    )
+
+
+def _why_masked(values: np.ndarray, reasons: tuple[str, str]) -> np.ndarray:
+    finite = np.isfinite(values).all(axis=0)
+    constant = (values == values[0]).all(axis=0)
+    return np.where(~finite, reasons[0], np.where(constant, reasons[1], "")).astype(object)
+
+
+def _standardise(made: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd.DataFrame | None) -> None:
+    """Bring each session to mean 0 and standard deviation 1, in place; what is constant in one session is masked."""
+    training = usable if parts is None else usable & parts["part"].isin(("train", "val")).to_numpy()
+    without = []
+    for session, rows in table.groupby("session", sort=False).indices.items():
+        here = rows[usable[rows]]
+        if not len(here):
+            continue
+        fitted = here[training[here]]
+        if len(fitted) < 2:
+            without.append(str(session))
+            fitted = here
+        made.values[here], constant = cleaning.standardise_by(made.values[here], made.values[fitted])
+        made.bad = np.where((made.bad == "") & constant, "constant", made.bad)
+    made.note["units"] += ", then z-score per session (sample standard deviation)"
+    made.note["statistics"] = "all trials" if parts is None else "training and validation trials"
+    made.note["transductive"] = "session" if parts is None or without else "none"
+    if parts is not None:
+        made.note["sessions_without_training_trials"] = without

@@ -1,0 +1,1 @@
+"""Data of full size: what memory and time allow. Run by `make test-full-size`."""
