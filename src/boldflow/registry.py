@@ -23,8 +23,9 @@ SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
 # Keys that say where this machine finds things; they change no result: fetching sees those of a data set (and whether
-# the files in stimuli_root changed), projection those of a response (and whether region_files changed).
-PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files")
+# the files in stimuli_root changed) and of a feature, projection those of a response (and whether region_files
+# changed).
+PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root")
 # Files that give regions of interest, by how their names end.
 REGION_FILES = {
     ".label": "label", ".annot": "annotation", ".mgh": "overlay", ".mgz": "overlay", ".gii": "overlay",
@@ -43,7 +44,7 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois", "sizes"),
     },
-    "features": {"facts": ("reads", "kind", "device", "threads"), "functions": ("extract",)},
+    "features": {"facts": ("reads", "kind", "device", "threads", "checkpoint"), "functions": ("extractor",)},
     "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
     "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
 }
@@ -151,6 +152,25 @@ def places(config: Config, section: str, name: str) -> Config:
     return {key: entry[key] for key in entry if key in PLACES}
 
 
+def device_of_feature(config: Config, feature: str) -> str:
+    """Name the device that a feature asks for: its entry's own, or its plug-in's."""
+    entry = config["features"][feature] or {}
+    return str(entry.get("device") or facts(config, "features", feature)["device"])
+
+
+def opens_checkpoint(config: Config, feature: str) -> bool:
+    """Tell whether a feature needs a network that was trained elsewhere."""
+    entry = config["features"][feature] or {}
+    return bool(facts(config, "features", feature)["checkpoint"]) and entry.get("weights") != "untrained"
+
+
+def shards_of_feature(config: Config, feature: str) -> list[str]:
+    """Name the shards over which a feature's pictures are spread, "0-of-3" and so on; none where one job makes all."""
+    n = int((config["features"][feature] or {}).get("shards", 1))
+    whole = n == 1 or facts(config, "features", feature)["reads"] == "labels"
+    return [] if whole else [f"{k}-of-{n}" for k in range(n)]
+
+
 def split_of_response(config: Config, response: str) -> str:
     """Name the split from whose training trials a response takes its statistics; empty where from all volumes."""
     return str((config["responses"][response] or {}).get("split", ""))
@@ -203,9 +223,11 @@ def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
     """Compose the JSON schema of one catalogue entry: the section's own keys and its plug-in's ``SETTINGS``."""
     base = schemas["config"]["$defs"][section]
     own = literal(section, plugin, "SETTINGS") if plugin else {}
+    opens = bool(plugin) and literal(section, str(plugin), "FACTS").get("checkpoint")
+    shared = schemas["config"]["$defs"]["networks"]["properties"] if opens else {}
     return {
         "type": "object",
-        "properties": {**base["properties"], **own},
+        "properties": {**base["properties"], **shared, **own},
         "required": [*base.get("required", []), *(literal(section, plugin, "REQUIRED") if plugin else [])],
         "additionalProperties": False,
         "$defs": schemas["config"]["$defs"],
@@ -286,6 +308,7 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             schema = entry_schema(schemas, section, plugin)
             wrong = _schema_problems(where, entry or {}, schema, validator)
             problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
+            problems += [] if wrong or section != "features" else _network_problems(config, schemas, name)
     return problems
 
 
@@ -374,6 +397,24 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
+    """List what a feature's entry lacks to find its network, and a control that does not say that it is one."""
+    entry, where = settings(config, schemas, "features", name), f"features.{name}"
+    if entry.get("weights") == "untrained" and "untrained-control" not in name:
+        return [f"{where}: weights are untrained, and the name does not say so; put untrained-control into it"]
+    if not opens_checkpoint(config, name):
+        return []
+    known = literal("features", entry["plugin"], "CHECKPOINTS")
+    if "checkpoint" not in entry:
+        return [f"{where}: key 'checkpoint' is missing (or weights: untrained); known are: {', '.join(sorted(known))}"]
+    if "revision" in entry or "checkpoint_root" in entry or entry["checkpoint"] in known:
+        return []
+    return [
+        f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
+        f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
+    ]
 
 
 def _kind_problems(config: Config, result: Result, response: Config, recording_: str, data: Config) -> list[str]:

@@ -15,6 +15,9 @@ CLUSTER = "tests/slurm/test_faults.py"
 SEALED = "tests/slurm/test_study.py"
 EDITS = "tests/faults/test_edits.py"
 FETCH = "tests/faults/test_fetch_faults.py"
+FEATURES = "tests/faults/test_feature_faults.py"
+EXTRACTION = "tests/unit/stages/test_extraction.py"
+DINOV2 = "tests/unit/features/test_dinov2.py"
 GET = "tests/unit/artifacts/test_annex_get.py"
 CHECKS = "tests/unit/artifacts/test_arrival_checks.py"
 ARCHIVES = "tests/unit/artifacts/test_archives.py"
@@ -151,20 +154,35 @@ ROWS = (
     Row(
         12,
         "Truncated HDF5, Parquet, npy, safetensors",
-        "a file of each kind loses its last third",
-        "refused with file and bytes by the job that reads it",
-        ((FILES, "test_files_cut_short_are_refused_with_name_and_bytes"),),
+        "a file of each kind loses its last third; a network's weights are cut short, the rows of a feature that was "
+        "interrupted too",
+        "refused with file and bytes by the job that reads it, a network already when it arrives; rows that "
+        "are not whole "
+        "are made again",
+        (
+            (FILES, "test_files_cut_short_are_refused_with_name_and_bytes"),
+            (FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),
+            (EXTRACTION, "test_rows_of_other_work_and_rows_that_are_not_whole_are_not_used"),
+        ),
     ),
     Row(13, "Locks on a network file system", waits=(("I", "HDF5 of NSD on such file systems"),)),
     Row(
         14,
         "kill -9 of a training job",
-        "the process is killed at three random moments after a checkpoint",
+        "the process is killed at three random moments after a checkpoint; jobs that describe 500 pictures in three "
+        "shards are killed at five",
         "the next try goes on from the last whole checkpoint; predictions, history, weights and scores are byte for "
-        "byte the undisturbed run's; at most two checkpoints of a fit are kept",
+        "byte the undisturbed run's; at most two checkpoints of a fit are kept; features too, and no shard "
+        "is made twice",
         (
             (PROCESSES, "test_a_training_killed_at_random_moments_goes_on_from_its_last_whole_checkpoint"),
             (PROCESSES, "test_a_checkpoint_of_other_settings_is_not_used"),
+            (
+                FEATURES,
+                "test_five_hundred_pictures_killed_five_times_give_the_undisturbed_features_and_no_shard_is_made_twice",
+            ),
+            (EXTRACTION, "test_a_try_goes_on_from_the_rows_that_were_kept"),
+            (EXTRACTION, "test_a_job_that_is_asked_to_end_keeps_its_block"),
         ),
         (("H", "neural models"),),
     ),
@@ -222,10 +240,12 @@ ROWS = (
     Row(
         20,
         "Disk full",
-        "files may not grow beyond 200 kB, so that responses, weights and the pack of pictures cannot be written",
+        "files may not grow beyond 200 kB, so that responses, weights, features and the pack of pictures cannot be "
+        "written",
         "no half file; file and free bytes are told; the next run completes; `estimate` would have said so before",
         (
             (FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),
+            (FEATURES, "test_a_full_disk_leaves_no_half_features_and_the_next_run_completes"),
             (ESTIMATE, "test_what_fits_and_what_does_not_is_said_by_words_and_by_exit_code"),
         ),
         (("H", "checkpoints"),),
@@ -233,10 +253,17 @@ ROWS = (
     Row(
         21,
         "Out of memory",
-        "a model takes 3 GB on a Slurm node where its job asked for 2",
-        "the job is killed and tried again with twice the memory",
-        ((CLUSTER, "test_a_job_over_its_memory_is_tried_again_with_twice_as_much"),),
-        (("F", "features on a GPU"), ("H", "training on a GPU")),
+        "a model takes 3 GB on a Slurm node where its job asked for 2; a network tells that its device's "
+        "memory is full "
+        "(simulated: no GPU was at hand)",
+        "the job is killed and tried again with twice the memory; the network goes on with half as many "
+        "pictures at once, "
+        "says so, and gives the same features",
+        (
+            (CLUSTER, "test_a_job_over_its_memory_is_tried_again_with_twice_as_much"),
+            (DINOV2, "test_out_of_memory_halves_the_batch_says_so_and_gives_the_same_rows"),
+        ),
+        (("H", "training on a GPU"),),
     ),
     Row(
         22,
@@ -265,21 +292,23 @@ ROWS = (
         (
             (FETCH, "test_after_prefetch_nothing_needs_a_network_and_without_it_the_error_says_so"),
             (SEALED, "test_after_prefetch_no_job_needs_a_network"),
+            (FEATURES, "test_networks_arrive_by_prefetch_alone_and_are_then_opened_without_any_network"),
         ),
-        (("F", "checkpoints of networks"),),
     ),
     Row(
         25,
         "Upstream moved",
         "the origin has newer commits; then the pinned commit is one that it does not have; a user's pictures are "
-        "others than at first use",
+        "others than at first use, and so is a network; a network is not the one whose SHA-256 is pinned",
         "the pinned commit is fetched and the receipt is the same; a commit that is not there stops with it and the "
-        "origin's HEAD; other pictures stop with both checksums",
+        "origin's HEAD; other pictures and other networks stop with both checksums",
         (
             (FETCH, "test_an_origin_that_moved_changes_nothing_and_one_that_lost_the_commit_shows_both"),
             (FETCH, "test_pictures_of_the_users_own_are_trusted_as_first_seen"),
+            (FETCH, "test_a_part_of_the_pictures_is_refused_before_it_is_trusted"),
+            (FETCH, "test_a_mistyped_origin_costs_nothing_that_was_there"),
+            (FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),
         ),
-        (("F", "checkpoints"),),
     ),
     Row(
         26,
@@ -297,7 +326,18 @@ ROWS = (
             (ARCHIVES, "test_a_bomb_is_stopped_where_more_comes_than_it_states"),
         ),
     ),
-    Row(27, "Malicious pickle or remote code", waits=(("F", "checkpoints"),)),
+    Row(
+        27,
+        "Malicious pickle or remote code",
+        "networks whose settings name code of their own, whose weights are pickles, or pickles under the name of "
+        "safetensors; such settings put in place after the network has arrived; a pickle in place of one "
+        "whose SHA-256 is "
+        "known",
+        "refused by name when they arrive and before they are opened; what would have run has not; code and "
+        "pickles that "
+        "lie beside safetensors are not even copied",
+        ((FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),),
+    ),
     Row(
         28,
         "Cosmetic edit",

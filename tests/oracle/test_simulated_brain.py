@@ -12,11 +12,11 @@ import pytest
 from nilearn import datasets, surface
 from scipy import signal as filters
 
-from boldflow import registry
 from boldflow.core import cleaning, metrics, projection
 from boldflow.core.ridge import fit_ridge
 from boldflow.core.scaling import fit_scaler, scale
 from boldflow.core.simulation import bold, brain, images
+from tests.features import described
 
 BRAINS, SCANS = 4, 5  # scans of each brain: 20 seeds of noise and of the order of trials
 SEEDS = BRAINS * SCANS
@@ -58,8 +58,7 @@ class Laboratory:
         make = (images.dead_leaves, images.pink_noise)
         pictures = np.stack([make[c](64, np.random.default_rng([1, k])) for k, c in enumerate(self.category)])
         self.seen = brain.see(pictures)
-        settings = {key: one["default"] for key, one in registry.literal("features", "gabor", "SETTINGS").items()}
-        self.features = registry.load("features", "gabor").extract(pictures, settings)
+        self.features = described("gabor", pictures)
         affine, self.shape = bold.grid(VOXEL_MM)
         self.forward = bold.forward_map(self.mesh["white"], self.mesh["pial"], affine, self.shape)
         self.mask = bold.mask_of(self.forward, self.shape)

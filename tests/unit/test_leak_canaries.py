@@ -19,8 +19,9 @@ from boldflow.core.duplicates import perceptual_hash
 from boldflow.core.records import BoldRun, Fitted, TrainingData
 from boldflow.core.ridge import fit_ridge
 from boldflow.core.scaling import fit_scaler
-from boldflow.stages import _inputs, project, train
+from boldflow.stages import _extraction, _inputs, project, train
 from boldflow.stages import features as features_stage
+from tests.features import entry
 
 N_VERTICES, N_FEATURES = 14, 6
 SUBJECT = "sub-01"
@@ -262,12 +263,15 @@ def described(folder, feature, seed_of_test):
     features_stage.run(
         pack=str(folder / "stimuli.h5"),
         table=str(folder / "stimuli.parquet"),
+        network=[],
+        parts=[],
         features=str(folder / "features.npy"),
         index=str(folder / "index.parquet"),
         sidecar=str(folder / "features.json"),
-        settings=json.dumps(defaults("features", feature)),
+        settings=json.dumps(entry(feature)),
         code="{}",
         device="cpu",
+        workers=1,
     )
     return np.array(arrays.read(folder / "features.npy"))
 
@@ -442,10 +446,11 @@ def test_the_same_ridge_with_its_eyes_shut_is_found_innocent(tmp_path, monkeypat
 
 
 def test_the_canary_of_features_finds_one_centred_on_all_pictures(tmp_path, monkeypatch):
-    def extract(images, settings):
-        flat = images.reshape(len(images), -1)[:, :30].astype(np.float32)
+    def extract(images):
+        flat = np.stack([one.reshape(-1)[:30] for one in images]).astype(np.float32)
         return flat - flat.mean(axis=0)
 
-    monkeypatch.setattr(features_stage, "plugin_of", lambda *_: SimpleNamespace(extract=extract))
+    cheat = SimpleNamespace(extractor=lambda *_: extract)
+    monkeypatch.setattr(_extraction, "plugin_of", lambda *_: cheat)
     training, _ = features_changed(tmp_path, "gabor")
     assert training == list(range(6))

@@ -9,7 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from boldflow import registry
+from boldflow.core import vision
 from boldflow.core.records import TrainingData
+from tests.features import entry, opened
 
 ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
 FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}
@@ -23,7 +25,7 @@ FUNCTIONS = {
         "rois": ["root", "subject", "space", "settings"],
         "sizes": ["settings", "recording"],
     },
-    "features": {"extract": [None, "settings"]},
+    "features": {"extractor": ["settings", "folder", "device"]},
     "models": {"fit": ["subjects", "settings", "seeds", "device", "checkpoint"], "predict": ["state", "inputs"]},
     "figures": {"source_table": ["tables", "settings"], "draw": ["tables", "settings"]},
 }
@@ -68,6 +70,10 @@ def test_a_data_set_names_its_recordings_and_says_where_its_pictures_are(name):
         assert settings["stimuli_root"]["type"] == "string"
 
 
+def opens(name):
+    return registry.literal("features", name, "FACTS")["checkpoint"]
+
+
 WITH_BETAS = [n for n in registry.plugins("datasets") if "beta_recordings" in registry.literal("datasets", n, "FACTS")]
 
 
@@ -99,18 +105,35 @@ def features_reading(what):
 @pytest.mark.parametrize("name", features_reading("images"))
 def test_a_pictures_features_do_not_depend_on_its_neighbours(name):
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
-    extract, settings = registry.load("features", name).extract, defaults("features", name)
-    together = extract(images, settings)
+    extractor = opened(name)
+    together = vision.describe(extractor, images)
     assert together.dtype == np.float32 and together.ndim == 2 and len(together) == 5
     assert np.isfinite(together).all() and together.std(axis=0).max() > 0
-    apart = np.concatenate([extract(images[i : i + 1], settings) for i in range(5)])
+    apart = np.concatenate([vision.describe(extractor, images[i : i + 1]) for i in range(5)])
     np.testing.assert_array_equal(together, apart)
+
+
+@pytest.mark.parametrize("name", [n for n in registry.plugins("features") if opens(n)])
+def test_a_feature_that_opens_a_network_says_which_and_none_for_random_weights(name):
+    module, known = registry.load("features", name), registry.literal("features", name, "CHECKPOINTS")
+    assert module.files_needed(entry(name)) is None
+    for checkpoint, facts in known.items():
+        wanted = module.files_needed(entry(name, weights="pretrained", checkpoint=checkpoint))
+        assert wanted.sha256 == facts.get("sha256", {}) and wanted.n_bytes == facts["n_bytes"] > 1e6
+        assert wanted.address or re.fullmatch("[0-9a-f]{40}", wanted.revision)
+        assert all(re.fullmatch("[0-9a-f]{64}", one) for one in wanted.sha256.values())
+        other = {"revision": "0" * 40} if wanted.revision else {}
+        moved = module.files_needed(entry(name, weights="pretrained", checkpoint=checkpoint, **other))
+        assert (moved.folder != wanted.folder and not moved.sha256) or not other
+    counted = getattr(module, "n_features", lambda _: None)(entry(name))
+    picture = np.zeros((1, 60, 60, 3), dtype=np.uint8)
+    assert counted in (None, vision.describe(opened(name), picture).shape[1])
 
 
 @pytest.mark.parametrize("name", features_reading("labels"))
 def test_label_features_give_a_row_per_stimulus(name):
     stimuli = pd.DataFrame({"image_id": list("abcd"), "label_category": ["x", "y", "x", "z"]})
-    found = registry.load("features", name).extract(stimuli, defaults("features", name))
+    found = opened(name)(stimuli)
     assert found.shape[0] == 4 and found.dtype == np.float32
     np.testing.assert_array_equal(found[0], found[2])
 
@@ -162,8 +185,7 @@ def test_dummy_is_scikit_learns():
 
 def test_labels_without_a_value_are_refused_by_name():
     stimuli = pd.DataFrame({"image_id": ["a", "b"], "label_category": ["x", ""]})
-    module = registry.load("features", "labels")
     with pytest.raises(ValueError, match="1 stimuli lack the label 'category', the first is 'b'"):
-        module.extract(stimuli, {"label": "category"})
+        opened("labels")(stimuli)
     with pytest.raises(ValueError, match=r"no label 'kind'; there are: \['category'\]"):
-        module.extract(stimuli, {"label": "kind"})
+        opened("labels", label="kind")(stimuli)

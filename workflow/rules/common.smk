@@ -198,10 +198,34 @@ def gpus_of_model(wildcards):
 
 
 def gpus_of_feature(wildcards):
-    """Ask for one GPU where the feature's facts say so."""
-    return int(
-        registry.facts(config, "features", wildcards.feature).get("device") == "cuda"
-    )
+    """Ask for one GPU where the feature's entry or facts say so."""
+    return int(registry.device_of_feature(config, wildcards.feature) == "cuda")
+
+
+def gpus_of_gathering(wildcards):
+    """Ask for one GPU where the feature does and no shards have described the pictures already."""
+    gathers = registry.shards_of_feature(config, wildcards.feature)
+    return 0 if gathers else gpus_of_feature(wildcards)
+
+
+def memory_of_feature(wildcards, attempt):
+    """Ask for 4 GB, or 12 where a network is opened, doubled at each new attempt."""
+    opens = registry.opens_checkpoint(config, wildcards.feature)
+    return growing(12000 if opens else 4000)(wildcards, attempt)
+
+
+def checkpoint_of_feature(wildcards):
+    """Receipt of the network that a feature opens; none where it opens none, or one of random weights."""
+    opens = registry.opens_checkpoint(config, wildcards.feature)
+    return [f"resources/receipts/checkpoints/{wildcards.feature}.json"] if opens else []
+
+
+def shards_of_feature(wildcards):
+    """Shards of a feature in their order; none where one job describes all pictures."""
+    return [
+        f"results/{wildcards.dataset}/features/{wildcards.feature}.shard-{shard}.safetensors"
+        for shard in registry.shards_of_feature(config, wildcards.feature)
+    ]
 
 
 def size_mb(files):
@@ -291,6 +315,8 @@ def receipts_of_run(wildcards):
     for result in results_of(STUDY):
         name = registry.recording(config, result.dataset, result.response)
         found.append(SUBJECT_RECEIPT.format(recording=name, **vars(result)))
+        if registry.opens_checkpoint(config, result.feature):
+            found.append(f"resources/receipts/checkpoints/{result.feature}.json")
     return list(dict.fromkeys(found))
 
 
@@ -353,6 +379,12 @@ def benchmarks_of_study(wildcards):
         wildcards.study,
     )
     found += paths("benchmarks/cache_features/{dataset}_{feature}.tsv", wildcards.study)
+    for result in results_of(wildcards.study):
+        name = f"benchmarks/extract_shard/{result.dataset}_{result.feature}"
+        shards = registry.shards_of_feature(config, result.feature)
+        found += [f"{name}_{shard}.tsv" for shard in shards]
+        if registry.opens_checkpoint(config, result.feature):
+            found.append(f"benchmarks/fetch_checkpoint/{result.feature}.tsv")
     found += paths("benchmarks/make_split/{dataset}_{split}.tsv", wildcards.study)
     found += paths("benchmarks/fetch_dataset/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/fetch_stimuli/{dataset}.tsv", wildcards.study)
@@ -534,6 +566,7 @@ wildcard_constraints:
     recording=one_of(registry.recordings(config)),
     response=one_of(config["responses"]),
     feature=one_of(config["features"]),
+    shard=r"\d+-of-\d+",
     model=one_of(config["models"]),
     split=one_of(config["splits"]),
     figure=one_of(config["figures"]),

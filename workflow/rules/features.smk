@@ -1,11 +1,41 @@
-# Feature cache. Needs: the stimulus pack. Makes: (n_images, n_features) float32, its index (image_id per row) and a
-# sidecar.
+# Feature cache. Needs: the stimulus pack, and the checkpoint of a feature that opens a network. Makes: (n_images, n_features)
+# float32, its index (image_id per row) and a sidecar; from shards, jobs with a share of the pictures each, where the entry
+# names more than one.
+
+
+rule extract_shard:
+    input:
+        pack="results/{dataset}/stimuli.h5",
+        table="results/{dataset}/stimuli.parquet",
+        network=checkpoint_of_feature,
+    output:
+        part=temp("results/{dataset}/features/{feature}.shard-{shard}.safetensors"),
+    log:
+        "logs/extract_shard/{dataset}_{feature}_{shard}.log",
+    benchmark:
+        "benchmarks/extract_shard/{dataset}_{feature}_{shard}.tsv"
+    conda:
+        "../../envs/features.yaml"
+    threads: 2
+    resources:
+        gpu=gpus_of_feature,
+        mem_mb=memory_of_feature,
+        runtime=growing(120),
+    params:
+        settings=settings_of("features", "{feature}"),
+        code=code_of("stages.extract_shard", plugin=("features", "{feature}")),
+    message:
+        "Describe shard {wildcards.shard} of the pictures of {wildcards.dataset} by {wildcards.feature}"
+    script:
+        "../scripts/extract_shard.py"
 
 
 rule cache_features:
     input:
         pack="results/{dataset}/stimuli.h5",
         table="results/{dataset}/stimuli.parquet",
+        network=checkpoint_of_feature,
+        parts=shards_of_feature,
     output:
         features="results/{dataset}/features/{feature}.npy",
         index="results/{dataset}/features/{feature}.parquet",
@@ -18,8 +48,8 @@ rule cache_features:
         "../../envs/features.yaml"
     threads: 2
     resources:
-        gpu=gpus_of_feature,
-        mem_mb=growing(4000),
+        gpu=gpus_of_gathering,
+        mem_mb=memory_of_feature,
         runtime=growing(120),
     params:
         settings=settings_of("features", "{feature}"),

@@ -8,6 +8,7 @@ localrules:
     fetch_dataset,
     fetch_subject,
     fetch_stimuli,
+    fetch_checkpoint,
 
 
 rule fetch_dataset:
@@ -81,3 +82,25 @@ rule fetch_stimuli:
         "Get the stimuli of {wildcards.dataset}"
     script:
         "../scripts/fetch_stimuli.py"
+
+
+rule fetch_checkpoint:
+    output:
+        receipt=update("resources/receipts/checkpoints/{feature}.json"),
+    log:
+        "logs/fetch_checkpoint/{feature}.log",
+    benchmark:
+        "benchmarks/fetch_checkpoint/{feature}.tsv"
+    conda:
+        "../../envs/features.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        settings=settings_of("features", "{feature}"),
+        code=code_of("stages.fetch_checkpoint", plugin=("features", "{feature}")),
+    message:
+        "Get the checkpoint of {wildcards.feature}"
+    script:
+        "../scripts/fetch_checkpoint.py"

@@ -48,11 +48,12 @@ def start(snakemake: Any) -> None:
     atexit.register(lambda: failed or claim.keep())
 
 
-def places(snakemake: Any) -> str:
-    """Hand what the data set's entry says of where this machine finds it: no parameter, so that no rerun follows."""
+def places(snakemake: Any, section: str = "datasets") -> str:
+    """Hand what the entry says of where this machine finds things: no parameter, so that no rerun follows."""
     from boldflow import provenance, registry
 
-    return provenance.canonical(registry.places(snakemake.config, "datasets", snakemake.wildcards.dataset))
+    name = snakemake.wildcards[section.removesuffix("s")]
+    return provenance.canonical(registry.places(snakemake.config, section, name))
 
 
 def device(snakemake: Any) -> str:

@@ -8,10 +8,13 @@ start(snakemake)
 features.run(
     pack=snakemake.input.pack,
     table=snakemake.input.table,
+    network=snakemake.input.network,
+    parts=snakemake.input.parts,
     features=snakemake.output.features,
     index=snakemake.output.index,
     sidecar=snakemake.output.sidecar,
     settings=snakemake.params.settings,
     code=snakemake.params.code,
     device=device(snakemake),
+    workers=snakemake.threads,
 )

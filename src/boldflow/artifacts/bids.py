@@ -14,9 +14,9 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
-from PIL import Image
 
 from boldflow.artifacts import events, sidecars
+from boldflow.artifacts import pictures as picture_files
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -206,19 +206,11 @@ def read_pictures(
     Raises
     ------
     ValueError
-        If two files have one image_id, or a file is no whole picture (its bytes are told).
+        If two files have one image_id, or a file is no whole picture, or refused (``pictures.read``).
     """
     seen: dict[str, str] = {}
     for path, image_id, labels in named:
         if image_id in seen:
             raise ValueError(f"{root} has two pictures {image_id!r}: {seen[image_id]} and {path}; keep one")
         seen[image_id] = path
-        file = Path(root) / path
-        try:
-            with Image.open(file) as picture:
-                pixels = np.array(picture.convert("RGB"))
-        except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a syntax error
-            if not file.is_file():
-                raise
-            raise ValueError(f"{file} ({file.stat().st_size} bytes) is no whole picture: {error}") from None
-        yield image_id, pixels, labels
+        yield image_id, picture_files.read(Path(root) / path), labels

@@ -1,7 +1,7 @@
 """The stimulus pack: one HDF5 file with all pixels in a row, and a table that says where each picture lies."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import h5py
@@ -55,7 +55,8 @@ class Pack:
 
     def __init__(self, path: str | Path, table: pd.DataFrame) -> None:
         """Open ``path`` read-only without locking (network file systems refuse locks)."""
-        self._places = table.set_index("image_id")[["height", "width", "offset"]]
+        columns = (table[name].tolist() for name in ("height", "width", "offset"))
+        self._places = dict(zip(table["image_id"].tolist(), zip(*columns, strict=True), strict=True))
         try:
             self._file = h5py.File(path, "r", locking=False)
         except OSError as error:
@@ -71,17 +72,9 @@ class Pack:
 
     def read(self, image_id: str) -> np.ndarray:
         """Return one picture, uint8 (height, width, 3)."""
-        height, width, offset = (int(v) for v in self._places.loc[image_id])
+        height, width, offset = self._places[image_id]
         flat = self._file["pixels"][offset : offset + height * width * 3]
         return np.asarray(flat, dtype=np.uint8).reshape(height, width, 3)
-
-    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (rows of the table, pictures (n, height, width, 3)), pictures of one size together."""
-        places = self._places.reset_index()
-        for _, group in places.groupby(["height", "width"], sort=True):
-            for start in range(0, len(group), size):
-                part = group.iloc[start : start + size]
-                yield part.index.to_numpy(), np.stack([self.read(name) for name in part["image_id"]])
 
 
 def _append(

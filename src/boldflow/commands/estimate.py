@@ -24,15 +24,18 @@ BYTES = 4  # of a number in float32
 ROW_BYTES = 100  # of a trial in a table
 PLACES = {"fetch": "resources"}  # where a stage writes; the others below results
 CLONES = Path("resources") / "clones"
+CHECKPOINTS = Path("resources") / "checkpoints"
 SHARED = "shared"  # in place of a subject
 STAGES = {
     "fetch_dataset": "fetch",
     "fetch_stimuli": "fetch",
     "fetch_subject": "fetch",
+    "fetch_checkpoint": "fetch",
     "list_trials": "trials",
     "pack_stimuli": "stimuli",
     "make_split": "splits",
     "project_responses": "responses",
+    "extract_shard": "features",
     "cache_features": "features",
     "train_model": "models",
     "score_model": "scores",
@@ -72,13 +75,15 @@ class Estimate:
     """Costs by (data set, subject, stage), and what to tell beside them.
 
     ``unverified`` data sets are not counted in their trees; ``to_bring`` says where pictures come from that are not at
-    hand; ``unread`` (data set, recording) cannot be made into responses yet.
+    hand; ``unread`` (data set, recording) cannot be made into responses yet; of ``unknown`` checkpoints the bytes are
+    not known.
     """
 
     rows: dict[tuple[str, str, str], Cost] = field(default_factory=lambda: defaultdict(Cost))
     unverified: set[str] = field(default_factory=set)
     to_bring: dict[str, str] = field(default_factory=dict)
     unread: set[tuple[str, str]] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
 
     @property
     def total(self) -> Cost:
@@ -195,17 +200,21 @@ class _Known:
         return plugin.sizes(entry, recording or next(iter(plugin.FACTS["recordings"])))
 
     def _n_features(self, dataset: str, feature: str) -> int:
-        """Columns of a feature: its facts', or what it makes of one grey picture; of labels at most one a picture."""
+        """Columns of a feature: as it says, or what it makes of one grey picture; else at most one a picture."""
         import numpy as np
+
+        from boldflow.core.vision import describe
 
         entry = self.features[dataset, feature]
         facts = registry.literal("features", entry["plugin"], "FACTS")
-        if "n_features" in facts:
-            return int(facts["n_features"])
-        if facts["reads"] == "labels" or facts["device"] != "cpu":
+        plugin = registry.load("features", entry["plugin"])
+        told = plugin.n_features(entry) if hasattr(plugin, "n_features") else None
+        if told is not None:
+            return int(told)
+        if facts["reads"] == "labels" or facts["checkpoint"]:
             return int(self.sizes(dataset).n_images)
-        grey = np.full((1, 64, 64, 3), 128, dtype=np.uint8)
-        return int(registry.load("features", entry["plugin"]).extract(grey, entry).shape[1])
+        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+        return int(describe(plugin.extractor(entry, None, "cpu"), [grey]).shape[1])
 
     def response(self, dataset: str, subject: str, response: str) -> tuple[int, int, int]:
         """Numbers of one subject's responses as kept and as made, and voxels times volumes of a run."""
@@ -220,6 +229,8 @@ class _Known:
 
 def _cost(job: Job, known: _Known, found: Estimate) -> Cost:
     names = job.wildcards
+    if job.rule == "fetch_checkpoint":
+        return _of_checkpoint(job, found)
     if "dataset" not in names:
         return Cost(memory=BASE)
     dataset = names["dataset"]
@@ -243,13 +254,39 @@ def _cost(job: Job, known: _Known, found: Estimate) -> Cost:
         return Cost(keep=ROW_BYTES * rows, memory=BASE + 20 * ROW_BYTES * rows)
     if job.rule == "cache_features":
         values = BYTES * shared.n_images * known.n_features(dataset, names["feature"])
-        return Cost(keep=values, memory=BASE + 2 * values)
+        opened = _network_bytes(known.features[dataset, names["feature"]])
+        return Cost(keep=values, memory=BASE + 2 * values + 2 * opened)
+    if job.rule == "extract_shard":
+        values = BYTES * shared.n_images * known.n_features(dataset, names["feature"])
+        n_shards = int(names["shard"].partition("-of-")[2])
+        opened = _network_bytes(known.features[dataset, names["feature"]])
+        # a shard is kept until all are joined, so for a time the features are there twice
+        return Cost(keep=values // n_shards, memory=BASE + 2 * values // n_shards + 2 * opened)
     if job.rule == "project_responses":
         kept, made, run = known.response(dataset, names["subject"], names["response"])
         if job.params["recording"] in json.loads(job.params["facts"]).get("unread", []):
             found.unread.add((dataset, job.params["recording"]))
         return Cost(keep=BYTES * kept, memory=BASE + 2 * BYTES * made + 4 * BYTES * run)
     return _of_model(job, known)
+
+
+def _network_bytes(entry: dict[str, Any]) -> int:
+    """Bytes of the network that a feature opens, as far as its plug-in knows them."""
+    if not registry.literal("features", entry["plugin"], "FACTS")["checkpoint"]:
+        return 0
+    wanted = registry.load("features", entry["plugin"]).files_needed(entry)
+    return wanted.n_bytes if wanted else 0
+
+
+def _of_checkpoint(job: Job, found: Estimate) -> Cost:
+    """What is still to be fetched of a network: its size as the plug-in knows it, less what has arrived."""
+    entry = json.loads(job.params["settings"])
+    wanted = registry.load("features", entry["plugin"]).files_needed(entry)
+    folder = CHECKPOINTS / wanted.folder
+    there = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
+    if not wanted.n_bytes:
+        found.unknown.add(wanted.name)
+    return Cost(fetch=max(0, wanted.n_bytes - there), memory=BASE)
 
 
 def _of_subject(names: dict[str, str], known: _Known, found: Estimate) -> Cost:
@@ -339,6 +376,8 @@ def _write(found: Estimate, needs: Sequence[Need], study: str, memory: int, colo
     out.append(f"memory of this machine: {_gb(memory)} GB")
     if found.unverified:
         out.append(f"~ not counted in the data's own tree: {', '.join(sorted(found.unverified))}")
+    if found.unknown:
+        out.append(f"size not known, not counted: checkpoint {', '.join(sorted(found.unknown))}")
     for dataset, recording in sorted(found.unread):
         out.append(f"responses cannot be made yet: recording {recording} of {dataset} is not read in this version")
     for dataset, told in sorted(found.to_bring.items()):

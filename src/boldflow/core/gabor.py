@@ -5,6 +5,7 @@ the y axis (down the picture), so that pi/2 is a grating of horizontal bars. Fre
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from scipy import fft
@@ -94,7 +95,7 @@ def energy(pictures: np.ndarray, scales: Sequence[float], n_orientations: int) -
     if unfit or not len(scales):
         raise ValueError(f"scales must lie above 0 and at most at {size / 4:g} cycles (size / 4), not {unfit}")
     margin = size // 2
-    bank = _bank(size + 2 * margin, size, scales, n_orientations)
+    bank = _bank(size + 2 * margin, size, tuple(scales), n_orientations)
     inside = slice(margin, margin + size)
     found = np.empty((n_images, len(bank), size, size), dtype=np.float32)
     for row, picture in zip(found, pictures, strict=True):
@@ -130,7 +131,8 @@ def pool(maps: np.ndarray, grid: int) -> np.ndarray:
     return cells @ maps @ cells.T
 
 
-def _bank(n: int, size: int, scales: Sequence[float], n_orientations: int) -> np.ndarray:
+@cache
+def _bank(n: int, size: int, scales: tuple[float, ...], n_orientations: int) -> np.ndarray:
     """Transfer functions (n_channels, n, n) for pictures of ``size`` pixels padded to ``n``."""
     cycles = fft.fftfreq(n) * size
     y, x = np.meshgrid(cycles, cycles, indexing="ij")
@@ -144,9 +146,11 @@ def _bank(n: int, size: int, scales: Sequence[float], n_orientations: int) -> np
             bank.append(2 * np.exp(-away / (2 * (ratio * scale) ** 2)))
     transfer = np.stack(bank).astype(np.float32)
     transfer[:, 0, 0] = 0  # mean luminance is no contrast
+    transfer.flags.writeable = False
     return transfer
 
 
+@cache
 def _cells(size: int, grid: int) -> np.ndarray:
     """Averaging matrix (grid, size): share of each pixel in each cell, rows sum to 1."""
     edges = np.linspace(0, size, grid + 1)
@@ -156,6 +160,7 @@ def _cells(size: int, grid: int) -> np.ndarray:
     return overlap / overlap.sum(axis=1, keepdims=True)
 
 
+@cache
 def _triangle(before: int, after: int) -> np.ndarray:
     """Linear interpolation matrix (after, before), widened where it shrinks, so that nothing aliases."""
     step = before / after

@@ -2,15 +2,28 @@
 
 ``FACTS``
     ``reads`` ("images" or "labels"), ``kind`` ("embedding": scored by retrieval; "classes": one column per
-    class, scored by accuracy), ``device`` ("cpu" or "cuda"), ``threads`` (compute threads, fixed so that results
-    do not depend on the machine).
+    class, scored by accuracy), ``device`` ("cpu" or "cuda": what an entry asks for that does not say), ``threads``
+    (compute threads, fixed so that results do not depend on the machine), ``checkpoint`` (whether it opens a network
+    that was trained elsewhere; its entries then have the keys of ``networks`` in the schema too).
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+``CHECKPOINTS``
+    Where ``checkpoint``: what is known beforehand of networks, by name: ``revision`` (commit on the hub), ``sha256`` by
+    file, ``n_bytes``.
 
-``extract(images, settings) -> ndarray float32 (n_images, n_features)``
-    ``images`` is uint8 (n_images, height, width, 3), one size; the stage groups pictures by size. For
-    ``reads: labels`` it is instead the table of all stimuli (DataFrame: image_id and one column per label), and
-    a row comes back for each.
+``files_needed(settings) -> core.pretrained.Checkpoint | None``
+    Where ``checkpoint``: which files an entry needs; None where its weights are random. They are fetched into
+    ``resources/checkpoints`` by a rule of its own.
+``extractor(settings, folder, device) -> callable``
+    Called once per job. ``folder`` is the path of the checkpoint's files, or None; nothing is downloaded here.
 
-Nothing may depend on other pictures in the batch: a row is the same however the pictures are grouped.
+The callable takes pictures, uint8 (height, width, 3) of any sizes, and gives float32 (n_images, n_features). Where it
+has a method ``prepare(image)``, each picture goes through that first, in worker threads and ahead of time, and the call
+takes what it gave. Where it has an attribute ``batch``, that is noted beside the features. For ``reads: labels`` the
+callable instead takes the table of all stimuli (DataFrame: image_id and one column per label).
+
+A row may not depend on other pictures: on a CPU it is the same to the last bit however pictures are spread over batches
+and shards, on a GPU to 1e-3 of its length (in float32, 2 % in bfloat16 and float16).
+``n_features(settings) -> int | None``
+    Optional: columns, as far as they are known without opening anything; ``estimate`` asks.
 """

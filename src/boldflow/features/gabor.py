@@ -1,12 +1,13 @@
 """Gabor energy at several scales and orientations, pooled on a grid: what early visual cortex sees; no weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from boldflow.core import gabor
 
-FACTS = {"reads": "images", "kind": "embedding", "device": "cpu", "threads": 1}
+FACTS = {"reads": "images", "kind": "embedding", "device": "cpu", "threads": 1, "checkpoint": False}
 SETTINGS = {
     "size": {
         "description": "Pixels per side to which each picture is resized.",
@@ -42,33 +43,43 @@ SETTINGS = {
 LOG_GAIN = 1000.0  # energy of a grating at about 3 % contrast is 1 before the logarithm
 
 
-def extract(images: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Describe each picture by its pooled Gabor energy.
+def extractor(settings: dict[str, Any], folder: None, device: str) -> "Extractor":
+    """Describe each picture by its pooled Gabor energy; see the package docstring for the contract."""
+    return Extractor(settings)
+
+
+class Extractor:
+    """float32 (n_images, n_scales * n_orientations * grid * grid); scale varies slowest, then orientation, row, column.
 
     Parameters
     ----------
-    images : uint8 array of shape (n_images, height, width, 3)
     settings : dict
         As ``SETTINGS``.
-
-    Returns
-    -------
-    float32 array of shape (n_images, n_scales * n_orientations * grid * grid)
-        Scale varies slowest, then orientation, row and column of the grid.
-
-    Raises
-    ------
-    ValueError
-        If the pictures have another type or shape, or a scale does not fit the size.
     """
-    rows = []
-    for image in images:
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        """Remember the settings."""
+        self._settings = settings
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Pool the energy of one picture, uint8 (height, width, 3): nearly all of the work, done in any thread.
+
+        Raises
+        ------
+        ValueError
+            If the picture has another type or shape, or a scale does not fit the size.
+        """
+        settings = self._settings
         picture = gabor.resize(gabor.grey(image[None]), settings["size"])
         maps = gabor.energy(picture, settings["scales"], settings["orientations"])
-        rows.append(gabor.pool(maps[0], settings["grid"]).ravel())
-    if not rows:
-        cells = settings["grid"] ** 2
-        return np.empty((0, len(settings["scales"]) * settings["orientations"] * cells), dtype=np.float32)
-    pooled = np.stack(rows)
-    squeezed = np.sqrt(pooled) if settings["nonlinearity"] == "sqrt" else np.log1p(LOG_GAIN * pooled)
-    return squeezed.astype(np.float32)
+        return gabor.pool(maps[0], settings["grid"]).ravel()
+
+    def __call__(self, pooled: Sequence[np.ndarray]) -> np.ndarray:
+        """Compress the energy of pictures that were prepared."""
+        settings = self._settings
+        if not len(pooled):
+            n_features = len(settings["scales"]) * settings["orientations"] * settings["grid"] ** 2
+            return np.empty((0, n_features), dtype=np.float32)
+        energy = np.stack(pooled)
+        squeezed = np.sqrt(energy) if settings["nonlinearity"] == "sqrt" else np.log1p(LOG_GAIN * energy)
+        return squeezed.astype(np.float32)

@@ -1,11 +1,13 @@
 """One column per category, from the stimulus table."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-FACTS = {"reads": "labels", "kind": "classes", "device": "cpu", "threads": 1}
+FACTS = {"reads": "labels", "kind": "classes", "device": "cpu", "threads": 1, "checkpoint": False}
 SETTINGS = {
     "label": {
         "description": "Which label of the stimuli names the class (stimuli.parquet has a column label_NAME).",
@@ -15,15 +17,20 @@ SETTINGS = {
 }
 
 
-def extract(stimuli: pd.DataFrame, settings: dict[str, Any]) -> np.ndarray:
+def extractor(settings: dict[str, Any], folder: None, device: str) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Code each stimulus's class; see the package docstring for the contract."""
+    return partial(classes_of, label=settings["label"])
+
+
+def classes_of(stimuli: pd.DataFrame, label: str) -> np.ndarray:
     """Code each stimulus's class.
 
     Parameters
     ----------
     stimuli : DataFrame
         All stimuli, with a column ``label_NAME``.
-    settings : dict
-        ``label``: NAME.
+    label : str
+        NAME.
 
     Returns
     -------
@@ -35,16 +42,14 @@ def extract(stimuli: pd.DataFrame, settings: dict[str, Any]) -> np.ndarray:
     ValueError
         If there is no such label, a stimulus lacks it, or there are fewer than two classes.
     """
-    column = f"label_{settings['label']}"
+    column = f"label_{label}"
     if column not in stimuli:
         there = sorted(name.removeprefix("label_") for name in stimuli if name.startswith("label_"))
-        raise ValueError(f"stimuli have no label {settings['label']!r}; there are: {there}")
+        raise ValueError(f"stimuli have no label {label!r}; there are: {there}")
     without = stimuli.loc[stimuli[column].isna() | (stimuli[column] == ""), "image_id"]
     if len(without):
-        raise ValueError(
-            f"{len(without)} stimuli lack the label {settings['label']!r}, the first is {without.iloc[0]!r}"
-        )
+        raise ValueError(f"{len(without)} stimuli lack the label {label!r}, the first is {without.iloc[0]!r}")
     classes, index = np.unique(stimuli[column].to_numpy(dtype=str), return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"label {settings['label']!r} has one class only: {classes.tolist()}")
+        raise ValueError(f"label {label!r} has one class only: {classes.tolist()}")
     return np.eye(len(classes), dtype=np.float32)[index]

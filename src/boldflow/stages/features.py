@@ -1,49 +1,64 @@
-"""The feature cache: each picture described once."""
+"""The feature cache: each picture described once, in this job or gathered from the jobs of its shards."""
 
-from types import ModuleType
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from tqdm import tqdm
 
 from boldflow import registry
-from boldflow.artifacts import arrays, sidecars, stimuli, tables
+from boldflow.artifacts import arrays, sidecars, tables, weights
+from boldflow.artifacts.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.stages._arrival import plugin_of, read_settings
+from boldflow.stages._extraction import describe, share, ticket, versions
 
-BATCH = 32  # pictures in memory at once; the result does not depend on it
 
-
-def run(pack: str, table: str, features: str, index: str, sidecar: str, settings: str, code: str, device: str) -> None:
+def run(
+    pack: str,
+    table: str,
+    network: Sequence[str],
+    parts: Sequence[str],
+    features: str,
+    index: str,
+    sidecar: str,
+    settings: str,
+    code: str,
+    device: str,
+    workers: int,
+) -> None:
     """Write (n_images, n_features), the image_id of each row, and the sidecar.
 
     Parameters
     ----------
     pack, table : paths of the stimulus pack and its table
+    network : path of the receipt of the feature's checkpoint; none where it needs none
+    parts : paths of the shards in their order; empty where this job describes all pictures
     features, index, sidecar : paths of the .npy, the Parquet and the JSON to write
     settings : the feature's catalogue entry, JSON text
     code : digests of the modules of this stage and the feature's plug-in, JSON text
-    device : "cpu" or "cuda", as the job asked
+    device : "cpu" or "cuda", as the job (or, with shards, each of theirs) asked
+    workers : threads that read and prepare pictures
 
     Raises
     ------
     ValueError
-        If the pictures are missing or the plug-in gives another number of rows.
+        If pictures are missing, the plug-in gives another number of rows, or shards do not fit together.
     """
     entry = read_settings(settings)
-    plugin = plugin_of("features", entry)
     facts = registry.literal("features", entry["plugin"], "FACTS")
     rows = tables.read(table)
-    with fixed_threads(facts["threads"]):
-        if facts["reads"] == "labels":
-            values = plugin.extract(rows, entry)
-        else:
-            without = rows.loc[rows["height"] == 0, "image_id"]
-            if len(without):
-                first = without.iloc[0]
-                raise ValueError(f"feature {entry['name']} reads pictures; {len(without)} have none, first {first!r}")
-            values = _extract(plugin, pack, rows, entry)
+    kept = None
+    more: dict[str, Any] = {}
+    if facts["reads"] == "labels":
+        with fixed_threads(facts["threads"]):
+            values = plugin_of("features", entry).extractor(entry, None, device)(rows)
+    elif parts:
+        values, more = _gather(parts, len(rows))
+    else:
+        place = Path(features).with_name(f".{Path(features).stem}.rows")
+        kept = Rows(place, ticket(entry, code, table, network, device, ""), len(rows))
+        values, more = describe(pack, rows, entry, network, device, workers, kept)
     if len(values) != len(rows) or values.ndim != 2:
         raise ValueError(f"feature {entry['name']} gave shape {values.shape} for {len(rows)} pictures")
     arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
@@ -54,19 +69,41 @@ def run(pack: str, table: str, features: str, index: str, sidecar: str, settings
         "device": device,
         "code": code,
         "data": tables.sidecar(table)["data"],
-        "versions": sidecars.versions("numpy", "scipy"),
+        "versions": versions(entry),
+        **({"untrained": True} if entry.get("weights") == "untrained" else {}),
+        **({"checkpoint": _origin(*network)} if network else {}),
+        **more,
     }
     tables.write(index, rows[["image_id"]], note)
     sidecars.write(sidecar, note)
+    if kept:
+        kept.remove()
 
 
-def _extract(plugin: ModuleType, pack: str, rows: pd.DataFrame, entry: dict[str, Any]) -> np.ndarray:
-    values = np.empty((0, 0), dtype=np.float32)
-    with stimuli.Pack(pack, rows) as pictures, tqdm(total=len(rows), desc=entry["name"], unit="image") as bar:
-        for places, images in pictures.batches(BATCH):
-            found = plugin.extract(images, entry)
-            if not values.size:
-                values = np.empty((len(rows), found.shape[1]), dtype=np.float32)
-            values[places] = found
-            bar.update(len(places))
-    return values
+def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Join shards, each of which has to be the one of its place."""
+    found = []
+    devices, batches = set(), set()
+    for k, part in enumerate(parts):
+        note, shard = weights.note(part), f"{k}-of-{len(parts)}"
+        rows = weights.read(part)["rows"]
+        wanted = len(range(*share(n_rows, shard).indices(n_rows)))
+        if note.get("shard") != shard or len(rows) != wanted:
+            raise ValueError(
+                f"{part} holds {len(rows)} rows of shard {note.get('shard')!r}, expected {wanted} of {shard!r}; make "
+                f"it again with: snakemake --profile cpu -f {part}"
+            )
+        found.append(rows)
+        devices.add(note["device"])
+        batches |= {int(note["batch"])} if "batch" in note else set()
+    full = [one for one in found if len(one)]  # a shard without pictures knows no width
+    return np.concatenate(full or found), {
+        "device": " and ".join(sorted(devices)),
+        **({"batch": min(batches)} if batches else {}),
+    }
+
+
+def _origin(receipt: str) -> dict[str, Any]:
+    """Say which checkpoint a feature was made with."""
+    note = sidecars.read(receipt)
+    return {key: note[key] for key in ("name", "origin", "commit")} | {"data": sidecars.content_digest(receipt)}

@@ -9,6 +9,7 @@ import pytest
 from boldflow import registry
 from boldflow.commands import estimate
 from boldflow.commands.plan import Job
+from tests.features import entry
 
 FACTS = {"stimuli_inside": False, "stimuli_from": "ask the authors", "unread": ["bold-fsnative"]}
 ENTRY = {"name": "bold5000", "plugin": "bold5000"}
@@ -87,6 +88,32 @@ def test_each_stage_costs_what_its_arrays_hold():
     assert row(found, "responses").memory > 4 * VOXELS * 194 + 4 * TRIALS * VOXELS * 3
     assert found.rows["", "", "figures, report"].jobs == 1
     assert found.total.jobs == 10 and found.total.fetch == T1W_BYTES + 160_000_000
+
+
+def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_joined(folder):
+    settings = entry("dinov2", "giant", weights="pretrained", checkpoint="facebook/dinov2-giant", shards=3)
+    listed = [*jobs(), job("cache_features", settings=settings)]
+    listed[-1].wildcards["feature"] = "giant"
+    fetch = Job("fetch_checkpoint", {"feature": "giant"}, [], [], {"settings": json.dumps(settings)}, None, None, True)
+    names = {"dataset": "bold5000", "feature": "giant", "shard": "1-of-3"}
+    shard = Job("extract_shard", names, [], [], {"settings": json.dumps(settings)}, None, None, True)
+    before = estimate.cost_of(jobs())
+    found = estimate.cost_of([*listed, fetch, shard])
+    assert found.rows["", "", "fetch"].fetch == 4_546_006_416
+    more = row(found, "features", "shared").keep - row(before, "features", "shared").keep
+    assert more == 4916 * 1536 * 4 + 4916 * 1536 * 4 // 3
+    assert row(found, "features", "shared").memory > 2 * 4_546_006_416
+    arrived = folder / "resources/checkpoints/facebook--dinov2-giant@611a9d42f233"
+    arrived.mkdir(parents=True)
+    (arrived / "model.safetensors").write_bytes(b"x" * 6_416)
+    assert estimate.cost_of([*listed, fetch]).rows["", "", "fetch"].fetch == 4_546_000_000
+
+
+def test_a_checkpoint_of_unknown_size_is_told(monkeypatch):
+    settings = entry("hf_vision", "mine", weights="pretrained", checkpoint="mine/net", revision="0" * 40)
+    fetch = Job("fetch_checkpoint", {"feature": "mine"}, [], [], {"settings": json.dumps(settings)}, None, None, True)
+    text, _ = told(monkeypatch, [*jobs(), fetch], 10**13)
+    assert "size not known, not counted: checkpoint mine/net" in text
 
 
 def test_surfaces_kept_time_seeds_folds_and_models_count():

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 
 from boldflow.artifacts import annex
 from boldflow.datasets import sim
-from boldflow.features import gabor
+from tests.features import described
 
 SETTINGS = {"n_runs": 4, "n_train_images": 48, "n_test_images": 12, "voxel_mm": 6.0, "image_size": 64}
 SMALL = {"n_runs": 2, "n_train_images": 12, "n_test_images": 6, "n_test_repeats": 2, "voxel_mm": 8.0, "image_size": 32}
@@ -183,8 +183,7 @@ def test_pictures_are_decoded_and_vertices_predicted(made, subject):
     values = np.concatenate(responses)
     assert np.isfinite(values).all()
     pictures = list(sim.stimuli(made.url, SETTINGS))
-    settings = {key: known["default"] for key, known in gabor.SETTINGS.items()}
-    features = gabor.extract(np.stack([one.pixels for one in pictures]), settings)
+    features = described("gabor", [one.pixels for one in pictures])
     features = pd.DataFrame(features, index=[one.image_id for one in pictures])
     test = trials["image_id"].str.contains("_test").to_numpy()
     seen = features.loc[trials["image_id"][~test]]

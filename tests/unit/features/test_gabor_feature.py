@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from boldflow.features import gabor
+from tests.features import described, entry
 
-DEFAULTS = {key: known["default"] for key, known in gabor.SETTINGS.items()}
+DEFAULTS = entry("gabor")
 
 
 def bars(horizontal, where):
@@ -19,8 +19,7 @@ def bars(horizontal, where):
 @pytest.mark.parametrize("horizontal", [False, True])
 @pytest.mark.parametrize("where", range(4))
 def test_the_largest_feature_tells_scale_orientation_and_place(horizontal, where):
-    settings = {**DEFAULTS, "grid": 2}
-    found = gabor.extract(bars(horizontal, where)[None], settings)[0].reshape(4, 4, 2, 2)
+    found = described("gabor", bars(horizontal, where)[None], grid=2)[0].reshape(4, 4, 2, 2)
     scale, turn, row, column = np.unravel_index(found.argmax(), found.shape)
     assert (DEFAULTS["scales"][scale], turn, 2 * row + column) == (8, 2 if horizontal else 0, where)
 
@@ -28,20 +27,20 @@ def test_the_largest_feature_tells_scale_orientation_and_place(horizontal, where
 @pytest.mark.parametrize("nonlinearity", ["sqrt", "log"])
 def test_rows_are_float32_and_do_not_depend_on_the_batch(nonlinearity):
     images = np.random.default_rng(0).integers(0, 256, (7, 50, 70, 3), dtype=np.uint8)
-    settings = {**DEFAULTS, "nonlinearity": nonlinearity}
-    together = gabor.extract(images, settings)
+    together = described("gabor", images, nonlinearity=nonlinearity)
     assert together.dtype == np.float32 and together.shape == (7, 4 * 4 * 25)
     assert np.isfinite(together).all() and (together >= 0).all()
     for start, stop in ((0, 1), (1, 4), (4, 7)):
-        assert gabor.extract(images[start:stop], settings).tobytes() == together[start:stop].tobytes()
+        part = described("gabor", images[start:stop], nonlinearity=nonlinearity)
+        assert part.tobytes() == together[start:stop].tobytes()
 
 
 def test_root_of_energy_grows_with_contrast():
     picture = bars(True, 0)
     half = np.uint8(127 + (picture.astype(int) - 127) / 2)
-    strong, weak = gabor.extract(np.stack([picture, half]), DEFAULTS)
+    strong, weak = described("gabor", [picture, half])
     assert weak.max() == pytest.approx(strong.max() / 2, rel=0.02)
 
 
 def test_no_pictures_give_no_rows():
-    assert gabor.extract(np.empty((0, 8, 8, 3), dtype=np.uint8), DEFAULTS).shape == (0, 400)
+    assert described("gabor", []).shape == (0, 400)
