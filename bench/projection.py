@@ -48,8 +48,8 @@ def run(quick: bool = False) -> list[Row]:
         projection.interpolation_matrix(projection.depth_samples(side.pial, side.white), affine, SHAPE)
         for side in sides
     ]
-    matrix = sparse.csr_array(sparse.vstack(matrices))
-    gathered, lazy = projection.gather(matrix, volumes)
+    project = projection.Projector(sparse.csr_array(sparse.vstack(matrices)), SHAPE)
+    gathered, lazy = project.gather(volumes)
     blocks = list(lazy)
     found: dict[str, np.ndarray] = {}
 
@@ -57,7 +57,7 @@ def run(quick: bool = False) -> list[Row]:
         found["block"] = projection.apply(gathered, blocks, n_maps)
 
     def ours_whole() -> None:
-        found["whole"] = projection.project(matrix, volumes)
+        found["whole"] = project(volumes)
 
     def peer() -> None:
         image = nib.Nifti1Image(few, affine)

@@ -101,8 +101,8 @@ def _projected(one: BoldRun, entry: dict[str, Any], sides: Sequence[Hemisphere])
         _kept("core.projection", [*made_of, side.pial, side.white, side.faces], functools.partial(build, side))
         for side in sides
     ]
-    matrix = sparse.csr_array(sparse.vstack(found))
-    return Columns(lambda run: projection.project(matrix, run.bold), _vertices(found), how)
+    project = projection.Projector(sparse.csr_array(sparse.vstack(found)), shape)
+    return Columns(lambda run: project(run.bold), _vertices(found), how)
 
 
 def _resampled(one: SurfaceRun, entry: dict[str, Any], sides: Sequence[Hemisphere]) -> Columns:

@@ -184,7 +184,7 @@ def test_blocks_and_the_order_in_memory_change_no_bit(meshes, block):
     wanted = projection.project(matrix, volumes)
     for given in (volumes, np.asfortranarray(volumes), volumes[..., ::-1][..., ::-1]):
         np.testing.assert_array_equal(projection.project(matrix, given, block), wanted)
-        small, blocks = projection.gather(matrix, given, block)
+        small, blocks = projection.Projector(matrix, given.shape[:-1]).gather(given, block)
         np.testing.assert_array_equal(projection.apply(small, list(blocks), 7), wanted)
 
 
