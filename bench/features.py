@@ -97,7 +97,8 @@ def files_to_features(n_files: int, sizes: dict[str, Any] = GIANT, device: str =
     workers = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         files = _photographs(Path(folder), n_files)
-        one = extractor._rule.normalise(torch.from_numpy(extractor.prepare(pictures.read(files[0]))[None]).to(device))
+        first = extractor._rule.prepare(pictures.read(files[0]))
+        one = extractor._rule.normalise(torch.from_numpy(first[None]).to(device))
         with FlopCounterMode(display=False) as counter, torch.inference_mode(), torch.autocast(device, torch.bfloat16):
             extractor._network(one)
         operations = counter.get_total_flops()

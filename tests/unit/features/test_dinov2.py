@@ -194,3 +194,12 @@ def test_random_weights_depend_on_the_seed_alone():
     assert torch.equal(before, torch.random.get_rng_state())
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-3
+
+
+def test_the_bench_of_whole_files_runs_with_a_small_network_on_the_cpu(monkeypatch):
+    """Its figures mean nothing here; on a GPU the same functions measure the largest network."""
+    from bench import features
+
+    monkeypatch.setattr(features, "N_WARM", 4)
+    row = features.files_to_features(9, {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}, "cpu")
+    assert 0 < row.ratio < 1 and row.agrees and "9 JPEG files" in row.shape
