@@ -67,7 +67,7 @@ def early_exit(n_images: int, repeats: int) -> Row:
 
     def all_layers() -> None:
         with torch.inference_mode():
-            states = whole(pixel_values=ours._rule.normalise(torch.from_numpy(images)), output_hidden_states=True)
+            states = whole(pixel_values=ours.rule.normalise(torch.from_numpy(images)), output_hidden_states=True)
             found["peer"] = states.hidden_states[BLOCK].mean(dim=1).numpy()
 
     with fixed_threads(2):
@@ -97,9 +97,10 @@ def files_to_features(n_files: int, sizes: dict[str, Any] = GIANT, device: str =
     workers = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         files = _photographs(Path(folder), n_files)
-        one = extractor._rule.normalise(torch.from_numpy(extractor.prepare(pictures.read(files[0]))[None]).to(device))
+        first = extractor.rule.prepare(pictures.read(files[0]))
+        one = extractor.rule.normalise(torch.from_numpy(first[None]).to(device))
         with FlopCounterMode(display=False) as counter, torch.inference_mode(), torch.autocast(device, torch.bfloat16):
-            extractor._network(one)
+            extractor.network(one)
         operations = counter.get_total_flops()
         for _ in _described(extractor, files[:N_WARM], workers):  # finds the batch that fits
             pass

@@ -51,7 +51,7 @@ class Extractor:
                 "this job was given a GPU, and torch finds none (a driver that is missing, or a torch without CUDA): "
                 "mend it, or choose the CPU with --set-resources of the rule gpu=0"
             )
-        self._device, self._dtype, self._rule = torch.device(device), PRECISIONS[precision], rule
+        self._device, self._dtype, self.rule = torch.device(device), PRECISIONS[precision], rule
         self.batch = batch or BATCH[device]
         self._apart = device == "cpu" and self.batch == 1
         network = network.eval().requires_grad_(False)
@@ -59,11 +59,11 @@ class Extractor:
             for module in network.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d):
                     module.to(self._dtype)  # once, where autocast would cast them for each batch
-        self._network = network.to(self._device)
+        self.network = network.to(self._device)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Make one picture, uint8 (height, width, 3), ready for the device; on a CPU take it through, too."""
-        ready = self._rule.prepare(image)
+        ready = self.rule.prepare(image)
         return self._forward([ready])[0] if self._apart else ready
 
     def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -96,9 +96,9 @@ class Extractor:
         lower = self._dtype != torch.float32
         precision: Any = torch.autocast(self._device.type, self._dtype) if lower else contextlib.nullcontext()
         with torch.inference_mode():
-            inputs = self._rule.normalise(pixels.to(self._device))
+            inputs = self.rule.normalise(pixels.to(self._device))
             with precision:
-                found = self._network(inputs)
+                found = self.network(inputs)
             return np.asarray(found.float().cpu().numpy())
 
     def _halve(self, size: int) -> None:

@@ -68,7 +68,7 @@ def test_every_layer_and_pool_is_that_of_the_full_forward_to_the_last_bit(tmp_pa
 def test_layers_that_are_not_needed_are_not_there(tmp_path):
     dinov2(tmp_path, 6)
     for layer, blocks in ((0, 0), (0.5, 3), ([1, 0.7], 4)):
-        network = opened("dinov2", tmp_path, layer=layer, **FROM)._network.network
+        network = opened("dinov2", tmp_path, layer=layer, **FROM).network.network
         assert len(network.encoder.layer) == blocks
 
 
@@ -87,7 +87,7 @@ def test_a_layer_that_does_not_exist_is_refused(tmp_path, layer):
 @pytest.mark.parametrize("stated", [None, PUBLISHED, PUBLISHED | {"size": {"shortest_edge": 100}, "crop_size": 98}])
 def test_the_processors_input_is_transformers_to_the_last_bit(tmp_path, stated):
     dinov2(tmp_path, 1, processor=stated)
-    rule = opened("dinov2", tmp_path, **FROM)._rule
+    rule = opened("dinov2", tmp_path, **FROM).rule
     mine = rule.normalise(torch.from_numpy(np.stack([rule.prepare(image) for image in pictures()])))
     if stated is None:  # the rule that is taken without a file is the published one
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(PUBLISHED))
@@ -97,7 +97,7 @@ def test_the_processors_input_is_transformers_to_the_last_bit(tmp_path, stated):
 @pytest.mark.parametrize("size", [56, 98])
 def test_the_direct_input_is_transformers_resize_to_a_square(tmp_path, size):
     dinov2(tmp_path, 1)
-    rule = opened("dinov2", tmp_path, input="direct", size=size, **FROM)._rule
+    rule = opened("dinov2", tmp_path, input="direct", size=size, **FROM).rule
     mine = rule.normalise(torch.from_numpy(np.stack([rule.prepare(image) for image in pictures()])))
     straight = {"size": {"height": size, "width": size}, "do_center_crop": False}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(PUBLISHED | straight))
@@ -147,18 +147,18 @@ def test_out_of_memory_halves_the_batch_says_so_and_gives_the_same_rows(tmp_path
     whole = opened("dinov2", tmp_path, **settings)
     rows = vision.describe(whole, images)
     small = opened("dinov2", tmp_path, **settings)
-    forward = small._network.forward
+    forward = small.network.forward
 
     def little_memory(pixels):
         if len(pixels) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(pixels)
 
-    monkeypatch.setattr(small._network, "forward", little_memory)
+    monkeypatch.setattr(small.network, "forward", little_memory)
     np.testing.assert_allclose(vision.describe(small, images), rows, rtol=1e-4, atol=1e-4)
     assert (whole.batch, small.batch) == (9, 2)
     assert "out of memory at 9 pictures: going on with 4" in caplog.text and "going on with 2" in caplog.text
-    monkeypatch.setattr(small._network, "forward", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
+    monkeypatch.setattr(small.network, "forward", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
     with pytest.raises(torch.OutOfMemoryError):
         vision.describe(small, images)
 
@@ -194,3 +194,12 @@ def test_random_weights_depend_on_the_seed_alone():
     assert torch.equal(before, torch.random.get_rng_state())
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-3
+
+
+def test_the_bench_of_whole_files_runs_with_a_small_network_on_the_cpu(monkeypatch):
+    """Its figures mean nothing here; on a GPU the same functions measure the largest network."""
+    from bench import features
+
+    monkeypatch.setattr(features, "N_WARM", 4)
+    row = features.files_to_features(9, {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}, "cpu")
+    assert 0 < row.ratio < 1 and row.agrees and "9 JPEG files" in row.shape
