@@ -121,7 +121,7 @@ CASES = {
         CATALOGUE,
         "ridge: {direction: decode}",
         "ridge: {direction: decode",
-        ["config/config.yaml is not YAML", "line 46, column"],
+        ["config/config.yaml is not YAML", "line 51, column"],
     ),
     "study is no mapping": (STUDY, "title:", "- title:", ["demo.yaml"]),
 }
