@@ -45,6 +45,8 @@ class Rows:
         ------
         ValueError
             If they are more than were announced, or of another width.
+        OSError
+            If the disk is full; what was kept stays, and the file and the free bytes stand in a note.
         """
         if not self.done:
             self._width = rows.shape[1]
@@ -52,9 +54,14 @@ class Rows:
             at = f"after {self.done} of {self._n_rows} rows of {self._width}"
             raise ValueError(f"rows of shape {rows.shape} do not fit {at}")
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._file.open("r+b" if self._file.exists() else "w+b") as handle:
-            handle.seek(self.done * self._width * ITEM.itemsize)
-            handle.write(np.ascontiguousarray(rows, dtype=ITEM).tobytes())
+        try:
+            with self._file.open("r+b" if self._file.exists() else "w+b") as handle:
+                handle.seek(self.done * self._width * ITEM.itemsize)
+                handle.write(np.ascontiguousarray(rows, dtype=ITEM).tobytes())
+        except OSError as error:
+            disk = os.statvfs(self._folder)
+            error.add_note(f"while writing {self._file}: {disk.f_bavail * disk.f_frsize} bytes are free there")
+            raise
         self.done += len(rows)
         if time.monotonic() - self._last >= self._every_s:
             self.keep()
