@@ -4,6 +4,7 @@ Standard library only, since the Snakefile imports it and is parsed again in eve
 """
 
 import ast
+import fnmatch
 import functools
 import hashlib
 import json
@@ -42,10 +43,11 @@ def digest(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:16]
 
 
-def look(path: Path) -> dict[str, Any]:
-    """Describe a file, or all files below a folder, without reading them: whether something changed there.
+def look(path: Path, names: str = "*") -> dict[str, Any]:
+    """Describe a file, or the files below a folder, without reading them: whether something changed there.
 
-    Files whose names begin with a dot are the system's, and do not count.
+    Files whose names begin with a dot are the system's, and do not count; nor do those that do not fit ``names``, a
+    pattern such as ``sub-01_*``.
 
     Returns
     -------
@@ -53,9 +55,10 @@ def look(path: Path) -> dict[str, Any]:
         ``n_files``, ``n_bytes``, and ``state``, a digest of names, sizes and times of change.
     """
     files = [(path.name, str(path))] if path.is_file() else []
-    for folder, below, names in os.walk(path):
+    for folder, below, found in os.walk(path):
         below[:] = [name for name in below if not name.startswith(".")]
-        inside = (os.path.join(folder, name) for name in names if not name.startswith("."))
+        fitting = (name for name in fnmatch.filter(found, names) if not name.startswith("."))
+        inside = (os.path.join(folder, name) for name in fitting)
         files += [(os.path.relpath(one, path), one) for one in inside if os.path.isfile(one)]
     infos = [(name, os.stat(one)) for name, one in sorted(files)]
     rows = [(name, info.st_size, info.st_mtime_ns) for name, info in infos]

@@ -396,6 +396,10 @@ def test_pictures_of_the_users_own_are_trusted_as_first_seen(pictures, tmp_path)
     assert re.search(r"pictures/a\.png: sha256:[0-9a-f]{64} at first use, sha256:[0-9a-f]{64} now", said.stdout)
     assert "remove resources/trusted/own-stimuli.json" in said.stdout
     assert json.loads(pictures.read(receipt))["files"] == note["files"], "the last good receipt stays"
+    assert pictures.run(pack, check=False).returncode == 1, "a refusal is not forgotten"
+    (pictures.folder / "resources/trusted/own-stimuli.json").unlink()
+    pictures.run(pack)
+    assert json.loads(pictures.read(receipt))["files"] != note["files"], "accepted as the message says"
     pictures.name(own=tmp_path / "nowhere")
     said = pictures.run(receipt, check=False)
     assert "datasets.own.stimuli_root is" in said.stdout and "there is no such folder or archive" in said.stdout

@@ -52,3 +52,27 @@ def test_an_entry_is_enough_for_responses_and_splits(own, tmp_path):
     assert (split["part"] == "test").sum() == 12
     note = pd.read_json(made / "splits/repeated.json", typ="series")
     assert note["grouping"] == "pixels"
+
+
+def test_what_changes_in_the_folder_is_seen(own, tmp_path):
+    """Events and BOLD are read in place: a run that looks at them again knows."""
+    mine = tmp_path / "mine"
+    shutil.copytree(own, mine)
+    project = copy_project(tmp_path / "project")
+    entry = (
+        f"  mine: {{plugin: bids, folder: {mine}, derivatives: derivatives/preproc, subjects: [sub-02], tr_s: 2.0,\n"
+        f"         image_column: stim_file, stimuli_root: {mine / 'stimuli'}}}\n"
+    )
+    project.edit("config/config.yaml", "  haxby: {}\n", "  haxby: {}\n" + entry)
+    target = "results/mine/sub-02/bold-4to10s-fsaverage5/responses.npy"
+    project.snakemake(target)
+    assert project.planned(target) == {}
+    events = next((mine / "sub-02").rglob("*_events.tsv"))
+    lines = events.read_text().splitlines(keepends=True)
+    events.write_text("".join(lines[:-1]))
+    assert project.planned(target) == {"fetch_dataset": 1, "fetch_subject": 1, "list_trials": 1, "project_responses": 1}
+    project.snakemake(target)
+    assert len(np.load(project.folder / target)) == 23
+    bold = next(mine.rglob("sub-02*_bold.nii.gz"))
+    bold.write_bytes(bold.read_bytes())
+    assert project.planned(target) == {"fetch_subject": 1, "project_responses": 1}

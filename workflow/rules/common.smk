@@ -160,6 +160,19 @@ def region_files_of_response(wildcards):
     )
 
 
+def files_of_folder(names):
+    """Hand how the files of some names look in a data set that is a folder of the user's own; none for others."""
+
+    def files(wildcards):
+        entry = config["datasets"][wildcards.dataset] or {}
+        if "folder" not in entry:
+            return ""
+        folder = Path(entry["folder"]).expanduser()
+        return provenance.canonical(provenance.look(folder, fill(names, wildcards)))
+
+    return files
+
+
 def code_of(*modules, plugin=None):
     """Digest what a rule runs and the plug-in of its entry; an edit of either shows, a comment does not."""
 
@@ -505,6 +518,26 @@ def outputs_of_jobs():
     return [[str(path) for path in job.output] for job in workflow.dag.jobs]
 
 
+RECORDS = {}
+
+
+def keep_records():
+    """Keep what Snakemake has recorded of receipts: it records a failed update as if it had been made."""
+    memory = workflow.persistence
+    for job in workflow.dag.jobs:
+        for path in job.output:
+            record = Path(memory._record_path(memory._metadata_path, str(path)))
+            if str(path).startswith("resources/receipts/") and record.is_file():
+                RECORDS[job, record] = record.read_bytes()
+
+
+def put_records_back():
+    """Put the records of receipts back whose update failed: the next run sees what has changed, and tries again."""
+    for (job, record), content in RECORDS.items():
+        if not workflow.dag.finished(job):
+            record.write_bytes(content)
+
+
 def tell(lines):
     """Write lines to the terminal."""
     for line in lines:
@@ -535,6 +568,7 @@ elif not (workflow.dryrun or UNLOCKS):
 
 onstart:
     runs.enter()
+    keep_records()
     runs.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
     tell(runs.cancel_waiting(abandoned_jobs()))
     tell(runs.at_work(outputs_of_jobs()))
@@ -545,6 +579,7 @@ onsuccess:
 
 
 onerror:
+    put_records_back()
     runs.leave(outputs_of_jobs())
 
 

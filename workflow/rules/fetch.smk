@@ -26,6 +26,7 @@ rule fetch_dataset:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
+        files=files_of_folder("*_events.tsv"),
         code=code_of("stages.fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
@@ -51,6 +52,7 @@ rule fetch_subject:
     params:
         settings=settings_of("datasets", "{dataset}"),
         folder=folder_of_recording,
+        files=files_of_folder("{subject}_*"),
         code=code_of("stages.fetch_subject", plugin=("datasets", "{dataset}")),
     message:
         "Get {wildcards.recording} of {wildcards.subject} of {wildcards.dataset}"

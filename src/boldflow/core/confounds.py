@@ -79,6 +79,11 @@ def regressors(table: Mapping[str, np.ndarray], groups: Iterable[str]) -> np.nda
         if group not in GROUPS:
             raise ValueError(f"no confounds {group!r}; there are: {', '.join(GROUPS)}")
         columns = [_column(known, name, group) for name in _names(known, GROUPS[group])]
+        if group == "cosine" and not columns:  # a run without non-steady-state volumes has none of those
+            raise ValueError(
+                f"the confounds hold no cosine; leave the group out, or set high_pass_hz; there are: "
+                f"{', '.join(sorted(known))}"
+            )
         if group == "motion24":
             columns += [np.diff(one, prepend=one[:1]) for one in columns]
             columns += [one**2 for one in columns]

@@ -64,8 +64,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "How that column names a file below stimuli_root: by path, by name, or by name without suffix.",
     },
     "space": {
-        "type": "string", "pattern": "^[A-Za-z0-9]+$", "default": "MNI152NLin2009cAsym",
-        "description": "The space of the volumes to read, as fMRIPrep names it: one that begins with MNI, or T1w.",
+        "type": "string", "pattern": "^[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*$", "default": "MNI152NLin2009cAsym",
+        "description": "The space of the volumes to read, as fMRIPrep's names have it, beginning with MNI, or T1w; "
+        "with its resolution where they have one, such as MNI152NLin2009cAsym_res-2.",
     },
     "tr_s": {
         "type": "number", "exclusiveMinimum": 0,
@@ -229,7 +230,31 @@ def _events(root: str | Path, subject: str, settings: dict[str, Any]) -> list[st
     if not (Path(root) / subject).is_dir():
         there = sorted(path.name for path in Path(root).glob("sub-*") if path.is_dir())
         raise FileNotFoundError(f"{root} has no folder {subject!r}: subjects are named as their folders, {there[:5]}")
-    return _some(root, [pattern.format(subject=subject, task=settings["task"]) for pattern in EVENTS])
+    paths = _some(root, [pattern.format(subject=subject, task=settings["task"]) for pattern in EVENTS])
+    return _one_each(root, paths)
+
+
+def _one_each(root: str | Path, paths: list[str]) -> list[str]:
+    """Refuse two files of one run: runs are known by session and run, so that those of two tasks would be mixed up."""
+    seen: dict[tuple[str, str], str] = {}
+    for path in paths:
+        other = seen.setdefault((bids.entity(path, "ses"), bids.entity(path, "run")), path)
+        if other != path:
+            raise ValueError(
+                f"{root} has two files of one session and run, {other} and {path}: choose one (keys task and space)"
+            )
+    return paths
+
+
+def _with_events(
+    root: str | Path, subject: str, settings: dict[str, Any], paths: list[str], names: tuple[str, ...]
+) -> list[str]:
+    """Leave out what belongs to no run with events, as far as names tell it: such as a run at rest."""
+    shown = {tuple(bids.entity(path, name) for name in names) for path in _events(root, subject, settings)}
+    found = [path for path in paths if tuple(bids.entity(path, name) for name in names) in shown]
+    if not found:
+        raise FileNotFoundError(f"{root}: none of {len(paths)} files such as {paths[0]} belongs to a run with events")
+    return found
 
 
 def _derived(subject: str, settings: dict[str, Any], ending: str) -> list[str]:
@@ -238,11 +263,13 @@ def _derived(subject: str, settings: dict[str, Any], ending: str) -> list[str]:
 
 
 def _bold(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
-    return _some(root, _derived(subject, settings, f"space-{settings['space']}_{BOLD}"))
+    found = _some(root, _derived(subject, settings, f"space-{settings['space']}_{BOLD}"))
+    return _one_each(root, _with_events(root, subject, settings, found, ("ses", "task", "run")))
 
 
 def _masks(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
-    return _some(root, _derived(subject, settings, f"space-{settings['space']}_{MASK}"))
+    found = _some(root, _derived(subject, settings, f"space-{settings['space']}_{MASK}"))
+    return _with_events(root, subject, settings, found, ("ses", "task"))  # one of a run, or of a session
 
 
 def _confounds(root: str | Path, path: str) -> str:
@@ -256,9 +283,15 @@ def _mask(root: Path, subject: str, settings: dict[str, Any]) -> tuple[np.ndarra
     """Voxels in all brain masks (x, y, z), the path of the first and its image."""
     first, *others = [root / path for path in _masks(root, subject, settings)]
     grid, values = bids.volume(first)
-    inside = values > 0
+    inside = _filled(values > 0, first)
     for path in others:
         image, values = bids.volume(path)
         bids.check_grid(path, image, first, grid)
-        inside &= values > 0
-    return inside, first, grid
+        inside &= _filled(values > 0, path)
+    return _filled(inside, f"{first} and the other masks of {subject}, where they overlap,"), first, grid
+
+
+def _filled(mask: np.ndarray, of: Path | str) -> np.ndarray:
+    if not mask.any():
+        raise ValueError(f"{of} is an empty mask: no voxel is above 0")
+    return mask

@@ -163,6 +163,8 @@ def _windows(
     for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
         key = (one.session, one.run)
         _check_tr(one, subject, cleaner.tr_s)
+        if key in seen:
+            raise ValueError(f"{subject} has BOLD of session {one.session}, run {one.run} twice")
         seen.add(key)
         if key not in trials:
             continue

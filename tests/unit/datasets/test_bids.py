@@ -2,6 +2,7 @@
 
 import shutil
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,3 +100,53 @@ def test_an_entry_without_what_it_must_say_stops_at_parse():
     config = {"datasets": {"mine": {"plugin": "bids", "subjects": ["sub-9"], "tr_s": 1.5}}}
     assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
     assert registry.subjects(config, "mine") == ["sub-9"]
+
+
+@pytest.fixture
+def own(tree, tmp_path):
+    """A copy to be spoilt."""
+    shutil.copytree(tree, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def spread(own, what, old, new):
+    """Copy files under names in which a word is another."""
+    for path in sorted(path for path in own.rglob(what) if path.is_file() and old in path.name):
+        shutil.copy(path, path.with_name(path.name.replace(old, new)))
+
+
+def task_of(own):
+    name = next(own.rglob("sub-01*_events.tsv")).name
+    return next(part for part in name.split("_") if part.startswith("task-"))
+
+
+def test_a_run_at_rest_has_no_events_and_no_part(own):
+    before = bids.files_needed(own, "sub-01", entry(own))
+    spread(own, "sub-01*_desc-*", task_of(own), "task-rest")
+    assert bids.files_needed(own, "sub-01", entry(own)) == before
+    assert len(list(bids.runs(own, "sub-01", entry(own), "bold"))) == 2
+
+
+def test_two_tasks_of_one_run_label_are_told_apart_by_the_entry(own):
+    task = task_of(own)
+    spread(own, "sub-01*", task, "task-other")
+    with pytest.raises(ValueError, match=r"two files of one session and run, .*_events.tsv and .*keys task and space"):
+        bids.trials(own, "sub-01", entry(own))
+    mine = entry(own, task=task.removeprefix("task-"))
+    assert len(bids.trials(own, "sub-01", mine)) == len(bids.trials(own, "sub-02", entry(own)))
+    assert len(list(bids.runs(own, "sub-01", mine, "bold"))) == 2
+
+
+def test_an_empty_mask_is_named(own):
+    path = next(own.rglob("sub-01*mask.nii.gz"))
+    image = nib.Nifti1Image.from_filename(path)
+    nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine).to_filename(path)
+    with pytest.raises(ValueError, match=rf"{path.name} is an empty mask"):
+        list(bids.runs(own, "sub-01", entry(own), "bold"))
+
+
+def test_a_space_may_name_its_resolution(own):
+    spread(own, "sub-01*space-*", "_desc-", "_res-2_desc-")
+    space = entry(own)["space"]
+    assert len(list(bids.runs(own, "sub-01", entry(own, space=f"{space}_res-2"), "bold"))) == 2
+    assert len(list(bids.runs(own, "sub-01", entry(own), "bold"))) == 2
