@@ -1,5 +1,7 @@
 """Scaling of columns by the mean and spread of training trials."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from boldflow.core.records import State
@@ -37,3 +39,23 @@ def scale(values: np.ndarray, scaler: State) -> np.ndarray:
 def unscale(values: np.ndarray, scaler: State) -> np.ndarray:
     """Undo ``scale``."""
     return values * scaler["sd"] + scaler["mean"]
+
+
+@dataclass(frozen=True)
+class ScaledRows:
+    """Rows of an array, scaled in double precision when they are read: the whole is never copied.
+
+    ``values`` (n_rows, n_columns), a file in memory or an array; ``scaler`` as of ``fit_scaler``.
+    """
+
+    values: np.ndarray
+    scaler: State
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of the array."""
+        return self.values.shape
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """Read rows."""
+        return scale(np.asarray(self.values[rows], dtype=np.float64), self.scaler)
