@@ -333,7 +333,7 @@ class _Fold:
             for index, alpha in enumerate(alphas):
                 missed = system.basis @ (rotated / (system.values + float(alpha))[:, None])
                 missed -= wanted
-                errors[index, block] += ops.get(ops.xp.einsum("ij,ij->j", missed, missed))
+                errors[index, block] += ops.get(_squares(ops, missed))
 
 
 class _Prepared:
@@ -448,13 +448,19 @@ class _LeftOut:
 
     def __init__(self, prepared: _Prepared) -> None:
         self.side, self.whole, self.ops = prepared.side, prepared.whole, prepared.ops
+        ops = self.ops
         self.alphas = [float(alpha) for alpha in prepared.alphas]
         self.estimate = prepared.selection == "gcv"
         values = self.whole.values
         if self.estimate:
             within = [float((alpha / (values + alpha)).sum()) for alpha in self.alphas]
             missing = 0 if self.side.dual else self.side.n - len(values)
-            self.free = [total + missing - 1 for total in within]  # trace of I - H
+            free = [total + missing - 1 for total in within]  # trace of I - H
+            scale = [(self.side.n / one) ** 2 for one in free]
+            self.kept = ops.xp.stack([c * (a / (values + a)) ** 2 for a, c in zip(self.alphas, scale, strict=True)])
+            self.unseen = ops.put(np.array(scale)[:, None], ops.working)
+            varies = values > len(values) * ops.xp.finfo(ops.working).eps * values.max()
+            self.inverse = varies / (values + ~varies)
             return
         self.basis = self.whole.vectors if self.side.dual else self.side.working @ self.whole.vectors
         self.parts = [(rows, self._inverses(rows)) for rows in _rows_by_size(prepared.groups)]
@@ -462,47 +468,53 @@ class _LeftOut:
     def errors(self, y: Array, rotated: Array) -> np.ndarray:
         """Mean squared errors (n_alphas, n_targets) of centred targets and their rotation."""
         found = self._estimated(y, rotated) if self.estimate else self._exact(y, rotated)
-        return np.stack([self.ops.get(one) for one in found]) / self.side.n
+        return self.ops.get(found) / self.side.n
 
-    def _estimated(self, y: Array, rotated: Array) -> list[Array]:
-        values, n = self.whole.values, self.side.n
-        power, beyond = rotated**2, 0.0
+    def _estimated(self, y: Array, rotated: Array) -> Array:
+        power, beyond = rotated * rotated, 0.0
         if not self.side.dual:
             # rotated = sqrt(values) times coordinates of the targets; where no inputs vary there are none
-            varies = values > len(values) * self.ops.xp.finfo(self.ops.working).eps * values.max()
-            power[~varies] = 0
-            power[varies] /= values[varies][:, None]
-            beyond = ((y**2).sum(axis=0) - power.sum(axis=0)).clip(0)
-        rest = [((alpha / (values + alpha)) ** 2) @ power + beyond for alpha in self.alphas]
-        return [one * (n / free) ** 2 for one, free in zip(rest, self.free, strict=True)]
+            power *= self.inverse[:, None]
+            beyond = (_squares(self.ops, y) - power.sum(axis=0)).clip(0)
+        return self.kept @ power + self.unseen * beyond
 
-    def _exact(self, y: Array, rotated: Array) -> list[Array]:
-        found = []
+    def _exact(self, y: Array, rotated: Array) -> Array:
+        total = []
         for number, alpha in enumerate(self.alphas):
-            shrunk = rotated / (self.whole.values + alpha)[:, None]
-            missed = self.basis @ (alpha * shrunk) if self.side.dual else y - self.basis @ shrunk
-            total = 0.0
-            for rows, inverses in self.parts:
-                if rows.shape[1] == 1:
-                    total = total + (inverses[number][:, 0, 0] ** 2) @ missed[rows[:, 0]] ** 2
-                else:
-                    parts = inverses[number] @ missed[rows]
-                    total = total + (parts**2).sum(axis=0).sum(axis=0)
-            found.append(total)
-        return found
+            missed = self.basis @ (rotated / (self.whole.values + alpha)[:, None])
+            if self.side.dual:
+                missed *= alpha
+            else:
+                missed -= y
+            total.append(sum(_left_out_squares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
+        return self.ops.xp.stack(total)
 
     def _inverses(self, rows: np.ndarray) -> list[Array]:
-        """Inverse of (I - H)_gg for groups of one size, (n_groups, size, size) for each alpha."""
-        size, found = rows.shape[1], []
-        basis, values = self.basis[rows], self.whole.values
-        for alpha in self.alphas:
-            # in the dual all directions are there; in the primal those in which no inputs vary are not
-            shrink = alpha / (values + alpha) if self.side.dual else -1 / (values + alpha)
-            block = (basis * shrink) @ basis.swapaxes(1, 2) - 1 / self.side.n
-            if not self.side.dual:
-                block = block + self.ops.put(np.eye(size), self.ops.working)
-            found.append(self.ops.xp.linalg.inv(block))
-        return found
+        """Inverse of (I - H)_gg for groups of one size, for each alpha: (n_groups, size, size), (n_groups,) for 1."""
+        size, values = rows.shape[1], self.whole.values
+        # in the dual all directions are there; in the primal those in which no inputs vary are not
+        start = (0 if self.side.dual else np.eye(size)) - np.full((size, size), 1 / self.side.n)
+        start = self.ops.put(start, self.ops.working)
+        shrink = [alpha / (values + alpha) if self.side.dual else -1 / (values + alpha) for alpha in self.alphas]
+        if size == 1:
+            squares = self.basis[rows[:, 0]] ** 2
+            return [1 / (squares @ one + start[0, 0]) for one in shrink]
+        basis = self.basis[rows]
+        return [self.ops.xp.linalg.inv((basis * one) @ basis.swapaxes(1, 2) + start) for one in shrink]
+
+
+def _squares(ops: _Arrays, values: Array) -> Array:
+    """Sum of squares of each column."""
+    return ops.xp.einsum("ij,ij->j", values, values)
+
+
+def _left_out_squares(ops: _Arrays, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
+    """Sum of squared errors of each target over groups of one size that are left out in turn."""
+    if rows.shape[1] == 1:
+        single = missed if len(rows) == len(missed) else missed[rows[:, 0]]
+        weight = inverse if len(rows) < len(missed) else inverse[np.argsort(rows[:, 0])]
+        return ops.xp.einsum("i,ij,ij->j", weight**2, single, single)
+    return _squares(ops, (inverse @ missed[rows]).reshape(rows.size, -1))
 
 
 def _rows_by_size(groups: np.ndarray) -> list[np.ndarray]:
