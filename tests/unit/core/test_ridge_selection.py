@@ -1,5 +1,7 @@
 """How ridge chooses alphas, against plain refits by scikit-learn and against himalaya."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from himalaya.ridge import RidgeCV as HimalayaRidgeCV
@@ -202,3 +204,15 @@ def test_an_unknown_way_to_choose_is_refused():
     x, y, groups = made("n > p")
     with pytest.raises(ValueError, match="one of kfold, loo, gcv, not 'aic'"):
         fit_ridge(x, y, ALPHAS, groups, selection="aic")
+
+
+@pytest.mark.parametrize("selection", ["kfold", "loo", "gcv"])
+def test_targets_are_never_copied_whole(selection):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((1200, 24), dtype="f4")
+    y = rng.standard_normal((1200, 16_384), dtype="f4")
+    tracemalloc.start()
+    fit_ridge(x, y, ALPHAS[-2:], np.arange(1200) // 3, selection=selection)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < y.nbytes  # in double precision they would be twice that
