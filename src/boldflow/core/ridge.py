@@ -15,6 +15,8 @@ import numpy as np
 from scipy import linalg
 
 BLOCK = 1024  # targets at a time: bounds memory, does not change the result
+FOLD_BLOCKS = 4  # of them at a time where only a fold's trials are read
+KEPT_BYTES = 1.5 * 2**30  # of products of inputs and targets, kept fold by fold; larger ones are computed again
 SELECTIONS = ("kfold", "loo", "gcv")
 
 Array = Any  # a NumPy array, or a torch tensor on a GPU
@@ -240,10 +242,10 @@ class _Targets:
         for block in self.blocks():
             self.mean[block] = _finite_mean(values[:, block])
 
-    def blocks(self) -> Iterator[slice]:
-        """Split the columns."""
-        n = self.values.shape[1]
-        return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
+    def blocks(self, times: int = 1) -> Iterator[slice]:
+        """Split the columns, ``times`` as wide as usual."""
+        n, step = self.values.shape[1], times * BLOCK
+        return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
     def take(self, block: slice, rows: np.ndarray | None = None) -> Array:
         """Read a block of columns, all rows or some."""
@@ -261,6 +263,14 @@ class _Side:
         self.n = len(inputs)
         self.dual = self.n < inputs.shape[1]
         self.gram = self.x @ self.x.T if self.dual else self.x.T @ self.x
+
+    def products(self, y: _Targets, rows: np.ndarray | None = None) -> Array:
+        """Products of inputs and targets, (n_inputs, n_targets), over all trials or some."""
+        found = self.ops.empty(self.x.shape[1], y.values.shape[1])
+        x = self.working if rows is None else self.working[self.ops.rows(rows)]
+        for block in y.blocks():
+            found[:, block] = x.T @ y.take(block, rows)
+        return found
 
     def fold(self, test: np.ndarray) -> "_Fold":
         """Take trials out of the Gram matrix, and the inputs' mean with them."""
@@ -312,13 +322,17 @@ class _Fold:
     x: Array | None
     pull: Array | None
 
-    def add_errors(self, errors: np.ndarray, y: _Targets, cross: Array | None, alphas: np.ndarray) -> None:
+    def add_errors(
+        self, errors: np.ndarray, y: _Targets, cross: Array | None, own: Array | None, alphas: np.ndarray
+    ) -> None:
         """Add squared errors of left-out trials to ``errors`` (n_alphas, n_targets), in place.
 
-        ``cross`` (n_inputs, n_targets): products of all inputs and targets (primal).
+        ``cross`` (n_inputs, n_targets): products of all inputs and targets (primal); ``own``: those of this fold, where
+        they were kept.
         """
         ops, system = y.ops, self.system
-        for block in y.blocks():
+        shrink = [1 / (system.values + float(alpha)) for alpha in alphas]
+        for block in y.blocks(FOLD_BLOCKS):
             wanted = y.take(block, self.left)
             pull = wanted.sum(axis=0)
             if cross is None:
@@ -326,12 +340,12 @@ class _Fold:
                 side += pull / len(self.kept)
             else:
                 assert self.x is not None and self.pull is not None
-                side = cross[:, block] - self.x.T @ wanted
+                side = cross[:, block] - (self.x.T @ wanted if own is None else own[:, block])
                 side -= self.pull[:, None] * pull
             wanted += pull / len(self.kept)
             rotated = system.vectors.T @ side
-            for index, alpha in enumerate(alphas):
-                missed = system.basis @ (rotated / (system.values + float(alpha))[:, None])
+            for index, one in enumerate(shrink):
+                missed = (system.basis * one) @ rotated
                 missed -= wanted
                 errors[index, block] += ops.get(_squares(ops, missed))
 
@@ -399,9 +413,10 @@ class _Prepared:
         errors = np.zeros((len(self.alphas), n_targets))
         cross = None
         if self.selection == "kfold":
-            cross = None if side.dual else self._cross(y)
-            for fold in self._folds():
-                fold.add_errors(errors, y, cross, self.alphas)
+            cross, parts = self._cross(y)
+            for fold, own in zip(self._folds(), parts, strict=True):
+                fold.add_errors(errors, y, cross, own, self.alphas)
+            del parts
             errors /= side.n
         vectors = self.whole.vectors
         rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
@@ -416,12 +431,17 @@ class _Prepared:
         shared = np.full(n_targets, np.argmin(errors.mean(axis=1)))
         return rotated, errors, np.argmin(errors, axis=0) if self.per_target else shared
 
-    def _cross(self, y: _Targets) -> Array:
-        """Products of inputs and targets, (n_inputs, n_targets)."""
-        found = self.ops.empty(self.side.x.shape[1], y.values.shape[1])
-        for block in y.blocks():
-            found[:, block] = self.side.working.T @ y.take(block)
-        return found
+    def _cross(self, y: _Targets) -> tuple[Array | None, list[Array | None]]:
+        """Products of inputs and targets, (n_inputs, n_targets): of all trials, and of each fold if there is room."""
+        side, folds = self.side, np.unique(self.fold_of)
+        nothing: list[Array | None] = [None] * len(folds)
+        if side.dual:
+            return None, nothing
+        n_bytes = len(folds) * side.x.shape[1] * y.values.shape[1] * self.ops.working.itemsize
+        if n_bytes > KEPT_BYTES:
+            return side.products(y), nothing
+        parts = [side.products(y, np.flatnonzero(self.fold_of == fold)) for fold in folds]
+        return sum(parts[1:], start=parts[0]), parts
 
     def shrunk(self, rotated: Array, best: np.ndarray) -> Array:
         """Apply the penalties chosen, (n_eigen, n_targets)."""

@@ -194,7 +194,9 @@ def test_a_refit_is_the_fit(selection, alpha_per, kind):
 def test_blocks_of_targets_change_nothing(selection, kind, monkeypatch):
     x, y, groups = made(kind)
     whole = fit_ridge(x, y, ALPHAS, groups, selection=selection)
-    monkeypatch.setattr(ridge, "BLOCK", 7)
+    monkeypatch.setattr(ridge, "BLOCK", 3)
+    monkeypatch.setattr(ridge, "FOLD_BLOCKS", 2)
+    monkeypatch.setattr(ridge, "KEPT_BYTES", 0)
     blocked = fit_ridge(x, y, ALPHAS, groups, selection=selection)
     np.testing.assert_array_equal(blocked.alphas, whole.alphas)
     np.testing.assert_allclose(blocked.errors, whole.errors, rtol=1e-12)
