@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"no bench {name!r}; nearest: {', '.join(near)}")
     rows = []
     for name in chosen.names or known:
-        done = importlib.import_module(f"bench.{name}").run(quick=chosen.quick)
+        done = importlib.import_module(f"bench.{name.replace('-', '_')}").run(quick=chosen.quick)
         print(harness.table(done), end="\n\n", flush=True)
         rows += done
     print(harness.last_line(rows))

@@ -68,9 +68,9 @@ class Row:
 
 
 def names() -> list[str]:
-    """Benches that exist: the modules of this package that are no machinery."""
+    """Benches that exist: the modules of this package that are no machinery, - for _."""
     stems = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(stem for stem in stems if stem != "harness" and not stem.startswith("_"))
+    return sorted(stem.replace("_", "-") for stem in stems if stem != "harness" and not stem.startswith("_"))
 
 
 def alternate(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]:

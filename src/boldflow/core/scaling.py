@@ -1,8 +1,12 @@
 """Scaling of columns by the mean and spread of training trials."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from boldflow.core.records import State
+
+BLOCK = 1024  # columns at a time: the spread is taken in double precision, of which there is no room for all
 
 
 def fit_scaler(training: np.ndarray) -> State:
@@ -17,11 +21,12 @@ def fit_scaler(training: np.ndarray) -> State:
     dict with ``mean`` and ``sd``, each float32 of shape (n_columns,)
         A column that does not vary keeps its scale (sd 1).
     """
-    sd = training.std(axis=0, dtype=np.float64)
-    return {
-        "mean": training.mean(axis=0, dtype=np.float64).astype(np.float32),
-        "sd": np.where(sd > 0, sd, 1.0).astype(np.float32),
-    }
+    mean, sd = np.empty((2, *training.shape[1:]))
+    for start in range(0, training.shape[1], BLOCK):
+        block = training[:, start : start + BLOCK]
+        mean[start : start + BLOCK] = block.mean(axis=0, dtype=np.float64)
+        sd[start : start + BLOCK] = block.std(axis=0, dtype=np.float64)
+    return {"mean": mean.astype(np.float32), "sd": np.where(sd > 0, sd, 1.0).astype(np.float32)}
 
 
 def identity_scaler(n_columns: int) -> State:
@@ -31,9 +36,31 @@ def identity_scaler(n_columns: int) -> State:
 
 def scale(values: np.ndarray, scaler: State) -> np.ndarray:
     """Subtract the mean and divide by the spread; the last axis is the columns."""
-    return (values - scaler["mean"]) / scaler["sd"]
+    centred = values - scaler["mean"]
+    centred /= scaler["sd"]
+    return centred
 
 
 def unscale(values: np.ndarray, scaler: State) -> np.ndarray:
     """Undo ``scale``."""
     return values * scaler["sd"] + scaler["mean"]
+
+
+@dataclass(frozen=True)
+class ScaledRows:
+    """Rows of an array, scaled in double precision when they are read: the whole is never copied.
+
+    ``values`` (n_rows, n_columns), a file in memory or an array; ``scaler`` as of ``fit_scaler``.
+    """
+
+    values: np.ndarray
+    scaler: State
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of the array."""
+        return self.values.shape
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """Read rows."""
+        return scale(np.asarray(self.values[rows], dtype=np.float64), self.scaler)

@@ -7,10 +7,12 @@ bootstrap.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from boldflow.core import metrics, statistics
+from boldflow.core.retrieval import Gallery, Rows
 
 TOP = (1, 5, 10)
 N_WAY = 50
@@ -137,14 +139,19 @@ class RetrievalScorer:
     """Score decoded features by finding the seen picture in a gallery.
 
     ``targets`` (n_images, n_features): features of the test images in the scale of their fold's training targets.
-    ``everything``: per fold, features of all stimuli in that scale, (n_stimuli, n_features); ``row`` (n_images,): the
-    stimulus of each test image.
+    ``everything``: per fold, features of all stimuli in that scale, (n_stimuli, n_features), read in blocks; ``row``
+    (n_images,): the stimulus of each test image.
     """
 
     test: TestSet
     targets: Array
-    everything: Sequence[Array] = field(default_factory=list)
+    everything: Sequence[Rows] = field(default_factory=list)
     row: Array | None = None
+
+    @cached_property
+    def galleries(self) -> list[Gallery]:
+        """Of all stimuli, one per fold: found to be distinct once, for all views and permutations."""
+        return [Gallery(rows) for rows in self.everything]
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_features); ``true`` as in ``ClassScorer``."""
@@ -225,12 +232,11 @@ class RetrievalScorer:
     def _full_gallery(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
         assert self.row is not None
         above, tied = np.empty(len(image), int), np.empty(len(image), int)
-        for fold, gallery in enumerate(self.everything):
+        for fold, gallery in enumerate(self.galleries):
             queries = np.flatnonzero(self.test.image_fold[image] == fold)
-            scores = metrics.identification_scores(given[queries], gallery)
-            ranked = metrics.ranks(scores, self.row[own[image[queries]]])
+            ranked = gallery.ranks(given[queries], self.row[own[image[queries]]])
             above[queries], tied[queries] = ranked.above, ranked.tied
-        ranked = metrics.Ranks(above, tied, len(self.everything[0]))
+        ranked = metrics.Ranks(above, tied, self.galleries[0].size)
         return _rank_measures(view, ranked, self.test.unit[image], "full")
 
 

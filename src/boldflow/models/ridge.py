@@ -23,11 +23,24 @@ SETTINGS = {
         "enum": ["target", "model"],
         "default": "target",
     },
+    "selection": {
+        "description": (
+            "How alphas are chosen: kfold (by folds), loo (each image with its duplicates, or each run, left out in "
+            "turn), or gcv (an estimate of leaving out single trials: quickest, but repeats of an image stay in)."
+        ),
+        "enum": ["kfold", "loo", "gcv"],
+        "default": "kfold",
+    },
     "n_folds": {
-        "description": "Folds of the inner cross-validation; an image with its duplicates (or a run) stays whole.",
+        "description": "Folds of kfold; an image with its duplicates (or a run) stays whole.",
         "type": "integer",
         "minimum": 2,
         "default": 5,
+    },
+    "dtype": {
+        "description": "Precision of the products with targets; float32 needs half the time and memory for them.",
+        "enum": ["float64", "float32"],
+        "default": "float64",
     },
 }
 
@@ -50,15 +63,7 @@ def fit(
         raise ValueError(f"ridge is fitted to one subject, found {len(subjects)}")
     data = subjects[0]
     alphas = np.array(settings["alphas"], dtype=np.float64)
-    found = fit_ridge(
-        data.inputs,
-        data.targets,
-        alphas,
-        data.groups,
-        n_folds=settings["n_folds"],
-        seed=seeds[0],
-        alpha_per=settings["alpha_per"],
-    )
+    found = fit_ridge(data.inputs, data.targets, alphas, data.groups, seed=seeds[0], device=device, **_choice(settings))
     state = {"weights": found.weights, "intercept": found.intercept, "alphas": found.alphas}
     errors = found.errors.mean(axis=1)
     history: list[dict[str, float | int | str]] = [
@@ -78,5 +83,8 @@ def refit(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
     alphas = np.array(settings["alphas"], dtype=np.float64)
-    n_folds, alpha_per = settings["n_folds"], settings["alpha_per"]
-    return refit_ridge(inputs, test_inputs, alphas, groups, n_folds=n_folds, seed=seed, alpha_per=alpha_per)
+    return refit_ridge(inputs, test_inputs, alphas, groups, seed=seed, **_choice(settings))
+
+
+def _choice(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("n_folds", "alpha_per", "selection", "dtype")}

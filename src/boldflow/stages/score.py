@@ -11,7 +11,7 @@ from boldflow.artifacts import weights as weight_files
 from boldflow.core import statistics
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records import State
-from boldflow.core.scaling import scale
+from boldflow.core.scaling import ScaledRows, scale
 from boldflow.core.scoring import (
     LOWER_IS_BETTER,
     N_NEAREST,
@@ -160,7 +160,7 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     if model["feature_kind"] == "classes":
         classes = np.argmax(data.features[picture], axis=1)
         return ClassScorer(test, classes, data.features.shape[1])
-    everything = [scale(np.asarray(data.features, dtype=np.float64), _scaler(weights, f)) for f in range(data.n_folds)]
+    everything = [ScaledRows(data.features, _scaler(weights, fold)) for fold in range(data.n_folds)]
     targets = np.stack([everything[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
     return RetrievalScorer(test, targets, everything, picture)
 

@@ -1,0 +1,73 @@
+"""Ridge from features to responses, alphas by generalised cross-validation, against himalaya's RidgeCV.
+
+himalaya chooses by five folds, which is what it offers: the criterion differs, so scikit-learn's leave-one-out is the
+witness for alphas, and himalaya's weights are compared where both chose the same alpha. All in double precision. The
+floor: products at the rate of a matrix product, and one eigendecomposition.
+"""
+
+import importlib.metadata
+
+from himalaya.backend import set_backend
+from himalaya.ridge import RidgeCV
+from sklearn.linear_model import RidgeCV as LeaveOneOut
+
+from bench import _ridge
+from bench.harness import Row, alternate
+from boldflow.core.compute import fixed_threads
+from boldflow.core.ridge import RidgeFit, fit_ridge
+
+SHAPE, QUICK, REPEATS = (4_803, 1_536, 20_484), (1_201, 384, 2_048), 3
+N_WITNESS = 512  # targets for scikit-learn
+SAME_ALPHAS, TOLERANCE = 0.99, 2e-6  # weights are single precision
+
+
+def run(quick: bool = False) -> list[Row]:
+    """Fit 8 alphas, one per target.
+
+    Parameters
+    ----------
+    quick : bool
+        A quarter of the trials and features, a tenth of the vertices.
+
+    Returns
+    -------
+    list of Row
+        One.
+    """
+    n, p, v = QUICK if quick else SHAPE
+    repeats = 2 if quick else REPEATS
+    x, y, image = _ridge.made(n, p, v)
+    found: dict[str, RidgeFit | RidgeCV] = {}
+
+    def ours() -> None:
+        found["ours"] = fit_ridge(x, y, _ridge.ALPHAS, image, selection="gcv")
+
+    def peer() -> None:
+        found["peer"] = RidgeCV(alphas=_ridge.ALPHAS, fit_intercept=True, cv=5).fit(x, y)
+
+    set_backend("torch")
+    with fixed_threads(_ridge.THREADS):
+        ours_s, peer_s = alternate([ours, peer], repeats)
+        flops = n * p**2 + 2 * n * p * v + 4 * p**2 * v
+        floor_s = flops / _ridge.rate(min(p, 2048)) + _ridge.eigh_seconds(p)
+        some = LeaveOneOut(alphas=_ridge.ALPHAS, alpha_per_target=True).fit(x, y[:, :N_WITNESS])
+    same = float((found["ours"].alphas[:N_WITNESS] == some.alpha_).mean())
+    chosen, worst = _ridge.compare(found["ours"], found["peer"].best_alphas_.numpy(), found["peer"].coef_.numpy())
+    set_backend("numpy")
+    return [
+        Row(
+            bench="ridge-encoder",
+            peer="himalaya RidgeCV torch, 5 folds",
+            peer_version=importlib.metadata.version("himalaya"),
+            shape=f"n {n}, d {p}, v {v}, {len(_ridge.ALPHAS)} alphas",
+            ratio=peer_s / ours_s,
+            sense=">=",
+            bound=20.0,
+            agreement=f"{same:.2%} alphas of scikit-learn's leave-one-out ({N_WITNESS} targets); {chosen:.2%} of the "
+            f"peer's, weights there within {worst:.1e} of the largest",
+            agrees=same >= SAME_ALPHAS and worst <= TOLERANCE,
+            repeats=repeats,
+            floor_ratio=ours_s / floor_s,
+            floor_bound=2.0,
+        )
+    ]
