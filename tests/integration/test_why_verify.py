@@ -123,12 +123,12 @@ def test_why_names_an_edited_adapter_and_a_study_without_a_model(copy):
 
 def test_a_broken_config_is_the_cause_and_no_traceback(copy):
     append(copy, "config/config.yaml", "\nmodels: [\n")
-    assert "not valid JSON or YAML" in command(copy, "why", *STUDY, code=2)
+    assert "is not YAML" in command(copy, "why", *STUDY, code=2)
     text = command(copy, "verify", f"{FIGURE}.pdf", code=2)
-    assert "cannot be said" in text and "not valid JSON or YAML" in text and "settings: {" in text
+    assert "cannot be said" in text and "is not YAML" in text and "settings: {" in text
     append(copy, "src/boldflow/figures/leaderboard.py")
     text = command(copy, "verify", f"{FIGURE}.pdf", code=1)
-    assert "  module boldflow.figures.leaderboard changed\n" in text and "not valid JSON or YAML" in text
+    assert "  module boldflow.figures.leaderboard changed\n" in text and "is not YAML" in text
 
 
 def test_an_unknown_target_is_refused(finished):
