@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special, stats
 
 TINY = 1e-15  # keeps a candidate of zero length from dividing by zero; as in NeuralBench's loss
+COLUMNS = 1024  # worked on at a time: temporaries of all would be made anew in memory each time
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,12 @@ def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> n
     array of shape (n_draws, n_columns)
         0 where a column does not vary in a draw: a constant prediction explains nothing.
     """
+    blocks = range(0, x.shape[1], COLUMNS)
+    parts = [_weighted_correlation(x[:, k : k + COLUMNS], y[:, k : k + COLUMNS], weights) for k in blocks]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((len(weights), 0))
+
+
+def _weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total = weights.sum(axis=1, keepdims=True)
     x = x - x.mean(axis=0)
     y = y - y.mean(axis=0)
