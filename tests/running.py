@@ -94,7 +94,9 @@ class Site(Project):
         found = real_data()
         given = {"BOLDFLOW_REAL_DATA": str(found)} if found else {}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return {**os.environ, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
+        # a test of features in this process may have closed the hub for itself
+        own = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+        return {**own, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
     def slow(self, epochs: int, pause_s: float = 0) -> "Site":
         """Add the slow model and its studies: ``slow`` of one subject, ``wide`` of all.
