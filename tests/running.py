@@ -95,7 +95,8 @@ class Site(Project):
         given = {"BOLDFLOW_REAL_DATA": str(found)} if found else {}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         # a test of features in this process may have closed the hub for itself
-        own = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+        closed = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+        own = {name: value for name, value in os.environ.items() if name not in closed}
         return {**own, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
     def slow(self, epochs: int, pause_s: float = 0) -> "Site":
