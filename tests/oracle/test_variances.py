@@ -132,7 +132,7 @@ def regions(n_images, n_repeats, seed, planted=0.30):
     other = np.sqrt(ceiling) * rng.normal(size=truth.shape)
     predicted = planted * truth + np.sqrt(planted * (1 - planted)) * other  # correlates sqrt(planted) with the truth
     measured = metrics.average_by(values, image, n_images)
-    r = metrics.weighted_correlation(predicted, measured, np.ones((1, n_images)))[0]
+    r = metrics.correlation(predicted, measured)
     signal, noise = metrics.variance_components(values, image)
     upper = metrics.noise_ceiling(signal, noise, np.full(n_images, n_repeats))
     return r, measured.var(axis=0, ddof=1), signal, upper

@@ -293,7 +293,7 @@ class EncodingScorer:
     def correlation(self, predicted: Array) -> Array:
         """Pearson r of each vertex over test images, repeats averaged, (n_vertices,)."""
         expected = metrics.average_by(predicted, self.test.image, self.test.n_images)
-        return metrics.weighted_correlation(expected, self.measured, np.ones((1, self.test.n_images)))[0]
+        return metrics.correlation(expected, self.measured)
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_vertices).

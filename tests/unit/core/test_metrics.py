@@ -84,11 +84,23 @@ def test_weighted_correlation_is_scipys_on_the_resampled_rows():
         np.testing.assert_allclose(row, wanted, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_correlation_is_scipys_also_over_more_columns_than_a_block_holds(dtype):
+    x = np.random.default_rng(5).normal(3.0, size=(30, 150)).astype(dtype)
+    y = (0.5 * x + np.random.default_rng(6).normal(size=x.shape)).astype(dtype)
+    wanted = [stats.pearsonr(a, b).statistic for a, b in zip(x.T.astype("f8"), y.T.astype("f8"), strict=True)]
+    np.testing.assert_allclose(metrics.correlation(x, y), wanted, atol=1e-12)
+    assert metrics.correlation(x[:, :0], y[:, :0]).shape == (0,)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_a_constant_prediction_correlates_zero(offset):
     y = np.random.default_rng(4).normal(size=(20, 2))
     x = np.full((20, 2), offset) + 0.1
     assert (metrics.weighted_correlation(x, y, np.ones((1, 20))) == 0).all()
+    assert (metrics.correlation(x, y) == 0).all()
+    assert (metrics.correlation(y, x) == 0).all()
+    assert (metrics.correlation(x, 2 * x) == 0).all()
 
 
 @pytest.mark.parametrize("repeats", [(2,) * 40, (1, 2, 3, 8) * 10])
