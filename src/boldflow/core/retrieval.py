@@ -4,7 +4,6 @@ Definitions are those of ``core.metrics``: score <prediction, candidate> / |cand
 gallery is read in blocks of rows, so that it may be a file or be scaled on the way; scores are never held all at once.
 """
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from boldflow.core.metrics import TINY, Ranks
 
 QUERIES = 1024  # at a time
 BYTES = 8 * 2**20  # of a block of candidates, and of one of queries, in double precision
+FEW = 0.02  # of the scores of a block: so many pairs are scored again one by one
 
 
 class Rows(Protocol):
@@ -29,7 +29,9 @@ class Rows(Protocol):
 class Gallery:
     """Candidates among which predictions look for their own.
 
-    Equal candidates are scored once: a matrix product may give them last bits of their own, and break their tie.
+    Products are taken in single precision first; what they leave undecided, given a bound of their rounding, is decided
+    in double precision. Equal candidates are scored once: a product may give them last bits of their own, and break
+    their tie.
 
     Parameters
     ----------
@@ -43,11 +45,12 @@ class Gallery:
     """
 
     def __init__(self, rows: Rows) -> None:
-        """Find out which candidates are equal."""
+        """Find out which candidates are equal, and how long they are."""
         self.rows, self.size = rows, rows.shape[0]
         self.step = max(1, BYTES // (8 * rows.shape[1]))
-        self.number, self.first = _distinct(rows, self.step)
+        self.number, self.first, lengths = _distinct(rows, self.step)
         self.counts = np.bincount(self.number)
+        self.lengths = lengths[self.first] + TINY
 
     def ranks(self, predictions: np.ndarray, true: np.ndarray) -> Ranks:
         """Rank the true candidate of each query.
@@ -71,49 +74,80 @@ class Gallery:
         wrong = ~np.isfinite(predictions).all(axis=1)
         if wrong.any():
             raise ValueError(f"{int(wrong.sum())} queries have NaN scores: their predictions are not finite")
-        above, level = np.empty(len(predictions), int), np.empty(len(predictions), int)
+        above, level = np.zeros(len(predictions), int), np.zeros(len(predictions), int)
         step = min(QUERIES, self.step)
         for start in range(0, len(predictions), step):
             some = slice(start, start + step)
-            above[some], level[some] = self._count(predictions[some].astype(np.float64), self.number[true[some]])
+            queries = predictions[some].astype(np.float64)
+            largest = np.abs(queries).max(axis=1, keepdims=True)
+            queries /= np.where(largest > 0, largest, 1)
+            queries /= np.linalg.norm(queries, axis=1, keepdims=True).clip(1)
+            self._count(queries, self.number[true[some]], above[some], level[some])
+        level[~predictions.any(axis=1)] = self.size
         return Ranks(above, level, self.size)
 
-    def _count(self, queries: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Candidates above each query's own and level with it."""
-        # own candidates come first, so that their scores are read from the product in which they are compared
-        own, place = np.unique(true, return_inverse=True)
-        scores = queries @ self._candidates(own).T
-        bar = scores[np.arange(len(queries)), place][:, None]
-        above, level = _tally(scores, bar, self.counts[own])
-        for numbers in self._others(own):
-            more, same = _tally(queries @ self._candidates(numbers).T, bar, self.counts[numbers])
-            above += more
-            level += same
-        return above, level
+    def _count(self, queries: np.ndarray, true: np.ndarray, above: np.ndarray, level: np.ndarray) -> None:
+        """Add candidates above each query's own and level with it; queries of length 0 are left out."""
+        asked = np.flatnonzero(queries.any(axis=1))
+        queries, true = queries[asked], true[asked]
+        bar = self._scores(queries, true, np.arange(len(true)))
+        for start in range(0, len(self.first), self.step):
+            numbers = np.arange(start, min(start + self.step, len(self.first)))
+            more, same = self._decide(queries, numbers, bar)
+            above[asked] += more
+            level[asked] += same
 
-    def _others(self, own: np.ndarray) -> Iterator[np.ndarray]:
-        rest = np.setdiff1d(np.arange(len(self.first)), own, assume_unique=True)
-        return (rest[start : start + self.step] for start in range(0, len(rest), self.step))
+    def _decide(
+        self, queries: np.ndarray, numbers: np.ndarray, bar: np.ndarray, dtype: type[np.floating] = np.float32
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Count candidates above the bar of each query and level with it.
 
-    def _candidates(self, numbers: np.ndarray) -> np.ndarray:
-        """Distinct candidates of length 1, double precision."""
-        values = self.rows[self.first[numbers]].astype(np.float64)
-        values /= np.sqrt(np.einsum("ij,ij->i", values, values))[:, None] + TINY
-        return values
+        A product of vectors of length 1 is within (n + 8) units of rounding: n for the sum, the rest for their own
+        rounding and for that of the bar (Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.1).
+        """
+        scores = queries.astype(dtype) @ self._candidates(numbers, dtype).T
+        margin = (queries.shape[1] + 8) * float(np.finfo(dtype).eps)
+        above = scores > (bar + margin).astype(dtype)[:, None]
+        unsure = scores >= (bar - margin).astype(dtype)[:, None]
+        unsure ^= above
+        if dtype is np.float32 and np.count_nonzero(unsure) > FEW * unsure.size:
+            return self._decide(queries, numbers, bar, np.float64)
+        counts = self.counts[numbers]
+        query, candidate = np.nonzero(unsure)
+        exact = self._scores(queries, numbers[candidate], query)
+        higher, equal = (exact > bar[query]) * counts[candidate], (exact == bar[query]) * counts[candidate]
+        sure = np.count_nonzero(above, axis=1) if (counts == 1).all() else above @ counts
+        more, same = (np.bincount(query, some, minlength=len(queries)).astype(int) for some in (higher, equal))
+        return sure + more, same
+
+    def _scores(self, queries: np.ndarray, numbers: np.ndarray, query: np.ndarray) -> np.ndarray:
+        """Score pairs one by one in double precision, so that no score depends on where its pair stands."""
+        found = np.empty(len(query))
+        for start in range(0, len(query), self.step):
+            some = slice(start, start + self.step)
+            chosen, inverse = np.unique(numbers[some], return_inverse=True)
+            candidates = self._candidates(chosen, np.float64)
+            found[some] = np.einsum("ij,ij->i", queries[query[some]], candidates[inverse])
+        return found
+
+    def _candidates(self, numbers: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+        """Distinct candidates of length 1."""
+        first = self.first[numbers]
+        together = len(first) and first[-1] - first[0] == len(first) - 1  # they ascend
+        values = self.rows[slice(first[0], first[-1] + 1)] if together else self.rows[first]
+        inverse = 1 / self.lengths[numbers][:, None]
+        if values.dtype == dtype:
+            return values * inverse.astype(dtype)
+        return (values * inverse).astype(dtype)
 
 
-def _tally(scores: np.ndarray, bar: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count scores above the bar of their row and level with it."""
-    above, level = scores > bar, scores == bar
-    if (counts == 1).all():
-        return np.count_nonzero(above, axis=1), np.count_nonzero(level, axis=1)
-    return above @ counts, level @ counts
-
-
-def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct rows: number of each row, and the first row of each number."""
-    blocks = (np.ascontiguousarray(rows[start : start + step]) for start in range(0, rows.shape[0], step))
-    keys = np.concatenate([_keys(block) for block in blocks])
+def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number the distinct rows: number of each row, the first row of each number, and the length of each row."""
+    keys, lengths = np.empty(rows.shape[0], np.uint64), np.empty(rows.shape[0])
+    for start in range(0, rows.shape[0], step):
+        block = np.ascontiguousarray(rows[start : start + step])
+        keys[start : start + step] = _keys(block)
+        lengths[start : start + step] = np.linalg.norm(block.astype(np.float64, copy=False), axis=1)
     # equal rows have equal keys; rows that share a key are compared byte by byte
     first, count = np.unique(keys, return_index=True, return_counts=True)[1:]
     same = np.arange(len(keys))
@@ -122,7 +156,7 @@ def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray]:
         for row in np.flatnonzero(keys == key):
             same[row] = known.setdefault(rows[np.array([row])].tobytes(), int(row))
     distinct, number = np.unique(same, return_inverse=True)
-    return number, distinct
+    return number, distinct, lengths
 
 
 def _keys(block: np.ndarray) -> np.ndarray:

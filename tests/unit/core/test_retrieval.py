@@ -53,6 +53,20 @@ def test_ranks_are_those_of_the_whole_matrix():
     np.testing.assert_array_equal(found.tied, wanted.tied)
 
 
+@pytest.mark.parametrize(("apart", "shared"), [(1e-3, 0.0), (1e-6, 0.0), (1e-9, 0.0), (1e-3, 30.0), (1e-6, 30.0)])
+@pytest.mark.parametrize("length", [1e-150, 1.0, 1e150])
+def test_scores_closer_than_single_precision_are_told_apart(apart, shared, length):
+    """Many candidates lie ``apart`` from the true one, and all may share most of what they are."""
+    rng = np.random.default_rng(7)
+    gallery = rng.normal(size=(600, 40)) + shared
+    gallery[100:500] = gallery[:1] + apart * rng.normal(size=(400, 40))
+    predictions = gallery[:100] + 0.1 * rng.normal(size=(100, 40))
+    wanted = metrics.ranks(metrics.identification_scores(predictions, gallery), np.arange(100))
+    found = Gallery(gallery).ranks(predictions * length, np.arange(100))
+    np.testing.assert_array_equal(found.above, wanted.above)
+    np.testing.assert_array_equal(found.tied, wanted.tied)
+
+
 @pytest.mark.parametrize(("n", "size"), [(400, 5), (33, 7), (1536, 24)])
 def test_copies_of_one_candidate_tie_exactly(n, size):
     rng = np.random.default_rng(0)
