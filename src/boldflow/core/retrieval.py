@@ -75,7 +75,7 @@ class Gallery:
         if wrong.any():
             raise ValueError(f"{int(wrong.sum())} queries have NaN scores: their predictions are not finite")
         above, level = np.zeros(len(predictions), int), np.zeros(len(predictions), int)
-        step = min(QUERIES, self.step)
+        step = min(QUERIES, 2 * self.step)
         for start in range(0, len(predictions), step):
             some = slice(start, start + step)
             queries = predictions[some].astype(np.float64)
@@ -91,27 +91,29 @@ class Gallery:
         asked = np.flatnonzero(queries.any(axis=1))
         queries, true = queries[asked], true[asked]
         bar = self._scores(queries, true, np.arange(len(true)))
+        single = queries.astype(np.float32)
         for start in range(0, len(self.first), self.step):
             numbers = np.arange(start, min(start + self.step, len(self.first)))
-            more, same = self._decide(queries, numbers, bar)
+            more, same = self._decide(queries, single, numbers, bar)
             above[asked] += more
             level[asked] += same
 
     def _decide(
-        self, queries: np.ndarray, numbers: np.ndarray, bar: np.ndarray, dtype: type[np.floating] = np.float32
+        self, queries: np.ndarray, taken: np.ndarray, numbers: np.ndarray, bar: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Count candidates above the bar of each query and level with it.
+        """Count candidates above the bar of each query and level with it, by queries ``taken`` in some precision.
 
         A product of vectors of length 1 is within (n + 8) units of rounding: n for the sum, the rest for their own
         rounding and for that of the bar (Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.1).
         """
-        scores = queries.astype(dtype) @ self._candidates(numbers, dtype).T
-        margin = (queries.shape[1] + 8) * float(np.finfo(dtype).eps)
-        above = scores > (bar + margin).astype(dtype)[:, None]
-        unsure = scores >= (bar - margin).astype(dtype)[:, None]
+        dtype = taken.dtype
+        scores = taken @ self._candidates(numbers, dtype).T
+        margin = (queries.shape[1] + 8) * float(np.finfo(dtype).eps) / 2
+        above = scores > (bar + margin)[:, None].astype(dtype)
+        unsure = scores >= (bar - margin)[:, None].astype(dtype)
         unsure ^= above
-        if dtype is np.float32 and np.count_nonzero(unsure) > FEW * unsure.size:
-            return self._decide(queries, numbers, bar, np.float64)
+        if taken is not queries and np.count_nonzero(unsure) > FEW * unsure.size:
+            return self._decide(queries, queries, numbers, bar)
         counts = self.counts[numbers]
         query, candidate = np.nonzero(unsure)
         exact = self._scores(queries, numbers[candidate], query)
@@ -126,11 +128,11 @@ class Gallery:
         for start in range(0, len(query), self.step):
             some = slice(start, start + self.step)
             chosen, inverse = np.unique(numbers[some], return_inverse=True)
-            candidates = self._candidates(chosen, np.float64)
+            candidates = self._candidates(chosen, queries.dtype)
             found[some] = np.einsum("ij,ij->i", queries[query[some]], candidates[inverse])
         return found
 
-    def _candidates(self, numbers: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+    def _candidates(self, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Distinct candidates of length 1."""
         first = self.first[numbers]
         together = len(first) and first[-1] - first[0] == len(first) - 1  # they ascend
@@ -138,16 +140,22 @@ class Gallery:
         inverse = 1 / self.lengths[numbers][:, None]
         if values.dtype == dtype:
             return values * inverse.astype(dtype)
-        return (values * inverse).astype(dtype)
+        return (values * inverse).astype(dtype, copy=False)
 
 
 def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number the distinct rows: number of each row, the first row of each number, and the length of each row."""
     keys, lengths = np.empty(rows.shape[0], np.uint64), np.empty(rows.shape[0])
     for start in range(0, rows.shape[0], step):
-        block = np.ascontiguousarray(rows[start : start + step])
-        keys[start : start + step] = _keys(block)
-        lengths[start : start + step] = np.linalg.norm(block.astype(np.float64, copy=False), axis=1)
+        some = slice(start, start + step)
+        block = np.ascontiguousarray(rows[some])
+        double = block.astype(np.float64, copy=False)
+        lengths[some] = np.sqrt(np.einsum("ij,ij->i", double, double))
+        if not np.isfinite(lengths[some]).all():
+            lengths[some] = _long(double)
+        # the bits of each row, summed up: exact in integers, whatever the order
+        width = 8 if block[:1].nbytes % 8 == 0 else block.itemsize
+        keys[some] = block.view(f"u{width}").sum(axis=1, dtype=np.uint64)
     # equal rows have equal keys; rows that share a key are compared byte by byte
     first, count = np.unique(keys, return_index=True, return_counts=True)[1:]
     same = np.arange(len(keys))
@@ -159,9 +167,10 @@ def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return number, distinct, lengths
 
 
-def _keys(block: np.ndarray) -> np.ndarray:
-    """Sum up the bits of each row: exact in integers, whatever the order."""
+def _long(block: np.ndarray) -> np.ndarray:
+    """Lengths of rows whose squares are too large for double precision."""
     if not np.isfinite(block).all():
         raise ValueError(f"{int((~np.isfinite(block).all(axis=1)).sum())} candidates have NaN scores: not finite")
-    bits = block.view(f"u{block.itemsize}")
-    return bits.sum(axis=1, dtype=np.uint64)
+    largest = np.abs(block).max(axis=1).clip(TINY)
+    found: np.ndarray = largest * np.linalg.norm(block / largest[:, None], axis=1)
+    return found
