@@ -14,7 +14,7 @@ help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
-	@echo "make test-full-size  run the tests with a run of full size (3 GB of memory; real events)"
+	@echo "make test-full-size  run the tests with a run of full size (6 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
 	@echo "make docs    write config/README.md and docs/faults.md"
 	@echo "make bench   measure speed against named peers (ARGS='workflow --quick' picks one)"

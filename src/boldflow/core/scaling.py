@@ -34,9 +34,9 @@ def identity_scaler(n_columns: int) -> State:
     return {"mean": np.zeros(n_columns, np.float32), "sd": np.ones(n_columns, np.float32)}
 
 
-def scale(values: np.ndarray, scaler: State) -> np.ndarray:
-    """Subtract the mean and divide by the spread; the last axis is the columns."""
-    centred = values - scaler["mean"]
+def scale(values: np.ndarray, scaler: State, out: np.ndarray | None = None) -> np.ndarray:
+    """Subtract the mean and divide by the spread; the last axis is the columns. ``out`` may be ``values`` itself."""
+    centred = np.subtract(values, scaler["mean"], out=out)
     centred /= scaler["sd"]
     return centred
 

@@ -39,10 +39,11 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     return (responses, features) if direction == "decode" else (features, responses)
 
 
-def scaler_of(values: Reader, rows: np.ndarray, wanted: bool) -> State:
-    """Fit the scaler of these rows, or give the one that changes nothing."""
+def scaled(values: Reader, rows: np.ndarray, wanted: bool) -> tuple[np.ndarray, State]:
+    """Read rows once and scale them by themselves, where that is wanted; give them with their scaler."""
     training = values(rows)
-    return fit_scaler(training) if wanted else identity_scaler(training.shape[-1])
+    scaler = fit_scaler(training) if wanted else identity_scaler(training.shape[-1])
+    return scale(training, scaler, out=training), scaler
 
 
 def training_data(
@@ -51,13 +52,13 @@ def training_data(
     """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
     rows = data.rows(fold, "train", "val")
     given, wanted = readers
-    inputs = scaler_of(given, rows, settings["scale_inputs"])
-    targets = scaler_of(wanted, rows, settings["scale_targets"])
+    inputs, of_inputs = scaled(given, rows, settings["scale_inputs"])
+    targets, of_targets = scaled(wanted, rows, settings["scale_targets"])
     own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
     training = TrainingData(
-        inputs=scale(given(rows), inputs),
-        targets=scale(wanted(rows), targets),
+        inputs=inputs,
+        targets=targets,
         groups=np.asarray(pd.factorize(own.loc[rows])[0]),
         is_val=np.isin(rows, data.rows(fold, "val")),
     )
-    return training, inputs, targets
+    return training, of_inputs, of_targets

@@ -13,7 +13,7 @@ from boldflow.core.records import TrainingData
 from boldflow.core.scaling import scale, unscale
 from boldflow.core.scoring import ClassScorer, EncodingScorer, RetrievalScorer, TestSet
 from boldflow.core.statistics import permute_within
-from boldflow.stages._inputs import inputs_and_targets, scaler_of, training_data
+from boldflow.stages._inputs import inputs_and_targets, scaled, training_data
 from boldflow.stages._trials import Aligned
 
 Refit = Callable[[np.ndarray], np.ndarray]
@@ -132,8 +132,8 @@ def _decoder(
 
     def predict(labels: np.ndarray) -> np.ndarray:
         wanted = inputs_and_targets(data, "decode", labels)[1]
-        own = scaler_of(wanted, rows, settings["scale_targets"])
-        predicted = refit(scale(wanted(rows), own))
+        targets, own = scaled(wanted, rows, settings["scale_targets"])
+        predicted = refit(targets)
         return unscale(predicted, own) if in_units else predicted
 
     return predict
@@ -146,8 +146,8 @@ def _encoder(plugin: ModuleType, settings: dict[str, Any], data: Aligned, fold: 
 
     def predict(labels: np.ndarray) -> np.ndarray:
         given = inputs_and_targets(data, "encode", labels)[0]
-        own = scaler_of(given, rows, settings["scale_inputs"])
-        permuted = replace(training, inputs=scale(given(rows), own))
+        given_rows, own = scaled(given, rows, settings["scale_inputs"])
+        permuted = replace(training, inputs=given_rows)
         refit = _refit(plugin, settings, permuted, scale(given(test_rows), own), seed)
         return unscale(refit(training.targets), targets)
 
