@@ -167,8 +167,14 @@ def opens_checkpoint(config: Config, feature: str) -> bool:
 def shards_of_feature(config: Config, feature: str) -> list[str]:
     """Name the shards over which a feature's pictures are spread, "0-of-3" and so on; none where one job makes all."""
     n = int((config["features"][feature] or {}).get("shards", 1))
-    whole = n == 1 or facts(config, "features", feature)["reads"] == "labels"
+    whole = n == 1 or facts(config, "features", feature)["reads"] != "images"
     return [] if whole else [f"{k}-of-{n}" for k in range(n)]
+
+
+def members_of_feature(config: Config, feature: str) -> list[str]:
+    """Name the features whose columns a feature joins, in its order; none for one that describes stimuli itself."""
+    joins = facts(config, "features", feature)["reads"] == "features"
+    return list((config["features"][feature] or {}).get("of", [])) if joins else []
 
 
 def split_of_response(config: Config, response: str) -> str:
@@ -308,7 +314,8 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             schema = entry_schema(schemas, section, plugin)
             wrong = _schema_problems(where, entry or {}, schema, validator)
             problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
-            problems += [] if wrong or section != "features" else _network_problems(config, schemas, name)
+            if section == "features" and not wrong:
+                problems += _network_problems(config, schemas, name) + _member_problems(config, name)
     return problems
 
 
@@ -368,8 +375,9 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
                 f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
                 f"not have; {nearest(recording_, data['recordings'])}"
             ] = None
-        if feature["reads"] == "images" and not data["images"]:
-            problems[f"feature {result.feature!r} reads pictures, and data set {result.dataset!r} has none"] = None
+        for name in [result.feature, *members_of_feature(config, result.feature)]:
+            if facts(config, "features", name)["reads"] == "images" and not data["images"]:
+                problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
         if split["test"] in ("repeated", "named") and not data["images"]:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
@@ -415,6 +423,20 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
         f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
         f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
     ]
+
+
+def _member_problems(config: Config, name: str) -> list[str]:
+    """List what cannot be of the features that an entry joins; whoever joins a control says so too."""
+    where, problems = f"features.{name}.of", []
+    for member in members_of_feature(config, name):
+        entry = config["features"].get(member) or {}
+        if member not in config["features"] or plugin_name(member, entry) not in plugins("features"):
+            problems.append(f"{where}: no feature {member!r}; {nearest(member, set(config['features']) - {name})}")
+        elif facts(config, "features", member)["reads"] == "features":
+            problems.append(f"{where}: {member!r} joins features itself; name those that it joins instead")
+        elif entry.get("weights") == "untrained" and "untrained-control" not in name:
+            problems.append(f"{where}: {member!r} has untrained weights; put untrained-control into the name {name!r}")
+    return problems
 
 
 def _kind_problems(config: Config, result: Result, response: Config, recording_: str, data: Config) -> list[str]:

@@ -241,6 +241,22 @@ def shards_of_feature(wildcards):
     ]
 
 
+def members_of_feature(wildcards):
+    """Features that a feature joins, in its order; none for one that describes the stimuli itself."""
+    return [
+        f"results/{wildcards.dataset}/features/{name}.npy"
+        for name in registry.members_of_feature(config, wildcards.feature)
+    ]
+
+
+def member_indexes_of_feature(wildcards):
+    """Indexes of the features that a feature joins, in its order."""
+    return [
+        f"results/{wildcards.dataset}/features/{name}.parquet"
+        for name in registry.members_of_feature(config, wildcards.feature)
+    ]
+
+
 def size_mb(files):
     """Add up files in MiB. Snakemake's own `input.size_mb` starts an event loop for each job."""
     return sum(Path(file).stat().st_size for file in files) / 2**20

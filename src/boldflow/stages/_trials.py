@@ -7,6 +7,7 @@ import pandas as pd
 
 from boldflow.artifacts import arrays, tables
 from boldflow.core import splits
+from boldflow.core.records import Band
 
 
 @dataclass(frozen=True)
@@ -14,13 +15,15 @@ class Aligned:
     """Trials of one subject and fold-wise parts.
 
     ``trials`` has a row per trial in the order of ``responses``, with ``picture``, the row of ``features`` that
-    belongs to it. ``split`` has the subject's rows of the split with ``row``, the trial's row.
+    belongs to it. ``split`` has the subject's rows of the split with ``row``, the trial's row. ``bands`` says which
+    columns of ``features`` come from which feature, where several were joined.
     """
 
     trials: pd.DataFrame
     responses: np.ndarray
     features: np.ndarray
     split: pd.DataFrame
+    bands: tuple[Band, ...] = ()
 
     @property
     def n_folds(self) -> int:
@@ -56,4 +59,5 @@ def align(responses: str, features: str, index: str, trials: str, split: str, su
     if own["row"].isna().any() or own.groupby("fold").size().ne(len(table)).any():
         raise ValueError(f"{split} and {trials} do not list the same trials of {subject}; make the split again")
     own = own.sort_values(["fold", "row"]).astype({"row": int})
-    return Aligned(table, values, arrays.read(features, ndim=2), own)
+    bands = tuple(Band(**one) for one in tables.sidecar(index).get("bands", []))
+    return Aligned(table, values, arrays.read(features, ndim=2), own, bands)

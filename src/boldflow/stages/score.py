@@ -23,6 +23,8 @@ from boldflow.core.scoring import (
 )
 from boldflow.provenance import canonical, digest
 from boldflow.stages._arrival import plugin_of, read_settings
+from boldflow.stages._bands import COLUMNS as BANDS
+from boldflow.stages._bands import map_columns, partition, region_rows
 from boldflow.stages._null import null_values, rescored_values
 from boldflow.stages._trials import Aligned, align
 
@@ -49,6 +51,7 @@ def run(
     draws: str,
     vertex_map: str,
     queries: str,
+    bands: str,
     names: str,
     facts: str,
     n_draws: int,
@@ -64,6 +67,8 @@ def run(
         where it has no interval); draw d holds the same pictures for every model of the subject
     vertex_map, queries : paths of the Parquet files to write: a row per vertex (encoders); a row per test picture
         (retrieval)
+    bands : path of the Parquet to write: a row per region and joined feature, what that explains (encoders that tell
+        the bands of their inputs apart; columns as of ``stages._bands``)
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
@@ -81,6 +86,7 @@ def run(
     drawn: list[np.ndarray] = []
     asked: list[pd.DataFrame] = []
     mapped = pd.DataFrame(columns=MAP)
+    shares: list[pd.DataFrame] = []
     with fixed_threads(1):  # small products: two threads wait for each other more than they work
         scorer = _scorer(data, test, rows, weights, vertices, model)
         counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
@@ -92,6 +98,10 @@ def run(
                 asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
             if isinstance(scorer, EncodingScorer):
                 mapped = _map(scorer, given, tables.read(vertices), model["space"])
+                split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
+                if split_up:
+                    mapped = mapped.assign(**map_columns(split_up, scorer))
+                    shares.append(region_rows(split_up, scorer, counts, seed, unit))
             measures = scorer.measure(given)
             null = _null(given, data, test, rows, scorer, model, int(seed), known["images"])
             for position, measure in enumerate(measures):
@@ -105,6 +115,8 @@ def run(
     tables.write(scores, leaderboard.tidy(found), note)
     arrays.write(draws, np.nan_to_num(np.stack(drawn)).astype(np.float32))
     tables.write(vertex_map, mapped.assign(**identity), note)
+    explained = pd.concat(shares, ignore_index=True) if shares else pd.DataFrame(columns=BANDS)
+    tables.write(bands, explained.assign(**identity), note)
     questions = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=QUERIES)
     tables.write(queries, questions[QUERIES].assign(**identity), note)
 
