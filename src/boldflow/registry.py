@@ -283,6 +283,23 @@ def expand(config: Config, study: Config) -> list[Result]:
     return list(found)
 
 
+def rivals(config: Config, schemas: Config, results: Iterable[Result]) -> list[list[Result]]:
+    """Group the encoders that can be compared vertex by vertex: two or more of one subject's responses and split."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for one in results:
+        if settings(config, schemas, "models", one.model)["direction"] == "encode":
+            groups.setdefault((one.dataset, one.subject, one.response, one.split), []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
+    """Tell whether an encoder says what each of several joined features explains."""
+    tree = _tree("models", plugin_name(model, config["models"][model]))
+    return bool(members_of_feature(config, feature)) and any(
+        isinstance(node, ast.FunctionDef) and node.name == "parts" for node in tree.body
+    )
+
+
 def config_problems(config: Config, schemas: Config, validator: Any) -> list[str]:
     """List what is wrong with the catalogue, one sentence each; empty when all is well.
 
@@ -364,7 +381,9 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     metrics: set[str] = set()
     tables: set[str] = {"leaderboard"}
     # nothing here depends on the subject
-    for result in expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]}):
+    results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
+    tables |= {"wins"} if rivals(config, schemas, results) else set()
+    for result in results:
         model = settings(config, schemas, "models", result.model)
         response = settings(config, schemas, "responses", result.response)
         split = settings(config, schemas, "splits", result.split)
@@ -395,6 +414,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
+        if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
+            tables |= {"bands"}
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
     metric = study["primary"]["metric"]
     if metric not in metrics:

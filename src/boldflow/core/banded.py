@@ -1,6 +1,6 @@
 """Banded ridge: a penalty for each group of inputs and each target, found by random search inside the training trials.
 
-Inputs of band b are scaled by the square root of a weight ``gamma_b`` (weights of all bands sum to 1) and then share the
+Inputs of band b are scaled by the square root of a weight ``gamma_b`` (all weights sum to 1) and then share the
 penalty alpha of an ordinary ridge, so that the band's own penalty is ``alpha / gamma_b``. himalaya tries alphas by
 cross-validation for each draw of weights; what is chosen is fitted once at the end. Trials come first everywhere.
 """

@@ -21,8 +21,8 @@ The callable takes pictures, uint8 (height, width, 3) of any sizes, and gives fl
 has a method ``prepare(image)``, each picture goes through that first, in worker threads and ahead of time, and the call
 takes what it gave. Where it has an attribute ``batch``, that is noted beside the features. For ``reads: labels`` the
 callable instead takes the table of all stimuli (DataFrame: image_id and one column per label). For ``reads: features``
-the entry names other entries under ``of``, and the callable takes what is cached of them: a mapping from their names, in
-that order, to arrays (n_images, n_features of that one). It gives their columns in that order; the sidecar keeps where
+the entry names other entries under ``of``, and the callable takes what is cached of them: a mapping from names, in that
+order, to arrays (n_images, n_features of that one). It gives their columns in that order; the sidecar keeps where
 those of each begin and end (``bands``).
 
 A row may not depend on other pictures: on a CPU it is the same to the last bit however pictures are spread over batches

@@ -12,7 +12,7 @@ from boldflow.core.records import Band, Fitted, State, TrainingData
 FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "alphas": {
-        "description": "Penalties to choose from, on inputs scaled by training spread and the root of the band's weight.",
+        "description": "Penalties to choose from, on inputs scaled by training spread and root of the band's weight.",
         "type": "array",
         "items": {"type": "number", "exclusiveMinimum": 0},
         "minItems": 1,
@@ -37,8 +37,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "unique": {
         "description": (
-            "Whether to fit without each band in turn, too (at the penalties chosen with it): what is lost is the band's "
-            "unique variance. Each such fit takes the room of another."
+            "Whether to fit without each band in turn, too (at the penalties chosen with it): what is lost is the "
+            "band's unique variance. Each such fit takes the room of another."
         ),
         "type": "boolean",
         "default": False,

@@ -13,6 +13,7 @@ from boldflow.core.compute import fixed_threads
 from boldflow.core.records import State
 from boldflow.core.scaling import ScaledRows, scale
 from boldflow.core.scoring import (
+    BOOTSTRAP_SEED,
     LOWER_IS_BETTER,
     N_NEAREST,
     ClassScorer,
@@ -26,9 +27,8 @@ from boldflow.stages._arrival import plugin_of, read_settings
 from boldflow.stages._bands import COLUMNS as BANDS
 from boldflow.stages._bands import map_columns, partition, region_rows
 from boldflow.stages._null import null_values, rescored_values
-from boldflow.stages._trials import Aligned, align
+from boldflow.stages._trials import Aligned, align, regions_of, test_set
 
-BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noise_var", "roi"]
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
@@ -121,28 +121,6 @@ def run(
     tables.write(queries, questions[QUERIES].assign(**identity), note)
 
 
-def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:
-    """Collect the test trials of all folds.
-
-    Returns
-    -------
-    (TestSet, image_id of each test image, rows of the test trials in the trial table)
-    """
-    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
-    fold = np.repeat(np.arange(data.n_folds), [len(r) for r in rows])
-    where = np.concatenate(rows)
-    name = data.trials["image_id"].to_numpy()[where]
-    image, keys = pd.factorize(pd.MultiIndex.from_arrays([fold, name]))
-    first = np.unique(image, return_index=True)[1]
-    units = data.split.drop_duplicates("row").set_index("row")["unit"].loc[where].to_numpy()
-    # without pictures the unit of the split is the run, and the bootstrap resamples blocks
-    unit = pd.factorize(units[first] if has_images else np.arange(len(keys)))[0]
-    return TestSet(fold, image, fold[first], unit), name[first], where
-
-
-test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
-
-
 def _about(who: Row, known: Row, model: Row, code: str) -> Row:
     """Columns that all rows of this result share."""
     sources = model["sources"]
@@ -164,10 +142,7 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     picture = np.empty(test.n_images, dtype=int)
     picture[test.image] = data.trials["picture"].to_numpy()[rows]
     if model["settings"]["direction"] == "encode":
-        places = tables.read(vertices)
-        regions = {"all": np.ones(len(places), dtype=bool)}
-        regions |= {n.removeprefix("roi_"): places[n].to_numpy() for n in places if n.startswith("roi_")}
-        regions = {name: mask for name, mask in regions.items() if mask.any()}
+        regions = regions_of(tables.read(vertices))
         return EncodingScorer(test, np.asarray(data.responses[rows], dtype=np.float64), regions)
     if model["feature_kind"] == "classes":
         classes = np.argmax(data.features[picture], axis=1)
