@@ -167,8 +167,14 @@ def opens_checkpoint(config: Config, feature: str) -> bool:
 def shards_of_feature(config: Config, feature: str) -> list[str]:
     """Name the shards over which a feature's pictures are spread, "0-of-3" and so on; none where one job makes all."""
     n = int((config["features"][feature] or {}).get("shards", 1))
-    whole = n == 1 or facts(config, "features", feature)["reads"] == "labels"
+    whole = n == 1 or facts(config, "features", feature)["reads"] != "images"
     return [] if whole else [f"{k}-of-{n}" for k in range(n)]
+
+
+def members_of_feature(config: Config, feature: str) -> list[str]:
+    """Name the features whose columns a feature joins, in its order; none for one that describes stimuli itself."""
+    joins = facts(config, "features", feature)["reads"] == "features"
+    return list((config["features"][feature] or {}).get("of", [])) if joins else []
 
 
 def split_of_response(config: Config, response: str) -> str:
@@ -277,6 +283,23 @@ def expand(config: Config, study: Config) -> list[Result]:
     return list(found)
 
 
+def rivals(config: Config, schemas: Config, results: Iterable[Result]) -> list[list[Result]]:
+    """Group the encoders that can be compared vertex by vertex: two or more of one subject's responses and split."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for one in results:
+        if settings(config, schemas, "models", one.model)["direction"] == "encode":
+            groups.setdefault((one.dataset, one.subject, one.response, one.split), []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
+    """Tell whether an encoder says what each of several joined features explains."""
+    tree = _tree("models", plugin_name(model, config["models"][model]))
+    return bool(members_of_feature(config, feature)) and any(
+        isinstance(node, ast.FunctionDef) and node.name == "parts" for node in tree.body
+    )
+
+
 def config_problems(config: Config, schemas: Config, validator: Any) -> list[str]:
     """List what is wrong with the catalogue, one sentence each; empty when all is well.
 
@@ -308,7 +331,8 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             schema = entry_schema(schemas, section, plugin)
             wrong = _schema_problems(where, entry or {}, schema, validator)
             problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
-            problems += [] if wrong or section != "features" else _network_problems(config, schemas, name)
+            if section == "features" and not wrong:
+                problems += _network_problems(config, schemas, name) + _member_problems(config, name)
     return problems
 
 
@@ -357,7 +381,9 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     metrics: set[str] = set()
     tables: set[str] = {"leaderboard"}
     # nothing here depends on the subject
-    for result in expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]}):
+    results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
+    tables |= {"wins"} if rivals(config, schemas, results) else set()
+    for result in results:
         model = settings(config, schemas, "models", result.model)
         response = settings(config, schemas, "responses", result.response)
         split = settings(config, schemas, "splits", result.split)
@@ -368,8 +394,9 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
                 f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
                 f"not have; {nearest(recording_, data['recordings'])}"
             ] = None
-        if feature["reads"] == "images" and not data["images"]:
-            problems[f"feature {result.feature!r} reads pictures, and data set {result.dataset!r} has none"] = None
+        for name in [result.feature, *members_of_feature(config, result.feature)]:
+            if facts(config, "features", name)["reads"] == "images" and not data["images"]:
+                problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
         if split["test"] in ("repeated", "named") and not data["images"]:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
@@ -387,6 +414,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
+        if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
+            tables |= {"bands"}
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
     metric = study["primary"]["metric"]
     if metric not in metrics:
@@ -415,6 +444,20 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
         f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
         f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
     ]
+
+
+def _member_problems(config: Config, name: str) -> list[str]:
+    """List what cannot be of the features that an entry joins; whoever joins a control says so too."""
+    where, problems = f"features.{name}.of", []
+    for member in members_of_feature(config, name):
+        entry = config["features"].get(member) or {}
+        if member not in config["features"] or plugin_name(member, entry) not in plugins("features"):
+            problems.append(f"{where}: no feature {member!r}; {nearest(member, set(config['features']) - {name})}")
+        elif facts(config, "features", member)["reads"] == "features":
+            problems.append(f"{where}: {member!r} joins features itself; name those that it joins instead")
+        elif entry.get("weights") == "untrained" and "untrained-control" not in name:
+            problems.append(f"{where}: {member!r} has untrained weights; put untrained-control into the name {name!r}")
+    return problems
 
 
 def _kind_problems(config: Config, result: Result, response: Config, recording_: str, data: Config) -> list[str]:

@@ -130,6 +130,16 @@ def test_a_feature_that_opens_a_network_says_which_and_none_for_random_weights(n
     assert counted in (None, vision.describe(opened(name), picture).shape[1])
 
 
+@pytest.mark.parametrize("name", features_reading("features"))
+def test_a_feature_that_joins_others_keeps_their_columns_in_the_entrys_order(name):
+    assert "of" in registry.literal("features", name, "REQUIRED")
+    rng = np.random.default_rng(0)
+    members = {"b": rng.normal(size=(4, 3)).astype(np.float32), "a": rng.normal(size=(4, 2)).astype(np.float32)}
+    found = opened(name, of=["b", "a"])(members)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.hstack([members["b"], members["a"]]))
+
+
 @pytest.mark.parametrize("name", features_reading("labels"))
 def test_label_features_give_a_row_per_stimulus(name):
     stimuli = pd.DataFrame({"image_id": list("abcd"), "label_category": ["x", "y", "x", "z"]})

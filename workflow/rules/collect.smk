@@ -59,6 +59,7 @@ rule leaderboard:
     input:
         f"results/studies/{STUDY}/leaderboard.parquet",
         f"results/studies/{STUDY}/costs.parquet",
+        wins_of_study(STUDY),
 
 
 rule figures:

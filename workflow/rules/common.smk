@@ -241,6 +241,22 @@ def shards_of_feature(wildcards):
     ]
 
 
+def members_of_feature(wildcards):
+    """Features that a feature joins, in its order; none for one that describes the stimuli itself."""
+    return [
+        f"results/{wildcards.dataset}/features/{name}.npy"
+        for name in registry.members_of_feature(config, wildcards.feature)
+    ]
+
+
+def member_indexes_of_feature(wildcards):
+    """Indexes of the features that a feature joins, in its order."""
+    return [
+        f"results/{wildcards.dataset}/features/{name}.parquet"
+        for name in registry.members_of_feature(config, wildcards.feature)
+    ]
+
+
 def size_mb(files):
     """Add up files in MiB. Snakemake's own `input.size_mb` starts an event loop for each job."""
     return sum(Path(file).stat().st_size for file in files) / 2**20
@@ -377,6 +393,59 @@ def draws_of_study(wildcards):
     return paths(f"{RESULT}/draws.npy", wildcards.study)
 
 
+def rivals(study):
+    """List a study's encoders that have another to be compared with: of the same subject, responses and split."""
+    return [
+        result
+        for group in registry.rivals(config, SCHEMAS, results_of(study))
+        for result in group
+    ]
+
+
+def for_each_rival(pattern):
+    """Fill a pattern for each encoder that is compared, in one order, as often as it comes."""
+
+    def paths_of_rivals(wildcards):
+        return [pattern.format(**vars(result)) for result in rivals(wildcards.study)]
+
+    return paths_of_rivals
+
+
+def rivals_of_study(name):
+    """Files of the encoders that are compared."""
+    return for_each_rival(f"{RESULT}/{name}")
+
+
+def responses_of_rivals(name):
+    """Files of the responses that they predict."""
+    return for_each_rival(f"results/{{dataset}}/{{subject}}/{{response}}/{name}")
+
+
+def features_of_rivals(suffix):
+    """Features that they read, or the index of these."""
+    return for_each_rival(f"results/{{dataset}}/features/{{feature}}.{suffix}")
+
+
+trials_of_rivals = for_each_rival("results/{dataset}/{subject}/trials.parquet")
+splits_of_rivals = for_each_rival("results/{dataset}/splits/{split}.parquet")
+
+
+def names_of_rivals(wildcards):
+    """Hand the wildcards of the encoders that are compared as canonical text."""
+    return provenance.canonical(
+        {"results": [vars(result) for result in rivals(wildcards.study)]}
+    )
+
+
+def wins_of_study(study):
+    """Win shares of a study; none where no two encoders can be compared."""
+    found = [
+        f"results/studies/{study}/win_shares.parquet",
+        f"results/studies/{study}/win_shares.csv",
+    ]
+    return found if rivals(study) else []
+
+
 def config_of_study(wildcards):
     """Hand the study as canonical text."""
     return provenance.canonical(read_study(wildcards.study))
@@ -441,6 +510,23 @@ def queries_of_figure(wildcards):
         if needs(wildcards, "queries")
         else []
     )
+
+
+def bands_of_figure(wildcards):
+    """Tables of what joined features explain, where the figure draws them."""
+    encoders = [
+        vars(result) for result in results_of(wildcards.study) if is_encoder(result)
+    ]
+    return (
+        [f"{RESULT}/bands.parquet".format(**r) for r in encoders]
+        if needs(wildcards, "bands")
+        else []
+    )
+
+
+def wins_of_figure(wildcards):
+    """Win shares of a study, where the figure draws them."""
+    return wins_of_study(wildcards.study)[:1] if needs(wildcards, "wins") else []
 
 
 def packs_of_figure(wildcards):

@@ -1,6 +1,6 @@
 # Feature cache. Needs: the stimulus pack, and the checkpoint of a feature that opens a network. Makes: (n_images, n_features)
 # float32, its index (image_id per row) and a sidecar; from shards, jobs with a share of the pictures each, where the entry
-# names more than one.
+# names more than one; from other features, whose columns a stack joins.
 
 
 rule extract_shard:
@@ -36,6 +36,8 @@ rule cache_features:
         table="results/{dataset}/stimuli.parquet",
         network=checkpoint_of_feature,
         parts=shards_of_feature,
+        members=members_of_feature,
+        member_indexes=member_indexes_of_feature,
     output:
         features="results/{dataset}/features/{feature}.npy",
         index="results/{dataset}/features/{feature}.parquet",

@@ -1,5 +1,6 @@
-# Leaderboard. Needs: the score tables of a study. Makes: one tidy table of all rows, and a table of costs of its own
-# (seconds and memory differ between machines; the leaderboard must not).
+# Leaderboard. Needs: the score tables of a study, and predictions of its encoders. Makes: one tidy table of all rows, win
+# shares of pairs of encoders, and a table of costs of its own (seconds and memory differ between machines; the leaderboard
+# must not).
 
 
 localrules:
@@ -31,6 +32,40 @@ rule collect_scores:
         "Collect the leaderboard of {wildcards.study}"
     script:
         "../scripts/collect_scores.py"
+
+
+rule compare_encoders:
+    input:
+        predictions=rivals_of_study("predictions.npy"),
+        configs=rivals_of_study("config.json"),
+        responses=responses_of_rivals("responses.npy"),
+        vertices=responses_of_rivals("vertices.parquet"),
+        features=features_of_rivals("npy"),
+        indexes=features_of_rivals("parquet"),
+        trials=trials_of_rivals,
+        splits=splits_of_rivals,
+    output:
+        wins="results/studies/{study}/win_shares.parquet",
+        csv="results/studies/{study}/win_shares.csv",
+    log:
+        "logs/compare_encoders/{study}.log",
+    benchmark:
+        "benchmarks/compare_encoders/{study}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(60),
+    params:
+        names=names_of_rivals,
+        facts=facts_of_study,
+        n_draws=config.get("bootstrap_draws", 1000),
+        code=code_of("stages.compare"),
+    message:
+        "Compare the encoders of {wildcards.study} vertex by vertex"
+    script:
+        "../scripts/compare_encoders.py"
 
 
 rule collect_costs:

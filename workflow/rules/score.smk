@@ -1,5 +1,6 @@
 # Scores. Needs: predictions of the test trials and what they are compared with. Makes: a tidy table (a row per metric and
-# view), a map (a row per vertex, for encoders) and the queries (a row per test picture, for retrieval).
+# view), a map (a row per vertex, for encoders), the queries (a row per test picture, for retrieval) and the bands (a row per
+# region and joined feature, for encoders of several).
 
 
 rule score_model:
@@ -18,6 +19,7 @@ rule score_model:
         draws="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/draws.npy",
         vertex_map="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/map.parquet",
         queries="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/queries.parquet",
+        bands="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/bands.parquet",
     log:
         "logs/score_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
     benchmark:

@@ -17,4 +17,6 @@ features.run(
     code=snakemake.params.code,
     device=device(snakemake),
     workers=snakemake.threads,
+    members=snakemake.input.members,
+    member_indexes=snakemake.input.member_indexes,
 )

@@ -9,6 +9,8 @@ draw.run(
     leaderboard=snakemake.input.leaderboard,
     maps=snakemake.input.maps,
     queries=snakemake.input.queries,
+    bands=snakemake.input.bands,
+    wins=snakemake.input.wins,
     packs=snakemake.input.packs,
     tables_=snakemake.input.tables,
     pdf=snakemake.output.pdf,

@@ -19,6 +19,7 @@ score.run(
     draws=snakemake.output.draws,
     vertex_map=snakemake.output.vertex_map,
     queries=snakemake.output.queries,
+    bands=snakemake.output.bands,
     names=snakemake.params.names,
     facts=snakemake.params.facts,
     n_draws=snakemake.params.n_draws,

@@ -207,6 +207,8 @@ class _Known:
 
         entry = self.features[dataset, feature]
         facts = registry.literal("features", entry["plugin"], "FACTS")
+        if facts["reads"] == "features":
+            return sum(self.n_features(dataset, name) for name in entry["of"])
         plugin = registry.load("features", entry["plugin"])
         told = plugin.n_features(entry) if hasattr(plugin, "n_features") else None
         if told is not None:

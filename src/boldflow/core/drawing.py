@@ -18,6 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
 # Okabe and Ito 2008, Color Universal Design, without yellow (too faint on white), with a dark brown
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C510A")
@@ -113,6 +114,35 @@ class SurfaceRow:
     label: str
     values: Sequence[Mapping[str, np.ndarray] | None]
     regions: Mapping[str, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class DotPanel:
+    """One quantity: a column of axes.
+
+    ``name`` is what rows say in ``panel``; ``label`` stands below the axis. ``ceiling``: whether black ticks show the
+    rows' ceilings. ``references`` are drawn as dashed lines, beside the rows' ``chance`` where there is one. ``limits``
+    fixes the axis; panels of one ``scale`` share theirs.
+    """
+
+    name: str
+    label: str
+    ceiling: bool = False
+    references: tuple[float, ...] = ()
+    limits: tuple[float, float] | None = None
+    scale: str = ""
+
+
+@dataclass(frozen=True)
+class DotBlock:
+    """One result: rows of axes below a heading.
+
+    ``table`` has a row per marker: row (its label; rows come in the order of the table), panel, subject, seed, dataset,
+    value, ci_low, ci_high, and perhaps ceiling, chance, and open (bool: an open marker).
+    """
+
+    title: str
+    table: pd.DataFrame
 
 
 def subject_styles(subjects: Iterable[str]) -> dict[str, Style]:
@@ -568,3 +598,159 @@ def _share(place: tuple[float, float, float, float], width: float, height: float
 def _write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
     width, height = figure.get_size_inches()
     figure.text(x / width, y / height, text, **{"ha": "center", "va": "center", **style})
+
+
+def dot_figure(blocks: Sequence[DotBlock], panels: Sequence[DotPanel], note: str = "") -> Figure:
+    """Draw markers with intervals: a block of axes per result, a row per region, a marker per subject.
+
+    Parameters
+    ----------
+    blocks : sequence of DotBlock
+    panels : sequence of DotPanel
+        Side by side; a block without rows of one leaves its place empty.
+    note : str
+        A line at the foot.
+
+    Returns
+    -------
+    Figure
+        Axes are labelled "BLOCK PANEL" by number and name; lines have the gid "value", "interval", "ceiling" or
+        "reference". A value that is missing is written as undefined.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw.
+    """
+    if not panels or not any(len(block.table) for block in blocks):
+        raise ValueError(f"nothing to draw: {len(blocks)} results, {len(panels)} quantities")
+    tables = [_named_subjects(block.table, blocks) for block in blocks]
+    styles = subject_styles(name for table in tables for name in table["who"])
+    limits = _dot_limits(pd.concat(tables, ignore_index=True), panels)
+    wide, gap, slot = 2.3, 0.3, 0.12 if len(styles) <= 3 else 0.09
+    left = 0.25 + 0.066 * max(len(str(row)) for table in tables for row in table["row"])
+    titles = 0.35 + 0.075 * max(len(block.title) for block in blocks)
+    width = max(left + len(panels) * (wide + gap), titles, 4.2)
+    handles = _dot_handles(pd.concat(tables, ignore_index=True), panels, styles)
+    per_line = max(1, int(width / (0.45 + 0.07 * max(len(str(one.get_label())) for one in handles))))
+    foot = 0.12 + 0.18 * int(np.ceil(len(handles) / per_line)) + (0.2 if note else 0)
+    places = [_dot_places(table) for table in tables]
+    tall = [rows[-1][2] * slot for _, rows in places]
+    height = sum(tall) + len(blocks) * (0.32 + 0.52) + foot
+    figure = Figure(figsize=(width, height))
+    y = height
+    for number, (block, table, (at, rows), high) in enumerate(zip(blocks, tables, places, tall, strict=True)):
+        _write(figure, 0.1, y - 0.17, block.title, ha="left", weight="bold")
+        y -= 0.32 + high
+        first = True
+        for column, panel in enumerate(panels):
+            mine = (table["panel"] == panel.name).to_numpy()
+            if not mine.any():
+                continue
+            place = _share((left + column * (wide + gap), y, wide, high), width, height)
+            axes = figure.add_axes(place, label=f"{number} {panel.name}")
+            _dots(axes, table[mine], at[mine], rows, panel, styles, named=first)
+            axes.set_xlim(limits[panel.name])
+            first = False
+        y -= 0.52
+    ordered = [one for n in range(per_line) for one in handles[n::per_line]]  # legends fill column by column
+    anchor = (0.5, (0.22 if note else 0.02) / height)
+    figure.legend(
+        handles=ordered, loc="lower center", bbox_to_anchor=anchor, ncols=min(per_line, len(handles)), frameon=False,
+        borderpad=0,
+    )  # fmt: skip
+    if note:
+        _write(figure, width / 2, 0.1, note, color=GREY, size=7)
+    return figure
+
+
+def _named_subjects(table: pd.DataFrame, blocks: Sequence[DotBlock]) -> pd.DataFrame:
+    """Add columns that a table may lack, and ``who``: the subject, with its data set where there are several."""
+    several = len({name for block in blocks for name in block.table["dataset"]}) > 1
+    who = table["dataset"].astype(str) + " " + table["subject"].astype(str) if several else table["subject"].astype(str)
+    missing = {name: np.nan for name in ("ceiling", "chance") if name not in table}
+    opened = table["open"].astype(bool) if "open" in table else False
+    return table.assign(who=who, **missing).assign(open=opened)
+
+
+def _dot_places(table: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+    """Height of each marker, in slots from the top, and each row's label with its top and bottom."""
+    at, rows, top = np.empty(len(table)), [], 0.0
+    label = table["row"].astype(str).to_numpy()
+    key = table[["who", "seed", "open"]].astype(str).agg(" ".join, axis=1).to_numpy()
+    for name in dict.fromkeys(label):
+        mine = np.flatnonzero(label == name)
+        order = {one: n for n, one in enumerate(sorted(set(key[mine])))}
+        size = max(len(order), 1.6) + 0.8
+        at[mine] = top + (size - len(order)) / 2 + 0.5 + np.array([order[key[n]] for n in mine])
+        rows.append((name, top, top + size))
+        top += size
+    return at, rows
+
+
+def _dots(
+    axes: Axes,
+    part: pd.DataFrame,
+    at: np.ndarray,
+    rows: Sequence[tuple[str, float, float]],
+    panel: DotPanel,
+    styles: Mapping[str, Style],
+    named: bool,
+) -> None:
+    for n, (_, top, bottom) in enumerate(rows):
+        if n % 2 == 0:
+            axes.axhspan(top, bottom, color="#F4F4F4", linewidth=0, zorder=0)
+    marks = {*panel.references, *part["chance"].dropna()}
+    for mark in sorted(marks):
+        axes.axvline(mark, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)), gid="reference", zorder=1)
+    for y, one in zip(at, part.itertuples(), strict=True):
+        style = styles[one.who]
+        if np.isnan(one.value):
+            beside = axes.get_yaxis_transform()
+            axes.text(0.02, y, "undefined", transform=beside, va="center", size=6.5, color=style.colour)
+            continue
+        ends = [one.ci_low, one.ci_high]
+        axes.plot(ends, [y, y], color=style.colour, linewidth=1.4, gid="interval", zorder=3)
+        look: Any = {"marker": style.marker, "markeredgecolor": style.colour, "markersize": 4.2, "markeredgewidth": 0.9}
+        face = "white" if one.open else style.colour
+        axes.plot([one.value], [y], linestyle="none", markerfacecolor=face, gid="value", zorder=4, **look)
+        if panel.ceiling and not np.isnan(one.ceiling):
+            axes.plot([one.ceiling] * 2, [y - 0.45, y + 0.45], color="black", linewidth=1.4, gid="ceiling", zorder=2)
+    axes.set_ylim(rows[-1][2], 0)
+    axes.set_yticks([(top + bottom) / 2 for _, top, bottom in rows])
+    axes.set_yticklabels([name for name, _, _ in rows] if named else [])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(axis="x", color=FAINT, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(panel.label, labelpad=2)
+
+
+def _dot_limits(table: pd.DataFrame, panels: Sequence[DotPanel]) -> dict[str, tuple[float, float]]:
+    """Axes of each panel: as fixed, or around all that is drawn of its scale."""
+    found = {}
+    for panel in panels:
+        alike = [one for one in panels if one is panel or (panel.scale and one.scale == panel.scale)]
+        values = [np.array([mark for one in alike for mark in one.references])]
+        for one in alike:
+            part = table[table["panel"] == one.name]
+            drawn = ["value", "ci_low", "ci_high", "chance", *(["ceiling"] if one.ceiling else [])]
+            values.append(part[drawn].to_numpy(dtype=float).ravel())
+        known = np.concatenate(values)
+        known = known[np.isfinite(known)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        room = 0.04 * (high - low or 1.0)
+        found[panel.name] = panel.limits or (low - room, high + room)
+    return found
+
+
+def _dot_handles(table: pd.DataFrame, panels: Sequence[DotPanel], styles: Mapping[str, Style]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], linestyle="none", marker=style.marker, color=style.colour, markersize=4.2, label=name)
+        for name, style in styles.items()
+    ]
+    if any(panel.ceiling for panel in panels) and table["ceiling"].notna().any():
+        tick: Any = {"marker": "|", "markersize": 8, "markeredgewidth": 1.4, "linestyle": "none"}
+        handles.append(Line2D([], [], color="black", label="noise ceiling", **tick))
+    return handles

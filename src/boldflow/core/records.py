@@ -137,18 +137,34 @@ class BetaRun:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Columns ``start`` to ``stop`` (exclusive) that belong together, such as those of one feature of several."""
+
+    name: str
+    start: int
+    stop: int
+
+    @property
+    def columns(self) -> slice:
+        """The columns as a slice."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Training and validation trials of one subject.
 
     ``inputs`` (n_trials, n_inputs), ``targets`` (n_trials, n_targets), ``groups`` (n_trials,) int: trials of one
     group (an image with its duplicates, or a run) never part ways in an inner cross-validation; ``is_val``
-    (n_trials,) bool: trials meant for early stopping.
+    (n_trials,) bool: trials meant for early stopping. ``bands``: columns of the inputs that belong together, one after
+    the other and all columns among them; empty where nothing is known of any.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     groups: np.ndarray
     is_val: np.ndarray
+    bands: tuple[Band, ...] = ()
 
 
 @dataclass(frozen=True)

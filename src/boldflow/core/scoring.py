@@ -20,6 +20,7 @@ DRAWN = (250, 300)  # sizes of the random galleries that papers report
 N_DRAWN = 30
 BLOCK = 2048  # vertices at a time in the bootstrap of maps
 N_NEAREST = 5
+BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
 LOWER_IS_BETTER = frozenset({"mean_rank", "median_rank", "mse"})
 
 Array = np.ndarray

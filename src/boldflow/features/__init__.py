@@ -1,7 +1,7 @@
 """Features: one file each, named by a catalogue entry under ``features:``.
 
 ``FACTS``
-    ``reads`` ("images" or "labels"), ``kind`` ("embedding": scored by retrieval; "classes": one column per
+    ``reads`` ("images", "labels" or "features"), ``kind`` ("embedding": scored by retrieval; "classes": one column per
     class, scored by accuracy), ``device`` ("cpu" or "cuda": what an entry asks for that does not say), ``threads``
     (compute threads, fixed so that results do not depend on the machine), ``checkpoint`` (whether it opens a network
     that was trained elsewhere; its entries then have the keys of ``networks`` in the schema too).
@@ -20,7 +20,10 @@
 The callable takes pictures, uint8 (height, width, 3) of any sizes, and gives float32 (n_images, n_features). Where it
 has a method ``prepare(image)``, each picture goes through that first, in worker threads and ahead of time, and the call
 takes what it gave. Where it has an attribute ``batch``, that is noted beside the features. For ``reads: labels`` the
-callable instead takes the table of all stimuli (DataFrame: image_id and one column per label).
+callable instead takes the table of all stimuli (DataFrame: image_id and one column per label). For ``reads: features``
+the entry names other entries under ``of``, and the callable takes what is cached of them: a mapping from names, in that
+order, to arrays (n_images, n_features of that one). It gives their columns in that order; the sidecar keeps where
+those of each begin and end (``bands``).
 
 A row may not depend on other pictures: on a CPU it is the same to the last bit however pictures are spread over batches
 and shards, on a GPU to 1e-3 of its length (in float32, 2 % in bfloat16 and float16).

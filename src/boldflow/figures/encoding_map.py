@@ -1,4 +1,4 @@
-"""How well each vertex is predicted: Pearson r on the inflated cortex, a row per subject."""
+"""How well each vertex is predicted: Pearson r on the inflated cortex beside its ceiling, a row per subject."""
 
 from typing import Any
 
@@ -14,11 +14,12 @@ FACTS = {
     "title": "Where the responses are predicted",
     "caption": (
         "Pearson correlation of predicted and measured responses to the test pictures, repeats averaged, for each "
-        "vertex of inflated fsaverage5 (L left, R right hemisphere); each pixel shows the value of the vertex "
-        "nearest to it, without smoothing. A row is one subject; blocks are encoding results. All maps share one "
-        "scale, symmetric about zero; arrows at its ends mean that values lie beyond it. Grey: no data (darker in "
-        "sulci). Thin lines are borders of the ROIs named below the scale. No threshold is applied: the map is a "
-        "picture, the tests are in the tables."
+        "vertex of inflated fsaverage5 (L left, R right hemisphere), beside the highest that any model of the pictures "
+        "could reach, the root of the noise ceiling NC (cut at 0, so that vertices without signal average above 0). "
+        "Each pixel shows the value of the vertex nearest to it, without smoothing. A row is one subject; blocks are "
+        "encoding results. All maps share one scale, symmetric about zero; arrows at its ends mean that values lie "
+        "beyond it. Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale. No "
+        "threshold is applied: the map is a picture, the tests are in the tables."
     ),
 }
 SETTINGS = {
@@ -46,7 +47,12 @@ SETTINGS = {
         "items": {"enum": ["lateral", "medial", "ventral", "dorsal", "posterior", "occipital"]},
         "minItems": 1,
         "uniqueItems": True,
-        "default": ["medial", "ventral", "occipital"],
+        "default": ["ventral", "occipital"],
+    },
+    "ceiling": {
+        "description": "Whether the highest r that could be reached stands beside r.",
+        "type": "boolean",
+        "default": True,
     },
     "max_results": {
         "description": "Most encoding results (blocks) in the figure; more are left out and counted below it.",
@@ -55,7 +61,7 @@ SETTINGS = {
         "default": 4,
     },
     "limit": {
-        "description": "End of the scale, as r; 0 takes the 99th percentile of |r|, rounded up to .1.",
+        "description": "End of the scale, as r; 0 takes the 99th percentile of |r| and its ceiling, rounded up to .1.",
         "type": "number",
         "minimum": 0,
         "maximum": 1,
@@ -63,6 +69,7 @@ SETTINGS = {
     },
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }
+TITLES = {"ceiling": "Highest r possible, \N{SQUARE ROOT}NC", "r": "Pearson r"}
 RESULT = ["dataset", "response", "split", "feature", "model"]
 
 
@@ -79,7 +86,8 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     Returns
     -------
     DataFrame
-        A row per vertex: dataset, response, split, feature, model, subject, hemisphere, vertex, r, roi, simulated.
+        A row per vertex: dataset, response, split, feature, model, subject, hemisphere, vertex, r, ceiling
+        (the root of NC: highest r of any model), roi, simulated.
 
     Raises
     ------
@@ -88,8 +96,9 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     """
     chosen = drawing.choose_maps(tables["maps"], settings, "encoding map")
     kept = _results(chosen).head(settings["max_results"])
-    columns = [*RESULT, "subject", "hemisphere", "vertex", "r", "roi", "simulated"]
+    columns = [*RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
     table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=RESULT, how="left")
+    table = table.assign(ceiling=np.sqrt(table["ceiling"].to_numpy(dtype=float)))
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
     return table[columns].reset_index(drop=True)
 
@@ -99,18 +108,20 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     table = source_table(tables, settings)
     left_out = len(_results(drawing.choose_maps(tables["maps"], settings, "encoding map"))) - len(_results(table))
     varying = [name for name in RESULT if len(table[name].unique()) > 1 or name in ("feature", "model")]
+    shown = ("ceiling", "r") if settings["ceiling"] else ("r",)
     rows = []
     for key, block in table.groupby(RESULT, sort=False):
         named = dict(zip(RESULT, map(str, key), strict=True))
         title = " · ".join(named[name] for name in ("model", "feature", *(v for v in varying if v not in RESULT[3:])))
         for subject, part in block.groupby("subject", sort=True):
             regions = drawing.hemispheres(part, "roi") if settings["borders"] else None
-            rows.append(drawing.SurfaceRow(title, str(subject), [drawing.hemispheres(part, "r")], regions))
-    size = np.abs(table["r"].to_numpy(dtype=float))
+            values = [drawing.hemispheres(part, column) for column in shown]
+            rows.append(drawing.SurfaceRow(title, str(subject), values, regions))
+    size = np.abs(table[list(shown)].to_numpy(dtype=float))
     limit = settings["limit"] or drawing.round_up(size)
     return drawing.surface_figure(
         rows,
-        [drawing.SurfaceGroup("")],
+        [drawing.SurfaceGroup(TITLES[column]) for column in shown],
         settings["views"],
         "RdBu_r",
         Normalize(-limit, limit),

@@ -9,7 +9,7 @@
 
 ``fit(subjects, settings, seeds, device, checkpoint) -> Fitted``
     ``subjects`` is a list of ``core.records.TrainingData`` (one, unless subjects are pooled) that holds training
-    and validation trials only (fields: inputs, targets, groups, is_val); ``Fitted(states, history)`` is from
+    and validation trials only (fields: inputs, targets, groups, is_val, bands); ``Fitted(states, history)`` is from
     ``core.records`` too. One state (dict of arrays) per seed comes back, with a history table of rows.
     ``checkpoint`` is None or a ``core.checkpoint.Checkpoint``: an iterative model loads its progress from it and
     tells it each boundary of a step, where the fit may be stopped; it must give the same states, stopped or not.
@@ -17,6 +17,11 @@
 ``refit(inputs, groups, test_inputs, settings, seed)``, optional
     A function from targets to the predictions of ``test_inputs`` after a fit to them: what ``fit`` and ``predict``
     would give, made quick for the many refits of a permutation test.
+``parts(state, inputs) -> ndarray float32 (n_bands, n_trials, n_outputs)``, optional
+    What each band of the inputs (``TrainingData.bands``) adds to a prediction: their sum differs from ``predict`` by
+    the same constant for all trials.
+``without(state, inputs) -> ndarray float32 (n_bands, n_trials, n_outputs) or None``, beside ``parts``
+    Predictions of a fit without each band in turn, where the state holds such fits.
 
 For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round. A model does
 not need to know which.

@@ -60,5 +60,6 @@ def training_data(
         targets=targets,
         groups=np.asarray(pd.factorize(own.loc[rows])[0]),
         is_val=np.isin(rows, data.rows(fold, "val")),
+        bands=data.bands if settings["direction"] == "encode" else (),
     )
     return training, of_inputs, of_targets

@@ -7,6 +7,8 @@ import pandas as pd
 
 from boldflow.artifacts import arrays, tables
 from boldflow.core import splits
+from boldflow.core.records import Band
+from boldflow.core.scoring import TestSet
 
 
 @dataclass(frozen=True)
@@ -14,13 +16,15 @@ class Aligned:
     """Trials of one subject and fold-wise parts.
 
     ``trials`` has a row per trial in the order of ``responses``, with ``picture``, the row of ``features`` that
-    belongs to it. ``split`` has the subject's rows of the split with ``row``, the trial's row.
+    belongs to it. ``split`` has the subject's rows of the split with ``row``, the trial's row. ``bands`` says which
+    columns of ``features`` come from which feature, where several were joined.
     """
 
     trials: pd.DataFrame
     responses: np.ndarray
     features: np.ndarray
     split: pd.DataFrame
+    bands: tuple[Band, ...] = ()
 
     @property
     def n_folds(self) -> int:
@@ -56,4 +60,34 @@ def align(responses: str, features: str, index: str, trials: str, split: str, su
     if own["row"].isna().any() or own.groupby("fold").size().ne(len(table)).any():
         raise ValueError(f"{split} and {trials} do not list the same trials of {subject}; make the split again")
     own = own.sort_values(["fold", "row"]).astype({"row": int})
-    return Aligned(table, values, arrays.read(features, ndim=2), own)
+    bands = tuple(Band(**one) for one in tables.sidecar(index).get("bands", []))
+    return Aligned(table, values, arrays.read(features, ndim=2), own, bands)
+
+
+def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:
+    """Collect the test trials of all folds.
+
+    Returns
+    -------
+    (TestSet, image_id of each test image, rows of the test trials in the trial table)
+    """
+    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
+    fold = np.repeat(np.arange(data.n_folds), [len(r) for r in rows])
+    where = np.concatenate(rows)
+    name = data.trials["image_id"].to_numpy()[where]
+    image, keys = pd.factorize(pd.MultiIndex.from_arrays([fold, name]))
+    first = np.unique(image, return_index=True)[1]
+    units = data.split.drop_duplicates("row").set_index("row")["unit"].loc[where].to_numpy()
+    # without pictures the unit of the split is the run, and the bootstrap resamples blocks
+    unit = pd.factorize(units[first] if has_images else np.arange(len(keys)))[0]
+    return TestSet(fold, image, fold[first], unit), name[first], where
+
+
+test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
+
+
+def regions_of(places: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Give the regions of a response's vertices as masks (n_vertices,): "all" first, then those that are not empty."""
+    regions = {"all": np.ones(len(places), dtype=bool)}
+    regions |= {n.removeprefix("roi_"): places[n].to_numpy() for n in places if n.startswith("roi_")}
+    return {name: mask for name, mask in regions.items() if mask.any()}

@@ -23,6 +23,8 @@ def run(
     leaderboard: str,
     maps: list[str],
     queries: list[str],
+    bands: list[str],
+    wins: list[str],
     packs: list[str],
     tables_: list[str],
     pdf: str,
@@ -38,6 +40,7 @@ def run(
     ----------
     leaderboard : path of the study's tidy table
     maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
+    bands, wins : paths of what joined features explain and of the study's win shares, where the figure needs them
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
     pdf, svg, png, csv : paths to write
     settings : the figure's catalogue entry, JSON text
@@ -57,6 +60,10 @@ def run(
         given["maps"] = _joined(maps, entry["name"], "vertex maps; it needs a model with direction encode")
     if "queries" in needed:
         given["queries"] = _joined(queries, entry["name"], "retrieval results; it needs a decoder of embeddings")
+    if "bands" in needed:
+        given["bands"] = _joined(bands, entry["name"], "encoder that tells bands of its features apart, of a stack")
+    if "wins" in needed:
+        given["wins"] = _joined(wins, entry["name"], "two encoders of the same responses and split")
     if "images" in needed:
         given["images"] = _pictures(given["queries"], packs, tables_)
     source = plugin.source_table(given, entry)
@@ -69,11 +76,12 @@ def run(
         figure = plugin.draw(given, entry)
         if simulated:
             drawing.stamp_simulated(figure, partly=not made_up.all())
+        drawn_from = [path for paths in (maps, queries, bands, wins) for path in sorted(paths)]
         note = {
             "figure": entry,
             "code": code,
             "simulated": simulated,
-            "tables": {Path(p).as_posix(): _sha256(p) for p in (leaderboard, *sorted(maps), *sorted(queries))},
+            "tables": {Path(p).as_posix(): _sha256(p) for p in (leaderboard, *drawn_from)},
         }
         text = canonical(note)
         _save(figure, pdf, {"Creator": "boldflow", "Subject": text, "CreationDate": None, "ModDate": None})

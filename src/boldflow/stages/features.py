@@ -1,4 +1,4 @@
-"""The feature cache: each picture described once, in this job or gathered from the jobs of its shards."""
+"""The feature cache: each picture described once, in this job, gathered from shards, or joined from other features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +26,8 @@ def run(
     code: str,
     device: str,
     workers: int,
+    members: Sequence[str] = (),
+    member_indexes: Sequence[str] = (),
 ) -> None:
     """Write (n_images, n_features), the image_id of each row, and the sidecar.
 
@@ -39,11 +41,14 @@ def run(
     code : digests of the modules of this stage and the feature's plug-in, JSON text
     device : "cpu" or "cuda", as the job (or, with shards, each of theirs) asked
     workers : threads that read and prepare pictures
+    members, member_indexes : paths of the features that are joined and of their indexes, in the order of the entry's
+        ``of``; empty where the feature describes the stimuli itself
 
     Raises
     ------
     ValueError
-        If pictures are missing, the plug-in gives another number of rows, or shards do not fit together.
+        If pictures are missing, the plug-in gives another number of rows, shards do not fit together, or features to be
+        joined are of other pictures.
     """
     entry = read_settings(settings)
     facts = registry.literal("features", entry["plugin"], "FACTS")
@@ -53,6 +58,9 @@ def run(
     if facts["reads"] == "labels":
         with fixed_threads(facts["threads"]):
             values = plugin_of("features", entry).extractor(entry, None, device)(rows)
+    elif facts["reads"] == "features":
+        joined, more = _members(entry["of"], members, member_indexes, table)
+        values = plugin_of("features", entry).extractor(entry, None, device)(joined)
     elif parts:
         values, more = _gather(parts, len(rows))
     else:
@@ -101,6 +109,27 @@ def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, An
         "device": " and ".join(sorted(devices)),
         **({"batch": min(batches)} if batches else {}),
     }
+
+
+def _members(
+    names: Sequence[str], paths: Sequence[str], indexes: Sequence[str], table: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Map the features to be joined into memory, and note the columns and the making of each."""
+    pictures, data = tables.read(table)["image_id"], tables.sidecar(table)["data"]
+    found, bands, notes, start = {}, [], {}, 0
+    for name, path, index in zip(names, paths, indexes, strict=True):
+        values, note = arrays.read(path, ndim=2), tables.sidecar(index)
+        if note["data"] != data or len(values) != len(pictures) or not tables.read(index)["image_id"].equals(pictures):
+            raise ValueError(
+                f"{path} does not describe the pictures of {table}, {len(pictures)} in its order; make it again with: "
+                f"snakemake --profile cpu -f {path}"
+            )
+        found[name] = values
+        bands.append({"name": name, "start": start, "stop": start + values.shape[1]})
+        notes[name] = note
+        start += values.shape[1]
+    untrained = any(note.get("untrained") for note in notes.values())
+    return found, {"bands": bands, "members": notes} | ({"untrained": True} if untrained else {})
 
 
 def _origin(receipt: str) -> dict[str, Any]:

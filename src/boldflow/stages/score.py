@@ -13,6 +13,7 @@ from boldflow.core.compute import fixed_threads
 from boldflow.core.records import State
 from boldflow.core.scaling import ScaledRows, scale
 from boldflow.core.scoring import (
+    BOOTSTRAP_SEED,
     LOWER_IS_BETTER,
     N_NEAREST,
     ClassScorer,
@@ -23,10 +24,11 @@ from boldflow.core.scoring import (
 )
 from boldflow.provenance import canonical, digest
 from boldflow.stages._arrival import plugin_of, read_settings
+from boldflow.stages._bands import COLUMNS as BANDS
+from boldflow.stages._bands import map_columns, partition, region_rows
 from boldflow.stages._null import null_values, rescored_values
-from boldflow.stages._trials import Aligned, align
+from boldflow.stages._trials import Aligned, align, regions_of, test_set
 
-BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noise_var", "roi"]
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
@@ -49,6 +51,7 @@ def run(
     draws: str,
     vertex_map: str,
     queries: str,
+    bands: str,
     names: str,
     facts: str,
     n_draws: int,
@@ -64,6 +67,8 @@ def run(
         where it has no interval); draw d holds the same pictures for every model of the subject
     vertex_map, queries : paths of the Parquet files to write: a row per vertex (encoders); a row per test picture
         (retrieval)
+    bands : path of the Parquet to write: a row per region and joined feature, what that explains (encoders that tell
+        the bands of their inputs apart; columns as of ``stages._bands``)
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
@@ -81,6 +86,7 @@ def run(
     drawn: list[np.ndarray] = []
     asked: list[pd.DataFrame] = []
     mapped = pd.DataFrame(columns=MAP)
+    shares: list[pd.DataFrame] = []
     with fixed_threads(1):  # small products: two threads wait for each other more than they work
         scorer = _scorer(data, test, rows, weights, vertices, model)
         counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
@@ -92,6 +98,10 @@ def run(
                 asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
             if isinstance(scorer, EncodingScorer):
                 mapped = _map(scorer, given, tables.read(vertices), model["space"])
+                split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
+                if split_up:
+                    mapped = mapped.assign(**map_columns(split_up, scorer))
+                    shares.append(region_rows(split_up, scorer, counts, seed, unit))
             measures = scorer.measure(given)
             null = _null(given, data, test, rows, scorer, model, int(seed), known["images"])
             for position, measure in enumerate(measures):
@@ -105,30 +115,10 @@ def run(
     tables.write(scores, leaderboard.tidy(found), note)
     arrays.write(draws, np.nan_to_num(np.stack(drawn)).astype(np.float32))
     tables.write(vertex_map, mapped.assign(**identity), note)
+    explained = pd.concat(shares, ignore_index=True) if shares else pd.DataFrame(columns=BANDS)
+    tables.write(bands, explained.assign(**identity), note)
     questions = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=QUERIES)
     tables.write(queries, questions[QUERIES].assign(**identity), note)
-
-
-def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:
-    """Collect the test trials of all folds.
-
-    Returns
-    -------
-    (TestSet, image_id of each test image, rows of the test trials in the trial table)
-    """
-    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
-    fold = np.repeat(np.arange(data.n_folds), [len(r) for r in rows])
-    where = np.concatenate(rows)
-    name = data.trials["image_id"].to_numpy()[where]
-    image, keys = pd.factorize(pd.MultiIndex.from_arrays([fold, name]))
-    first = np.unique(image, return_index=True)[1]
-    units = data.split.drop_duplicates("row").set_index("row")["unit"].loc[where].to_numpy()
-    # without pictures the unit of the split is the run, and the bootstrap resamples blocks
-    unit = pd.factorize(units[first] if has_images else np.arange(len(keys)))[0]
-    return TestSet(fold, image, fold[first], unit), name[first], where
-
-
-test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
 
 
 def _about(who: Row, known: Row, model: Row, code: str) -> Row:
@@ -152,10 +142,7 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     picture = np.empty(test.n_images, dtype=int)
     picture[test.image] = data.trials["picture"].to_numpy()[rows]
     if model["settings"]["direction"] == "encode":
-        places = tables.read(vertices)
-        regions = {"all": np.ones(len(places), dtype=bool)}
-        regions |= {n.removeprefix("roi_"): places[n].to_numpy() for n in places if n.startswith("roi_")}
-        regions = {name: mask for name, mask in regions.items() if mask.any()}
+        regions = regions_of(tables.read(vertices))
         return EncodingScorer(test, np.asarray(data.responses[rows], dtype=np.float64), regions)
     if model["feature_kind"] == "classes":
         classes = np.argmax(data.features[picture], axis=1)

@@ -61,6 +61,7 @@ def run(
     predicted: list[np.ndarray] = []
     rows: list[dict[str, object]] = []
     sources = [sidecars.read(responses_sidecar), sidecars.read(features_sidecar), tables.sidecar(split)]
+    sources += sources[1].get("members", {}).values()  # of a feature that joins others: how each was made
     ticket = _ticket([entry, code, device, subject, sources], responses, features, trials, split)
     place = Checkpoints(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once

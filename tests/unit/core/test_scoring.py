@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from boldflow.core import scoring, statistics
-from boldflow.core.comparison import compare
+from boldflow.core.comparison import compare, win_draws, win_shares
 
 
 def retrieval(seed=0, n_images=12, repeats=3, n_features=30, noise=2.0, extra=20):
@@ -125,3 +125,54 @@ def test_equal_models_are_tied_and_different_ones_are_not():
                 false += not one.tied
     assert true > 0.95 * 180
     assert false <= 0.05 * 60 + 4  # of 60 families of pairs, at most about 5 % hold a false difference
+
+
+def encoders(seed=0, n=20, v=9):
+    rng = np.random.default_rng(seed)
+    measured = rng.normal(size=(n, v))
+    return measured, [measured + noise * rng.normal(size=(n, v)) for noise in (0.5, 1.0, 3.0)]
+
+
+def test_win_draws_are_a_plain_loop_over_vertices_of_the_drawn_images():
+    measured, predicted = encoders()
+    predicted[1][:, 4] = predicted[0][:, 4]  # a tie counts half
+    regions = [np.ones(9, bool), np.arange(9) > 3]
+    counts = statistics.bootstrap_counts(20, 6, 0)
+    found = win_draws(predicted, measured, regions, counts)
+    assert found.shape == (3, 6, 2)
+    for draw, count in enumerate(counts):
+        rows = np.repeat(np.arange(20), count)
+        r = [[np.corrcoef(one[rows, v], measured[rows, v])[0, 1] for v in range(9)] for one in predicted]
+        for pair, (a, b) in enumerate([(0, 1), (0, 2), (1, 2)]):
+            won = [
+                1.0 if x > y + 1e-12 else 0.5 if abs(x - y) < 1e-12 else 0.0 for x, y in zip(r[a], r[b], strict=True)
+            ]
+            assert found[pair, draw] == pytest.approx([np.mean(won), np.mean(np.array(won)[4:])])
+
+
+def test_win_shares_span_the_draws_and_the_value_and_judge_with_holm():
+    rng = np.random.default_rng(0)
+    draws = np.stack([rng.normal(0.7, 0.05, 999), rng.normal(0.5, 0.05, 999), rng.normal(0.56, 0.05, 999)])
+    found = win_shares(3, np.array([0.85, 0.5, 0.58]), draws)
+    assert [(one.first, one.second) for one in found] == [(0, 1), (0, 2), (1, 2)]
+    assert [one.tied for one in found] == [False, True, True]
+    assert found[0].ci_low == pytest.approx(np.quantile(draws[0], 0.025))
+    assert found[0].ci_high == pytest.approx(min(1, np.quantile(draws[0], 0.975) + 0.85 - draws[0].mean()))
+    for one, drawn in zip(found, draws, strict=True):
+        assert one.p == pytest.approx(statistics.bootstrap_p(drawn - 0.5))
+        assert 0 <= one.ci_low <= one.value <= one.ci_high <= 1 and one.p_holm >= one.p
+
+
+def test_win_shares_of_equal_encoders_exclude_one_half_as_seldom_as_they_say():
+    """Simulation: two predictions of one quality; vertices are few and go together."""
+    wrong, studies = 0, 120
+    for seed in range(studies):
+        rng = np.random.default_rng([5, seed])
+        load = rng.normal(size=(6, 30))
+        signal, a, b = (rng.normal(size=(40, 6)) @ load for _ in range(3))
+        measured = signal + rng.normal(size=(40, 30))
+        counts = np.concatenate([np.ones((1, 40), int), statistics.bootstrap_counts(40, 200, 0)])
+        draws = win_draws([signal + a, signal + b], measured, [np.ones(30, bool)], counts)[:, :, 0]
+        (one,) = win_shares(2, draws[:, 0], draws[:, 1:])
+        wrong += not one.ci_low <= 0.5 <= one.ci_high
+    assert wrong / studies <= 0.1

@@ -234,7 +234,7 @@ def check_surface(image, side, view, part, column):
 
 def test_the_encoding_map_draws_its_source_table():
     given = {"maps": maps(2, (("ridge-encoder", "gabor"), ("ridge-encoder", "labels")))}
-    settings = defaults("encoding_map", views=["ventral"])
+    settings = defaults("encoding_map", views=["ventral"], ceiling=False)
     source = encoding_map.source_table(given, settings)
     figure = encoding_map.draw(given, settings)
     rows = [(feature, subject) for feature in ("gabor", "labels") for subject in subjects(2)]

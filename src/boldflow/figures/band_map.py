@@ -1,0 +1,157 @@
+"""What each of several joined features explains: its part of R² on the inflated cortex, a row per subject."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["maps", "bands"]
+FACTS = {
+    "title": "Which feature explains what, and where",
+    "caption": (
+        "Left: R² of the joint prediction from several features (1 - residual over total variance of the responses to "
+        "the test pictures, repeats averaged; both centred). Beside it: what each feature brings to it, by the product "
+        "measure; at every vertex these add up to the joint R². The part of a feature that makes the prediction worse "
+        "is negative. Vertices of inflated fsaverage5 (L left, R right hemisphere), without smoothing or threshold; "
+        "all maps share one scale, symmetric about zero. A row is one subject; blocks are encoding results. Grey: no "
+        "data (darker in sulci). Thin lines are borders of the ROIs named below the scale. Features that are alike "
+        "share what they both explain: unique variance is in the tables."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Encoding models to draw; empty for all that tell bands apart.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Stacks to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "responses": {
+        "description": "Responses to draw; empty for all. They must lie on fsaverage5.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "measure": {
+        "description": "product: parts that add up to the joint R². unique: what is lost without each feature.",
+        "enum": ["product", "unique"],
+        "default": "product",
+    },
+    "views": {
+        "description": "Views of each hemisphere: lateral, medial, ventral, dorsal, posterior or occipital.",
+        "type": "array",
+        "items": {"enum": ["lateral", "medial", "ventral", "dorsal", "posterior", "occipital"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["ventral", "occipital"],
+    },
+    "max_results": {
+        "description": "Most encoding results (blocks) in the figure; more are left out and counted below it.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 3,
+    },
+    "limit": {
+        "description": "End of the scale, as R²; 0 takes the 99th percentile of its size, rounded up to .1.",
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0,
+    },
+    "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
+}
+RESULT = ["dataset", "response", "split", "feature", "model"]
+PREFIX = {"product": "r2_band:", "unique": "r2_unique:"}
+JOINT = "all"
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``maps``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per vertex and band: dataset, response, split, feature, model, subject, band ("all" for the joint
+        prediction, which comes first), hemisphere, vertex, r2, roi, simulated.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, one does not lie on fsaverage5, or no result has the measure.
+    """
+    chosen, bands = _chosen(tables, settings)
+    kept = _results(chosen).head(settings["max_results"])
+    placed = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=RESULT, how="left")
+    parts = []
+    for order, (band, column) in enumerate({JOINT: "r2_joint", **bands}.items()):
+        parts.append(placed.assign(band=band, r2=placed[column].astype(float), _order=order))
+    table = pd.concat(parts, ignore_index=True)
+    there = table["r2"].notna().groupby([table[name] for name in [*RESULT, "band"]]).transform("any")
+    table = table[there].sort_values(["_place", "subject", "_order", "hemisphere", "vertex"], kind="stable")
+    columns = [*RESULT, "subject", "band", "hemisphere", "vertex", "r2", "roi", "simulated"]
+    return table[columns].reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a block per result and a row per subject, the joint R² first; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    left_out = len(_results(_chosen(tables, settings)[0])) - len(_results(table))
+    bands = list(dict.fromkeys(table["band"]))
+    varying = [name for name in RESULT if len(table[name].unique()) > 1 or name in ("feature", "model")]
+    rows = []
+    for key, block in table.groupby(RESULT, sort=False):
+        named = dict(zip(RESULT, map(str, key), strict=True))
+        title = " · ".join(named[name] for name in ("model", "feature", *(v for v in varying if v not in RESULT[3:])))
+        for subject, part in block.groupby("subject", sort=True):
+            by_band = {band: part[part["band"] == band] for band in bands}
+            values = [drawing.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]
+            regions = drawing.hemispheres(by_band[JOINT], "roi") if settings["borders"] else None
+            rows.append(drawing.SurfaceRow(title, str(subject), values, regions))
+    size = np.abs(table["r2"].to_numpy(dtype=float))
+    limit = settings["limit"] or drawing.round_up(size)
+    part_of = "unique to" if settings["measure"] == "unique" else "of it by"
+    return drawing.surface_figure(
+        rows,
+        [drawing.SurfaceGroup("Joint R²" if band == JOINT else f"{part_of} {band}") for band in bands],
+        settings["views"],
+        "RdBu_r",
+        Normalize(-limit, limit),
+        "R² (image view)",
+        extend="both" if np.nanmax(size, initial=0) > limit else "neither",
+        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+    )
+
+
+def _chosen(tables: dict[str, Any], settings: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Rows of results that tell bands apart, and the column of each band."""
+    maps, prefix = tables["maps"], PREFIX[settings["measure"]]
+    columns = {str(name).removeprefix(prefix): str(name) for name in maps if str(name).startswith(prefix)}
+    told = maps[maps[list(columns.values())].notna().any(axis=1)] if columns else maps.iloc[:0]
+    if told.empty:
+        raise ValueError(
+            f"band map: no result has the measure {settings['measure']!r}; it needs a model that tells bands of a "
+            "stack apart (for unique: fitted with unique: true)"
+        )
+    chosen = drawing.choose_maps(told, settings, "band map")
+    return chosen, {band: column for band, column in columns.items() if chosen[column].notna().any()}
+
+
+def _results(table: pd.DataFrame) -> pd.DataFrame:
+    """Results in the order of the table, once each."""
+    return table[RESULT].drop_duplicates().reset_index(drop=True)

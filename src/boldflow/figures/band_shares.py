@@ -1,0 +1,103 @@
+"""What each of several joined features explains in each ROI, with intervals, beside the joint R² and its ceiling."""
+
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["bands"]
+FACTS = {
+    "title": "Which feature explains what in each ROI",
+    "caption": (
+        "A row is an ROI (all: every vertex), a marker one subject with its 95 % bootstrap interval over test "
+        "pictures; blocks are encoding results. First panel: R² of the joint prediction from several features, repeats "
+        "averaged, as summed explained over summed total variance; black tick: noise ceiling NC of the ROI. Then, on "
+        "the same scale, what each feature brings to it (filled: product measure; these add up to the joint R²) and "
+        "what is lost when it is left out of the fit at the same penalties (open: unique variance, where such fits "
+        "were made). Where features explain the same, the unique parts add up to less than the joint R². Dashed: 0."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Encoding models to draw; empty for all that tell bands apart.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Stacks to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "rois": {
+        "description": "ROIs in the order of the rows; empty for all, in alphabetical order after all vertices.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+}
+RESULT = ["dataset", "response", "split", "feature", "model"]
+MEASURES = ("joint", "product", "unique")
+JOINT = "all"
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``bands``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per marker: dataset, response, split, feature, model, roi, subject, seed, band, measure, value, ci_low,
+        ci_high, ceiling (of the joint R² alone), simulated.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, or an ROI of the settings is not there.
+    """
+    bands = tables["bands"]
+    keep = pd.Series(True, index=bands.index)
+    for key, column in (("models", "model"), ("features", "feature")):
+        if settings[key]:
+            keep &= bands[column].isin(settings[key])
+    part = bands[keep]
+    there = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
+    unknown = [name for name in settings["rois"] if name not in there]
+    if part.empty or unknown:
+        named = f"there is no ROI {unknown}" if unknown else "no result matches its settings"
+        raise ValueError(f"band shares: {named}; ROIs there: {', '.join(there) or 'none'}")
+    order = {name: n for n, name in enumerate(settings["rois"] or there)}
+    part = part[part["roi"].isin(list(order))]
+    part = part.assign(_roi=part["roi"].map(order), _measure=part["measure"].map(MEASURES.index))
+    part = part.assign(ceiling=part["ceiling"].where(part["measure"] == "joint"))
+    part = part.sort_values([*RESULT, "_roi", "subject", "seed", "_measure"], kind="stable")
+    columns = [*RESULT, "roi", "subject", "seed", "band", "measure", "value", "ci_low", "ci_high", "ceiling"]
+    return part[[*columns, "simulated"]].reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a panel for the joint R² and one per band, for each result; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    varying = [name for name in RESULT if len(table[name].unique()) > 1 and name not in ("feature", "model")]
+    blocks = []
+    for key, part in table.groupby(RESULT, sort=False):
+        named = dict(zip(RESULT, map(str, key), strict=True))
+        title = " · ".join(named[name] for name in ("model", "feature", *varying))
+        placed = part.assign(row=part["roi"], panel=part["band"], open=part["measure"] == "unique")
+        blocks.append(drawing.DotBlock(title, placed))
+    bands = [name for name in dict.fromkeys(table["band"]) if name != JOINT]
+    panels = [drawing.DotPanel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
+    panels += [drawing.DotPanel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
+    with mpl.rc_context(drawing.RC):
+        return drawing.dot_figure(blocks, panels)

@@ -1,0 +1,108 @@
+"""Encoding by ROI: explained variance beside its ceiling, and the share of the signal that is explained."""
+
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["leaderboard"]
+FACTS = {
+    "title": "What is explained in each ROI",
+    "caption": (
+        "A row is an ROI (all: every vertex), a marker one subject; blocks are encoding results. Left: r² of predicted "
+        "and measured responses to the test pictures, repeats averaged, mean over the ROI's vertices, with its 95 % "
+        "interval; black tick: noise ceiling NC of the ROI (ratio of summed variances); dashed: expected by chance. "
+        "Right: share of the ROI's signal variance that is explained, corrected for the number of pictures and summed "
+        "over vertices before the ratio; 1 (dashed, as 0) is all there is. An ROI without enough signal has none. "
+        "ROIs come from anatomy or from data outside the test; no threshold on the ceiling is applied."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Encoding models to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Features to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "responses": {
+        "description": "Responses to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "rois": {
+        "description": "ROIs in the order of the rows; empty for all, in alphabetical order after all vertices.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+}
+METRICS = ("r2", "explained_share")
+RESULT = ["dataset", "response", "split", "feature", "model"]
+NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling"]
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``leaderboard``: the study's tidy table.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per marker: dataset, response, split, feature, model, roi, subject, seed, metric (r2 or explained_share),
+        value, ci_low, ci_high, chance, ceiling, simulated. An ROI without enough signal has no explained_share.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, or an ROI of the settings is not there.
+    """
+    board = tables["leaderboard"]
+    keep = (board["direction"] == "encode") & board["metric"].isin(METRICS)
+    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
+        if settings[key]:
+            keep &= board[column].isin(settings[key])
+    part = board[keep.fillna(False).astype(bool)]
+    there = sorted(part["roi"].dropna().unique(), key=lambda name: (name != "all", name))
+    unknown = [name for name in settings["rois"] if name not in there]
+    if part.empty or unknown:
+        named = f"has no ROI {unknown}" if unknown else "has no encoding result that matches its settings"
+        raise ValueError(f"ROI summary: the leaderboard {named}; ROIs there: {', '.join(there) or 'none'}")
+    order = {name: n for n, name in enumerate(settings["rois"] or there)}
+    part = part[part["roi"].isin(list(order))]
+    part = part.assign(_roi=part["roi"].map(order), _metric=part["metric"].map(METRICS.index))
+    part = part.sort_values([*RESULT, "_roi", "subject", "seed", "_metric"], kind="stable")
+    columns = [*RESULT, "roi", "subject", "seed", "metric", *NUMBERS, "simulated"]
+    return part[columns].astype({name: "float64" for name in NUMBERS}).reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw two panels per encoding result; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    blocks = []
+    varying = [name for name in RESULT if len(table[name].unique()) > 1 and name not in ("feature", "model")]
+    for key, part in table.groupby(RESULT, sort=False):
+        named = dict(zip(RESULT, map(str, key), strict=True))
+        title = " · ".join(named[name] for name in ("model", "feature", *varying))
+        blocks.append(drawing.DotBlock(title, part.assign(row=part["roi"], panel=part["metric"])))
+    panels = [
+        drawing.DotPanel("r2", "r² (image view)", ceiling=True),
+        drawing.DotPanel("explained_share", "Explained share of signal variance", references=(0.0, 1.0)),
+    ]
+    with mpl.rc_context(drawing.RC):
+        return drawing.dot_figure(blocks, panels)

@@ -1,0 +1,112 @@
+"""Win shares: at how many vertices one encoder beats another, by ROI, with paired intervals."""
+
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["wins"]
+FACTS = {
+    "title": "Which encoder wins at more vertices",
+    "caption": (
+        "Share of an ROI's vertices (all: every vertex) whose responses to the test pictures, repeats averaged, "
+        "correlate more with the prediction of the first model than with that of the second; equal ones count half. "
+        "Dashed: one half, neither wins. A marker is one subject, with its 95 % interval from a paired bootstrap over "
+        "pictures. Drawing pictures anew adds noise to every vertex, which takes draws towards one half: the interval "
+        "spans the percentile interval of the draws and the same interval moved to the share itself. Open markers: "
+        "tied, the interval holds one half or does not exclude it after Holm's adjustment over the pairs of a subject "
+        "and ROI. Vertices that carry no signal are won at random and take the share of all vertices to one half."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Models of either side; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Features of either side; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "rois": {
+        "description": "ROIs in the order of the rows; empty for all, in alphabetical order after all vertices.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "max_pairs": {
+        "description": "Most pairs of encoders in the figure; more are left out and counted below it.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 6,
+    },
+}
+PAIR = ["dataset", "response", "split", "feature_a", "model_a", "feature_b", "model_b"]
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``wins``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per marker: dataset, response, split, feature_a, model_a, feature_b, model_b, roi, subject, seed, value,
+        ci_low, ci_high, chance, p, p_holm, tied, n_vertices, n_test_images, simulated.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, or an ROI of the settings is not there.
+    """
+    chosen = _chosen(tables["wins"], settings)
+    kept = chosen[PAIR].drop_duplicates().head(settings["max_pairs"])
+    table = kept.assign(_place=range(len(kept))).merge(chosen, on=PAIR, how="left")
+    table = table.sort_values(["_place", "_roi", "subject", "seed"], kind="stable")
+    columns = [*PAIR, "roi", "subject", "seed", "value", "ci_low", "ci_high", "chance", "p", "p_holm", "tied"]
+    return table[[*columns, "n_vertices", "n_test_images", "simulated"]].reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a block per pair of encoders; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    left_out = len(_chosen(tables["wins"], settings)[PAIR].drop_duplicates()) - len(table[PAIR].drop_duplicates())
+    varying = [name for name in PAIR[:3] if len(table[name].unique()) > 1]
+    blocks = []
+    for key, part in table.groupby(PAIR, sort=False):
+        named = dict(zip(PAIR, map(str, key), strict=True))
+        sides = [f"{named[f'model_{side}']} · {named[f'feature_{side}']}" for side in "ab"]
+        title = " · ".join([f"{sides[0]}  beats  {sides[1]}", *(named[name] for name in varying)])
+        blocks.append(drawing.DotBlock(title, part.assign(row=part["roi"], panel="win_share", open=part["tied"])))
+    panel = drawing.DotPanel("win_share", "Win share: of vertices", references=(0.5,), limits=(0.0, 1.0))
+    note = f"{left_out} more pairs are not drawn (max_pairs)." if left_out else ""
+    with mpl.rc_context(drawing.RC):
+        return drawing.dot_figure(blocks, [panel], note=note)
+
+
+def _chosen(wins: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    keep = pd.Series(True, index=wins.index)
+    for key, column in (("models", "model"), ("features", "feature")):
+        if settings[key]:
+            keep &= wins[f"{column}_a"].isin(settings[key]) & wins[f"{column}_b"].isin(settings[key])
+    part = wins[keep]
+    there = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
+    unknown = [name for name in settings["rois"] if name not in there]
+    if part.empty or unknown:
+        named = f"there is no ROI {unknown}" if unknown else "no pair of encoders matches its settings"
+        raise ValueError(f"win share: {named}; ROIs there: {', '.join(there) or 'none'}")
+    order = {name: n for n, name in enumerate(settings["rois"] or there)}
+    part = part[part["roi"].isin(list(order))]
+    return part.assign(_roi=part["roi"].map(order))

@@ -1,0 +1,122 @@
+"""Ridge with a penalty for each band of inputs and each target, and what each band explains."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core.banded import fit_banded
+from boldflow.core.checkpoint import Checkpoint, Nowhere
+from boldflow.core.records import Band, Fitted, State, TrainingData
+
+FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "alphas": {
+        "description": "Penalties to choose from, on inputs scaled by training spread and root of the band's weight.",
+        "type": "array",
+        "items": {"type": "number", "exclusiveMinimum": 0},
+        "minItems": 1,
+        "default": [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6],
+    },
+    "alpha_per": {
+        "description": "Whether each target has its own alpha or all share a draw's; weights of bands are per target.",
+        "enum": ["target", "model"],
+        "default": "target",
+    },
+    "n_iter": {
+        "description": "Weights of bands that are tried: equal ones, then draws from the seed (one of a single band).",
+        "type": "integer",
+        "minimum": 1,
+        "default": 30,
+    },
+    "n_folds": {
+        "description": "Folds by which both are chosen; an image with its duplicates (or a run) stays whole.",
+        "type": "integer",
+        "minimum": 2,
+        "default": 5,
+    },
+    "unique": {
+        "description": (
+            "Whether to fit without each band in turn, too (at the penalties chosen with it): what is lost is the "
+            "band's unique variance. Each such fit takes the room of another."
+        ),
+        "type": "boolean",
+        "default": False,
+    },
+    "dtype": {
+        "description": "Precision of the search; float32 needs half the time and memory.",
+        "enum": ["float64", "float32"],
+        "default": "float64",
+    },
+}
+
+
+def fit(
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Fit one banded ridge per seed on training and validation trials; see the package docstring for the contract.
+
+    Inputs without bands are one band: an ordinary ridge.
+
+    Raises
+    ------
+    ValueError
+        If more than one subject comes: a ridge is one subject's. If a GPU is asked for.
+    """
+    if len(subjects) != 1:
+        raise ValueError(f"banded_ridge is fitted to one subject, found {len(subjects)}")
+    if device != "cpu":
+        raise ValueError(f"banded_ridge computes on the CPU, not on {device!r}")
+    data = subjects[0]
+    bands = data.bands or (Band("all", 0, data.inputs.shape[1]),)
+    place = checkpoint or Nowhere()
+    states: list[State] = []
+    rows: list[dict[str, float | int | str]] = []
+    for seed in seeds:
+        found = fit_banded(
+            data.inputs,
+            data.targets,
+            bands,
+            np.array(settings["alphas"], dtype=np.float64),
+            data.groups,
+            place.part(f"seed{seed}"),
+            n_iter=settings["n_iter"],
+            n_folds=settings["n_folds"],
+            seed=seed,
+            alpha_per=settings["alpha_per"],
+            dtype=settings["dtype"],
+            leave_out=settings["unique"],
+        )
+        state = {"weights": found.weights, "intercept": found.intercept, "alphas": found.alphas, "gammas": found.gammas}
+        state["bands"] = np.array([[band.start, band.stop] for band in bands])
+        if found.without is not None and found.without_intercept is not None:
+            state |= {"without_weights": found.without, "without_intercept": found.without_intercept}
+        states.append(state)
+        for draw, errors in zip(found.draws, found.errors, strict=True):
+            chosen = (found.gammas == draw[:, None]).all(axis=0)
+            weights = {f"weight_{band.name}": float(one) for band, one in zip(bands, draw, strict=True)}
+            rows.append({"seed": seed, **weights, "n_targets": int(chosen.sum()), "cv_mse": float(errors.mean())})
+    return Fitted(states, rows)
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Predict targets, float32 (n_trials, n_targets)."""
+    return (inputs @ state["weights"] + state["intercept"]).astype(np.float32)
+
+
+def parts(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Give what each band adds to the prediction, float32 (n_bands, n_trials, n_targets)."""
+    found = [inputs[:, start:stop] @ state["weights"][start:stop] for start, stop in state["bands"]]
+    return np.stack(found).astype(np.float32)
+
+
+def without(state: State, inputs: np.ndarray) -> np.ndarray | None:
+    """Predict without each band in turn, float32 (n_bands, n_trials, n_targets); None where no such fit was made."""
+    if "without_weights" not in state:
+        return None
+    found = np.stack([inputs @ weights for weights in state["without_weights"]])
+    return (found + state["without_intercept"][:, None]).astype(np.float32)

@@ -1,0 +1,27 @@
+"""What tests of figures share: settings, subjects, and all texts of a figure."""
+
+from boldflow import registry
+
+
+def defaults(name, **changed):
+    """Give a figure's settings with every default filled in."""
+    schema = registry.literal("figures", name, "SETTINGS")
+    return {key: one["default"] for key, one in schema.items()} | changed
+
+
+def subjects(n):
+    """Name subjects."""
+    return [f"sub-{k + 1:02d}" for k in range(n)]
+
+
+def texts(figure):
+    """Give all texts that are shown: free ones, titles, labels and ticks."""
+    found = list(figure.texts)
+    for axes in figure.axes:
+        found += axes.texts
+        if axes.axison:
+            low, high = axes.get_xlim()
+            ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            found += [label for place, label in ticks if low <= place <= high]
+            found += [axes._left_title, axes.xaxis.label, *axes.get_yticklabels()]
+    return [text for text in found if text.get_text().strip()]
