@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow import registry
+from boldflow.artifacts import comparisons as pair_tables
 from boldflow.artifacts import stimuli, tables
 from boldflow.artifacts.atomic import atomic
 from boldflow.core import drawing
@@ -21,6 +22,7 @@ PRINT_DPI = 300  # of pictures and maps inside PDF and SVG
 
 def run(
     leaderboard: str,
+    comparisons: list[str],
     maps: list[str],
     queries: list[str],
     packs: list[str],
@@ -37,6 +39,7 @@ def run(
     Parameters
     ----------
     leaderboard : path of the study's tidy table
+    comparisons : path of the differences between models, where the figure needs it
     maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
     pdf, svg, png, csv : paths to write
@@ -53,6 +56,8 @@ def run(
     plugin = plugin_of("figures", entry)
     needed = registry.literal("figures", entry["plugin"], "NEEDS")
     given: dict[str, Any] = {"leaderboard": tables.read(leaderboard)}
+    if "comparisons" in needed:
+        given["comparisons"] = pair_tables.read(*comparisons)
     if "maps" in needed:
         given["maps"] = _joined(maps, entry["name"], "vertex maps; it needs a model with direction encode")
     if "queries" in needed:
@@ -69,11 +74,12 @@ def run(
         figure = plugin.draw(given, entry)
         if simulated:
             drawing.stamp_simulated(figure, partly=not made_up.all())
+        drawn_from = (leaderboard, *comparisons, *sorted(maps), *sorted(queries))
         note = {
             "figure": entry,
             "code": code,
             "simulated": simulated,
-            "tables": {Path(p).as_posix(): _sha256(p) for p in (leaderboard, *sorted(maps), *sorted(queries))},
+            "tables": {Path(p).as_posix(): _sha256(p) for p in drawn_from},
         }
         text = canonical(note)
         _save(figure, pdf, {"Creator": "boldflow", "Subject": text, "CreationDate": None, "ModDate": None})

@@ -118,7 +118,7 @@ def test_equal_models_are_tied_and_different_ones_are_not():
         scores = np.stack([common + 0.3 * rng.normal(size=60) for _ in range(3)])
         better = np.vstack([scores, common + 0.4 + 0.3 * rng.normal(size=60)])
         draws = counts @ better.T / 60
-        for one in compare(better.mean(axis=1), draws.T):
+        for one in compare(better.mean(axis=1), draws.T, n_units=60):
             if one.second == 3:
                 true += not one.tied
             else:
