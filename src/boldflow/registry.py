@@ -379,7 +379,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     """List what cannot be for reasons that names and facts tell: metrics, figures and data that do not fit."""
     problems: dict[str, None] = {}
     metrics: set[str] = set()
-    tables: set[str] = {"leaderboard"}
+    tables: set[str] = {"leaderboard", "comparisons"}
     # nothing here depends on the subject
     results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
     tables |= {"wins"} if rivals(config, schemas, results) else set()

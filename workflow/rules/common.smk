@@ -488,6 +488,12 @@ def needs(wildcards, name):
     )
 
 
+def comparisons_of_figure(wildcards):
+    """Differences between a study's models, where the figure draws them."""
+    path = f"results/studies/{wildcards.study}/comparisons.csv"
+    return [path] if needs(wildcards, "comparisons") else []
+
+
 def maps_of_figure(wildcards):
     """Vertex maps of a study's encoders, where the figure draws them."""
     encoders = [

@@ -1,10 +1,11 @@
-# Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (vertex maps, queries, bands, win shares, pictures). Makes: the
-# figure as PDF, SVG and PNG with its provenance inside, and its source table.
+# Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (comparisons of models, vertex maps, queries,
+# bands, win shares, pictures). Makes: the figure as PDF, SVG and PNG with its provenance inside, and its source table.
 
 
 rule draw_figure:
     input:
         leaderboard="results/studies/{study}/leaderboard.parquet",
+        comparisons=comparisons_of_figure,
         maps=maps_of_figure,
         queries=queries_of_figure,
         bands=bands_of_figure,

@@ -1,6 +1,7 @@
-# Leaderboard. Needs: the score tables of a study, and predictions of its encoders. Makes: one tidy table of all rows, win
-# shares of pairs of encoders, and a table of costs of its own (seconds and memory differ between machines; the leaderboard
-# must not).
+# Leaderboard. Needs: the score tables of a study, predictions of its encoders, and published figures. Makes: one tidy table
+# of all rows, the differences between models, win shares of pairs of encoders, the published figures with the reason of each
+# that stands beside none of ours, and a table of costs of its own (seconds and memory differ between machines; the
+# leaderboard must not).
 
 
 localrules:
@@ -11,10 +12,12 @@ rule collect_scores:
     input:
         scores=scores_of_study,
         draws=draws_of_study,
+        published="config/published.csv",
     output:
         leaderboard="results/studies/{study}/leaderboard.parquet",
         csv="results/studies/{study}/leaderboard.csv",
         comparisons="results/studies/{study}/comparisons.csv",
+        published="results/studies/{study}/published.csv",
     log:
         "logs/collect_scores/{study}.log",
     benchmark:

@@ -5,6 +5,7 @@ rule write_report:
     input:
         leaderboard="results/studies/{study}/leaderboard.parquet",
         comparisons="results/studies/{study}/comparisons.csv",
+        published="results/studies/{study}/published.csv",
         costs="results/studies/{study}/costs.parquet",
         figures=figures_of_study,
         sources=sources_of_study,

@@ -7,6 +7,7 @@ from boldflow.stages import draw
 start(snakemake)
 draw.run(
     leaderboard=snakemake.input.leaderboard,
+    comparisons=snakemake.input.comparisons,
     maps=snakemake.input.maps,
     queries=snakemake.input.queries,
     bands=snakemake.input.bands,

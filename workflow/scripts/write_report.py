@@ -8,6 +8,7 @@ start(snakemake)
 write_report.run(
     leaderboard=snakemake.input.leaderboard,
     comparisons=snakemake.input.comparisons,
+    published_=snakemake.input.published,
     costs=snakemake.input.costs,
     figures=snakemake.input.figures,
     sources=snakemake.input.sources,

@@ -1,14 +1,16 @@
-"""Differences between models of one subject, from bootstrap draws over the same pictures, and their win shares."""
+"""Differences between models of one subject, from bootstrap draws over the same pictures."""
 
 import itertools
-from collections.abc import Sequence
+import string
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from boldflow.core import metrics, statistics
+from boldflow.core import statistics
 
-BLOCK = 1024  # vertices at a time: bounds memory, does not change the result
+LETTERS = string.ascii_letters
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Difference:
     tied: bool
 
 
-def compare(values: np.ndarray, draws: np.ndarray, level: float = 0.05) -> list[Difference]:
+def compare(values: np.ndarray, draws: np.ndarray, n_units: int, level: float = 0.05) -> list[Difference]:
     """Compare each pair of models.
 
     Parameters
@@ -37,6 +39,8 @@ def compare(values: np.ndarray, draws: np.ndarray, level: float = 0.05) -> list[
     values : array of shape (n_models,)
     draws : array of shape (n_models, n_draws)
         Draw d of every model holds the same pictures.
+    n_units : int
+        Pictures (or blocks) that were drawn.
     level : float
         Of the family of pairs.
 
@@ -46,7 +50,9 @@ def compare(values: np.ndarray, draws: np.ndarray, level: float = 0.05) -> list[
     """
     pairs = list(itertools.combinations(range(len(values)), 2))
     differences = [draws[a] - draws[b] for a, b in pairs]
-    p = np.array([statistics.bootstrap_p(d) for d in differences])
+    p = np.array(
+        [statistics.paired_p(values[a] - values[b], d, n_units) for (a, b), d in zip(pairs, differences, strict=True)]
+    )
     adjusted = statistics.holm(p) if len(p) else p
     found = []
     for (a, b), d, plain, held in zip(pairs, differences, p, adjusted, strict=True):
@@ -56,89 +62,126 @@ def compare(values: np.ndarray, draws: np.ndarray, level: float = 0.05) -> list[
     return found
 
 
-@dataclass(frozen=True)
-class WinShare:
-    """Share of a region's vertices at which ``first`` has the higher r than ``second`` (positions of the models).
+def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Gather models into groups of ties.
 
-    ``p`` is two-sided against .5; ``p_holm`` adjusted over all pairs compared together; ``tied`` unless the interval
-    excludes .5 and ``p_holm`` is at most .05.
-    """
-
-    first: int
-    second: int
-    value: float
-    ci_low: float
-    ci_high: float
-    p: float
-    p_holm: float
-    tied: bool
-
-
-def win_draws(
-    predicted: Sequence[np.ndarray], measured: np.ndarray, regions: Sequence[np.ndarray], counts: np.ndarray
-) -> np.ndarray:
-    """Count the vertices that each of two models predicts better, in each draw of the images.
-
-    Parameters
-    ----------
-    predicted : sequence of arrays of shape (n_images, n_vertices)
-        One per model, repeats averaged.
-    measured : array of shape (n_images, n_vertices)
-    regions : sequence of bool arrays of shape (n_vertices,)
-        Each with one vertex at least.
-    counts : array of shape (n_draws, n_images)
-        How often each image is in each draw, the same for all models.
-
-    Returns
-    -------
-    array of shape (n_pairs, n_draws, n_regions)
-        Share of vertices at which the first model of a pair has the higher Pearson correlation; equal ones count half.
-        Pairs are in the order of ``itertools.combinations``.
-    """
-    pairs = list(itertools.combinations(range(len(predicted)), 2))
-    member = np.stack([mask.astype(np.float64) for mask in regions], axis=1)
-    weights = counts.astype(np.float64)
-    wins = np.zeros((len(pairs), len(counts), member.shape[1]))
-    for start in range(0, measured.shape[1], BLOCK):
-        block = slice(start, start + BLOCK)
-        r = [metrics.weighted_correlation(one[:, block], measured[:, block], weights) for one in predicted]
-        for number, (a, b) in enumerate(pairs):
-            wins[number] += ((r[a] > r[b]) + 0.5 * (r[a] == r[b])) @ member[block]
-    return wins / member.sum(axis=0)
-
-
-def win_shares(n_models: int, values: np.ndarray, draws: np.ndarray, level: float = 0.05) -> list[WinShare]:
-    """Judge the win shares of all pairs of models in one region.
+    Two models share a group exactly when they are tied. Ties are not transitive (a may be tied with b, and b with c,
+    while a and c differ), so that a model may be in several groups.
 
     Parameters
     ----------
     n_models : int
-    values : array of shape (n_pairs,)
-        Shares on the images themselves.
-    draws : array of shape (n_pairs, n_draws)
-        Shares in bootstrap draws of the images, of ``win_draws``.
-    level : float
-        Of the family of pairs.
+        Models are numbered from 0, best first.
+    tied : iterable of pairs of int
 
     Returns
     -------
-    list of WinShare
+    list of lists of int
+        Sorted by their best members; each model is in one group or more, alone where it is tied with none.
+
+    Raises
+    ------
+    ValueError
+        If a pair names a model that does not exist, or one model twice.
 
     Notes
     -----
-    A draw adds noise to each vertex's difference, and so lies nearer to .5 than the share itself. The interval spans
-    the percentile interval of the draws and the same interval moved to have its mean at the share. In a simulation (40
-    and 113 images; 20 and 200 vertices that go together; true shares of .50 to .88) that held the expected share in 91
-    to 99 % of studies, the percentile interval alone in 28 to 93 %; of equal models it excluded .5 in 4 to 7 %.
+    A greedy cover of the pairs by cliques: at most as many groups as pairs, where all maximal cliques may be
+    exponentially many.
     """
-    p = np.array([statistics.bootstrap_p(one - 0.5) for one in draws])
-    adjusted = statistics.holm(p) if len(p) else p
-    found = []
-    pairs = itertools.combinations(range(n_models), 2)
-    for (a, b), value, drawn, plain, held in zip(pairs, values, draws, p, adjusted, strict=True):
-        low, high = statistics.percentile_interval(drawn, 1 - level)
-        moved = float(value - drawn.mean())
-        low, high = max(0.0, min(low, low + moved)), min(1.0, max(high, high + moved))
-        tied = bool(low <= 0.5 <= high or held > level)
-        found.append(WinShare(a, b, float(value), low, high, float(plain), float(held), tied))
+    beside: list[set[int]] = [set() for _ in range(n_models)]
+    for a, b in tied:
+        if a == b or not (0 <= a < n_models and 0 <= b < n_models):
+            raise ValueError(f"({a}, {b}) is no pair of {n_models} models")
+        beside[a].add(b)
+        beside[b].add(a)
+    covered: set[tuple[int, int]] = set()
+    groups = [[n] for n in range(n_models) if not beside[n]]
+    for a in range(n_models):
+        for b in sorted(other for other in beside[a] if other > a):
+            if (a, b) in covered:
+                continue
+            group = [a, b]
+            for other in range(n_models):
+                if other not in group and beside[other].issuperset(group):
+                    group.append(other)
+            group.sort()
+            covered.update(itertools.combinations(group, 2))
+            groups.append(group)
+    return sorted(groups)
+
+
+def letter(number: int) -> str:
+    """Name a group of ties: a to z, A to Z, then further letters; always one character."""
+    return LETTERS[number] if number < len(LETTERS) else chr(0x100 + number - len(LETTERS))
+
+
+def tie_letters(
+    rows: pd.DataFrame, pairs: pd.DataFrame, same: Sequence[str], model: Sequence[str], lower: Collection[str]
+) -> pd.Series:
+    """Give models letters: within a comparison two models share a letter exactly when they are tied.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns ``same``, ``model``, ``metric`` and ``value``, a row per score.
+    pairs : DataFrame
+        Columns ``same``, ``model`` with ``_a`` and ``_b``, and ``tied``; pairs of which a model has no row are left
+        out.
+    same : sequence of str
+        Models are compared where these columns are equal; missing values are equal.
+    model : sequence of str
+        Columns that name a model.
+    lower : collection of str
+        Metrics of which lower is better.
+
+    Returns
+    -------
+    Series of str
+        Index of ``rows``; the letter a is the best model's; empty where a row was compared with no other.
+
+    Raises
+    ------
+    ValueError
+        If two rows would be one model of a comparison.
+    """
+    found = pd.Series("", index=rows.index, dtype=object)
+    where, who = key_of(rows, same), key_of(rows, model)
+    compared = {
+        key: list(zip(part["_a"], part["_b"], part["tied"].astype(bool), strict=True))
+        for key, part in pairs.assign(
+            _a=key_of(pairs, [f"{name}_a" for name in model]), _b=key_of(pairs, [f"{name}_b" for name in model])
+        ).groupby(key_of(pairs, same), sort=False)
+    }
+    for key, index in where.groupby(where, sort=False).groups.items():
+        part = rows.loc[index]
+        best = part["value"].astype(float) * (1 if part["metric"].iloc[0] in lower else -1)
+        order = best.sort_values(kind="stable").index
+        place = {name: n for n, name in enumerate(who[order])}
+        here = [(place[a], place[b], tied) for a, b, tied in compared.get(key, []) if a in place and b in place]
+        if here and len(place) < len(part):
+            raise ValueError(f"two rows would be one model of the comparison {key!r}")
+        told = sorted({n for a, b, _ in here for n in (a, b)})
+        number = {n: k for k, n in enumerate(told)}
+        groups = tie_groups(len(told), [(number[a], number[b]) for a, b, tied in here if tied])
+        for k, group in enumerate(groups):
+            for n in group:
+                found[order[told[n]]] += letter(k)
     return found
+
+
+def key_of(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Join columns to one text per row, with missing values as empty ones.
+
+    Parameters
+    ----------
+    table : DataFrame
+    columns : sequence of str
+
+    Returns
+    -------
+    Series of str
+    """
+    parts = [table[name].astype("string").fillna("") for name in columns]
+    joined = parts[0].str.cat(parts[1:], sep="\x1f") if len(parts) > 1 else parts[0]
+    return joined.astype(object)

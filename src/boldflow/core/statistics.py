@@ -84,6 +84,7 @@ def median_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np
     return (ordered[lower] + ordered[upper]) / 2
 
 
+TAIL = 10  # draws beyond 0 from which on they are counted
 GROUP_FROM = 8  # subjects from which on a group interval covers what it says (with 3 to 5 it covers 75 to 84 %)
 
 
@@ -92,6 +93,35 @@ def bootstrap_p(differences: np.ndarray) -> float:
     n = len(differences)
     below, above = (differences <= 0).sum(), (differences >= 0).sum()
     return float(min(1.0, 2 * (1 + min(below, above)) / (1 + n)))
+
+
+def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
+    """Give the two-sided p of a difference, also where it is smaller than bootstrap draws can count.
+
+    With 1,000 draws no counted p is below .002, so that Holm's adjustment over 28 pairs (eight models) could reject
+    nothing. Where fewer than ``TAIL`` draws lie beyond 0, a t distribution with the draws' spread gives p.
+
+    Parameters
+    ----------
+    value : float
+        The difference itself.
+    differences : array of shape (n_draws,)
+        Its paired bootstrap draws.
+    n_units : int
+        Images (or blocks) that were drawn.
+
+    Returns
+    -------
+    float
+        Above 0, at most the counted p.
+    """
+    counted = bootstrap_p(differences)
+    beyond = min((differences <= 0).sum(), (differences >= 0).sum())
+    # draws of n units spread less than samples by (n - 1) / n
+    error = differences.std() * np.sqrt(n_units / (n_units - 1)) if n_units > 1 else 0.0
+    if beyond >= TAIL or error <= 1e-12 * max(abs(value), 1e-300):
+        return counted
+    return float(np.clip(2 * stats.t.sf(abs(value) / error, n_units - 1), np.finfo(float).tiny, counted))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Figures: one file each, named by a catalogue entry under ``figures:``. They draw from tables alone.
 
 ``NEEDS``
-    List of the tables it reads, of "leaderboard", "maps", "queries", "bands", "wins", "images":
+    List of the tables it reads, of "leaderboard", "comparisons", "maps", "queries", "bands", "wins", "images":
 
     - ``leaderboard``: the study's tidy table (columns: ``artifacts.leaderboard.COLUMNS``).
+    - ``comparisons``: a row per pair of models of a subject (columns: ``artifacts.comparisons.COLUMNS``).
     - ``maps``: a row per vertex of each encoding result: dataset, subject, response, feature, model, split,
       simulated, space, hemisphere ("left" / "right"), vertex (int, index in that hemisphere's mesh), r, r2,
       ceiling (NC, a share of variance from 0 to 1), signal_var, noise_var, roi (str, may be empty). Of encoders of

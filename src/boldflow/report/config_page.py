@@ -3,6 +3,7 @@
 from typing import Any
 
 from boldflow import registry
+from boldflow.artifacts import published
 from boldflow.provenance import canonical
 
 HEAD = """# Configuration
@@ -12,6 +13,17 @@ Made by `make docs` from workflow/schemas and the plug-ins' `SETTINGS`; edit tho
 `config.yaml` is the catalogue: it gives every data set, response, feature, model, split and figure a name.
 `studies/NAME.yaml` says which of them to run. A misspelt key, a wrong type or an unknown name stops the workflow
 before any job starts.
+"""
+PUBLISHED = f"""## published.csv
+
+Figures that others have published, one per row: `system`, `{"`, `".join(published.KEYS)}`, `value`, `unit`
+(`{"` or `".join(published.UNITS)}`), `protocol`, `source`, `note`. Names are those of `config.yaml`, metrics those of
+the leaderboard; an empty cell is an empty cell of the leaderboard. A figure stands beside a row of ours
+(`published_value`, `published_source`; a star in the figure) only where all columns from `dataset` to `gallery_size` are the same (for
+`ceiling` all but feature and model) and both follow the protocol `published`; never beside simulated data. Figures of a
+study's data sets or models that do not fit are listed in its report and its `published.csv`, with the reason. A figure
+found under another protocol than its publication's has `protocol` `other`, and a `note` that says what differs. A wrong
+cell stops the leaderboard with its line and column; an edit remakes leaderboards and what follows, nothing else.
 """
 
 
@@ -45,7 +57,7 @@ def render(schemas: dict[str, Any]) -> str:
     for key in ("primary", "runs"):
         schema = schemas["study"]["properties"][key]
         parts += [f"Keys of `{key}`:\n", _table(schema.get("items", schema))]
-    return "\n".join(parts)
+    return "\n".join([*parts, PUBLISHED])
 
 
 def _table(schema: dict[str, Any]) -> str:

@@ -13,7 +13,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from boldflow.artifacts.comparisons import MODEL, SAME
 from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
+from boldflow.core.comparison import key_of, tie_letters
 from boldflow.core.drawing import metric_label
 
 MISSING = "\N{EN DASH}"
@@ -22,12 +24,17 @@ PARTLY = "PARTLY SIMULATED"
 PARTS = ("train", "val", "test", "drop")
 RANKS = ("mean_rank", "median_rank")
 MANY = 20  # duplicate groups listed by name
+FLAT = 40  # rows of one table; more of them are folded by subject or by metric
+HEAD = 15  # best rows of a subject that are not folded away
+FEW_PAIRS = 60  # pairs of models listed whole; of more, those with a best model
+MANY_RUNS = 12  # results of a study that are listed openly
+NAMED = 3  # models named as tied with the best
 URL = re.compile(r"https?://[^\s<>\"')\]]*[^\s<>\"')\].,;]")
 CSS_DPI, FIGURE_DPI = 96, 160
 PNG = b"\x89PNG\r\n\x1a\n"
 # columns that are shown only where they say something: where rows differ, or where any has a value
-IF_VARIED = ("dataset", "response", "split", "seed", "fold")
-IF_GIVEN = ("roi", "ceiling", "gallery_size", "p", "published_value")
+IF_VARIED = ("dataset", "response", "direction", "split", "seed", "fold")
+IF_GIVEN = ("roi", "ceiling", "gallery_size", "p", "published_value", "ties")
 HEADINGS = {
     "dataset": "Data set",
     "subject": "Subject",
@@ -42,6 +49,7 @@ HEADINGS = {
     "metric": "Metric",
     "view": "View",
     "score": "Value [95 % interval]",
+    "ties": "Ties",
     "beyond": "Against chance",
     "chance": "Chance",
     "ceiling": "Noise ceiling",
@@ -57,12 +65,24 @@ HEADINGS = {
 NUMERIC = ("score", "chance", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size", "published_value")
 HEADLINE = [
     *["model", "feature", "direction", "subject", "dataset", "response", "roi", "split", "seed", "fold", "score"],
-    *["chance", "beyond", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size", "transductive"],
+    *[
+        "ties",
+        "chance",
+        "beyond",
+        "ceiling",
+        "p",
+        "n_test_images",
+        "n_repeats_averaged",
+        "gallery_size",
+        "transductive",
+    ],
     *["protocol", "published_value"],
 ]
+OF_SUBJECT = [name for name in HEADLINE if name not in ("subject", "dataset", "response")]
 DETAIL = [
-    *["metric", "view", "model", "feature", "roi", "response", "split", "seed", "fold", "score", "chance", "ceiling"],
+    *["metric", "view", "model", "feature", "roi", "response", "split", "seed", "fold", "score", "ties", "chance"],
     *[
+        "ceiling",
         "p",
         "n_test_images",
         "n_repeats_averaged",
@@ -76,6 +96,7 @@ DETAIL = [
 DIRECTIONS = {"decode": "Decoding", "encode": "Encoding", "represent": "Representation"}
 RESULT = ["dataset", "response", "direction", "feature", "model", "split", "protocol"]
 DIGESTS = ["code_digest", "config_digest", "data_digest"]
+UNITS = {"1": "", "percent": " %"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,17 @@ class Table:
     mark: str = ""
 
 
+@dataclass(frozen=True)
+class Fold:
+    """Tables behind one line; ``rest`` is folded once more within; ``shown`` where the page opens it at first."""
+
+    summary: str
+    tables: list[Table]
+    mark: str = ""
+    shown: bool = False
+    rest: "Fold | None" = None
+
+
 def render_page(
     study: Mapping[str, Any],
     leaderboard: pd.DataFrame,
@@ -96,6 +128,7 @@ def render_page(
     costs: pd.DataFrame,
     provenance: Mapping[str, Any],
     comparisons: pd.DataFrame | None = None,
+    published: pd.DataFrame | None = None,
 ) -> str:
     """Write the report.
 
@@ -115,7 +148,10 @@ def render_page(
         n}}, units {part: n}}, duplicate_groups (lists of image ids), grouped_by}. ``software``: {name: version}.
         ``code``: {what: digest}. ``notes``: list of str.
     comparisons : DataFrame, optional
-        Rows of ``comparisons.csv`` (pairs of models); those of the primary metric are shown.
+        Columns of ``artifacts.comparisons.COLUMNS`` (pairs of models); ties are marked by letters, and pairs of the
+        primary metric are listed.
+    published : DataFrame, optional
+        Text columns of ``artifacts.published.COLUMNS`` and ``reason``, empty where a figure stands beside one of ours.
 
     Returns
     -------
@@ -128,6 +164,7 @@ def render_page(
         If no row has the study's primary metric, or a figure is not a PNG.
     """
     metric, view = study["primary"]["metric"], study["primary"]["view"]
+    leaderboard = leaderboard.assign(ties=_ties(leaderboard, comparisons))
     named = (leaderboard["metric"] == metric) & (leaderboard["view"] == view)
     headline = leaderboard[named & (leaderboard["gallery"].isna() | (leaderboard["gallery"] == "test"))]
     if headline.empty:
@@ -148,10 +185,14 @@ def render_page(
         wholly=bool(leaderboard["simulated"].fillna(False).all()),
         n_subjects=len(leaderboard[["dataset", "subject"]].drop_duplicates()),
         methods=sorted(headline["ci_method"].dropna().unique()),
-        headline=_scores(f"{metric_label(metric)}, {view} view", headline, HEADLINE),
-        difference_table=_differences(comparisons),
+        best=_leaders(headline),
+        headline=_headline(f"{metric_label(metric)}, {view} view", headline),
+        tied=bool(headline["ties"].ne("").any()),
+        differences=_differences(comparisons, headline),
+        published=_elsewhere(published),
+        n_beside=int(leaderboard["published_value"].notna().sum()),
         figures=shown,
-        run_table=_runs(leaderboard),
+        runs=_runs(leaderboard),
         dataset_table=_datasets(provenance.get("datasets", [])),
         split_tables=_splits(provenance.get("splits", []), _simulated_datasets(leaderboard, provenance)),
         duplicates=_duplicates(provenance.get("splits", [])),
@@ -159,8 +200,8 @@ def render_page(
             {
                 "summary": f"{_text(subject)} of {_text(dataset)}",
                 "mark": _mark(part["simulated"]),
-                "tables": [
-                    _scores(f"{DIRECTIONS.get(direction, direction)} scores of {subject} ({dataset})", rows, DETAIL)
+                "directions": [
+                    _details(f"{DIRECTIONS.get(direction, direction)} scores of {subject} ({dataset})", rows)
                     for direction, rows in part.groupby("direction", sort=True)
                 ],
             }
@@ -241,7 +282,8 @@ def _p(row: Mapping[str, Any]) -> str:
 
 
 def _published(row: Mapping[str, Any]) -> str:
-    source = "" if _is_missing(row["published_source"]) else f" ({row['published_source']})"
+    source = "" if _is_missing(row["published_source"]) else f": {row['published_source']}"
+    source = f" (published{source})"
     return MISSING if _is_missing(row["published_value"]) else _number(row["published_value"]) + source
 
 
@@ -268,7 +310,7 @@ def _scores(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
         name
         for name in columns
         if not (name in IF_VARIED and part[name].nunique(dropna=False) < 2)
-        and not (name in IF_GIVEN and part[name].isna().all())
+        and not (name in IF_GIVEN and part[name].replace("", pd.NA).isna().all())
     ]
     rows = [
         [CELLS[name](row) if name in CELLS else _text(row[name]) for name in shown] for row in part.to_dict("records")
@@ -277,15 +319,107 @@ def _scores(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
     return Table(caption, [HEADINGS[name] for name in shown], rows, numeric, _mark(part["simulated"]))
 
 
-def _differences(comparisons: pd.DataFrame | None) -> Table | None:
-    """One row per pair of models of a subject, for the primary metric."""
-    if comparisons is None or not comparisons["primary"].any():
+def _ties(leaderboard: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.Series:
+    """Letters of ties of every row; empty where there are no comparisons."""
+    if comparisons is None:
+        return pd.Series("", index=leaderboard.index, dtype=object)
+    return tie_letters(leaderboard, comparisons, SAME, MODEL, LOWER_IS_BETTER)
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """Name a model with its feature."""
+    named = (row["model"], row["feature"])
+    return " · ".join(str(name) for name in named if not _is_missing(name) and name != "none")
+
+
+def _sorted(part: pd.DataFrame) -> pd.DataFrame:
+    """Best first; what is undefined last."""
+    lower = part["metric"].iloc[0] in LOWER_IS_BETTER
+    return part.sort_values("value", ascending=lower, kind="stable", na_position="last")
+
+
+def _leaders(headline: pd.DataFrame) -> Table | None:
+    """One row per comparison of several models: the best one, and those tied with it."""
+    rows, simulated = [], []
+    parts = [part for _, part in headline.groupby(key_of(headline, SAME), sort=False) if len(part) > 1]
+    varied = [n for n in ("dataset", "direction", "roi", "split", "seed", "fold") if len(headline[n].unique()) > 1]
+    for part in parts:
+        best = _sorted(part).iloc[0]
+        if _is_missing(best["value"]):
+            continue
+        others = part.drop(index=best.name)
+        tied = others[[bool(set(best["ties"]) & set(letters)) for letters in others["ties"]]]
+        names = [_title(one) for one in tied.to_dict("records")]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        verdict = (", ".join(names[:NAMED]) + more or "none: better than all") if best["ties"] else "not compared"
+        given = [_named(best[n], best["simulated"]) if n == "dataset" else _text(best[n]) for n in varied]
+        numbers = [_score(best), *(CELLS[name](best) for name in ("chance", "ceiling"))]
+        rows.append([_text(best["subject"]), *given, str(len(part)), _title(best), *numbers, verdict])
+        simulated.append(best["simulated"])
+    if not rows:
         return None
-    part = comparisons[comparisons["primary"]]
+    heads = ["Subject", *(HEADINGS[name] for name in varied), "Models", "Best", HEADINGS["score"], "Chance"]
+    k = len(varied)
+    columns = [*heads, HEADINGS["ceiling"], "Tied with the best"]
+    return Table(
+        "The best model of each subject", columns, rows, frozenset({k + 1, k + 3, k + 4, k + 5}), _mark(simulated)
+    )
+
+
+def _headline(caption: str, headline: pd.DataFrame) -> list[Fold]:
+    """All rows of the primary metric: one table, or a fold per subject and response where there are many."""
+    if len(headline) <= FLAT:
+        return [Fold("", [_scores(caption, headline, HEADLINE)])]
+    folds: list[Fold] = []
+    for (dataset, subject, response), part in headline.groupby(
+        ["dataset", "subject", "response"], sort=True, dropna=False
+    ):
+        ordered = _sorted(part)
+        best = ordered.iloc[0]
+        who = f"{_text(subject)} of {_text(dataset)}, {_text(response)}"
+        rest = None
+        if len(ordered) > HEAD + 5:
+            below = f"{len(ordered) - HEAD} more rows of {_text(subject)}"
+            rest = Fold(below, [_scores(f"{caption}: {who}, the rest", ordered.iloc[HEAD:], OF_SUBJECT)])
+            ordered = ordered.iloc[:HEAD]
+        summary = f"{who}: {len(part)} rows, best {_title(best)} {_score(best)}"
+        table = _scores(f"{caption}: {who}, best first", ordered, OF_SUBJECT)
+        folds.append(Fold(summary, [table], _mark(part["simulated"]), not folds, rest))
+    return folds
+
+
+def _details(caption: str, part: pd.DataFrame) -> list[Fold]:
+    """All scores of a subject: one table, or a fold per metric and view where there are many."""
+    if len(part) <= FLAT:
+        return [Fold("", [_scores(caption, part, DETAIL)])]
+    groups = list(part.groupby(["metric", "view"], sort=False))
+    return [
+        Fold(
+            f"{metric_label(metric)}, {view} view: {len(rows)} rows",
+            [_scores(f"{caption}: {metric_label(metric)}, {view} view, best first", _sorted(rows), DETAIL)],
+            _mark(rows["simulated"]),
+        )
+        for (metric, view), rows in groups
+    ]
+
+
+def _differences(comparisons: pd.DataFrame | None, headline: pd.DataFrame) -> dict[str, Any] | None:
+    """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model."""
+    if comparisons is None or not comparisons["primary"].fillna(False).any():
+        return None
+    part = comparisons[comparisons["primary"].fillna(False).astype(bool)]
+    total, only_best = len(part), len(part) > FEW_PAIRS
     sides = {}
     for side in ("a", "b"):
         names = part[[f"model_{side}", f"feature_{side}"]].astype(str).agg(" · ".join, axis=1)
         sides[side] = names + (" · " + part["roi"].astype(str) if len(set(part["roi"].dropna())) > 1 else "")
+    if only_best:
+        leaders = headline[[("a" in letters) for letters in headline["ties"]]]
+        leaders = leaders.loc[_best_index(leaders)]
+        told = set(key_of(leaders, [*SAME, *MODEL]))
+        with_best = [key_of(part, [*SAME, *(f"{name}_{side}" for name in MODEL)]).isin(told) for side in ("a", "b")]
+        keep = with_best[0] | with_best[1]
+        part, sides = part[keep], {side: names[keep] for side, names in sides.items()}
     rows = [
         [
             _text(one.subject),
@@ -298,10 +432,41 @@ def _differences(comparisons: pd.DataFrame | None) -> Table | None:
         for one, first, second in zip(part.itertuples(), sides["a"], sides["b"], strict=True)
     ]
     columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
-    return Table("Do two models differ?", columns, rows, frozenset({3, 4}), _mark(part["simulated"]))
+    caption = "Do two models differ?" + (" Pairs with the best model of each subject" if only_best else "")
+    table = Table(caption, columns, rows, frozenset({3, 4}), _mark(part["simulated"]))
+    return {"table": table, "total": total, "only_best": only_best}
 
 
-def _runs(leaderboard: pd.DataFrame) -> Table:
+def _best_index(rows: pd.DataFrame) -> list[Any]:
+    """Index of the best row of each comparison."""
+    return [_sorted(part).index[0] for _, part in rows.groupby(key_of(rows, SAME), sort=False)]
+
+
+def _elsewhere(published: pd.DataFrame | None) -> list[Fold] | None:
+    """Published figures that stand beside none of ours, a fold per system, metric and reason's kind."""
+    if published is None:
+        return None
+    apart = published[published["reason"].ne("")]
+    folds = []
+    for (system, metric, view), part in apart.groupby(["system", "metric", "view"], sort=False):
+        rows = [
+            [
+                *(one[name] or MISSING for name in ("model", "dataset", "subject", "roi", "split")),
+                str(one["value"]) + UNITS.get(one["unit"], ""),
+                *(one[name] or MISSING for name in ("reason", "source", "note")),
+            ]
+            for one in part.to_dict("records")
+        ]
+        columns = ["Model", "Data set", "Subject", "ROI", "Split", "Published", "Why not beside ours", "Source", "Note"]
+        label = f"{metric_label(metric)}, {view} view"
+        caption = f"Published by others, not comparable with ours: {system}, {label}"
+        folds.append(
+            Fold(f"{system}: {label}, {len(part)} published figures", [Table(caption, columns, rows, frozenset({5}))])
+        )
+    return folds
+
+
+def _runs(leaderboard: pd.DataFrame) -> Fold:
     """One row per result, with its subjects and seeds."""
     rows = []
     for key, part in leaderboard.groupby(RESULT, sort=False, dropna=False):
@@ -316,7 +481,9 @@ def _runs(leaderboard: pd.DataFrame) -> Table:
             ]
         )
     columns = ["Model", "Direction", "Feature", "Response", "Data set", "Subjects", "Seeds", "Split", "Protocol"]
-    return Table("Models that were trained and scored", columns, rows, mark=_mark(leaderboard["simulated"]))
+    caption, mark = "Models that were trained and scored", _mark(leaderboard["simulated"])
+    summary = f"{len(rows)} models were trained and scored" if len(rows) > MANY_RUNS else ""
+    return Fold(summary, [Table(caption, columns, rows, mark=mark)], mark)
 
 
 def _datasets(datasets: Sequence[Mapping[str, Any]]) -> Table:

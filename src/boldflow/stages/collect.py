@@ -3,36 +3,43 @@
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import arrays, leaderboard, tables
+from boldflow.artifacts import arrays, leaderboard, published, tables
+from boldflow.artifacts import comparisons as pair_tables
+from boldflow.artifacts.comparisons import MODEL, SAME
 from boldflow.core.comparison import compare
 from boldflow.core.scoring import LOWER_IS_BETTER
 from boldflow.stages._arrival import read_settings
-
-# rows are compared where all of these are equal
-SAME = [
-    *["dataset", "subject", "direction", "split", "fold", "seed", "view", "metric", "roi", "gallery", "gallery_size"],
-    *["n_test_images", "n_repeats_averaged"],
-]
-MODEL = ["response", "feature", "model"]
+from boldflow.stages._published import beside
 
 
 def run(
-    scores: list[str], draws: list[str], leaderboard_: str, csv: str, comparisons: str, study: str, code: str
+    scores: list[str],
+    draws: list[str],
+    published_: str,
+    leaderboard_: str,
+    csv: str,
+    comparisons: str,
+    elsewhere: str,
+    study: str,
+    code: str,
 ) -> None:
-    """Concatenate score tables, mark the study's primary metric, and compare models pair by pair.
+    """Concatenate score tables, mark the primary metric, compare models and set published figures beside.
 
     Parameters
     ----------
     scores, draws : paths of score tables and of their bootstrap draws, in the same order
+    published_ : path of the table of published figures
     leaderboard_, csv : paths of the Parquet and the CSV to write
     comparisons : path of the CSV to write: a row per pair of models of a subject, for every metric with an interval
+    elsewhere : path of the CSV to write: published figures of the study's data sets and models, with the reason of each
+        that stands beside none of ours
     study : the study, JSON text
     code : digests of the modules of this stage, JSON text
 
     Raises
     ------
     ValueError
-        If no row has the study's primary metric; names those there are.
+        If no row has the study's primary metric; names those there are. If the table of published figures is wrong.
     """
     wanted = read_settings(study)
     parts = [tables.read(path) for path in scores]
@@ -54,10 +61,11 @@ def run(
     table = table.sort_values(["primary", "best", *order], ascending=[False, *[True] * (1 + len(order))], kind="stable")
     table = table.drop(columns="best")
     differences = _compare(table, drawn)
-    table = table.reset_index(drop=True)
+    table, others = beside(table.reset_index(drop=True), published.read(published_))
     tables.write(leaderboard_, table, {"study": wanted, "code": code})
     tables.write_csv(csv, table)
     tables.write_csv(comparisons, differences)
+    tables.write_csv(elsewhere, others)
 
 
 def _compare(table: pd.DataFrame, drawn: np.ndarray) -> pd.DataFrame:
@@ -66,12 +74,12 @@ def _compare(table: pd.DataFrame, drawn: np.ndarray) -> pd.DataFrame:
     with_interval = table[table["ci_method"].str.contains("bootstrap").fillna(False)]
     for key, part in with_interval.groupby(SAME, sort=False, dropna=False):
         about = dict(zip(SAME, key, strict=True))
-        for one in compare(part["value"].to_numpy(), drawn[part.index.to_numpy()].astype(np.float64)):
+        own = drawn[part.index.to_numpy()].astype(np.float64)
+        for one in compare(part["value"].to_numpy(), own, int(part["n_test_images"].iloc[0])):
             first, second = part.iloc[one.first], part.iloc[one.second]
             models = {f"{n}_a": first[n] for n in MODEL} | {f"{n}_b": second[n] for n in MODEL}
             values = {"difference": one.value, "ci_low": one.ci_low, "ci_high": one.ci_high}
             verdict = {"p": one.p, "p_holm": one.p_holm, "tied": one.tied}
             flags = {"primary": first["primary"], "simulated": first["simulated"]}
             found.append(about | models | values | verdict | flags)
-    columns = [*SAME, *[f"{n}_a" for n in MODEL], *[f"{n}_b" for n in MODEL], "difference", "ci_low", "ci_high"]
-    return pd.DataFrame(found, columns=[*columns, "p", "p_holm", "tied", "primary", "simulated"])
+    return pair_tables.tidy(pd.DataFrame(found))

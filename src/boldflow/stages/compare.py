@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.core import metrics, statistics
-from boldflow.core.comparison import win_draws, win_shares
 from boldflow.core.compute import fixed_threads
 from boldflow.core.scoring import BOOTSTRAP_SEED
+from boldflow.core.win_shares import win_draws, win_shares
 from boldflow.stages._arrival import read_settings
 from boldflow.stages._trials import align, regions_of, test_set
 

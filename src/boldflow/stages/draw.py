@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow import registry
+from boldflow.artifacts import comparisons as pair_tables
 from boldflow.artifacts import stimuli, tables
 from boldflow.artifacts.atomic import atomic
 from boldflow.core import drawing
@@ -21,6 +22,7 @@ PRINT_DPI = 300  # of pictures and maps inside PDF and SVG
 
 def run(
     leaderboard: str,
+    comparisons: list[str],
     maps: list[str],
     queries: list[str],
     bands: list[str],
@@ -39,6 +41,7 @@ def run(
     Parameters
     ----------
     leaderboard : path of the study's tidy table
+    comparisons : path of the differences between models, where the figure needs it
     maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
     bands, wins : paths of what joined features explain and of the study's win shares, where the figure needs them
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
@@ -56,6 +59,8 @@ def run(
     plugin = plugin_of("figures", entry)
     needed = registry.literal("figures", entry["plugin"], "NEEDS")
     given: dict[str, Any] = {"leaderboard": tables.read(leaderboard)}
+    if "comparisons" in needed:
+        given["comparisons"] = pair_tables.read(*comparisons)
     if "maps" in needed:
         given["maps"] = _joined(maps, entry["name"], "vertex maps; it needs a model with direction encode")
     if "queries" in needed:
@@ -76,7 +81,7 @@ def run(
         figure = plugin.draw(given, entry)
         if simulated:
             drawing.stamp_simulated(figure, partly=not made_up.all())
-        drawn_from = [path for paths in (maps, queries, bands, wins) for path in sorted(paths)]
+        drawn_from = [path for paths in (comparisons, maps, queries, bands, wins) for path in sorted(paths)]
         note = {
             "figure": entry,
             "code": code,

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from boldflow.artifacts import comparisons as pair_tables
 from boldflow.artifacts import sidecars, tables
 from boldflow.artifacts.atomic import write_text
 from boldflow.provenance import digest
@@ -18,6 +19,7 @@ SOFTWARE = ("boldflow", "snakemake", "numpy", "scipy", "scikit-learn", "nilearn"
 def run(
     leaderboard: str,
     comparisons: str,
+    published_: str,
     costs: str,
     figures: list[str],
     sources: list[str],
@@ -33,7 +35,7 @@ def run(
 
     Parameters
     ----------
-    leaderboard, comparisons, costs : paths of the study's tables
+    leaderboard, comparisons, published_, costs : paths of the study's tables
     figures : paths of its PNG figures
     sources : paths of its data sets' receipts
     splits, responses : paths of the sidecars of its splits and responses
@@ -60,8 +62,16 @@ def run(
         "notes": [_response_note(Path(path)) for path in responses],
     }
     drawn = [_figure(Path(path), told) for path in figures]
-    board, spent = tables.read(leaderboard), tables.read(costs)
-    write_text(page, render_page(read_settings(study), board, drawn, spent, provenance, pd.read_csv(comparisons)))
+    text = render_page(
+        study=read_settings(study),
+        leaderboard=tables.read(leaderboard),
+        figures=drawn,
+        costs=tables.read(costs),
+        provenance=provenance,
+        comparisons=pair_tables.read(comparisons),
+        published=pd.read_csv(published_, dtype="string", keep_default_na=False),
+    )
+    write_text(page, text)
 
 
 def _figure(path: Path, told: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from boldflow.core import scoring, statistics
-from boldflow.core.comparison import compare, win_draws, win_shares
+from boldflow.core.comparison import compare
+from boldflow.core.win_shares import win_draws, win_shares
 
 
 def retrieval(seed=0, n_images=12, repeats=3, n_features=30, noise=2.0, extra=20):
@@ -118,7 +119,7 @@ def test_equal_models_are_tied_and_different_ones_are_not():
         scores = np.stack([common + 0.3 * rng.normal(size=60) for _ in range(3)])
         better = np.vstack([scores, common + 0.4 + 0.3 * rng.normal(size=60)])
         draws = counts @ better.T / 60
-        for one in compare(better.mean(axis=1), draws.T):
+        for one in compare(better.mean(axis=1), draws.T, n_units=60):
             if one.second == 3:
                 true += not one.tied
             else:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
+from boldflow.artifacts import comparisons
 from boldflow.artifacts.leaderboard import tidy
 from boldflow.core import drawing
 from boldflow.figures import ceiling_map, encoding_map, leaderboard, retrieval_examples
@@ -19,6 +20,7 @@ FIGURES = {
     "retrieval_examples": retrieval_examples,
 }
 GALLERY = 12
+NO_PAIRS = comparisons.tidy(pd.DataFrame())
 
 
 def defaults(name, **changed):
@@ -52,6 +54,10 @@ def board(n, seeds=1, simulated=True):
     shared = {"dataset": "sim", "response": "bold", "split": "repeated", "fold": "all", "transductive": "run"}
     table = pd.DataFrame(rows).assign(**shared, protocol="ours", simulated=simulated)
     return tidy(table.assign(primary=(table["metric"] == "inv_norm_rank") & (table["view"] == "image")))
+
+
+def boards(leaderboard, pairs=None):
+    return {"leaderboard": leaderboard, "comparisons": NO_PAIRS if pairs is None else pairs}
 
 
 def maps(n, results=(("ridge-encoder", "gabor"),), space="fsaverage5"):
@@ -91,7 +97,13 @@ def pictures():
 
 
 def tables(n):
-    return {"leaderboard": board(n), "maps": maps(n), "queries": queries(n), "images": pictures()}
+    return {
+        "leaderboard": board(n),
+        "comparisons": NO_PAIRS,
+        "maps": maps(n),
+        "queries": queries(n),
+        "images": pictures(),
+    }
 
 
 @pytest.mark.parametrize("n", [1, 8])
@@ -150,7 +162,7 @@ def drawn(axes, gid):
 
 @pytest.mark.parametrize(("n", "seeds"), [(1, 1), (3, 2), (8, 1)])
 def test_the_leaderboard_draws_its_source_table(n, seeds):
-    given, settings = {"leaderboard": board(n, seeds)}, defaults("leaderboard")
+    given, settings = boards(board(n, seeds)), defaults("leaderboard")
     source = leaderboard.source_table(given, settings)
     figure = leaderboard.draw(given, settings)
     for panel, part in source.groupby("panel"):
@@ -171,7 +183,7 @@ def test_the_leaderboard_draws_its_source_table(n, seeds):
 
 def test_the_values_of_the_leaderboard_are_those_of_the_table():
     given = board(3)
-    source = leaderboard.source_table({"leaderboard": given}, defaults("leaderboard"))
+    source = leaderboard.source_table(boards(given), defaults("leaderboard"))
     keys = ["direction", "model", "feature", "roi", "subject", "seed", "metric", "view"]
     both = source.merge(given, on=keys, suffixes=("", "_given"), how="left", validate="one_to_one")
     np.testing.assert_array_equal(both["value"], both["value_given"])
@@ -179,7 +191,7 @@ def test_the_values_of_the_leaderboard_are_those_of_the_table():
 
 
 def test_the_primary_metric_comes_first_and_baselines_come_last():
-    source = leaderboard.source_table({"leaderboard": board(3)}, defaults("leaderboard"))
+    source = leaderboard.source_table(boards(board(3)), defaults("leaderboard"))
     first = source[source["panel"] == 0]
     assert first["primary"].all() and set(first["metric"]) == {"inv_norm_rank"}
     assert first["model"].iloc[0] == "ridge" and first["model"].iloc[-1] in ("dummy", "chance")
@@ -188,30 +200,28 @@ def test_the_primary_metric_comes_first_and_baselines_come_last():
 
 def test_panels_can_be_named_and_an_unknown_one_is_refused():
     wanted = defaults("leaderboard", panels=[{"metric": "mean_rank", "view": "trial"}])
-    source = leaderboard.source_table({"leaderboard": board(1)}, wanted)
+    source = leaderboard.source_table(boards(board(1)), wanted)
     panels = source[["metric", "view"]].drop_duplicates().to_numpy().tolist()
     assert panels == [["inv_norm_rank", "image"], ["mean_rank", "trial"]]
-    figure = leaderboard.draw({"leaderboard": board(1)}, wanted)
+    figure = leaderboard.draw(boards(board(1)), wanted)
     assert [axes.get_xlabel()[0] for axes in figure.axes] == ["b", "\N{LEFTWARDS ARROW}"]
     with pytest.raises(ValueError, match="auc"):
-        leaderboard.source_table(
-            {"leaderboard": board(1)}, defaults("leaderboard", panels=[{"metric": "auc", "view": "image"}])
-        )
+        leaderboard.source_table(boards(board(1)), defaults("leaderboard", panels=[{"metric": "auc", "view": "image"}]))
 
 
 def test_rows_that_would_be_one_marker_are_refused_and_what_differs_is_named():
     twice = pd.concat([board(1), board(1)], ignore_index=True)
     with pytest.raises(ValueError, match="more than one row"):
-        leaderboard.source_table({"leaderboard": twice}, defaults("leaderboard"))
+        leaderboard.source_table(boards(twice), defaults("leaderboard"))
     other = pd.concat([board(1), board(1).assign(split="mended-split")], ignore_index=True)
-    source = leaderboard.source_table({"leaderboard": other}, defaults("leaderboard"))
+    source = leaderboard.source_table(boards(other), defaults("leaderboard"))
     assert "ridge · gabor · mended-split" in set(source["row"])
 
 
 def test_a_value_that_is_missing_is_said_to_be_undefined():
     given = board(1)
     given.loc[given["metric"] == "r", ["value", "ci_low", "ci_high"]] = np.nan
-    figure = leaderboard.draw({"leaderboard": given}, defaults("leaderboard"))
+    figure = leaderboard.draw(boards(given), defaults("leaderboard"))
     assert any(text.get_text() == "undefined" for axes in figure.axes for text in axes.texts)
 
 
