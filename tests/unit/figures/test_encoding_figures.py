@@ -170,12 +170,12 @@ def test_the_win_share_figure_draws_a_block_per_pair_and_open_markers_where_tied
     for number, (_, part) in enumerate(pairs):
         axes = found[f"{number} win_share"]
         check_dots(axes, part)
-        assert axes.get_xlim() == (0, 1)
+        assert axes.get_xlim() == (-0.03, 1.03)
         assert {float(line.get_xdata()[0]) for line in lines(axes, "reference")} == {0.5}
         opened = [line.get_markerfacecolor() == "white" for line in lines(axes, "value")]
         assert opened == part["tied"].tolist()
     headings = [text.get_text() for text in figure.texts]
-    assert "ridge-encoder · gabor  beats  ridge-encoder · labels" in headings
+    assert "ridge-encoder · gabor\nagainst ridge-encoder · labels" in headings
 
 
 def test_pairs_beyond_the_limit_are_counted():
