@@ -668,13 +668,12 @@ def dot_figure(
     figure.legend(
         handles=[one for n in range(columns) for one in handles[n::columns]],  # legends fill column by column
         loc="lower center",
-        bbox_to_anchor=(0.5, (0.22 if note else 0.02) / height),
         ncols=columns,
         frameon=False,
         borderpad=0,
     )
-    if note:
-        _write(figure, width / 2, 0.1, note, color=GREY, size=7)
+    if note:  # above the legend, which a stamp puts back to the foot
+        _write(figure, width / 2, foot - 0.1, note, color=GREY, size=7)
     return figure
 
 
