@@ -59,6 +59,8 @@ METRICS = {
     "win_share": "Win share",
 }
 
+DOTS_IN, DOTS_GAP_IN, DOTS_ROOM_IN = 2.3, 0.3, 12.6  # a panel of dots, the gap after it, and the width of a figure
+
 SURFACE = "fsaverage5"
 SIDES = ("left", "right")
 N_VERTICES = 10_242  # per hemisphere
@@ -600,16 +602,21 @@ def _write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
     figure.text(x / width, y / height, text, **{"ha": "center", "va": "center", **style})
 
 
-def dot_figure(blocks: Sequence[DotBlock], panels: Sequence[DotPanel], note: str = "") -> Figure:
+def dot_figure(
+    blocks: Sequence[DotBlock], panels: Sequence[DotPanel], note: str = "", kinds: tuple[str, str] = ("", "")
+) -> Figure:
     """Draw markers with intervals: a block of axes per result, a row per region, a marker per subject.
 
     Parameters
     ----------
     blocks : sequence of DotBlock
+        Side by side as far as there is room.
     panels : sequence of DotPanel
-        Side by side; a block without rows of one leaves its place empty.
+        Side by side in each block; a block without rows of one leaves its place empty.
     note : str
         A line at the foot.
+    kinds : (str, str)
+        What filled and open markers are, for the legend; empty where there is nothing to tell apart.
 
     Returns
     -------
@@ -625,42 +632,48 @@ def dot_figure(blocks: Sequence[DotBlock], panels: Sequence[DotPanel], note: str
     if not panels or not any(len(block.table) for block in blocks):
         raise ValueError(f"nothing to draw: {len(blocks)} results, {len(panels)} quantities")
     tables = [_named_subjects(block.table, blocks) for block in blocks]
-    styles = subject_styles(name for table in tables for name in table["who"])
-    limits = _dot_limits(pd.concat(tables, ignore_index=True), panels)
-    wide, gap, slot = 2.3, 0.3, 0.12 if len(styles) <= 3 else 0.09
-    left = 0.25 + 0.066 * max(len(str(row)) for table in tables for row in table["row"])
-    titles = 0.35 + 0.075 * max(len(block.title) for block in blocks)
-    width = max(left + len(panels) * (wide + gap), titles, 4.2)
-    handles = _dot_handles(pd.concat(tables, ignore_index=True), panels, styles)
-    per_line = max(1, int(width / (0.45 + 0.07 * max(len(str(one.get_label())) for one in handles))))
-    foot = 0.12 + 0.18 * int(np.ceil(len(handles) / per_line)) + (0.2 if note else 0)
+    everything = pd.concat(tables, ignore_index=True)
+    styles, limits = subject_styles(everything["who"]), _dot_limits(everything, panels)
+    slot = 0.12 if len(styles) <= 3 else 0.09
+    left = 0.25 + 0.066 * max(map(len, everything["row"].astype(str)))
+    longest = max(len(line) for block in blocks for line in block.title.split("\n"))
+    wide = max(left + len(panels) * (DOTS_IN + DOTS_GAP_IN), 0.25 + 0.075 * longest)
+    per_line = max(1, min(len(blocks), int(DOTS_ROOM_IN / wide)))
+    head = 0.2 + 0.14 * max(block.title.count("\n") + 1 for block in blocks)
     places = [_dot_places(table) for table in tables]
     tall = [rows[-1][2] * slot for _, rows in places]
-    height = sum(tall) + len(blocks) * (0.32 + 0.52) + foot
+    lines = [range(start, min(start + per_line, len(blocks))) for start in range(0, len(blocks), per_line)]
+    width = max(per_line * wide, 4.2)
+    handles = _dot_handles(everything, panels, styles, kinds)
+    columns = min(len(handles), max(1, int(width / (0.45 + 0.07 * max(len(str(h.get_label())) for h in handles)))))
+    foot = 0.12 + 0.18 * int(np.ceil(len(handles) / columns)) + (0.2 if note else 0)
+    height = sum(max(tall[n] for n in line) + head + 0.52 for line in lines) + foot
     figure = Figure(figsize=(width, height))
-    y = height
-    for number, (block, table, (at, rows), high) in enumerate(zip(blocks, tables, places, tall, strict=True)):
-        _write(figure, 0.1, y - 0.17, block.title, ha="left", weight="bold")
-        y -= 0.32 + high
-        first = True
-        for column, panel in enumerate(panels):
-            mine = (table["panel"] == panel.name).to_numpy()
-            if not mine.any():
-                continue
-            place = _share((left + column * (wide + gap), y, wide, high), width, height)
-            axes = figure.add_axes(place, label=f"{number} {panel.name}")
-            _dots(axes, table[mine], at[mine], rows, panel, styles, named=first)
-            axes.set_xlim(limits[panel.name])
-            first = False
-        y -= 0.52
-    ordered = [one for n in range(per_line) for one in handles[n::per_line]]  # legends fill column by column
-    anchor = (0.5, (0.22 if note else 0.02) / height)
+    top = height
+    for line in lines:
+        for number in line:
+            x, y = (number - line[0]) * wide, top - head - tall[number]
+            title = blocks[number].title
+            _write(figure, x + 0.1, top - 0.08, title, ha="left", va="top", weight="bold", linespacing=1.15)
+            table, (at, rows), first = tables[number], places[number], True
+            for column, panel in enumerate(panels):
+                mine = (table["panel"] == panel.name).to_numpy()
+                if mine.any():
+                    place = (x + left + column * (DOTS_IN + DOTS_GAP_IN), y, DOTS_IN, tall[number])
+                    axes = figure.add_axes(_share(place, width, height), label=f"{number} {panel.name}")
+                    _dots(axes, table[mine], at[mine], rows, panel, styles, named=first)
+                    axes.set_xlim(limits[panel.name])
+                    first = False
+        top -= max(tall[n] for n in line) + head + 0.52
     figure.legend(
-        handles=ordered, loc="lower center", bbox_to_anchor=anchor, ncols=min(per_line, len(handles)), frameon=False,
+        handles=[one for n in range(columns) for one in handles[n::columns]],  # legends fill column by column
+        loc="lower center",
+        ncols=columns,
+        frameon=False,
         borderpad=0,
-    )  # fmt: skip
-    if note:
-        _write(figure, width / 2, 0.1, note, color=GREY, size=7)
+    )
+    if note:  # above the legend, which a stamp puts back to the foot
+        _write(figure, width / 2, foot - 0.1, note, color=GREY, size=7)
     return figure
 
 
@@ -745,11 +758,17 @@ def _dot_limits(table: pd.DataFrame, panels: Sequence[DotPanel]) -> dict[str, tu
     return found
 
 
-def _dot_handles(table: pd.DataFrame, panels: Sequence[DotPanel], styles: Mapping[str, Style]) -> list[Line2D]:
+def _dot_handles(
+    table: pd.DataFrame, panels: Sequence[DotPanel], styles: Mapping[str, Style], kinds: tuple[str, str]
+) -> list[Line2D]:
     handles = [
         Line2D([], [], linestyle="none", marker=style.marker, color=style.colour, markersize=4.2, label=name)
         for name, style in styles.items()
     ]
+    for name, face in zip(kinds, (GREY, "white"), strict=True):
+        if name:
+            look: Any = {"marker": "o", "markersize": 4.2, "markeredgecolor": GREY, "linestyle": "none"}
+            handles.append(Line2D([], [], markerfacecolor=face, label=name, **look))
     if any(panel.ceiling for panel in panels) and table["ceiling"].notna().any():
         tick: Any = {"marker": "|", "markersize": 8, "markeredgewidth": 1.4, "linestyle": "none"}
         handles.append(Line2D([], [], color="black", label="noise ceiling", **tick))

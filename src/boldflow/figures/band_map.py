@@ -15,11 +15,12 @@ FACTS = {
     "caption": (
         "Left: R² of the joint prediction from several features (1 - residual over total variance of the responses to "
         "the test pictures, repeats averaged; both centred). Beside it: what each feature brings to it, by the product "
-        "measure; at every vertex these add up to the joint R². The part of a feature that makes the prediction worse "
-        "is negative. Vertices of inflated fsaverage5 (L left, R right hemisphere), without smoothing or threshold; "
-        "all maps share one scale, symmetric about zero. A row is one subject; blocks are encoding results. Grey: no "
-        "data (darker in sulci). Thin lines are borders of the ROIs named below the scale. Features that are alike "
-        "share what they both explain: unique variance is in the tables."
+        "measure; at every vertex these add up to the joint R². What makes a prediction worse than the mean is "
+        "negative, as at many vertices without signal, and drawn as 0. Vertices of inflated fsaverage5 (L left, R "
+        "right hemisphere), without smoothing or threshold; all maps share one scale, an arrow means that values lie "
+        "beyond it. A row is one subject; blocks are encoding results. Grey: no data (darker in sulci). Thin lines are "
+        "borders of the ROIs named below the scale. Features that are alike share what they both explain: unique "
+        "variance is in the tables."
     ),
 }
 SETTINGS = {
@@ -61,7 +62,7 @@ SETTINGS = {
         "default": 3,
     },
     "limit": {
-        "description": "End of the scale, as R²; 0 takes the 99th percentile of its size, rounded up to .1.",
+        "description": "End of the scale, as R²; 0 takes the 99th percentile of positive values, rounded up to .1.",
         "type": "number",
         "minimum": 0,
         "maximum": 1,
@@ -123,17 +124,17 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
             values = [drawing.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]
             regions = drawing.hemispheres(by_band[JOINT], "roi") if settings["borders"] else None
             rows.append(drawing.SurfaceRow(title, str(subject), values, regions))
-    size = np.abs(table["r2"].to_numpy(dtype=float))
-    limit = settings["limit"] or drawing.round_up(size)
+    everything = table["r2"].to_numpy(dtype=float)
+    limit = settings["limit"] or drawing.round_up(everything[everything > 0])
     part_of = "unique to" if settings["measure"] == "unique" else "of it by"
     return drawing.surface_figure(
         rows,
         [drawing.SurfaceGroup("Joint R²" if band == JOINT else f"{part_of} {band}") for band in bands],
         settings["views"],
-        "RdBu_r",
-        Normalize(-limit, limit),
+        "YlGnBu",
+        Normalize(0, limit),
         "R² (image view)",
-        extend="both" if np.nanmax(size, initial=0) > limit else "neither",
+        extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
         note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
 

@@ -100,4 +100,5 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     panels = [drawing.DotPanel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
     panels += [drawing.DotPanel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
     with mpl.rc_context(drawing.RC):
-        return drawing.dot_figure(blocks, panels)
+        told = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
+        return drawing.dot_figure(blocks, panels, kinds=told)

@@ -227,3 +227,15 @@ def test_both_folders_on_one_disk_are_added_up():
     (need,) = estimate.compare(estimate.cost_of(jobs()))
     total = estimate.cost_of(jobs()).total
     assert set(need.places) == {"resources", "results"} and need.wanted == total.fetch + total.keep
+
+
+def test_a_stack_has_the_columns_of_its_members():
+    entries = {"few": entry("gabor", scales=[1, 2], grid=2), "many": entry("gabor", scales=[1], grid=3)}
+    entries["both"] = entry("stack", name="both", of=["few", "many"])
+    jobs = [
+        Job("cache_features", {"dataset": "d", "feature": n}, [], [], {"settings": json.dumps(e)}, None, None, True)
+        for n, e in entries.items()
+    ]
+    known = estimate._Known(jobs)
+    found = [known.n_features("d", name) for name in entries]
+    assert found == [2 * 4 * 4, 1 * 4 * 9, 2 * 4 * 4 + 1 * 4 * 9]

@@ -170,17 +170,23 @@ def test_the_win_share_figure_draws_a_block_per_pair_and_open_markers_where_tied
     for number, (_, part) in enumerate(pairs):
         axes = found[f"{number} win_share"]
         check_dots(axes, part)
-        assert axes.get_xlim() == (0, 1)
+        assert axes.get_xlim() == (-0.03, 1.03)
         assert {float(line.get_xdata()[0]) for line in lines(axes, "reference")} == {0.5}
         opened = [line.get_markerfacecolor() == "white" for line in lines(axes, "value")]
         assert opened == part["tied"].tolist()
     headings = [text.get_text() for text in figure.texts]
-    assert "ridge-encoder · gabor  beats  ridge-encoder · labels" in headings
+    assert "ridge-encoder · gabor\nagainst ridge-encoder · labels" in headings
 
 
-def test_pairs_beyond_the_limit_are_counted():
+def test_pairs_beyond_the_limit_are_counted_clear_of_the_legend_stamped_or_not():
     figure = win_share.draw({"wins": wins(1)}, defaults("win_share", max_pairs=1))
-    assert any("2 more pairs are not drawn" in text.get_text() for text in figure.texts)
+    (note,) = [text for text in figure.texts if "2 more pairs are not drawn" in text.get_text()]
+    for _ in range(2):
+        figure.draw_without_rendering()
+        assert not note.get_window_extent().overlaps(figure.legends[0].get_window_extent())
+        others = [text for text in texts(figure) if text is not note]
+        assert not any(note.get_window_extent().overlaps(text.get_window_extent()) for text in others)
+        drawing.stamp_simulated(figure)
 
 
 @pytest.mark.parametrize("unique", [True, False])
