@@ -50,6 +50,12 @@ def test_an_edit_of_one_figure_reruns_that_figure_and_the_report(copy):
     assert copy.planned(*STUDY) == {"draw_figure": 1, "write_report": 1}
 
 
+def test_an_edit_of_published_figures_collects_again_and_trains_nothing(copy):
+    file = copy.folder / "config/published.csv"
+    file.write_text(file.read_text().replace(",19.45,percent,", ",19.46,percent,", 1))
+    assert copy.planned(*STUDY) == {"collect_scores": 1, "draw_figure": 4, "write_report": 1}
+
+
 def test_a_setting_of_one_model_reruns_that_model_alone(copy):
     copy.edit("config/config.yaml", "ridge: {direction: decode}", "ridge: {direction: decode, n_folds: 4}")
     assert copy.planned(*STUDY) == {"train_model": 6, "score_model": 6, **LAST}

@@ -85,6 +85,7 @@ def median_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np
 
 
 TAIL = 10  # draws beyond 0 from which on they are counted
+SMALLEST = 1e-7  # p of a tail; below it a fit says nothing
 GROUP_FROM = 8  # subjects from which on a group interval covers what it says (with 3 to 5 it covers 75 to 84 %)
 
 
@@ -113,7 +114,7 @@ def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
     Returns
     -------
     float
-        Above 0, at most the counted p.
+        From ``SMALLEST`` to the counted p.
     """
     counted = bootstrap_p(differences)
     beyond = min((differences <= 0).sum(), (differences >= 0).sum())
@@ -121,7 +122,7 @@ def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
     error = differences.std() * np.sqrt(n_units / (n_units - 1)) if n_units > 1 else 0.0
     if beyond >= TAIL or error <= 1e-12 * max(abs(value), 1e-300):
         return counted
-    return float(np.clip(2 * stats.t.sf(abs(value) / error, n_units - 1), np.finfo(float).tiny, counted))
+    return float(np.clip(2 * stats.t.sf(abs(value) / error, n_units - 1), SMALLEST, counted))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

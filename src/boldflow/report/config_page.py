@@ -18,12 +18,14 @@ PUBLISHED = f"""## published.csv
 
 Figures that others have published, one per row: `system`, `{"`, `".join(published.KEYS)}`, `value`, `unit`
 (`{"` or `".join(published.UNITS)}`), `protocol`, `source`, `note`. Names are those of `config.yaml`, metrics those of
-the leaderboard; an empty cell is an empty cell of the leaderboard. A figure stands beside a row of ours
-(`published_value`, `published_source`; a star in the figure) only where all columns from `dataset` to `gallery_size` are the same (for
-`ceiling` all but feature and model) and both follow the protocol `published`; never beside simulated data. Figures of a
-study's data sets or models that do not fit are listed in its report and its `published.csv`, with the reason. A figure
-found under another protocol than its publication's has `protocol` `other`, and a `note` that says what differs. A wrong
-cell stops the leaderboard with its line and column; an edit remakes leaderboards and what follows, nothing else.
+the leaderboard; an empty cell is an empty cell of the leaderboard.
+
+A figure stands beside a row of ours (`published_value`, `published_source`; a star in the figure) only where all
+columns from `dataset` to `gallery_size` are the same (for `ceiling` all but feature and model) and both follow the
+protocol `published`; never beside simulated data. Figures of a study's data sets or models that do not fit are listed
+in its report and its `published.csv`, with the reason. A figure found under another protocol than its publication's
+has `protocol` `other`, and a `note` that says what differs. A wrong cell stops the leaderboard with its line and
+column; an edit remakes leaderboards and what follows from them, nothing else.
 """
 
 

@@ -426,7 +426,7 @@ def _differences(comparisons: pd.DataFrame | None, headline: pd.DataFrame) -> di
             first,
             second,
             f"{_number(one.difference)} [{_number(one.ci_low)}, {_number(one.ci_high)}]",
-            _number(one.p_holm),
+            _number(one.p_holm) if one.p_holm >= 0.0005 else "below 0.001",
             "tied" if one.tied else "different",
         ]
         for one, first, second in zip(part.itertuples(), sides["a"], sides["b"], strict=True)
