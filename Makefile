@@ -7,12 +7,13 @@ STAMP := .venv/.installed
 # git-annex and the programs of the workflow are found beside our Python, also by the jobs
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo test test-slurm test-full-size lint docs bench clean
+.PHONY: help demo test test-faults test-slurm test-full-size lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
+	@echo "make test-faults  run the tests that kill, fill and cut off the workflow (docs/faults.md)"
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
 	@echo "make test-full-size  run the tests with a run of full size (6 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
@@ -27,6 +28,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-faults: $(STAMP)
+	@$(IN_VENV) .venv/bin/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
 
 # Starts a cluster of two nodes on this machine and stops it; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)

@@ -435,6 +435,8 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
         return [f"{where}: weights are untrained, and the name does not say so; put untrained-control into it"]
     if not opens_checkpoint(config, name):
         return []
+    if "untrained-control" in name:
+        return [f"{where}: its weights are trained, and the name says that it is an untrained control; choose another"]
     known = literal("features", entry["plugin"], "CHECKPOINTS")
     if "checkpoint" not in entry:
         return [f"{where}: key 'checkpoint' is missing (or weights: untrained); known are: {', '.join(sorted(known))}"]

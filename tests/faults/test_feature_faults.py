@@ -137,6 +137,15 @@ def test_networks_arrive_by_prefetch_alone_and_are_then_opened_without_any_netwo
     assert receipt["commit"] == COMMIT and receipt["origin"] == "huggingface.co/mine/tiny"
     note = sidecars.read(site.folder / f"{FEATURES}/fromhub.json")
     assert note["checkpoint"]["commit"] == COMMIT and "untrained" not in note
+    # changed since, by one byte
+    weights = site.folder / receipt["root"] / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    verify = [sys.executable, "-m", "boldflow", "verify", f"{FEATURES}/fromhub.json", *chosen]
+    done = subprocess.run(verify, cwd=site.folder, env=site.environment(), capture_output=True, text=True, check=False)
+    assert "model.safetensors has changed since it arrived" in done.stdout and done.returncode == 1
+    said = site.start(target, *chosen, "-f").ends(1)
+    assert "model.safetensors has changed since it arrived: was sha256:" in said and "-R fetch_checkpoint" in said
     # gone since: the command that brings it back is named, and works without the hub's other files
     (site.folder / receipt["root"] / "model.safetensors").unlink()
     said = site.start(target, *chosen, "-f").ends(1)

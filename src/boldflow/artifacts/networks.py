@@ -79,7 +79,7 @@ def refuse_code(folder: str | Path, paths: Iterable[str], known: Mapping[str, st
     )
 
 
-def pretrained(folder: str | Path, kind: str = "AutoModel") -> Any:
+def pretrained(folder: str | Path, kind: str = "AutoModel", pooler: bool = False) -> Any:
     """Open a network of transformers from a folder, all weights in float32.
 
     Parameters
@@ -87,11 +87,13 @@ def pretrained(folder: str | Path, kind: str = "AutoModel") -> Any:
     folder : str or Path
     kind : str
         Name of a class of transformers.
+    pooler : bool
+        Whether the head that pools is used. Hidden states do without it, and not every checkpoint has its weights.
 
     Raises
     ------
     ValueError
-        If the folder asks for code, or weights are missing or of another shape: none is ever made up.
+        If the folder asks for code, or weights that are used are missing or of another shape: none is ever made up.
     """
     folder = Path(folder)
     refuse_code(folder, chosen(folder, FILES))
@@ -104,8 +106,7 @@ def pretrained(folder: str | Path, kind: str = "AutoModel") -> Any:
         dtype="float32",
         output_loading_info=True,
     )
-    # a head that pools is not among the weights of every checkpoint, and hidden states do without it
-    lacking = sorted(name for name in told["missing_keys"] if "pooler" not in name)
+    lacking = sorted(name for name in told["missing_keys"] if pooler or "pooler" not in name)
     other = sorted(map(str, told["mismatched_keys"]))
     if lacking or other:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     above: dict[Cause, list[Job]] = {}
     for job in jobs:
         if job is not own:
-            for cause in [*changes.of_job(job, checksum, makers), *_of_sidecar(job)]:
+            for cause in [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_checkpoint(job, checksum)]:
                 above.setdefault(cause, []).append(job)
     lines = [f"{file}", *_made_from(note, own, place, jobs)]
     causes = sorted(set(_one_per_table(here))) + sorted(set(above) - set(here))
@@ -190,6 +190,23 @@ def _made_from(note: Mapping[str, Any], job: Job, place: str, jobs: Sequence[Job
         *[f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()],
         "  steps before: " + (", ".join(f"{rule} {count}" for rule, count in steps.items()) or "none"),
     ]
+
+
+def _of_checkpoint(job: Job, checksum: Callable[[str], str]) -> list[Cause]:
+    """Compare the files of a network with its receipt, if that is what a job has made."""
+    causes = []
+    for path in job.output if job.rule == "fetch_checkpoint" else ():
+        try:
+            note = sidecars.read(path)
+        except (FileNotFoundError, ValueError):
+            continue  # of_job has said so
+        for row in note["files"]:
+            place = str(Path(note["root"]) / row["path"])
+            if not Path(place).is_file():
+                causes.append(changes.file_cause(place, "has gone since it arrived"))
+            elif f"sha256:{checksum(place)}" != row["checksum"]:
+                causes.append(changes.file_cause(place, "has changed since it arrived"))
+    return causes
 
 
 def _arrivals(jobs: Sequence[Job]) -> list[str]:

@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "Pixels per side for input: direct, a multiple of the patches' 14.",
         "type": "integer",
         "minimum": 14,
+        "multipleOf": 14,
         "default": 518,
     },
 }

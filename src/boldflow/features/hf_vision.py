@@ -77,7 +77,7 @@ def extractor(
         network = networks.untrained(sizes.pop("model_type"), sizes, settings["seed"])
         rule = direct(int(network.config.image_size))
     else:
-        network = networks.pretrained(folder)
+        network = networks.pretrained(folder, pooler=settings["pool"] == "pooler")
         wants_own = settings["input"] == "processor"
         rule = Processed(networks.processor(folder)) if wants_own else direct(settings["size"])
     pool = partial(_rows, layer=settings["layer"], pool=settings["pool"])

@@ -77,7 +77,11 @@ def describe(
     names = rows["image_id"].tolist()[kept.done :]
     with contextlib.ExitStack() as stack:
         stack.enter_context(fixed_threads(facts["threads"]))
-        extractor = plugin.extractor(entry, open_network(network), device)
+        folder = open_network(network)
+        try:
+            extractor = plugin.extractor(entry, folder, device)
+        except ValueError as error:
+            raise ValueError(f"features.{entry['name']}: {error}") from error
         stack.enter_context(fixed_threads(facts["threads"]))  # again: the plug-in may just have loaded torch
         pictures = stack.enter_context(stimuli.Pack(pack, rows))
         bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry["name"], unit="image"))
@@ -106,6 +110,8 @@ def open_network(network: Sequence[str]) -> Path | None:
     ------
     FileNotFoundError
         If files have gone missing since; names the command that brings them back.
+    ValueError
+        If a file is not the one that arrived; shows both checksums and the command.
     """
     if not network:
         return None
@@ -113,7 +119,11 @@ def open_network(network: Sequence[str]) -> Path | None:
     note = sidecars.read(receipt)
     command = f"snakemake {receipt} -R fetch_checkpoint --profile cpu"
     for row in note["files"]:
-        annex.require_content(Path(note["root"]) / row["path"], command)
+        place = Path(note["root"]) / row["path"]
+        annex.require_content(place, command)
+        found = annex.checksum(place)
+        if found != row["checksum"]:
+            raise ValueError(f"{place} has changed since it arrived: was {row['checksum']}, is {found}; run: {command}")
     return Path(note["root"])
 
 

@@ -53,6 +53,17 @@ def test_a_vit_gives_transformers_hidden_states_and_pooled_output(tmp_path):
     np.testing.assert_allclose(mine, torch.cat([one.pooler_output for one in found]).numpy(), rtol=0, atol=1e-6)
 
 
+def test_a_pooled_output_whose_weights_a_checkpoint_lacks_is_not_made_up(tmp_path):
+    """So are classifiers saved: hidden states are theirs, a head that pools is not."""
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(image_size=48, **SIZES)
+    saved(transformers.ViTForImageClassification(config), tmp_path)
+    given = FROM | {"input": "direct", "size": 48}
+    assert described("hf_vision", pictures(), tmp_path, pool="mean", **given).shape == (3, SIZES["hidden_size"])
+    with pytest.raises(ValueError, match=r"lacks 2 weights of a ViTModel \(pooler.dense.bias, pooler.dense.weight\)"):
+        described("hf_vision", pictures(), tmp_path, pool="pooler", **given)
+
+
 def test_maps_of_a_convolutional_network_are_averaged_over_places(tmp_path):
     torch.manual_seed(0)
     config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
