@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from boldflow import registry
 from boldflow.core import vision
 from boldflow.core.records import TrainingData
-from tests.features import entry, opened
+from tests.features import SCHEMAS, entry, opened
 
 ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
 FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}
@@ -32,8 +32,8 @@ FUNCTIONS = {
 
 
 def defaults(section, name):
-    schema = registry.literal(section, name, "SETTINGS")
-    return {"name": name, "plugin": name} | {key: one["default"] for key, one in schema.items() if "default" in one}
+    """Settings as a job gets them."""
+    return registry.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
 
 
 @pytest.mark.parametrize(("section", "name"), ALL)

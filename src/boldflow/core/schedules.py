@@ -14,8 +14,8 @@ def rate(name: str, step: int, n_steps: int, highest: float, warm_up: float) -> 
     ----------
     name : {"onecycle", "cosine", "constant"}
         onecycle: along half a cosine from ``highest`` / 25 to ``highest``, then down to that start / 10,000, while
-        Adam's first momentum goes from .95 to .85 and back, as in torch's ``OneCycleLR``. cosine: up in a straight line,
-        then down along half a cosine to 0. constant: ``highest`` after the warm-up.
+        Adam's first momentum goes from .95 to .85 and back, as in torch's ``OneCycleLR``. cosine: up in a straight
+        line, then down along half a cosine to 0. constant: ``highest`` after the warm-up.
     step : int
         From 0.
     n_steps : int

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.adamw import adamw
 
 from boldflow.core import losses, schedules
 from boldflow.core.checkpoint import Checkpoint, Progress
@@ -23,6 +24,8 @@ from boldflow.core.decoders import Network, Parameters
 from boldflow.core.resident import Resident
 
 LOG = logging.getLogger(__name__)
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW, torch's defaults
+MOMENTS = ("mean", "square")
 SCALE = "log_scale"  # parameter of a temperature that is learned
 MONITORS = {"batch_top5": "val_top5", "inv_norm_rank": "val_inv_norm_rank", "loss": "val_loss"}
 TOP = (1, 5, 10)
@@ -155,19 +158,13 @@ class _Fit:
         n = len(self.order)
         self.at = _Place(list(self.order), 0, np.zeros(n), np.full(n, -np.inf), np.zeros(n, int), np.zeros(n, int))
         self._own(stacked)
-        self.best = {name: value.clone() for name, value in stacked.items()} if len(self.val_rows) else {}
+        self.best = {name: value.detach().clone() for name, value in stacked.items()} if len(self.val_rows) else {}
 
     def _own(self, values: Parameters, moments: dict[str, Parameters] | None = None) -> None:
-        """Hold these parameters of the seeds that still train, with an optimiser."""
-        self.own = {name: torch.nn.Parameter(value) for name, value in values.items()}
-        decay = [value for name, value in self.own.items() if name != SCALE]
-        groups = [{"params": decay, "weight_decay": self.recipe.weight_decay}]
-        if SCALE in self.own:
-            groups.append({"params": [self.own[SCALE]], "weight_decay": 0.0})
-        self.optimiser = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
-        for name, value in self.own.items() if moments else ():
-            count = torch.tensor(float(self.at.step), device=value.device)
-            self.optimiser.state[value] = {"step": count, **{kind: of[name] for kind, of in (moments or {}).items()}}
+        """Hold these parameters of the seeds that still train, with their moments."""
+        self.own = {name: value.requires_grad_() for name, value in values.items()}
+        zeros = {kind: {name: torch.zeros_like(value) for name, value in values.items()} for kind in MOMENTS}
+        self.moments = moments or zeros
 
     # ------------------------------------------------------------------------------------------------- the loop
 
@@ -201,19 +198,40 @@ class _Fit:
 
     def _step(self, rows: np.ndarray) -> None:
         """Take one step of all seeds."""
-        recipe = self.recipe
-        speed, momentum = schedules.rate(
-            recipe.schedule, self.at.step, self.of_schedule, recipe.learning_rate, recipe.warm_up
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = speed
-            if momentum is not None:
-                group["betas"] = (momentum, group["betas"][1])
         found = self._gradients(rows, self._noise(len(rows)))
-        if recipe.clip:
-            self._clip(recipe.clip)
-        self.optimiser.step()
+        if self.recipe.clip:
+            self._clip(self.recipe.clip)
+        speed, momentum = self._speed(self.at.step)
+        self._update(speed, BETAS[0] if momentum is None else momentum)
         self.at.loss += found.double().cpu().numpy() * len(rows)
+
+    def _speed(self, step: int) -> tuple[float, float | None]:
+        how = self.recipe
+        return schedules.rate(how.schedule, step, self.of_schedule, how.learning_rate, how.warm_up)
+
+    @torch.no_grad()
+    def _update(self, speed: float, momentum: float) -> None:
+        """Take a step of AdamW along the gradients; a temperature does not decay."""
+        for names, decay in (([n for n in self.own if n != SCALE], self.recipe.weight_decay), ([SCALE], 0.0)):
+            there = [name for name in names if name in self.own and self.own[name].grad is not None]
+            if not there:
+                continue
+            # the function behind torch.optim.AdamW: its class imports a compiler for seconds
+            adamw(
+                [self.own[name] for name in there],
+                [self.own[name].grad for name in there],
+                *([self.moments[kind][name] for name in there] for kind in MOMENTS),
+                [],
+                [torch.tensor(float(self.at.step), device=self.data.device) for _ in there],
+                fused=True,
+                amsgrad=False,
+                beta1=momentum,
+                beta2=BETAS[1],
+                lr=speed,
+                weight_decay=decay,
+                eps=EPSILON,
+                maximize=False,
+            )
 
     def _noise(self, n_trials: int) -> list[torch.Tensor]:
         """Draw what a step needs at random, each seed's from seed and step alone, (n_seeds, n_trials, ...)."""
@@ -227,7 +245,8 @@ class _Fit:
     def _gradients(self, rows: np.ndarray, noise: list[torch.Tensor]) -> torch.Tensor:
         """Leave the gradients of a batch; where memory is short, in pieces of half the size from then on."""
         while True:
-            self.optimiser.zero_grad(set_to_none=True)
+            for value in self.own.values():
+                value.grad = None
             try:
                 return self._whole(rows, noise) if self.micro >= len(rows) else self._in_pieces(rows, noise)
             except torch.OutOfMemoryError:
@@ -290,7 +309,7 @@ class _Fit:
     def _close_epoch(self, epoch: int) -> None:
         """Note the epoch (0: the start), and let seeds go whose best epoch lies too far back."""
         lost = self.at.loss / len(self.train_rows)
-        speed = self.optimiser.param_groups[0]["lr"] if epoch else 0.0
+        speed = self._speed(self.at.step - 1)[0] if epoch else 0.0
         self.at.loss = np.zeros_like(lost)
         for seed, value in zip(self.at.seeds, lost, strict=True):
             if not np.isfinite(value):
@@ -298,7 +317,10 @@ class _Fit:
         known = self._validated() if len(self.val_rows) else {}
         for number, seed in enumerate(self.at.seeds):
             row = {"seed": seed, "epoch": epoch, "trials": len(self.train_rows), "learning_rate": speed}
-            row |= {"loss": float(lost[number]) if epoch else float("nan"), "micro_batch": min(self.micro, self.recipe.batch_size)}
+            row |= {
+                "loss": float(lost[number]) if epoch else float("nan"),
+                "micro_batch": min(self.micro, self.recipe.batch_size),
+            }
             self.rows.append(row | {name: float(values[number]) for name, values in known.items()})
         if not known:
             return
@@ -347,10 +369,7 @@ class _Fit:
         if not len(stay):
             return
         rows = torch.from_numpy(stay).to(self.data.device)
-        moments = {
-            kind: {name: self.optimiser.state[value][kind][rows] for name, value in self.own.items()}
-            for kind in ("exp_avg", "exp_avg_sq")
-        }
+        moments = {kind: {name: value[rows] for name, value in of.items()} for kind, of in self.moments.items()}
         self._own({name: value.detach()[rows] for name, value in self.own.items()}, moments)
         self.best = {name: value[rows] for name, value in self.best.items()}
 
@@ -371,8 +390,7 @@ class _Fit:
         if self.at.seeds:
             for name, value in self.own.items():
                 found[f"own/{name}"] = value.detach().cpu().numpy()
-                for kind in ("exp_avg", "exp_avg_sq"):
-                    found[f"{kind}/{name}"] = self.optimiser.state[value][kind].cpu().numpy()
+                found |= {f"{kind}/{name}": of[name].cpu().numpy() for kind, of in self.moments.items()}
             found |= {f"best/{name}": value.cpu().numpy() for name, value in self.best.items()}
         for seed, trained in self.done.items():
             found[f"done{seed}/epoch"] = np.array(trained.epoch)
@@ -395,5 +413,5 @@ class _Fit:
             values = {name: value.cpu() for name, value in under(f"done{seed}/values/").items()}
             self.done[seed] = Trained(values, int(state[f"done{seed}/epoch"]))
         if self.at.seeds:
-            self._own(under("own/"), {kind: under(f"{kind}/") for kind in ("exp_avg", "exp_avg_sq")})
+            self._own(under("own/"), {kind: under(f"{kind}/") for kind in MOMENTS})
             self.best = under("best/")

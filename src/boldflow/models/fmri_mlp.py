@@ -1,4 +1,4 @@
-"""A multilayer perceptron from responses to features, trained contrastively: NeuralBench's FmriMlp, for any number of TRs."""
+"""A multilayer perceptron from responses to features, trained contrastively: NeuralBench's FmriMlp, for any TRs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -18,7 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "default": "ridge",
     },
     "refit": {
-        "description": "Train anew on training and validation trials, for as many epochs as were best without the latter.",
+        "description": "Train anew on training and validation trials, for as many epochs as were best before.",
         "type": "boolean",
         "default": True,
     },
