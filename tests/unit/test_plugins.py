@@ -162,6 +162,20 @@ def test_a_model_gives_a_state_per_seed_and_the_same_ones_again(name):
         assert same
 
 
+@pytest.mark.parametrize("name", registry.plugins("models"))
+def test_a_model_takes_responses_that_keep_time(name):
+    """A trial of two TRs of six vertices is the same to a model without time as one of twelve inputs."""
+    module, data, settings = registry.load("models", name), training_data(), defaults("models", name)
+    timed = TrainingData(data.inputs.reshape(40, 2, 6), data.targets, data.groups, data.is_val)
+    inputs = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)
+    state = module.fit([timed], settings, [3], "cpu", None).states[0]
+    predicted = module.predict(state, inputs.reshape(7, 2, 6))
+    assert predicted.shape == (7, 6) and predicted.dtype == np.float32 and np.isfinite(predicted).all()
+    if "time_weight" not in state:
+        plain = module.fit([data], settings, [3], "cpu", None).states[0]
+        np.testing.assert_allclose(predicted, module.predict(plain, inputs), rtol=1e-5, atol=1e-6)
+
+
 def test_ridge_learns_what_dummy_and_chance_cannot():
     """Witness: the planted linear map, on rows that no model saw."""
     data = training_data()

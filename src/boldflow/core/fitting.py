@@ -10,8 +10,8 @@ import torch
 
 from boldflow.core.checkpoint import Checkpoint, Nowhere
 from boldflow.core.decoders import FmriLinear, Network, Parameters, Part, start
-from boldflow.core.records import Fitted, State, TrainingData
-from boldflow.core.resident import Resident, flat, with_time
+from boldflow.core.records import Fitted, State, TrainingData, flat
+from boldflow.core.resident import Resident, with_time
 from boldflow.core.ridge import fit_ridge
 from boldflow.core.training import Rows, Trained, recipe_of, train
 

@@ -101,11 +101,6 @@ def with_time(inputs: np.ndarray) -> np.ndarray:
     return inputs if inputs.ndim == 3 else inputs[:, None]
 
 
-def flat(inputs: np.ndarray) -> np.ndarray:
-    """Put the TRs of a trial side by side: (n_trials, n_trs * n_vertices)."""
-    return inputs.reshape(len(inputs), -1)
-
-
 def _agree(shapes: Sequence[tuple[int, ...]], n_targets: Sequence[int], apart: bool) -> None:
     """Refuse subjects that cannot share a network."""
     if len({n_trs for n_trs, _ in shapes}) > 1 or len(set(n_targets)) > 1:
