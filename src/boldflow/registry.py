@@ -391,6 +391,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
         kind = "encode" if model["direction"] == "encode" else feature["kind"]
         metrics |= set(METRICS[kind])
+        tables |= {"histories"} if facts(config, "models", result.model).get("training") else set()
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
     metric = study["primary"]["metric"]
     if metric not in metrics:

@@ -443,6 +443,20 @@ def queries_of_figure(wildcards):
     )
 
 
+def histories_of_figure(wildcards):
+    """Histories of a study's models that train a network, where the figure draws them."""
+    trained = [
+        vars(result)
+        for result in results_of(wildcards.study)
+        if registry.facts(config, "models", result.model).get("training")
+    ]
+    return (
+        [f"{RESULT}/history.csv".format(**r) for r in trained]
+        if needs(wildcards, "histories")
+        else []
+    )
+
+
 def packs_of_figure(wildcards):
     """Stimulus packs of a study, where the figure shows pictures."""
     return (

@@ -1,4 +1,4 @@
-# Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (vertex maps, queries, pictures). Makes: the
+# Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (vertex maps, queries, pictures, histories). Makes: the
 # figure as PDF, SVG and PNG with its provenance inside, and its source table.
 
 
@@ -7,6 +7,7 @@ rule draw_figure:
         leaderboard="results/studies/{study}/leaderboard.parquet",
         maps=maps_of_figure,
         queries=queries_of_figure,
+        histories=histories_of_figure,
         packs=packs_of_figure,
         tables=pack_tables_of_figure,
     output:

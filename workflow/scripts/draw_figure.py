@@ -9,6 +9,7 @@ draw.run(
     leaderboard=snakemake.input.leaderboard,
     maps=snakemake.input.maps,
     queries=snakemake.input.queries,
+    histories=snakemake.input.histories,
     packs=snakemake.input.packs,
     tables_=snakemake.input.tables,
     pdf=snakemake.output.pdf,

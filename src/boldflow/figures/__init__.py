@@ -1,7 +1,7 @@
 """Figures: one file each, named by a catalogue entry under ``figures:``. They draw from tables alone.
 
 ``NEEDS``
-    List of the tables it reads, of "leaderboard", "maps", "queries", "images":
+    List of the tables it reads, of "leaderboard", "maps", "queries", "images", "histories":
 
     - ``leaderboard``: the study's tidy table (columns: ``artifacts.leaderboard.COLUMNS``).
     - ``maps``: a row per vertex of each encoding result: dataset, subject, response, feature, model, split,
@@ -10,6 +10,8 @@
     - ``queries``: a row per test picture of each retrieval result: dataset, subject, response, feature, model,
       split, simulated, seed, fold, image_id, rank (0-based, float), gallery_size, nearest_1 .. nearest_5 (image
       ids, best first), score_1 .. score_5.
+    - ``histories``: the rows of each result's history.csv that has epochs (stage, seed, fold, epoch, loss, and what was
+      measured on validation trials), with dataset, subject, response, feature, model, split, simulated.
     - ``images``: dict (dataset, image_id) -> uint8 (height, width, 3), pictures of the queries and their nearest.
 ``FACTS``
     ``title`` and ``caption`` (str) for the report.

@@ -15,6 +15,7 @@ from boldflow.core import drawing
 from boldflow.provenance import canonical
 from boldflow.stages._arrival import plugin_of, read_settings
 
+RESULT = ["dataset", "subject", "response", "feature", "model", "split"]  # folders of a result
 PNG_DPI = 160  # the page sizes figures by it
 PRINT_DPI = 300  # of pictures and maps inside PDF and SVG
 
@@ -23,6 +24,7 @@ def run(
     leaderboard: str,
     maps: list[str],
     queries: list[str],
+    histories: list[str],
     packs: list[str],
     tables_: list[str],
     pdf: str,
@@ -37,7 +39,8 @@ def run(
     Parameters
     ----------
     leaderboard : path of the study's tidy table
-    maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
+    maps, queries, histories : paths of vertex maps, retrieval tables and histories of training, where the figure needs
+        them
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
     pdf, svg, png, csv : paths to write
     settings : the figure's catalogue entry, JSON text
@@ -57,6 +60,8 @@ def run(
         given["maps"] = _joined(maps, entry["name"], "vertex maps; it needs a model with direction encode")
     if "queries" in needed:
         given["queries"] = _joined(queries, entry["name"], "retrieval results; it needs a decoder of embeddings")
+    if "histories" in needed:
+        given["histories"] = _histories(histories, given["leaderboard"], entry["name"])
     if "images" in needed:
         given["images"] = _pictures(given["queries"], packs, tables_)
     source = plugin.source_table(given, entry)
@@ -73,7 +78,10 @@ def run(
             "figure": entry,
             "code": code,
             "simulated": simulated,
-            "tables": {Path(p).as_posix(): _sha256(p) for p in (leaderboard, *sorted(maps), *sorted(queries))},
+            "tables": {
+                Path(p).as_posix(): _sha256(p)
+                for p in (leaderboard, *sorted(maps), *sorted(queries), *sorted(histories))
+            },
         }
         text = canonical(note)
         _save(figure, pdf, {"Creator": "boldflow", "Subject": text, "CreationDate": None, "ModDate": None})
@@ -97,6 +105,20 @@ def _joined(paths: list[str], name: str, lacking: str) -> pd.DataFrame:
     found = [table for table in map(tables.read, paths) if len(table)]
     if not found:
         raise ValueError(f"figure {name}: the study has no {lacking}; take it off the study's figures")
+    return pd.concat(found, ignore_index=True)
+
+
+def _histories(paths: list[str], board: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of all histories that have epochs, with whose they are: a result's folder is its names."""
+    made_up = board.drop_duplicates("dataset").set_index("dataset")["simulated"]
+    found = []
+    for path in paths:
+        table = tables.read_csv(path)
+        if "epoch" in table:
+            names = dict(zip(RESULT, Path(path).parts[-len(RESULT) - 1 : -1], strict=True))
+            found.append(table.assign(**names, simulated=bool(made_up[names["dataset"]])))
+    if not found:
+        raise ValueError(f"figure {name}: no model of the study learns by epochs; take it off the study's figures")
     return pd.concat(found, ignore_index=True)
 
 

@@ -5,12 +5,20 @@ import pytest
 
 from boldflow import registry
 from boldflow.core import fitting
+from boldflow.core.compute import fixed_threads
 from boldflow.core.records import TrainingData
 from boldflow.core.ridge import fit_ridge
 from tests.features import SCHEMAS
 
 N, V, D = 60, 12, 5
 NETWORKS = [n for n in registry.plugins("models") if registry.literal("models", n, "FACTS").get("training")]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small products: two threads wait for each other more than they work."""
+    with fixed_threads(1):
+        yield
 
 
 def made(seed=0, n_vertices=V, n_val=12, n_trs=None, n=N):
