@@ -213,16 +213,19 @@ class _Fit:
     def _update(self, speed: float, momentum: float) -> None:
         """Take a step of AdamW along the gradients; a temperature does not decay."""
         for names, decay in (([n for n in self.own if n != SCALE], self.recipe.weight_decay), ([SCALE], 0.0)):
-            there = [name for name in names if name in self.own and self.own[name].grad is not None]
-            if not there:
+            pairs = [(name, self.own[name].grad) for name in names if name in self.own]
+            gradients = {name: gradient for name, gradient in pairs if gradient is not None}
+            if not gradients:
                 continue
+            mean, square = ([self.moments[kind][name] for name in gradients] for kind in MOMENTS)
             # the function behind torch.optim.AdamW: its class imports a compiler for seconds
             adamw(
-                [self.own[name] for name in there],
-                [self.own[name].grad for name in there],
-                *([self.moments[kind][name] for name in there] for kind in MOMENTS),
+                [self.own[name] for name in gradients],
+                list(gradients.values()),
+                mean,
+                square,
                 [],
-                [torch.tensor(float(self.at.step), device=self.data.device) for _ in there],
+                [torch.tensor(float(self.at.step), device=self.data.device) for _ in gradients],
                 fused=True,
                 amsgrad=False,
                 beta1=momentum,
@@ -326,7 +329,7 @@ class _Fit:
             return
         value = known[MONITORS[self.recipe.monitor]] * (-1 if self.recipe.monitor == "loss" else 1)
         better = value > self.at.best
-        for number in np.flatnonzero(better):
+        for number in np.flatnonzero(better).tolist():
             for name, best in self.best.items():
                 best[number].copy_(self.own[name].detach()[number])
         self.at.best, self.at.epoch = np.where(better, value, self.at.best), np.where(better, epoch, self.at.epoch)

@@ -56,7 +56,7 @@ LABELS = {
     "val_mean_rank": "batch mean rank",
 }
 CHANCE = {"val_inv_norm_rank": 0.5}
-PANEL_IN, LEFT_IN, GAP_IN, HEAD_IN, FOOT_IN = (1.9, 1.35), 0.75, 0.55, 0.5, 0.85
+PANEL_IN, LEFT_IN, GAP_IN, HEAD_IN, FOOT_IN = (1.9, 1.35), 0.75, 0.55, 0.5, 0.6
 PER_LINE = 6  # subjects named in a line of the legend
 
 
