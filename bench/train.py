@@ -1,8 +1,8 @@
 """Training of fmri_mlp against a plain DataLoader loop in PyTorch: one seed, and eight seeds side by side.
 
 The peer is torch's own layers, ``DataLoader``, ``AdamW``, ``OneCycleLR`` and ``clip_grad_norm_``, one seed after the
-other, with the same trials in the same order. Losses are compared without dropout, since masks are drawn in another order;
-times are taken with it. Both in float32 on the same threads.
+other, with the same trials in the same order. Losses are compared without dropout, since masks are drawn in another
+order; times are taken with it. Both in float32 on the same threads.
 """
 
 import numpy as np
