@@ -69,7 +69,7 @@ def _ours(data: TrainingData, seeds: tuple[int, ...], dropout: float) -> np.ndar
     """Bring the data to the device and train; mean loss of each seed."""
     resident = Resident([data], False, "cpu")
     network = FmriMlp(resident.vertices, resident.n_trs, resident.n_features, 128, 2, dropout, 0.3 * dropout)
-    recipe = Recipe(EPOCHS, 64, 1e-4, 0.05, "onecycle", 0.1, 1.0, 0, "loss", "float32", 33, Contrast())
+    recipe = Recipe(EPOCHS, 64, 1e-4, 0.05, "onecycle", 0.1, 1.0, 0, "loss", "float32", (33,), Contrast())
     _, rows = train(network, resident, recipe, seeds, lambda s: decoders.start(network, s), Nowhere(), n_epochs=1)
     return np.array([row["loss"] for row in rows])
 

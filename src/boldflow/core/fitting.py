@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ def fit_network(
     rows: Rows = []
     for together in [list(seeds)] if stacked else [[seed] for seed in seeds]:
         own = place.part("seeds" if stacked else f"seed{together[0]}")
+        if by_ridge:  # all seeds start alike: what is left to chance is the order of trials
+            recipe = replace(recipe, order_seed=(settings["order_seed"], *together))
         trained, lines = train(network, data, recipe, together, begin(False), own.part("choice") if again else own)
         rows += [{"stage": "choice" if again else "fit", **line} for line in lines]
         for number, (seed, best) in enumerate(zip(together, trained, strict=True) if again else ()):

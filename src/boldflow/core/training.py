@@ -49,7 +49,7 @@ class Recipe:
     patience: int
     monitor: str
     precision: str
-    order_seed: int
+    order_seed: tuple[int, ...]
     contrast: losses.Contrast
     micro_batch: int | None = None
     try_start: bool = False
@@ -58,7 +58,8 @@ class Recipe:
 def recipe_of(settings: dict[str, Any], try_start: bool = False) -> Recipe:
     """Read a model's entry."""
     same = ("n_epochs", "batch_size", "learning_rate", "weight_decay", "schedule", "warm_up", "clip", "patience")
-    found = {key: settings[key] for key in (*same, "monitor", "precision", "order_seed")}
+    found = {key: settings[key] for key in (*same, "monitor", "precision")}
+    found["order_seed"] = (settings["order_seed"],)
     contrast = losses.contrast_of(settings)
     return Recipe(**found, contrast=contrast, micro_batch=settings.get("micro_batch"), try_start=try_start)
 
@@ -192,7 +193,7 @@ class _Fit:
     def _order(self, epoch: int) -> np.ndarray:
         """Order of the training trials in an epoch, the same for all seeds."""
         if epoch != self._shuffled[0]:
-            rng = np.random.default_rng([self.recipe.order_seed, epoch])
+            rng = np.random.default_rng([*self.recipe.order_seed, epoch])
             self._shuffled = epoch, rng.permutation(len(self.train_rows))
         return self._shuffled[1]
 

@@ -66,6 +66,12 @@ def test_a_start_by_ridge_is_the_ridge_of_the_training_trials(name):
     assert found.history[0]["epoch"] == 0 and np.isnan(found.history[0]["loss"])
 
 
+def test_seeds_that_start_at_the_same_ridge_see_trials_in_other_orders():
+    _, found = fitted("linear_contrastive", [made()], seeds=(0, 1))
+    last = [next(row["loss"] for row in found.history if row["seed"] == seed and row["epoch"] == 1) for seed in (0, 1)]
+    assert last[0] != last[1]
+
+
 def test_after_the_choice_all_trials_train_for_as_many_epochs():
     data = made()
     _, found = fitted("linear_contrastive", [data], seeds=(0, 1))

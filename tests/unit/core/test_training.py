@@ -18,7 +18,7 @@ from boldflow.core.training import Recipe, train
 N, T, V, D = 70, 2, 24, 10
 PUBLISHED = dict(
     n_epochs=6, batch_size=16, learning_rate=1e-3, weight_decay=0.05, schedule="onecycle", warm_up=0.1, clip=1.0,
-    patience=0, monitor="batch_top5", precision="float32", order_seed=33, contrast=Contrast(),
+    patience=0, monitor="batch_top5", precision="float32", order_seed=(33,), contrast=Contrast(),
 )  # fmt: skip
 
 
