@@ -15,6 +15,8 @@ from tests.conftest import Project, real_data
 
 # A checkpoint every half second; about 4 ms an epoch and seed on an idle core.
 SLOW_MODEL = "  slow: {plugin: linear_sgd, n_epochs: EPOCHS, seeds: [0, 1]}"
+# A network of two seeds side by side; about 50 ms a step.
+SLOW_NETWORK = "  slow: {plugin: fmri_mlp, n_epochs: EPOCHS, batch_size: 12, patience: 0, seeds: [0, 1]}"
 SLOW_STUDY = """
 title: A model that takes its time
 primary: {metric: accuracy, view: image}
@@ -99,12 +101,12 @@ class Site(Project):
         own = {name: value for name, value in os.environ.items() if name not in closed}
         return {**own, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
-    def slow(self, epochs: int, pause_s: float = 0) -> "Site":
+    def slow(self, epochs: int, pause_s: float = 0, model: str = SLOW_MODEL) -> "Site":
         """Add the slow model and its studies: ``slow`` of one subject, ``wide`` of all.
 
         With a pause at the end of each epoch it takes its time on a fast machine too.
         """
-        self.edit("config/config.yaml", "\nmodels:\n", f"\nmodels:\n{SLOW_MODEL.replace('EPOCHS', str(epochs))}\n")
+        self.edit("config/config.yaml", "\nmodels:\n", f"\nmodels:\n{model.replace('EPOCHS', str(epochs))}\n")
         for name, subjects in {"slow": "[sub-01]", "wide": "all"}.items():
             (self.folder / f"config/studies/{name}.yaml").write_text(SLOW_STUDY.replace("SUBJECTS", subjects))
         self.edit("src/boldflow/stages/_checkpoints.py", "EVERY_S = 60.0", "EVERY_S = 0.5")
@@ -173,3 +175,26 @@ def wait_for(there: Callable[[], object], what: str, seconds: float = 90) -> Non
         if time.monotonic() > end:
             pytest.fail(f"after {seconds:.0f} s there is no {what}")
         time.sleep(0.05)
+
+
+def jobs(site: Site) -> list[int]:
+    """Processes that run an adapter of this copy."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                words = (place / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if len(words) > 1 and words[1].startswith(f"{site.folder}/.snakemake/scripts/"):
+                found.append(int(place.name))
+    return found
+
+
+def hit(site: Site, number: signal.Signals, after_s: float) -> None:
+    """Send a signal to the training some time after its first new checkpoint."""
+    at = site.checkpoint()
+    wait_for(lambda: site.checkpoint() > at, "new checkpoint", 120)
+    time.sleep(after_s)
+    (process,) = jobs(site)
+    os.kill(process, number)

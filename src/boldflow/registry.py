@@ -48,6 +48,8 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
     "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
 }
+# Keys that plug-ins of one fact share: the fact, the section, and where the schema describes them.
+SHARED = (("checkpoint", "features", "networks"), ("training", "models", "training"))
 # Keys of a response that say how volumes are projected.
 PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
 # Keys of a response that are for BOLD alone, and for betas alone.
@@ -229,8 +231,10 @@ def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
     """Compose the JSON schema of one catalogue entry: the section's own keys and its plug-in's ``SETTINGS``."""
     base = schemas["config"]["$defs"][section]
     own = literal(section, plugin, "SETTINGS") if plugin else {}
-    opens = bool(plugin) and literal(section, str(plugin), "FACTS").get("checkpoint")
-    shared = schemas["config"]["$defs"]["networks"]["properties"] if opens else {}
+    shared: Config = {}
+    for fact, of, keys in SHARED:
+        if plugin and section == of and literal(section, plugin, "FACTS").get(fact):
+            shared = schemas["config"]["$defs"][keys]["properties"]
     return {
         "type": "object",
         "properties": {**base["properties"], **shared, **own},
@@ -416,6 +420,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         metrics |= set(METRICS[kind])
         if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
             tables |= {"bands"}
+        tables |= {"histories"} if facts(config, "models", result.model).get("training") else set()
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
     metric = study["primary"]["metric"]
     if metric not in metrics:

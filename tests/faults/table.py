@@ -11,6 +11,8 @@ REGIONS = "tests/faults/test_region_faults.py"
 SPLITS = "tests/faults/test_split_faults.py"
 FILES = "tests/faults/test_file_faults.py"
 PROCESSES = "tests/faults/test_process_faults.py"
+NETWORKS = "tests/faults/test_training_faults.py"
+TRAINING = "tests/unit/core/test_training.py"
 CLUSTER = "tests/slurm/test_faults.py"
 SEALED = "tests/slurm/test_study.py"
 EDITS = "tests/faults/test_edits.py"
@@ -183,8 +185,9 @@ ROWS = (
             ),
             (EXTRACTION, "test_a_try_goes_on_from_the_rows_that_were_kept"),
             (EXTRACTION, "test_a_job_that_is_asked_to_end_keeps_its_block"),
+            (NETWORKS, "test_a_network_killed_and_asked_to_end_gives_the_bits_of_one_that_was_left_alone"),
+            (TRAINING, "test_a_fit_stopped_at_any_step_gives_the_same_bits"),
         ),
-        (("H", "neural models"),),
     ),
     Row(
         15,
@@ -258,12 +261,12 @@ ROWS = (
         "(simulated: no GPU was at hand)",
         "the job is killed and tried again with twice the memory; the network goes on with half as many "
         "pictures at once, "
-        "says so, and gives the same features",
+        "says so, and gives the same features; so does a network in training, with the batch of a step unchanged",
         (
             (CLUSTER, "test_a_job_over_its_memory_is_tried_again_with_twice_as_much"),
             (DINOV2, "test_out_of_memory_halves_the_batch_says_so_and_gives_the_same_rows"),
+            (TRAINING, "test_out_of_memory_goes_on_in_smaller_pieces_and_says_so"),
         ),
-        (("H", "training on a GPU"),),
     ),
     Row(
         22,

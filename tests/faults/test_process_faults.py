@@ -4,14 +4,13 @@ import os
 import random
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Project
-from tests.running import SLOW, Site, result, wait_for
+from tests.running import SLOW, Site, hit, jobs, result, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
 EPOCHS = 900  # about 7 s of steps
@@ -33,29 +32,6 @@ def site(finished: Project, tmp_path: Path) -> Iterator[Site]:
     one.close()
     for process in jobs(one):
         os.kill(process, signal.SIGKILL)
-
-
-def jobs(site: Site) -> list[int]:
-    """Processes that run an adapter of this copy."""
-    found = []
-    for place in Path("/proc").iterdir():
-        if place.name.isdigit():
-            try:
-                words = (place / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            if len(words) > 1 and words[1].startswith(f"{site.folder}/.snakemake/scripts/"):
-                found.append(int(place.name))
-    return found
-
-
-def hit(site: Site, number: signal.Signals, after_s: float) -> None:
-    """Send a signal to the training some time after its first new checkpoint."""
-    at = site.checkpoint()
-    wait_for(lambda: site.checkpoint() > at, "new checkpoint", 120)
-    time.sleep(after_s)
-    (process,) = jobs(site)
-    os.kill(process, number)
 
 
 def test_a_training_killed_at_random_moments_goes_on_from_its_last_whole_checkpoint(site: Site, undisturbed: Site):

@@ -15,13 +15,14 @@ import pytest
 
 from boldflow import registry
 from boldflow.artifacts import arrays, atomic, sidecars, stimuli, tables, weights
+from boldflow.core.compute import fixed_threads
 from boldflow.core.duplicates import perceptual_hash
 from boldflow.core.records import BoldRun, Fitted, TrainingData
 from boldflow.core.ridge import fit_ridge
 from boldflow.core.scaling import fit_scaler
 from boldflow.stages import _extraction, _inputs, project, train
 from boldflow.stages import features as features_stage
-from tests.features import entry
+from tests.features import SCHEMAS, entry
 
 N_VERTICES, N_FEATURES = 14, 6
 SUBJECT = "sub-01"
@@ -32,8 +33,9 @@ FEATURES = registry.plugins("features")
 
 
 def defaults(section, name):
-    schema = registry.literal(section, name, "SETTINGS")
-    return {"name": name, "plugin": name} | {key: one["default"] for key, one in schema.items() if "default" in one}
+    """Settings as a job gets them; what trains a network does so for a moment."""
+    found = registry.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
+    return found | ({"n_epochs": 2, "batch_size": 32} if "order_seed" in found else {})
 
 
 @dataclass
@@ -117,9 +119,10 @@ class Made:
 
 
 @pytest.fixture(autouse=True)
-def no_wait_for_the_disk(monkeypatch):
-    """What is compared is read again at once; waiting for the disk would take most of the time."""
+def no_wait(monkeypatch):
+    """What is compared is read again at once; waiting for the disk, or threads for each other, would take longest."""
     monkeypatch.setattr(atomic.os, "fsync", lambda _: None)
+    monkeypatch.setattr(train, "fixed_threads", lambda _: fixed_threads(1))
 
 
 def names(n):
@@ -189,7 +192,9 @@ def test_nothing_of_the_test_trials_is_in_what_was_fitted(
 def choices(model):
     """Every other value of a model's settings that are lists of names or switches: each is a way to fit."""
     found = []
-    for key, schema in registry.literal("models", model, "SETTINGS").items():
+    shared = SCHEMAS["config"]["$defs"]["training"]["properties"]
+    trains = registry.literal("models", model, "FACTS").get("training")
+    for key, schema in {**(shared if trains else {}), **registry.literal("models", model, "SETTINGS")}.items():
         values = schema.get("enum", [True, False] if schema.get("type") == "boolean" else [])
         found += [(model, key, value) for value in values if value != schema.get("default")]
     return found

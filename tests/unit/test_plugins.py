@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from boldflow import registry
 from boldflow.core import vision
 from boldflow.core.records import TrainingData
-from tests.features import entry, opened
+from tests.features import SCHEMAS, entry, opened
 
 ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
 FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}
@@ -32,8 +32,8 @@ FUNCTIONS = {
 
 
 def defaults(section, name):
-    schema = registry.literal(section, name, "SETTINGS")
-    return {"name": name, "plugin": name} | {key: one["default"] for key, one in schema.items() if "default" in one}
+    """Settings as a job gets them."""
+    return registry.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
 
 
 @pytest.mark.parametrize(("section", "name"), ALL)
@@ -170,6 +170,20 @@ def test_a_model_gives_a_state_per_seed_and_the_same_ones_again(name):
     same = np.array_equal(*(module.predict(state, inputs) for state in fits[0].states))
     if registry.literal("models", name, "FACTS")["closed_form"]:
         assert same
+
+
+@pytest.mark.parametrize("name", registry.plugins("models"))
+def test_a_model_takes_responses_that_keep_time(name):
+    """A trial of two TRs of six vertices is the same to a model without time as one of twelve inputs."""
+    module, data, settings = registry.load("models", name), training_data(), defaults("models", name)
+    timed = TrainingData(data.inputs.reshape(40, 2, 6), data.targets, data.groups, data.is_val)
+    inputs = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)
+    state = module.fit([timed], settings, [3], "cpu", None).states[0]
+    predicted = module.predict(state, inputs.reshape(7, 2, 6))
+    assert predicted.shape == (7, 6) and predicted.dtype == np.float32 and np.isfinite(predicted).all()
+    if "time_weight" not in state:
+        plain = module.fit([data], settings, [3], "cpu", None).states[0]
+        np.testing.assert_allclose(predicted, module.predict(plain, inputs), rtol=1e-5, atol=1e-6)
 
 
 def test_ridge_learns_what_dummy_and_chance_cannot():

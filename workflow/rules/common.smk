@@ -530,6 +530,20 @@ def bands_of_figure(wildcards):
     )
 
 
+def histories_of_figure(wildcards):
+    """Histories of a study's models that train a network, where the figure draws them."""
+    trained = [
+        vars(result)
+        for result in results_of(wildcards.study)
+        if registry.facts(config, "models", result.model).get("training")
+    ]
+    return (
+        [f"{RESULT}/history.csv".format(**r) for r in trained]
+        if needs(wildcards, "histories")
+        else []
+    )
+
+
 def wins_of_figure(wildcards):
     """Win shares of a study, where the figure draws them."""
     return wins_of_study(wildcards.study)[:1] if needs(wildcards, "wins") else []

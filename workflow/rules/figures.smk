@@ -1,5 +1,6 @@
 # Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (comparisons of models, vertex maps, queries,
-# bands, win shares, pictures). Makes: the figure as PDF, SVG and PNG with its provenance inside, and its source table.
+# bands, win shares, histories, pictures). Makes: the figure as PDF, SVG and PNG with its provenance inside, and its source
+# table.
 
 
 rule draw_figure:
@@ -10,6 +11,7 @@ rule draw_figure:
         queries=queries_of_figure,
         bands=bands_of_figure,
         wins=wins_of_figure,
+        histories=histories_of_figure,
         packs=packs_of_figure,
         tables=pack_tables_of_figure,
     output:

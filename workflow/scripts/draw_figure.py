@@ -12,6 +12,7 @@ draw.run(
     queries=snakemake.input.queries,
     bands=snakemake.input.bands,
     wins=snakemake.input.wins,
+    histories=snakemake.input.histories,
     packs=snakemake.input.packs,
     tables_=snakemake.input.tables,
     pdf=snakemake.output.pdf,

@@ -58,6 +58,20 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a CSV; empty cells are missing.
+
+    Raises
+    ------
+    ValueError
+        If it has no line at all.
+    """
+    try:
+        return pd.read_csv(path)
+    except pd.errors.EmptyDataError as error:
+        raise broken(path, "CSV", error) from None
+
+
 def _open(path: str | Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)

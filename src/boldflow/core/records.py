@@ -136,6 +136,11 @@ class BetaRun:
     ceilings: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+def flat(inputs: np.ndarray) -> np.ndarray:
+    """Put the TRs of a trial side by side: (n_trials, n_trs, n_vertices) -> (n_trials, n_trs * n_vertices)."""
+    return inputs.reshape(len(inputs), -1)
+
+
 @dataclass(frozen=True)
 class Band:
     """Columns ``start`` to ``stop`` (exclusive) that belong together, such as those of one feature of several."""

@@ -1,7 +1,8 @@
 """Figures: one file each, named by a catalogue entry under ``figures:``. They draw from tables alone.
 
 ``NEEDS``
-    List of the tables it reads, of "leaderboard", "comparisons", "maps", "queries", "bands", "wins", "images":
+    List of the tables it reads, of "leaderboard", "comparisons", "maps", "queries", "bands", "wins", "histories",
+    "images":
 
     - ``leaderboard``: the study's tidy table (columns: ``artifacts.leaderboard.COLUMNS``).
     - ``comparisons``: a row per pair of models of a subject (columns: ``artifacts.comparisons.COLUMNS``).
@@ -20,6 +21,8 @@
     - ``wins``: a row per pair of encoders and region: dataset, subject, response, split, simulated, seed, roi,
       feature_a, model_a, feature_b, model_b, value (share of vertices with higher r under a), ci_low, ci_high, p,
       p_holm, tied, n_vertices, n_test_images.
+    - ``histories``: the rows of each result's history.csv that has epochs (stage, seed, fold, epoch, loss, and what was
+      measured on validation trials), with dataset, subject, response, feature, model, split, simulated.
     - ``images``: dict (dataset, image_id) -> uint8 (height, width, 3), pictures of the queries and their nearest.
 ``FACTS``
     ``title`` and ``caption`` (str) for the report.

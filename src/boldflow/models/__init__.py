@@ -13,6 +13,9 @@
     ``core.records`` too. One state (dict of arrays) per seed comes back, with a history table of rows.
     ``checkpoint`` is None or a ``core.checkpoint.Checkpoint``: an iterative model loads its progress from it and
     tells it each boundary of a step, where the fit may be stopped; it must give the same states, stopped or not.
+    Inputs of responses that keep time (``average: false``) are (n_trials, n_trs, n_vertices): a model that knows no
+    time puts TRs side by side (``core.records.flat``). Where several subjects are pooled, ``groups`` number the same
+    pictures in all of them.
 ``predict(state, inputs) -> ndarray float32 (n_trials, n_outputs)``
 ``refit(inputs, groups, test_inputs, settings, seed)``, optional
     A function from targets to the predictions of ``test_inputs`` after a fit to them: what ``fit`` and ``predict``
@@ -22,6 +25,12 @@
     the same constant for all trials.
 ``without(state, inputs) -> ndarray float32 (n_bands, n_trials, n_outputs) or None``, beside ``parts``
     Predictions of a fit without each band in turn, where the state holds such fits.
+
+``of_subject(state, number) -> state``, where a model pools subjects
+    The state with which ``predict`` decodes one of the subjects, by its place in the list that was fitted.
+
+A model with ``training: True`` in its facts has the keys of the schema's ``training`` beside its own, and goes through
+``core.fitting.fit_network``: networks, losses, the loop, checkpoints and precision are there.
 
 For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round. A model does
 not need to know which.

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from boldflow.core.checkpoint import Checkpoint, Nowhere
-from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.records import Fitted, State, TrainingData, flat
 from boldflow.core.sgd import fit_sgd
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
@@ -67,7 +67,7 @@ def fit(
     rows: list[dict[str, float | int | str]] = []
     for seed in tqdm(seeds, desc="linear_sgd", unit="seed"):
         found = fit_sgd(
-            subjects[0].inputs,
+            flat(subjects[0].inputs),
             subjects[0].targets,
             settings["alpha"],
             settings["n_epochs"],
@@ -84,4 +84,4 @@ def fit(
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     """Predict targets, float32 (n_trials, n_targets)."""
-    return (inputs @ state["weights"] + state["intercept"]).astype(np.float32)
+    return (flat(inputs) @ state["weights"] + state["intercept"]).astype(np.float32)

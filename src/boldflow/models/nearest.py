@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.records import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "data"}
 SETTINGS: dict[str, Any] = {}
@@ -29,20 +29,20 @@ def fit(
     if len(subjects) != 1:
         raise ValueError(f"nearest compares trials of one subject, found {len(subjects)}")
     data = subjects[0]
-    state = {"inputs": data.inputs.astype(np.float32), "targets": data.targets.astype(np.float32)}
+    state = {"inputs": flat(data.inputs).astype(np.float32), "targets": data.targets.astype(np.float32)}
     return Fitted([state] * len(seeds), [])
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     """Copy the target of the training trial whose input correlates most, float32 (n_trials, n_targets)."""
-    return state["targets"][_closest(state["inputs"], inputs)]
+    return state["targets"][_closest(state["inputs"], flat(inputs))]
 
 
 def refit(
     inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: dict[str, Any], seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
-    closest = _closest(inputs, test_inputs)
+    closest = _closest(flat(inputs), flat(test_inputs))
     return lambda targets: targets[closest].astype(np.float32)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.records import Fitted, State, TrainingData, flat
 from boldflow.core.ridge import fit_ridge, refit_ridge
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
@@ -63,7 +63,8 @@ def fit(
         raise ValueError(f"ridge is fitted to one subject, found {len(subjects)}")
     data = subjects[0]
     alphas = np.array(settings["alphas"], dtype=np.float64)
-    found = fit_ridge(data.inputs, data.targets, alphas, data.groups, seed=seeds[0], device=device, **_choice(settings))
+    inputs, choice = flat(data.inputs), _choice(settings)
+    found = fit_ridge(inputs, data.targets, alphas, data.groups, seed=seeds[0], device=device, **choice)
     state = {"weights": found.weights, "intercept": found.intercept, "alphas": found.alphas}
     errors = found.errors.mean(axis=1)
     history: list[dict[str, float | int | str]] = [
@@ -75,7 +76,7 @@ def fit(
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     """Predict targets, float32 (n_trials, n_targets)."""
-    return (inputs @ state["weights"] + state["intercept"]).astype(np.float32)
+    return (flat(inputs) @ state["weights"] + state["intercept"]).astype(np.float32)
 
 
 def refit(
@@ -83,7 +84,7 @@ def refit(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
     alphas = np.array(settings["alphas"], dtype=np.float64)
-    return refit_ridge(inputs, test_inputs, alphas, groups, seed=seed, **_choice(settings))
+    return refit_ridge(flat(inputs), flat(test_inputs), alphas, groups, seed=seed, **_choice(settings))
 
 
 def _choice(settings: dict[str, Any]) -> dict[str, Any]:

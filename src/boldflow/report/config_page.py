@@ -47,10 +47,11 @@ def render(schemas: dict[str, Any]) -> str:
     for section in registry.SECTIONS:
         parts += [f"## {section}\n", schemas["config"]["properties"][section]["description"] + "\n"]
         parts += ["Keys of every entry:\n", _table(schemas["config"]["$defs"][section])]
-        if section == "features":
-            shared = schemas["config"]["$defs"]["networks"]
-            opening = [n for n in registry.plugins(section) if registry.literal(section, n, "FACTS").get("checkpoint")]
-            parts += [f"Keys {shared['description']} (`{'`, `'.join(opening)}`):\n", _table(shared)]
+        for fact, of, keys in registry.SHARED:
+            if section == of:
+                shared = schemas["config"]["$defs"][keys]
+                sharing = [n for n in registry.plugins(section) if registry.literal(section, n, "FACTS").get(fact)]
+                parts += [f"Keys {shared['description']} (`{'`, `'.join(sharing)}`):\n", _table(shared)]
         for plugin in registry.plugins(section) if section in registry.PLUGIN_SECTIONS else []:
             own = registry.literal(section, plugin, "SETTINGS")
             if own:

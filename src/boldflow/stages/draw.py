@@ -16,6 +16,7 @@ from boldflow.core import drawing
 from boldflow.provenance import canonical
 from boldflow.stages._arrival import plugin_of, read_settings
 
+RESULT = ["dataset", "subject", "response", "feature", "model", "split"]  # folders of a result
 PNG_DPI = 160  # the page sizes figures by it
 PRINT_DPI = 300  # of pictures and maps inside PDF and SVG
 
@@ -27,6 +28,7 @@ def run(
     queries: list[str],
     bands: list[str],
     wins: list[str],
+    histories: list[str],
     packs: list[str],
     tables_: list[str],
     pdf: str,
@@ -44,6 +46,7 @@ def run(
     comparisons : path of the differences between models, where the figure needs it
     maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
     bands, wins : paths of what joined features explain and of the study's win shares, where the figure needs them
+    histories : paths of histories of training, where the figure needs them
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
     pdf, svg, png, csv : paths to write
     settings : the figure's catalogue entry, JSON text
@@ -69,6 +72,8 @@ def run(
         given["bands"] = _joined(bands, entry["name"], "encoder that tells bands of its features apart, of a stack")
     if "wins" in needed:
         given["wins"] = _joined(wins, entry["name"], "two encoders of the same responses and split")
+    if "histories" in needed:
+        given["histories"] = _histories(histories, given["leaderboard"], entry["name"])
     if "images" in needed:
         given["images"] = _pictures(given["queries"], packs, tables_)
     source = plugin.source_table(given, entry)
@@ -81,7 +86,7 @@ def run(
         figure = plugin.draw(given, entry)
         if simulated:
             drawing.stamp_simulated(figure, partly=not made_up.all())
-        drawn_from = [path for paths in (comparisons, maps, queries, bands, wins) for path in sorted(paths)]
+        drawn_from = [path for paths in (comparisons, maps, queries, bands, wins, histories) for path in sorted(paths)]
         note = {
             "figure": entry,
             "code": code,
@@ -110,6 +115,20 @@ def _joined(paths: list[str], name: str, lacking: str) -> pd.DataFrame:
     found = [table for table in map(tables.read, paths) if len(table)]
     if not found:
         raise ValueError(f"figure {name}: the study has no {lacking}; take it off the study's figures")
+    return pd.concat(found, ignore_index=True)
+
+
+def _histories(paths: list[str], board: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of all histories that have epochs, with whose they are: a result's folder is its names."""
+    made_up = board.drop_duplicates("dataset").set_index("dataset")["simulated"]
+    found = []
+    for path in paths:
+        table = tables.read_csv(path)
+        if "epoch" in table:
+            names = dict(zip(RESULT, Path(path).parts[-len(RESULT) - 1 : -1], strict=True))
+            found.append(table.assign(**names, simulated=bool(made_up[names["dataset"]])))
+    if not found:
+        raise ValueError(f"figure {name}: no model of the study learns by epochs; take it off the study's figures")
     return pd.concat(found, ignore_index=True)
 
 

@@ -11,13 +11,14 @@ from boldflow import registry
 from boldflow.artifacts import comparisons
 from boldflow.artifacts.leaderboard import tidy
 from boldflow.core import drawing
-from boldflow.figures import ceiling_map, encoding_map, leaderboard, retrieval_examples
+from boldflow.figures import ceiling_map, encoding_map, leaderboard, learning_curves, retrieval_examples
 
 FIGURES = {
     "leaderboard": leaderboard,
     "encoding_map": encoding_map,
     "ceiling_map": ceiling_map,
     "retrieval_examples": retrieval_examples,
+    "learning_curves": learning_curves,
 }
 GALLERY = 12
 NO_PAIRS = comparisons.tidy(pd.DataFrame())
@@ -96,6 +97,22 @@ def pictures():
     return {("sim", f"im{n}"): np.full((8 + n, 12, 3), 20 * n, dtype=np.uint8) for n in range(GALLERY)}
 
 
+def histories(n):
+    """Two seeds of two models, the second seed stops earlier; after a choice all trials train."""
+    rows = []
+    for k, subject in enumerate(subjects(n)):
+        rng = np.random.default_rng(k)
+        names = {"dataset": "sim", "subject": subject, "response": "bold", "feature": "gabor", "split": "repeated"}
+        for model, stage in (("fmri-mlp", "fit"), ("linear-contrastive", "choice")):
+            for seed, last in ((33, 8), (34, 5)):
+                for epoch in range(0 if stage == "choice" else 1, last + 1):
+                    loss = rng.uniform() if epoch else np.nan
+                    more = {"model": model, "stage": stage, "seed": seed, "fold": 0, "epoch": epoch, "loss": loss}
+                    rows.append({**names, **more, "val_loss": rng.uniform(), "val_inv_norm_rank": rng.uniform()})
+        rows.append({**names, "model": model, "stage": "all", "seed": 33, "fold": 0, "epoch": 1, "loss": 9.0})
+    return pd.DataFrame(rows).assign(simulated=True)
+
+
 def tables(n):
     return {
         "leaderboard": board(n),
@@ -103,6 +120,7 @@ def tables(n):
         "maps": maps(n),
         "queries": queries(n),
         "images": pictures(),
+        "histories": histories(n),
     }
 
 
@@ -350,3 +368,28 @@ def test_a_missing_picture_is_named():
     given = {"queries": queries(1), "images": {}}
     with pytest.raises(ValueError, match=r"im[0-9]+' of data set 'sim'"):
         retrieval_examples.draw(given, defaults("retrieval_examples"))
+
+
+def test_learning_curves_are_means_and_ranges_over_the_seeds_that_still_train():
+    given, settings = histories(3), defaults("learning_curves")
+    source = learning_curves.source_table({"histories": given}, settings)
+    assert (source["high"] < 9).all()  # after the choice nothing is drawn
+    for _, row in source.iterrows():
+        same = (given["subject"] == row["subject"]) & (given["model"] == row["model"]) & (given["stage"] != "all")
+        values = given.loc[same & (given["epoch"] == row["epoch"]), row["measure"]].dropna()
+        assert (row["n"], row["low"], row["high"]) == (len(values), values.min(), values.max())
+        assert row["mean"] == pytest.approx(values.mean())
+        assert row["n"] == (2 if row["epoch"] <= 5 else 1)
+    figure = learning_curves.draw({"histories": given}, settings)
+    assert [len(drawn(axes, "mean")) for axes in figure.axes] == [3] * 6
+    first = figure.axes[0]
+    wanted = source[(source["model"] == "fmri-mlp") & (source["measure"] == "loss") & (source["subject"] == "sub-01")]
+    np.testing.assert_allclose(drawn(first, "mean")[0].get_xydata(), wanted[["epoch", "mean"]])
+
+
+def test_models_of_learning_curves_can_be_chosen_and_none_is_refused():
+    chosen = defaults("learning_curves", models=["linear-contrastive", "fmri-mlp"], measures=["val_loss"])
+    source = learning_curves.source_table({"histories": histories(1)}, chosen)
+    assert list(dict.fromkeys(source["model"])) == ["linear-contrastive", "fmri-mlp"]
+    with pytest.raises(ValueError, match=r"train by epochs: \['fmri-mlp', 'linear-contrastive'\]"):
+        learning_curves.source_table({"histories": histories(1)}, defaults("learning_curves", models=["ridge"]))

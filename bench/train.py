@@ -1,0 +1,87 @@
+"""Training of fmri_mlp against a plain DataLoader loop in PyTorch: one seed, and eight seeds side by side.
+
+The peer is torch's own layers, ``DataLoader``, ``AdamW``, ``OneCycleLR`` and ``clip_grad_norm_``, one seed after the
+other, with the same trials in the same order. Losses are compared without dropout, since masks are drawn in another
+order; times are taken with it. Both in float32 on the same threads.
+"""
+
+import numpy as np
+import torch
+
+from bench._plain_decoders import PlainMlp, plain_loop
+from bench.harness import Row, alternate
+from boldflow.core import decoders
+from boldflow.core.checkpoint import Nowhere
+from boldflow.core.compute import fixed_threads
+from boldflow.core.decoders import FmriMlp
+from boldflow.core.losses import Contrast
+from boldflow.core.records import TrainingData
+from boldflow.core.resident import Resident
+from boldflow.core.training import Recipe, train
+
+SHAPE, QUICK = (4803, 4, 20_484, 1536), (960, 4, 2_048, 256)  # trials, TRs, vertices, features
+SEEDS, THREADS, TOLERANCE, EPOCHS = tuple(range(33, 41)), 2, 1e-5, 40
+REPEATS, GOALS = 3, {1: 1.5, 8: 1.8}
+
+
+def run(quick: bool = False) -> list[Row]:
+    """Train for one epoch.
+
+    Parameters
+    ----------
+    quick : bool
+        A fifth of the trials, a tenth of the vertices, a sixth of the features.
+
+    Returns
+    -------
+    list of Row
+        One for a single seed, one for eight.
+    """
+    n, n_trs, v, d = QUICK if quick else SHAPE
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, n_trs, v), dtype=np.float32)
+    y = rng.standard_normal((n, d), dtype=np.float32)
+    repeats = 2 if quick else REPEATS
+    with fixed_threads(THREADS):
+        return [_row(x, y, SEEDS[:n_seeds], repeats) for n_seeds in GOALS]
+
+
+def _row(x: np.ndarray, y: np.ndarray, seeds: tuple[int, ...], repeats: int) -> Row:
+    data = TrainingData(x, y, np.arange(len(x)), np.zeros(len(x), dtype=bool))
+    worst = float(np.abs(_ours(data, seeds[:2], 0.0) / _peer(x, y, seeds[:2], 0.0) - 1).max())
+    calls = [lambda: _ours(data, seeds, 0.5), lambda: _peer(x, y, seeds, 0.5)]
+    ours_s, peer_s = alternate(calls, repeats)
+    return Row(
+        bench="train",
+        peer="torch DataLoader loop",
+        peer_version=torch.__version__,
+        shape=f"n {len(x)}, T {x.shape[1]}, v {x.shape[2]}, d {y.shape[1]}, {len(seeds)} seed(s), 1 epoch",
+        ratio=peer_s / ours_s,
+        sense=">=",
+        bound=GOALS[len(seeds)],
+        agreement=f"mean loss of the epoch within {worst:.1e} of the peer's",
+        agrees=worst <= TOLERANCE,
+        repeats=repeats,
+    )
+
+
+def _ours(data: TrainingData, seeds: tuple[int, ...], dropout: float) -> np.ndarray:
+    """Bring the data to the device and train; mean loss of each seed."""
+    resident = Resident([data], False, "cpu")
+    network = FmriMlp(resident.vertices, resident.n_trs, resident.n_features, 128, 2, dropout, 0.3 * dropout)
+    recipe = Recipe(EPOCHS, 64, 1e-4, 0.05, "onecycle", 0.1, 1.0, 0, "loss", "float32", (33,), Contrast())
+    _, rows = train(network, resident, recipe, seeds, lambda s: decoders.start(network, s), Nowhere(), n_epochs=1)
+    return np.array([row["loss"] for row in rows])
+
+
+def _peer(x: np.ndarray, y: np.ndarray, seeds: tuple[int, ...], dropout: float) -> np.ndarray:
+    """Train one seed after the other; mean loss of each."""
+    sizes = np.array([min(64, len(x) - k) for k in range(0, len(x), 64)])
+    found = []
+    for seed in seeds:
+        network = FmriMlp((x.shape[2],), x.shape[1], y.shape[1])
+        drop = (dropout, 0.3 * dropout, 0.3 * dropout)
+        plain = PlainMlp(x.shape[2], x.shape[1], y.shape[1], drop=drop).take(decoders.start(network, seed))
+        steps = list(plain_loop(plain, torch.from_numpy(x), torch.from_numpy(y), EPOCHS, stop_after=1))
+        found.append((np.array(steps) * sizes).sum() / len(x))
+    return np.array(found)

@@ -1,0 +1,205 @@
+"""Losses that bring a decoded vector to the features of the seen picture, and how well it is found among a batch.
+
+Arrays are torch tensors. Predictions have an axis of seeds in front, (n_seeds, n_trials, n_features): networks of
+several seeds see the same batch and each has a loss of its own. Scores are <prediction, target> / |target|, as in
+``core.metrics``; ranks count from 0, ties shared.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+TINY = 1e-15  # keeps a target of zero length from dividing by zero
+BLOCK = 2048  # queries at a time where a gallery is large
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is minimised.
+
+    ``normalise``: "y" divides scores by the length of the target, "xy" by that of the prediction too, "none" by
+    neither. ``symmetric``: the mean of both directions, else from brain to picture alone. ``masked``: other trials of
+    the same picture are no negatives. ``scale``: factor of the scores at the start; ``learned``: it is a parameter.
+    ``mse``: share of the mean squared error in the loss, from 0 to 1.
+    """
+
+    normalise: str = "y"
+    symmetric: bool = False
+    masked: bool = False
+    scale: float = 1.0
+    learned: bool = False
+    mse: float = 0.0
+
+
+def contrast_of(settings: dict[str, Any]) -> Contrast:
+    """Read the keys of a model's entry that say what is minimised."""
+    return Contrast(
+        normalise=settings["normalise"],
+        symmetric=settings["symmetric"],
+        masked=settings["duplicates"] == "masked",
+        scale=settings["scale"],
+        learned=settings["temperature"] == "learned",
+        mse=settings["mse"],
+    )
+
+
+def scores(predicted: torch.Tensor, targets: torch.Tensor, normalise: str = "y") -> torch.Tensor:
+    """Score each target for each prediction.
+
+    Parameters
+    ----------
+    predicted : tensor of shape (n_seeds, n_trials, n_features)
+    targets : tensor of shape (n_candidates, n_features)
+    normalise : {"y", "xy", "none"}
+
+    Returns
+    -------
+    tensor of shape (n_seeds, n_trials, n_candidates)
+
+    Raises
+    ------
+    ValueError
+        If ``normalise`` is none of the three.
+    """
+    if normalise not in ("y", "xy", "none"):
+        raise ValueError(f"normalise must be y, xy or none, not {normalise!r}")
+    if normalise != "none":
+        targets = targets / (TINY + targets.norm(dim=-1, keepdim=True))
+    if normalise == "xy":
+        predicted = predicted / (TINY + predicted.norm(dim=-1, keepdim=True))
+    return predicted @ targets.T
+
+
+def clip_loss(
+    predicted: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor, contrast: Contrast
+) -> torch.Tensor:
+    """Cross-entropy of finding each trial's own target among those of its batch.
+
+    Parameters
+    ----------
+    predicted : tensor of shape (n_seeds, n_trials, n_features)
+    targets : tensor of shape (n_trials, n_features)
+    groups : int tensor of shape (n_trials,)
+        Trials of one group show the same picture (or a duplicate).
+    scale : tensor of shape (n_seeds,)
+        Factor of the scores: the inverse of the temperature.
+    contrast : Contrast
+
+    Returns
+    -------
+    tensor of shape (n_seeds,)
+        -mean_i log softmax_j(scale * s_ij) at j = i; where it is symmetric, the mean of that over rows and columns.
+
+    Notes
+    -----
+    Radford et al. 2021, ICML (symmetric, temperature learned); Defossez et al. 2023, Nat. Mach. Intell. 5, 1097-1107
+    (from brain to stimulus, only the stimulus normalised).
+    """
+    logits = scale[:, None, None] * scores(predicted, targets, contrast.normalise)
+    if contrast.masked:
+        logits = logits.masked_fill(same_picture(groups), float("-inf"))
+    loss = _own(functional.log_softmax(logits, dim=-1))
+    if contrast.symmetric:
+        loss = (loss + _own(functional.log_softmax(logits, dim=-2))) / 2
+    return loss
+
+
+def mixed_loss(
+    predicted: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor, contrast: Contrast
+) -> torch.Tensor:
+    """Mix ``clip_loss`` with the mean squared error; parameters as there, result (n_seeds,)."""
+    share = contrast.mse
+    loss = predicted.new_zeros(len(predicted))
+    if share < 1:
+        loss = loss + (1 - share) * clip_loss(predicted, targets, groups, scale, contrast)
+    if share > 0:
+        loss = loss + share * (predicted - targets).square().mean(dim=(1, 2))
+    return loss
+
+
+def same_picture(groups: torch.Tensor, others: torch.Tensor | None = None, first: int = 0) -> torch.Tensor:
+    """Mark pairs of different trials that show the same picture.
+
+    Parameters
+    ----------
+    groups : int tensor of shape (n_trials,)
+    others : int tensor of shape (n_others,), optional
+        By default the same trials; else all trials, of which ``groups`` are those from ``first`` on.
+    first : int
+
+    Returns
+    -------
+    bool tensor of shape (n_trials, n_others)
+    """
+    others = groups if others is None else others
+    same = groups[:, None] == others[None]
+    rows = torch.arange(len(groups), device=groups.device)
+    same[rows, rows + first] = False
+    return same
+
+
+def batch_ranks(found: torch.Tensor, left_out: torch.Tensor | None = None, first: int = 0) -> tuple[Any, Any, Any]:
+    """Count, for each query, the candidates above its own and level with it.
+
+    Parameters
+    ----------
+    found : tensor of shape (n_seeds, n_queries, n_candidates)
+        Scores; the own candidate of query i is i + ``first``.
+    left_out : bool tensor of shape (n_queries, n_candidates), optional
+        Candidates that do not count.
+    first : int
+
+    Returns
+    -------
+    above, tied, size : int tensors of shape (n_seeds, n_queries)
+        ``tied`` counts the own candidate too; ``size`` is the number of candidates that count.
+    """
+    n = found.shape[1]
+    rows = torch.arange(n, device=found.device)
+    own = found[:, rows, rows + first][:, :, None]
+    counts = torch.ones(found.shape[1:], dtype=torch.bool, device=found.device)
+    if left_out is not None:
+        counts = ~left_out
+    above = ((found > own) & counts).sum(dim=2)
+    tied = ((found == own) & counts).sum(dim=2)
+    return above, tied, counts.sum(dim=1).expand_as(above)
+
+
+def top_k(above: torch.Tensor, tied: torch.Tensor, k: int) -> torch.Tensor:
+    """Give each query's chance of having its own candidate among the first ``k``, ties shared."""
+    return ((k - above) / tied).clamp(0, 1)
+
+
+def inverse_normalised_ranks(
+    predicted: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor, masked: bool
+) -> torch.Tensor:
+    """Mean place of the own target among those of all trials, from 1 (first) to 0 (last); chance .5.
+
+    Parameters
+    ----------
+    predicted : tensor of shape (n_seeds, n_trials, n_features)
+    targets : tensor of shape (n_trials, n_features)
+    groups : int tensor of shape (n_trials,)
+    masked : bool
+        Whether other trials of the same picture are left out.
+
+    Returns
+    -------
+    tensor of shape (n_seeds,)
+        .5 where there is nothing to be told apart.
+    """
+    places = []
+    for first in range(0, predicted.shape[1], BLOCK):
+        rows = slice(first, first + BLOCK)
+        left_out = same_picture(groups[rows], groups, first) if masked else None
+        above, tied, size = batch_ranks(scores(predicted[:, rows], targets), left_out, first)
+        rank = above + (tied - 1) / 2
+        places.append(torch.where(size > 1, 1 - rank / (size - 1).clamp(min=1), 0.5))
+    return torch.cat(places, dim=1).mean(dim=1)
+
+
+def _own(found: torch.Tensor) -> torch.Tensor:
+    """Mean of minus the diagonal, (n_seeds,)."""
+    return -found.diagonal(dim1=-2, dim2=-1).mean(dim=-1)

@@ -1,0 +1,152 @@
+"""How networks learnt: loss and validation measures by epoch, every subject, with the spread over seeds."""
+
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from boldflow.core import drawing
+
+NEEDS = ["histories"]
+FACTS = {
+    "title": "How the networks learnt",
+    "caption": (
+        "A column per model, a row per measure, by epoch. Lines: mean over seeds (and folds) of each subject; bands: "
+        "from the lowest to the highest of them. A line ends where the last seed stopped, and is the mean of those "
+        "that still train. Epoch 0 is a start that was not random (a ridge). Validation measures are of validation "
+        "trials alone; no test trial is in this figure. Dashed: chance, where it is known."
+    ),
+}
+SETTINGS = {
+    "measures": {
+        "description": "Columns of history.csv to draw, a row each; those that a study's models lack are left out.",
+        "type": "array",
+        "items": {
+            "enum": ["loss", "val_loss", "val_inv_norm_rank", "val_top1", "val_top5", "val_top10", "val_mean_rank"]
+        },
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["loss", "val_loss", "val_inv_norm_rank"],
+    },
+    "models": {
+        "description": "Models to draw, in this order; empty for all that train a network.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "max_columns": {
+        "description": "Most models (with their data, feature and split) in the figure; the first of them are drawn.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 6,
+    },
+}
+COLUMN = ["dataset", "response", "feature", "model", "split"]
+LABELS = {
+    "loss": "training loss",
+    "val_loss": "validation loss",
+    "val_inv_norm_rank": "inv. norm. rank",
+    "val_top1": "batch top-1",
+    "val_top5": "batch top-5",
+    "val_top10": "batch top-10",
+    "val_mean_rank": "batch mean rank",
+}
+CHANCE = {"val_inv_norm_rank": 0.5}
+PANEL_IN, LEFT_IN, GAP_IN, HEAD_IN, FOOT_IN = (1.9, 1.35), 0.75, 0.55, 0.5, 0.6
+PER_LINE = 6  # subjects named in a line of the legend
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``histories``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per point: dataset, response, feature, model, split, subject, measure, epoch, mean, low, high (over seeds
+        and folds), n (how many of them), simulated.
+
+    Raises
+    ------
+    ValueError
+        If no model of the study trains by epochs, or none is chosen.
+    """
+    given = tables["histories"]
+    known = given[given["epoch"].notna()] if "epoch" in given else given.iloc[:0]
+    wanted = settings["models"]
+    chosen = known[known["model"].isin(wanted)] if wanted else known
+    if not len(chosen):
+        there = sorted(known["model"].unique()) if len(known) else []
+        raise ValueError(f"learning curves: no model of the study to draw; those that train by epochs: {there}")
+    if "stage" in chosen:
+        chosen = chosen[chosen["stage"] != "all"]  # after the choice nothing is validated
+    measures = [name for name in settings["measures"] if name in chosen]
+    keys = [*COLUMN, "subject", "simulated"]
+    long = chosen.melt([*keys, "epoch"], measures, "measure", "value").dropna(subset="value")
+    points = long.groupby([*keys, "measure", "epoch"], sort=False)["value"].agg(["mean", "min", "max", "count"])
+    table = points.rename(columns={"min": "low", "max": "high", "count": "n"}).reset_index()
+    columns = table[COLUMN].drop_duplicates()
+    if wanted:
+        columns = columns.sort_values("model", key=lambda names: names.map(wanted.index), kind="stable")
+    columns = columns.head(settings["max_columns"]).assign(column=lambda found: range(len(found)))
+    order = table["measure"].map({name: place for place, name in enumerate(measures)})
+    table = table.assign(order=order, epoch=table["epoch"].astype(int)).merge(columns, on=COLUMN)
+    table = table.sort_values(["column", "order", "subject", "epoch"], kind="stable")
+    return table.drop(columns=["column", "order"]).reset_index(drop=True)[
+        [*COLUMN, "subject", "measure", "epoch", "mean", "low", "high", "n", "simulated"]
+    ]
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a panel per model and measure; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    columns = table[COLUMN].drop_duplicates().reset_index(drop=True)
+    measures = list(dict.fromkeys(table["measure"]))
+    styles = drawing.subject_styles(sorted(table["subject"].unique()))
+    lines = -(-len(styles) // PER_LINE)
+    width = LEFT_IN + len(columns) * (PANEL_IN[0] + GAP_IN)
+    height = HEAD_IN + len(measures) * (PANEL_IN[1] + 0.25) + FOOT_IN + 0.2 * lines
+    varying = ["model", *(name for name in COLUMN if name != "model" and len(columns[name].unique()) > 1)]
+    with mpl.rc_context(drawing.RC):
+        figure = Figure(figsize=(width, height))
+        for n, (_, column) in enumerate(columns.iterrows()):
+            for m, measure in enumerate(measures):
+                left, top = LEFT_IN + n * (PANEL_IN[0] + GAP_IN), HEAD_IN + m * (PANEL_IN[1] + 0.25)
+                place = (left / width, 1 - (top + PANEL_IN[1]) / height, PANEL_IN[0] / width, PANEL_IN[1] / height)
+                axes = figure.add_axes(place, label=f"{n} {measure}")
+                part = table[(table[COLUMN] == column).all(axis=1) & (table["measure"] == measure)]
+                _panel(axes, part, measure, styles)
+                if n == 0:
+                    axes.set_ylabel(LABELS[measure])
+                if m == 0:
+                    axes.set_title("\n".join(str(column[name]) for name in varying), loc="left", fontsize=7.5)
+                if m == len(measures) - 1:
+                    axes.set_xlabel("epoch")
+                else:
+                    axes.set_xticklabels([])
+        handles = [Line2D([], [], color=style.colour, label=name) for name, style in styles.items()]
+        figure.legend(handles=handles, loc="lower left", ncols=min(PER_LINE, len(styles)), frameon=False, fontsize=7.5)
+    return figure
+
+
+def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, drawing.Style]) -> None:
+    """One model's curves of one measure."""
+    for subject, own in part.groupby("subject", sort=True):
+        colour = styles[str(subject)].colour
+        axes.fill_between(own["epoch"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)
+        axes.plot(own["epoch"], own["mean"], color=colour, linewidth=1.2, gid="mean")
+    if measure in CHANCE:
+        axes.axhline(CHANCE[measure], color=drawing.GREY, linewidth=0.8, linestyle="--")
+    for axis, (low, high), whole in ((axes.xaxis, axes.get_xlim(), True), (axes.yaxis, axes.get_ylim(), False)):
+        places = MaxNLocator(4, integer=whole).tick_values(low, high)
+        axis.set_ticks([float(place) for place in places if low <= place <= high])

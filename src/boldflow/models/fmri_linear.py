@@ -1,0 +1,42 @@
+"""A linear map from responses to features and one over TRs, trained contrastively: NeuralBench's FmriLinear."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core import fitting
+from boldflow.core.checkpoint import Checkpoint
+from boldflow.core.decoders import FmriLinear
+from boldflow.core.records import Fitted, State, TrainingData
+
+FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "start": {
+        "description": "random weights, or those of a ridge on the mean over TRs (which counts as epoch 0).",
+        "enum": ["random", "ridge"],
+        "default": "random",
+    },
+}
+
+
+def fit(
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Train one map per seed, one after the other; see the package docstring for the contract."""
+    return fitting.fit_network(FmriLinear, subjects, settings, seeds, device, checkpoint, stacked=False)
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Predict features, float32 (n_trials, n_features)."""
+    n_features, n_vertices = state["input0_weight"].shape
+    return fitting.decode(FmriLinear((n_vertices,), state["time_weight"].shape[1], n_features), state, inputs)
+
+
+def of_subject(state: State, number: int) -> State:
+    """Give the state that decodes one of several pooled subjects, by its place in the list that was fitted."""
+    return fitting.of_subject(state, number)
