@@ -7,7 +7,7 @@ import numpy as np
 
 from boldflow.core.banded import fit_banded
 from boldflow.core.checkpoint import Checkpoint, Nowhere
-from boldflow.core.records import Band, Fitted, State, TrainingData
+from boldflow.core.records import Band, Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -72,13 +72,14 @@ def fit(
     if device != "cpu":
         raise ValueError(f"banded_ridge computes on the CPU, not on {device!r}")
     data = subjects[0]
-    bands = data.bands or (Band("all", 0, data.inputs.shape[1]),)
+    inputs = flat(data.inputs)
+    bands = data.bands or (Band("all", 0, inputs.shape[1]),)
     place = checkpoint or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in seeds:
         found = fit_banded(
-            data.inputs,
+            inputs,
             data.targets,
             bands,
             np.array(settings["alphas"], dtype=np.float64),
@@ -105,7 +106,7 @@ def fit(
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     """Predict targets, float32 (n_trials, n_targets)."""
-    return (inputs @ state["weights"] + state["intercept"]).astype(np.float32)
+    return (flat(inputs) @ state["weights"] + state["intercept"]).astype(np.float32)
 
 
 def parts(state: State, inputs: np.ndarray) -> np.ndarray:
