@@ -15,8 +15,8 @@ from tests.conftest import Project, real_data
 
 # A checkpoint every half second; about 4 ms an epoch and seed on an idle core.
 SLOW_MODEL = "  slow: {plugin: linear_sgd, n_epochs: EPOCHS, seeds: [0, 1]}"
-# A network of two seeds side by side; about 50 ms a step.
-SLOW_NETWORK = "  slow: {plugin: fmri_mlp, n_epochs: EPOCHS, batch_size: 12, patience: 0, seeds: [0, 1]}"
+# A network of two seeds side by side.
+SLOW_NETWORK = "  slow: {plugin: fmri_mlp, width: 16, n_epochs: EPOCHS, batch_size: 12, patience: 0, seeds: [0, 1]}"
 SLOW_STUDY = """
 title: A model that takes its time
 primary: {metric: accuracy, view: image}

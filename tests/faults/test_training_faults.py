@@ -12,7 +12,7 @@ from tests.conftest import Project
 from tests.running import SLOW, SLOW_NETWORK, Site, hit, jobs, result
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
-EPOCHS = 40  # of four steps
+EPOCHS = 80  # of four steps, about 10 s
 WEIGHTS = f"{result()}/model.safetensors"
 
 
@@ -21,7 +21,7 @@ def sites(finished: Project, tmp_path: Path) -> Iterator[tuple[Site, Site]]:
     """A copy that is disturbed, and one that is not."""
     both = [Site(finished.again(tmp_path / name).folder) for name in ("disturbed", "undisturbed")]
     for one in both:
-        one.slow(EPOCHS, model=SLOW_NETWORK)
+        one.slow(EPOCHS, 0.02, SLOW_NETWORK)
     yield both[0], both[1]
     both[0].close()
     for process in jobs(both[0]):

@@ -382,13 +382,18 @@ class _Fit:
         values = {name: (self.best[name] if from_best else value.detach())[number] for name, value in self.own.items()}
         last = self.at.step // self.per_epoch
         epoch = int(self.at.epoch[number]) if from_best else last
-        self.done[seed] = Trained({name: value.cpu().clone() for name, value in values.items()}, epoch)
+        own = {name: torch.atleast_1d(value.cpu().clone()) for name, value in values.items()}
+        self.done[seed] = Trained(own, epoch)
 
     # ------------------------------------------------------------------------------------------------ checkpoints
 
     def _progress(self) -> Progress:
         """Give all that the next step needs, as arrays."""
-        found: dict[str, np.ndarray] = {"micro": np.array(self.micro), "seeds": np.array(self.at.seeds, dtype=np.int64)}
+        # no array without axes: files give it one
+        found: dict[str, np.ndarray] = {
+            "micro": np.array([self.micro]),
+            "seeds": np.array(self.at.seeds, dtype=np.int64),
+        }
         for name in ("loss", "best", "epoch", "waited"):
             found[f"at/{name}"] = getattr(self.at, name)
         if self.at.seeds:
@@ -397,7 +402,7 @@ class _Fit:
                 found |= {f"{kind}/{name}": of[name].cpu().numpy() for kind, of in self.moments.items()}
             found |= {f"best/{name}": value.cpu().numpy() for name, value in self.best.items()}
         for seed, trained in self.done.items():
-            found[f"done{seed}/epoch"] = np.array(trained.epoch)
+            found[f"done{seed}/epoch"] = np.array([trained.epoch])
             found |= {f"done{seed}/values/{name}": value.numpy() for name, value in trained.values.items()}
         return Progress(self.at.step, found, self.rows)
 
@@ -410,12 +415,12 @@ class _Fit:
             names = [name for name in state if name.startswith(prefix)]
             return {n.removeprefix(prefix): torch.from_numpy(state[n]).clone().to(device) for n in names}
 
-        self.rows, self.micro = list(kept.rows), int(state["micro"])
+        self.rows, self.micro = list(kept.rows), int(state["micro"][0])
         of = {name: state[f"at/{name}"] for name in ("loss", "best", "epoch", "waited")}
         self.at = _Place([int(seed) for seed in state["seeds"]], kept.step, **of)
         for seed in (seed for seed in self.order if f"done{seed}/epoch" in state):
             values = {name: value.cpu() for name, value in under(f"done{seed}/values/").items()}
-            self.done[seed] = Trained(values, int(state[f"done{seed}/epoch"]))
+            self.done[seed] = Trained(values, int(state[f"done{seed}/epoch"][0]))
         if self.at.seeds:
             self._own(under("own/"), {kind: under(f"{kind}/") for kind in MOMENTS})
             self.best = under("best/")

@@ -40,7 +40,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "monitor": {
         "description": "What tells the best epoch, on validation trials; as for every model that trains a network.",
         "enum": ["batch_top5", "inv_norm_rank", "loss"],
-        "default": "inv_norm_rank",
+        "default": "loss",
+    },
+    "learning_rate": {
+        "description": "The highest, of AdamW; small, since the start is a ridge.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.00003,
     },
 }
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bench._plain_decoders import PlainMlp, plain_loop
+from boldflow.artifacts import checkpoints
 from boldflow.core import decoders, training
 from boldflow.core.checkpoint import Nowhere, Progress, Stopped
 from boldflow.core.decoders import FmriLinear, FmriMlp
@@ -161,36 +162,36 @@ def test_out_of_memory_goes_on_in_smaller_pieces_and_says_so(monkeypatch, caplog
 
 
 class Cut:
-    """Keeps progress as files would, and stops at one step."""
+    """Keeps progress in files, as the stage does, and stops at one step."""
 
-    def __init__(self, at):
-        self.at, self.kept, self.loaded = at, None, 0
+    def __init__(self, at, folder):
+        self.at, self.folder, self.loaded = at, folder, 0
 
     def part(self, name):
         return self
 
     def load(self):
-        self.loaded += self.kept is not None
-        return self.kept
+        found = checkpoints.newest(self.folder, "")
+        self.loaded += found is not None
+        return Progress(*found) if found else None
 
     def boundary(self, step, total, progress):
         if step == self.at or step >= total:
             found = progress()
-            state = {name: np.array(value, copy=True) for name, value in found.state.items()}
-            self.kept = Progress(found.step, state, [dict(row) for row in found.rows])
+            checkpoints.write(self.folder, "", found.step, found.state, found.rows)
         if step == self.at:
             self.at = None
             raise Stopped
 
 
 @pytest.mark.parametrize("how", [{}, {"patience": 2, "n_epochs": 12}, {"schedule": "cosine"}])
-def test_a_fit_stopped_at_any_step_gives_the_same_bits(how):
+def test_a_fit_stopped_at_any_step_gives_the_same_bits(tmp_path, how):
     data = made(n_val=14, noise=8.0)
     contrast = Contrast("xy", True, True, 5.0, True, 0.2)
     whole, rows = run(mlp(), data, seeds=(1, 2, 3), contrast=contrast, **how)
     steps = np.random.default_rng(7).choice(np.arange(1, 4 * (max(r["epoch"] for r in rows)) - 1), 6, replace=False)
     for at in (*steps, 4):  # 4: the end of the first epoch
-        place = Cut(at)
+        place = Cut(at, tmp_path / str(at))
         with pytest.raises(Stopped):
             run(mlp(), data, seeds=(1, 2, 3), checkpoint=place, contrast=contrast, **how)
         found, lines = run(mlp(), data, seeds=(1, 2, 3), checkpoint=place, contrast=contrast, **how)
