@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config", "workflow", "src", "envs", "profiles", "cpu", "slurm", "pyproject.toml")
@@ -98,7 +99,18 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the project in which the smallest study has been run whole; tests copy it before they change it."""
-    done = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    done.snakemake("--config", "study=demo-tiny")
+    """A copy of the project in which the smallest study has been run whole; tests copy it before they change it.
+
+    Workers of one run of the tests share it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+    shared.mkdir(exist_ok=True)
+    with FileLock(shared / "lock"):
+        if (shared / "done").exists():
+            return Project(shared / "project")
+        shutil.rmtree(shared / "project", ignore_errors=True)  # of a worker whose run failed
+        done = copy_project(shared / "project")
+        done.snakemake("--config", "study=demo-tiny")
+        (shared / "done").touch()
     return done
