@@ -163,7 +163,8 @@ class _Fit:
 
     def _own(self, values: Parameters, moments: dict[str, Parameters] | None = None) -> None:
         """Hold these parameters of the seeds that still train, with their moments."""
-        self.own = {name: value.requires_grad_() for name, value in values.items()}
+        # in one order always: the length of a gradient is a sum, and its last bits depend on it
+        self.own = {name: values[name].requires_grad_() for name in sorted(values)}
         zeros = {kind: {name: torch.zeros_like(value) for name, value in values.items()} for kind in MOMENTS}
         self.moments = moments or zeros
 
