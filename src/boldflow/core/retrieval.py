@@ -79,9 +79,9 @@ class Gallery:
         for start in range(0, len(predictions), step):
             some = slice(start, start + step)
             queries = predictions[some].astype(np.float64)
-            largest = np.abs(queries).max(axis=1, keepdims=True)
-            queries /= np.where(largest > 0, largest, 1)
-            queries /= np.linalg.norm(queries, axis=1, keepdims=True).clip(1)
+            largest = np.maximum(queries.max(axis=1), -queries.min(axis=1))
+            queries /= np.where(largest > 0, largest, 1)[:, None]
+            queries /= np.sqrt(np.einsum("ij,ij->i", queries, queries)).clip(1)[:, None]
             self._count(queries, self.number[true[some]], above[some], level[some])
         level[~predictions.any(axis=1)] = self.size
         return Ranks(above, level, self.size)
@@ -89,7 +89,8 @@ class Gallery:
     def _count(self, queries: np.ndarray, true: np.ndarray, above: np.ndarray, level: np.ndarray) -> None:
         """Add candidates above each query's own and level with it; queries of length 0 are left out."""
         asked = np.flatnonzero(queries.any(axis=1))
-        queries, true = queries[asked], true[asked]
+        if len(asked) < len(queries):
+            queries, true = queries[asked], true[asked]
         bar = self._scores(queries, true, np.arange(len(true)))
         single = queries.astype(np.float32)
         for start in range(0, len(self.first), self.step):
