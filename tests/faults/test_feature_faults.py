@@ -225,10 +225,10 @@ def test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_run
             assert not (site.folder / f"{RECEIPTS}/{name}.json").exists(), name
     assert (site.folder / f"{RECEIPTS}/moved.json").read_bytes() == receipt
     assert not canary.exists()
-    # put in its place after it has arrived: looked into again before it is opened
+    # put in its place after it has arrived: compared again before it is opened
     for name in ("config.json", "modeling_mine.py"):
         shutil.copy(remote / name, site.folder / "resources/checkpoints/mine--later@local")
-    assert "asks for code of its own" in site.start(f"{FEATURES}/later.npy").ends(1)
+    assert "config.json has changed since it arrived: was sha256:" in site.start(f"{FEATURES}/later.npy").ends(1)
     assert not canary.exists()
 
 
