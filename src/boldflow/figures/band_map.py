@@ -70,7 +70,6 @@ SETTINGS = {
     },
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }
-RESULT = ["dataset", "response", "split", "feature", "model"]
 PREFIX = {"product": "r2_band:", "unique": "r2_unique:"}
 JOINT = "all"
 
@@ -97,33 +96,31 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         If no row is chosen, one does not lie on fsaverage5, or no result has the measure.
     """
     chosen, bands = _chosen(tables, settings)
-    kept = _results(chosen).head(settings["max_results"])
-    placed = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=RESULT, how="left")
+    kept = drawing.results(chosen).head(settings["max_results"])
+    placed = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
     parts = []
     for order, (band, column) in enumerate({JOINT: "r2_joint", **bands}.items()):
         parts.append(placed.assign(band=band, r2=placed[column].astype(float), _order=order))
     table = pd.concat(parts, ignore_index=True)
-    there = table["r2"].notna().groupby([table[name] for name in [*RESULT, "band"]]).transform("any")
+    there = table["r2"].notna().groupby([table[name] for name in [*drawing.RESULT, "band"]]).transform("any")
     table = table[there].sort_values(["_place", "subject", "_order", "hemisphere", "vertex"], kind="stable")
-    columns = [*RESULT, "subject", "band", "hemisphere", "vertex", "r2", "roi", "simulated"]
+    columns = [*drawing.RESULT, "subject", "band", "hemisphere", "vertex", "r2", "roi", "simulated"]
     return table[columns].reset_index(drop=True)
 
 
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per result and a row per subject, the joint R² first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(_results(_chosen(tables, settings)[0])) - len(_results(table))
+    left_out = len(drawing.results(_chosen(tables, settings)[0])) - len(drawing.results(table))
     bands = list(dict.fromkeys(table["band"]))
-    varying = [name for name in RESULT if len(table[name].unique()) > 1 or name in ("feature", "model")]
+    titles = drawing.result_titles(table)
     rows = []
-    for key, block in table.groupby(RESULT, sort=False):
-        named = dict(zip(RESULT, map(str, key), strict=True))
-        title = " · ".join(named[name] for name in ("model", "feature", *(v for v in varying if v not in RESULT[3:])))
+    for key, block in table.groupby(drawing.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             by_band = {band: part[part["band"] == band] for band in bands}
             values = [drawing.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]
             regions = drawing.hemispheres(by_band[JOINT], "roi") if settings["borders"] else None
-            rows.append(drawing.SurfaceRow(title, str(subject), values, regions))
+            rows.append(drawing.SurfaceRow(titles[key], str(subject), values, regions))
     everything = table["r2"].to_numpy(dtype=float)
     limit = settings["limit"] or drawing.round_up(everything[everything > 0])
     part_of = "unique to" if settings["measure"] == "unique" else "of it by"
@@ -151,8 +148,3 @@ def _chosen(tables: dict[str, Any], settings: dict[str, Any]) -> tuple[pd.DataFr
         )
     chosen = drawing.choose_maps(told, settings, "band map")
     return chosen, {band: column for band, column in columns.items() if chosen[column].notna().any()}
-
-
-def _results(table: pd.DataFrame) -> pd.DataFrame:
-    """Results in the order of the table, once each."""
-    return table[RESULT].drop_duplicates().reset_index(drop=True)

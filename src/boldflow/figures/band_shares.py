@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import dots, drawing
 
 NEEDS = ["bands"]
 FACTS = {
@@ -40,7 +40,6 @@ SETTINGS = {
         "default": [],
     },
 }
-RESULT = ["dataset", "response", "split", "feature", "model"]
 MEASURES = ("joint", "product", "unique")
 JOINT = "all"
 
@@ -81,24 +80,22 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     part = part[part["roi"].isin(list(order))]
     part = part.assign(_roi=part["roi"].map(order), _measure=part["measure"].map(MEASURES.index))
     part = part.assign(ceiling=part["ceiling"].where(part["measure"] == "joint"))
-    part = part.sort_values([*RESULT, "_roi", "subject", "seed", "_measure"], kind="stable")
-    columns = [*RESULT, "roi", "subject", "seed", "band", "measure", "value", "ci_low", "ci_high", "ceiling"]
+    part = part.sort_values([*drawing.RESULT, "_roi", "subject", "seed", "_measure"], kind="stable")
+    columns = [*drawing.RESULT, "roi", "subject", "seed", "band", "measure", "value", "ci_low", "ci_high", "ceiling"]
     return part[[*columns, "simulated"]].reset_index(drop=True)
 
 
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a panel for the joint R² and one per band, for each result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    varying = [name for name in RESULT if len(table[name].unique()) > 1 and name not in ("feature", "model")]
+    titles = drawing.result_titles(table)
     blocks = []
-    for key, part in table.groupby(RESULT, sort=False):
-        named = dict(zip(RESULT, map(str, key), strict=True))
-        title = " · ".join(named[name] for name in ("model", "feature", *varying))
+    for key, part in table.groupby(drawing.RESULT, sort=False):
         placed = part.assign(row=part["roi"], panel=part["band"], open=part["measure"] == "unique")
-        blocks.append(drawing.DotBlock(title, placed))
+        blocks.append(dots.Block(titles[key], placed))
     bands = [name for name in dict.fromkeys(table["band"]) if name != JOINT]
-    panels = [drawing.DotPanel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
-    panels += [drawing.DotPanel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
+    panels = [dots.Panel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
+    panels += [dots.Panel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
     with mpl.rc_context(drawing.RC):
         told = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
-        return drawing.dot_figure(blocks, panels, kinds=told)
+        return dots.figure_of(blocks, panels, kinds=told)

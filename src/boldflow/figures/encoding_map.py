@@ -70,7 +70,6 @@ SETTINGS = {
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }
 TITLES = {"ceiling": "Highest r possible, \N{SQUARE ROOT}NC", "r": "Pearson r"}
-RESULT = ["dataset", "response", "split", "feature", "model"]
 
 
 def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
@@ -95,9 +94,9 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
     chosen = drawing.choose_maps(tables["maps"], settings, "encoding map")
-    kept = _results(chosen).head(settings["max_results"])
-    columns = [*RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
-    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=RESULT, how="left")
+    kept = drawing.results(chosen).head(settings["max_results"])
+    columns = [*drawing.RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
+    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
     table = table.assign(ceiling=np.sqrt(table["ceiling"].to_numpy(dtype=float)))
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
     return table[columns].reset_index(drop=True)
@@ -106,17 +105,16 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(_results(drawing.choose_maps(tables["maps"], settings, "encoding map"))) - len(_results(table))
-    varying = [name for name in RESULT if len(table[name].unique()) > 1 or name in ("feature", "model")]
+    chosen = drawing.choose_maps(tables["maps"], settings, "encoding map")
+    left_out = len(drawing.results(chosen)) - len(drawing.results(table))
+    titles = drawing.result_titles(table)
     shown = ("ceiling", "r") if settings["ceiling"] else ("r",)
     rows = []
-    for key, block in table.groupby(RESULT, sort=False):
-        named = dict(zip(RESULT, map(str, key), strict=True))
-        title = " · ".join(named[name] for name in ("model", "feature", *(v for v in varying if v not in RESULT[3:])))
+    for key, block in table.groupby(drawing.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             regions = drawing.hemispheres(part, "roi") if settings["borders"] else None
             values = [drawing.hemispheres(part, column) for column in shown]
-            rows.append(drawing.SurfaceRow(title, str(subject), values, regions))
+            rows.append(drawing.SurfaceRow(titles[key], str(subject), values, regions))
     size = np.abs(table[list(shown)].to_numpy(dtype=float))
     limit = settings["limit"] or drawing.round_up(size)
     return drawing.surface_figure(
@@ -129,8 +127,3 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         extend="both" if np.nanmax(size, initial=0) > limit else "neither",
         note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
-
-
-def _results(table: pd.DataFrame) -> pd.DataFrame:
-    """Results in the order of the table, once each."""
-    return table[RESULT].drop_duplicates().reset_index(drop=True)

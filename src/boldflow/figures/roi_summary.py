@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import dots, drawing
 
 NEEDS = ["leaderboard"]
 FACTS = {
@@ -47,7 +47,6 @@ SETTINGS = {
     },
 }
 METRICS = ("r2", "explained_share")
-RESULT = ["dataset", "response", "split", "feature", "model"]
 NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling"]
 
 
@@ -86,8 +85,8 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     order = {name: n for n, name in enumerate(settings["rois"] or there)}
     part = part[part["roi"].isin(list(order))]
     part = part.assign(_roi=part["roi"].map(order), _metric=part["metric"].map(METRICS.index))
-    part = part.sort_values([*RESULT, "_roi", "subject", "seed", "_metric"], kind="stable")
-    columns = [*RESULT, "roi", "subject", "seed", "metric", *NUMBERS, "simulated"]
+    part = part.sort_values([*drawing.RESULT, "_roi", "subject", "seed", "_metric"], kind="stable")
+    columns = [*drawing.RESULT, "roi", "subject", "seed", "metric", *NUMBERS, "simulated"]
     return part[columns].astype({name: "float64" for name in NUMBERS}).reset_index(drop=True)
 
 
@@ -95,14 +94,12 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw two panels per encoding result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     blocks = []
-    varying = [name for name in RESULT if len(table[name].unique()) > 1 and name not in ("feature", "model")]
-    for key, part in table.groupby(RESULT, sort=False):
-        named = dict(zip(RESULT, map(str, key), strict=True))
-        title = " · ".join(named[name] for name in ("model", "feature", *varying))
-        blocks.append(drawing.DotBlock(title, part.assign(row=part["roi"], panel=part["metric"])))
+    titles = drawing.result_titles(table)
+    for key, part in table.groupby(drawing.RESULT, sort=False):
+        blocks.append(dots.Block(titles[key], part.assign(row=part["roi"], panel=part["metric"])))
     panels = [
-        drawing.DotPanel("r2", "r² (image view)", ceiling=True),
-        drawing.DotPanel("explained_share", "Explained share of signal variance", references=(0.0, 1.0)),
+        dots.Panel("r2", "r² (image view)", ceiling=True),
+        dots.Panel("explained_share", "Explained share of signal variance", references=(0.0, 1.0)),
     ]
     with mpl.rc_context(drawing.RC):
-        return drawing.dot_figure(blocks, panels)
+        return dots.figure_of(blocks, panels)

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import dots, drawing
 
 NEEDS = ["wins"]
 FACTS = {
@@ -89,13 +89,11 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         named = dict(zip(PAIR, map(str, key), strict=True))
         sides = [f"{named[f'model_{side}']} · {named[f'feature_{side}']}" for side in "ab"]
         title = f"{sides[0]}\nagainst {' · '.join([sides[1], *(named[name] for name in varying)])}"
-        blocks.append(drawing.DotBlock(title, part.assign(row=part["roi"], panel="win_share", open=part["tied"])))
-    panel = drawing.DotPanel(
-        "win_share", "Share of vertices that the first wins", references=(0.5,), limits=(-0.03, 1.03)
-    )
+        blocks.append(dots.Block(title, part.assign(row=part["roi"], panel="win_share", open=part["tied"])))
+    panel = dots.Panel("win_share", "Share of vertices that the first wins", references=(0.5,), limits=(-0.03, 1.03))
     note = f"{left_out} more pairs are not drawn (max_pairs)." if left_out else ""
     with mpl.rc_context(drawing.RC):
-        return drawing.dot_figure(blocks, [panel], note=note, kinds=("apart", "tied"))
+        return dots.figure_of(blocks, [panel], note=note, kinds=("apart", "tied"))
 
 
 def _chosen(wins: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
