@@ -5,6 +5,7 @@ Standard library only, since the Snakefile imports it and is parsed again in eve
 """
 
 import ast
+import datetime
 import difflib
 import functools
 import importlib
@@ -22,10 +23,13 @@ PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
 SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
 ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
-# Keys that say where this machine finds things; they change no result: fetching sees those of a data set (and whether
-# the files in stimuli_root changed) and of a feature, projection those of a response (and whether region_files
-# changed).
-PLACES = ("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root")
+# Keys that say where this machine finds things, and who signed an agreement; they change no result: fetching sees those
+# of a data set (and whether the files in stimuli_root changed) and of a feature, projection those of a response (and
+# whether region_files changed).
+PLACES = (
+    *("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root"),
+    "agreement",
+)
 # Files that give regions of interest, by how their names end.
 REGION_FILES = {
     ".label": "label", ".annot": "annotation", ".mgh": "overlay", ".mgz": "overlay", ".gii": "overlay",
@@ -49,7 +53,11 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
 }
 # Keys that plug-ins of one fact share: the fact, the section, and where the schema describes them.
-SHARED = (("checkpoint", "features", "networks"), ("training", "models", "training"))
+SHARED = (
+    ("agreement", "datasets", "agreements"),
+    ("checkpoint", "features", "networks"),
+    ("training", "models", "training"),
+)
 # Keys of a response that say how volumes are projected.
 PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
 # Keys of a response that are for BOLD alone, and for betas alone.
@@ -149,9 +157,12 @@ def facts(config: Config, section: str, name: str) -> Config:
 
 
 def places(config: Config, section: str, name: str) -> Config:
-    """Give what a catalogue entry says of where this machine finds things."""
+    """Give what a catalogue entry says of where this machine finds things, and of the agreement that was signed."""
     entry = config[section][name] or {}
-    return {key: entry[key] for key in entry if key in PLACES}
+    found = {key: entry[key] for key in entry if key in PLACES}
+    if "agreement" in found:  # YAML reads 2026-01-31 without quotation marks as a day
+        found["agreement"] = {key: str(value) for key, value in found["agreement"].items()}
+    return found
 
 
 def device_of_feature(config: Config, feature: str) -> str:
@@ -337,6 +348,8 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
             if section == "features" and not wrong:
                 problems += _network_problems(config, schemas, name) + _member_problems(config, name)
+            if section == "datasets" and not wrong and "agreement" in (entry or {}):
+                problems += _agreement_problems(where, entry["agreement"]["date"])
     return problems
 
 
@@ -451,6 +464,14 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
         f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
         f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
     ]
+
+
+def _agreement_problems(where: str, day: Any) -> list[str]:
+    try:
+        datetime.date.fromisoformat(str(day))
+    except ValueError:
+        return [f"{where}.agreement.date: found {day!r}, expected the day on which it was signed, such as 2026-01-31"]
+    return []
 
 
 def _member_problems(config: Config, name: str) -> list[str]:

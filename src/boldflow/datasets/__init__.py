@@ -2,14 +2,16 @@
 
 A plug-in is a module with two literals, read without importing it, and these functions. ``settings`` is the
 catalogue entry with the defaults of ``SETTINGS`` filled in, without the keys that say where this machine finds
-things (``origin``, ``public_url``, ``stimuli_root``, ``betas_root``: they change no result). ``root`` is the folder in
-which the data arrived (a DataLad clone, or the folder named by a ``Source`` of kind ``folder``).
+things (``origin``, ``public_url``, ``stimuli_root``, ``betas_root``) or who signed its ``agreement``: they change no
+result. ``root`` is the folder in which the data arrived (a DataLad clone, or the folder named by a ``Source`` of kind
+``folder``).
 
 ``FACTS``
     ``subjects`` (list), ``tr_s`` (seconds), ``spaces`` (list of spaces its BOLD comes in), ``images`` (bool: are
     there pictures), ``split_unit`` ("image", or "run" where there are no pictures), ``simulated`` (bool),
-    ``version``, ``source`` (dict: accession, commit), ``licence``, ``citation``, ``agreement`` (None or the
-    address of a form);
+    ``version``, ``source`` (dict: accession, commit), ``licence``, ``citation``, ``agreement`` (None, or the
+    address of the form with which the data must be asked for: an entry then has the key ``agreement``, without which
+    nothing is fetched);
     ``recordings`` (dict from name to description: what of a subject can be fetched and read on its own, such as BOLD
     in one space, or betas; the first is taken where a response entry names none with its key ``recording``);
     ``stimuli_inside`` (bool: the pictures, or the labels where there are none, come with the data);

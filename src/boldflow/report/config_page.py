@@ -51,6 +51,8 @@ def render(schemas: dict[str, Any]) -> str:
             if section == of:
                 shared = schemas["config"]["$defs"][keys]
                 sharing = [n for n in registry.plugins(section) if registry.literal(section, n, "FACTS").get(fact)]
+                if not sharing:
+                    continue
                 parts += [f"Keys {shared['description']} (`{'`, `'.join(sharing)}`):\n", _table(shared)]
         for plugin in registry.plugins(section) if section in registry.PLUGIN_SECTIONS else []:
             own = registry.literal(section, plugin, "SETTINGS")

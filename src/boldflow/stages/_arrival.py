@@ -28,6 +28,29 @@ def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
     return registry.load(section, settings["plugin"])
 
 
+def require_agreement(entry: dict[str, Any], here: dict[str, Any]) -> None:
+    """Stop before the first byte of data that must be asked for, until the entry says who signed the agreement.
+
+    Parameters
+    ----------
+    entry : the data set's catalogue entry
+    here : what it says of where this machine finds things, and of the agreement (``agreement``)
+
+    Raises
+    ------
+    PermissionError
+        If the data set has an agreement that nobody has signed; gives the form's address.
+    """
+    form = registry.literal("datasets", entry["plugin"], "FACTS")["agreement"]
+    if form and "agreement" not in here:
+        name = entry["name"]
+        raise PermissionError(
+            f"{name}: nothing was fetched, since its data may be used by those alone who signed its data access "
+            f"agreement, and datasets.{name}.agreement is not set. Read and sign it at {form} , then write "
+            f"agreement: {{name: YOUR NAME, date: THE DAY}} into datasets.{name} of config/config.yaml"
+        )
+
+
 @contextlib.contextmanager
 def explained(name: str) -> Iterator[None]:
     """Say in a note what helps where a fetch of a data set fails for want of a network."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from boldflow.artifacts import origins, sidecars
-from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, settle
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, require_agreement, settle
 
 
 def run(receipt: str, settings: str, places: str, code: str) -> None:
@@ -18,12 +18,15 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
 
     Raises
     ------
+    PermissionError
+        If the data set has an agreement that nobody has signed.
     FileNotFoundError
         If the entry names a folder or bundle as origin that is not there.
     ValueError
         If the entry names another origin for a data set that is not cloned.
     """
     entry, here = read_settings(settings), read_settings(places)
+    require_agreement(entry, here)
     plugin = plugin_of("datasets", entry)
     source = plugin.source(entry, Path(WORKSPACE))
     if source.kind == "datalad":

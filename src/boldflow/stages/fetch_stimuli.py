@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from boldflow.artifacts import annex_tree, archives, sidecars, trust
-from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, settle
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, require_agreement, settle
 
 
 def run(source: str, receipt: str, settings: str, places: str, facts: str, code: str) -> None:
@@ -28,12 +28,14 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
     FileNotFoundError
         If the pictures are nowhere: says where to get them and which key to set.
     PermissionError
-        If their archive asks for a password that is missing or wrong; names the environment variable.
+        If the data set has an agreement that nobody has signed; if the pictures' archive asks for a password that is
+        missing or wrong, names the environment variable.
     ValueError
         If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
         checksums are not those of the first use.
     """
     entry, here, known = read_settings(settings), read_settings(places), read_settings(facts)
+    require_agreement(entry, here)
     note = sidecars.read(source)
     name = entry["name"]
     about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from boldflow import registry
 from boldflow.artifacts import sidecars
-from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, settle
+from boldflow.stages._arrival import WORKSPACE, arrive, plugin_of, read_settings, relative, require_agreement, settle
 
 
 def run(source: str, receipt: str, subject: str, recording: str, settings: str, places: str, code: str) -> None:
@@ -23,10 +23,13 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
 
     Raises
     ------
+    PermissionError
+        If the data set has an agreement that nobody has signed.
     FileNotFoundError
         If the recording is read from a folder of the user's own, and there is none.
     """
     entry, here = read_settings(settings), read_settings(places)
+    require_agreement(entry, here)
     note = sidecars.read(source)
     plugin = plugin_of("datasets", entry)
     kept = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
