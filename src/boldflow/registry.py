@@ -152,8 +152,11 @@ def literal(section: str, plugin: str, name: str) -> Any:
 def facts(config: Config, section: str, name: str) -> Config:
     """Read the ``FACTS`` of the plug-in behind a catalogue entry; one that is None is the entry's key of that name."""
     entry = config[section][name] or {}
-    found = literal(section, plugin_name(name, entry), "FACTS")
-    return {key: entry.get(key) if value is None else value for key, value in found.items()}
+    plugin = plugin_name(name, entry)
+    keys = literal(section, plugin, "SETTINGS")
+    own = {key: schema["default"] for key, schema in keys.items() if "default" in schema} | entry
+    found = literal(section, plugin, "FACTS")
+    return {key: own.get(key) if value is None else value for key, value in found.items()}
 
 
 def places(config: Config, section: str, name: str) -> Config:
@@ -348,7 +351,7 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
             if section == "features" and not wrong:
                 problems += _network_problems(config, schemas, name) + _member_problems(config, name)
-            if section == "datasets" and not wrong and "agreement" in (entry or {}):
+            if section == "datasets" and not wrong and entry and "agreement" in entry:
                 problems += _agreement_problems(where, entry["agreement"]["date"])
     return problems
 

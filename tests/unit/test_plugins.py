@@ -83,7 +83,7 @@ def test_a_data_set_with_betas_reads_them_and_says_whose_folder_they_are_in(name
     module, subject = registry.load("datasets", name), facts["subjects"][0]
     assert list(inspect.signature(module.betas).parameters) == ["root", "subject", "settings", "recording"]
     outside = facts.get("recordings_outside", [])
-    assert set(outside) <= set(facts["beta_recordings"]) < set(facts["recordings"])
+    assert set(outside) <= set(facts["beta_recordings"]) <= set(facts["recordings"])
     assert not set(facts["beta_recordings"]) & set(facts.get("unread", []))
     if outside:
         assert settings["betas_root"]["type"] == "string" and "default" not in settings["betas_root"]

@@ -164,6 +164,36 @@ def describe(folder: str | Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
+def discard(folder: str | Path, paths: Iterable[str]) -> None:
+    """Remove the content of files from a clone, so that ``get`` fetches it anew.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A clone.
+    paths : iterable of str
+        Annexed files below it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the commit does not have a path.
+    RuntimeError
+        If git-annex fails, with its own words.
+    """
+    folder = Path(folder)
+    annex_tree.prepare()
+    with annex_tree.locked(folder):
+        keys = "".join(f"{entry.key}\n" for entry in annex_tree.entries(folder, paths) if entry.key)
+        annex_tree.git(folder, "annex", "dropkey", "--force", "--quiet", "--batch", text=keys.encode())
+
+
+def has_checksum(row: dict[str, Any]) -> bool:
+    """Tell whether a row of ``describe`` was verified by what its commit says of the content (key or git blob)."""
+    key = row["key"]
+    return key is not None and (annex_tree.KEY.fullmatch(key) is None or annex_tree.key_checksum(key) is not None)
+
+
 def require_content(path: str | Path, command: str) -> None:
     """Stop with the command that helps where a file's annexed content is not there.
 

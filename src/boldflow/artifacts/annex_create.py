@@ -1,4 +1,4 @@
-"""Making a DataLad data set out of a folder: the same files give the same commit on every machine.
+"""Making a DataLad data set out of a folder, or out of a table of keys: the same give the same commit on every machine.
 
 Git's settings of user and machine are not read; names, dates and the data set's id are given.
 """
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -58,6 +59,56 @@ def create_dataset(folder: str | Path, dataset_id: str, largefiles_rule: str, da
     if moment.tzinfo is None:
         raise ValueError(f"date must name its time zone, such as 2024-01-01T00:00:00+00:00, not {date!r}")
     environment = _environment(moment)
+    _begin(folder, environment, dataset_id, largefiles_rule)
+    _run(folder, environment, "git", "annex", "add", "--quiet", ".")
+    staged = _run(folder, environment, "git", "ls-files", "--stage").splitlines()
+    if not any(line.startswith("120000") for line in staged):
+        raise ValueError(f"largefiles_rule {largefiles_rule!r} holds for none of the {len(staged)} files of {folder}")
+    return _commit(folder, environment)
+
+
+def create_from_keys(folder: str | Path, dataset_id: str, keys: Mapping[str, str], date: str) -> str:
+    """Make a DataLad data set whose files are known by path and key alone; nothing is fetched and nobody is asked.
+
+    Parameters
+    ----------
+    folder : str or Path
+        It must be empty, or not be there.
+    dataset_id : str
+        Name from which the data set's id is derived: the same name gives the same id.
+    keys : mapping of str to str
+        Annex key of each path, such as ``URL--s3://bucket/path``; neither may hold white space at the ends or a line's
+        end. Whoever clones the data set tells git-annex where the content is (``annex.clone``, ``public_url``).
+    date : str
+        ISO 8601 with time zone, of the commit.
+
+    Returns
+    -------
+    str
+        The commit, 40 hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something, or there are no keys.
+    RuntimeError
+        If git or git-annex fails, with its own words.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: create_from_keys needs a folder of its own")
+    if not keys:
+        raise ValueError(f"no keys for {folder}; expected one per file")
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = _environment(datetime.fromisoformat(date))
+    _begin(folder, environment, dataset_id, "nothing")
+    rows = "".join(f"{key} {path}\n" for path, key in sorted(keys.items()))
+    _run(folder, environment, "git", "annex", "fromkey", "--force", "--quiet", "--batch", text=rows)
+    _run(folder, environment, "git", "add", ".datalad", ".gitattributes")
+    return _commit(folder, environment)
+
+
+def _begin(folder: Path, environment: dict[str, str], dataset_id: str, largefiles_rule: str) -> None:
     identity = uuid.uuid5(NAMESPACE, dataset_id)
     (folder / ".datalad").mkdir(exist_ok=True)
     (folder / ".datalad" / "config").write_text(f'[datalad "dataset"]\n\tid = {identity}\n', encoding="utf-8")
@@ -70,10 +121,9 @@ def create_dataset(folder: str | Path, dataset_id: str, largefiles_rule: str, da
     # a rebuilt data set is the same git-annex repository to its clones
     _run(folder, environment, "git", "config", "annex.uuid", str(uuid.uuid5(identity, "annex")))
     _run(folder, environment, "git", "annex", "init", "--quiet", dataset_id)
-    _run(folder, environment, "git", "annex", "add", "--quiet", ".")
-    staged = _run(folder, environment, "git", "ls-files", "--stage").splitlines()
-    if not any(line.startswith("120000") for line in staged):
-        raise ValueError(f"largefiles_rule {largefiles_rule!r} holds for none of the {len(staged)} files of {folder}")
+
+
+def _commit(folder: Path, environment: dict[str, str]) -> str:
     _run(folder, environment, "git", "commit", "--quiet", "--message", MESSAGE)
     return _run(folder, environment, "git", "rev-parse", "HEAD").strip()
 
@@ -95,8 +145,8 @@ def _environment(moment: datetime) -> dict[str, str]:
     }
 
 
-def _run(folder: Path, environment: dict[str, str], *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def _run(folder: Path, environment: dict[str, str], *command: str, text: str = "") -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
         raise RuntimeError(f"{' '.join(command[:3])} failed in {folder}: {said}")

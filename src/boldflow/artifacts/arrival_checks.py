@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 import h5py
 import nibabel as nib
+from nibabel.freesurfer.mghformat import MGHError
 from PIL import Image
 from tqdm import tqdm
 
@@ -119,6 +120,19 @@ def _nifti(path: Path) -> None:
         raise ValueError(f"no whole NIfTI: shape {shape} needs {wanted} bytes, there are {n_bytes}")
 
 
+def _mgh(path: Path) -> None:
+    """Compare the bytes of FreeSurfer's MGH with its header; what may follow the values is not told there."""
+    n_bytes = path.stat().st_size
+    with path.open("rb") as handle:
+        try:
+            header = nib.freesurfer.mghformat.MGHHeader.from_fileobj(handle)
+            wanted = header.get_data_offset() + header.get_data_bytespervox() * math.prod(header.get_data_shape())
+        except (*WRONG, MGHError) as error:
+            raise ValueError(f"no MGH: {error}") from None
+    if n_bytes < wanted:
+        raise ValueError(f"no whole MGH: shape {header.get_data_shape()} needs {wanted} bytes, there are {n_bytes}")
+
+
 def _hdf5(path: Path) -> None:
     with h5py.File(path, "r", locking=False) as handle:
         list(handle)
@@ -147,6 +161,7 @@ def _gifti(path: Path) -> None:
 
 KINDS: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (
     ((".nii", ".nii.gz"), _nifti),
+    ((".mgh",), _mgh),
     ((".gz", ".mgz"), _gzip),
     ((".h5", ".hdf5"), _hdf5),
     ((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"), _picture),

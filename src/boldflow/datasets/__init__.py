@@ -35,7 +35,8 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
 ``trials(root, subject, settings) -> DataFrame``
     Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float), image_id
     (str: the events' own name), usable (bool); one row per trial in the order of acquisition. Reads the files of
-    ``"dataset"`` only.
+    ``"dataset"`` only. ``test_sets`` (str: names of the published test sets that the picture is in, separated by white
+    space) and columns that begin with ``behaviour_`` may be added.
 ``stimuli(root, settings) -> Iterator[Stimulus]``
     Each picture once; ``pixels`` is None where the data set has no pictures (image_id is then the block's id).
     ``root`` is the folder of the pictures, as in ``files_needed``.
@@ -60,7 +61,8 @@ Recordings that are no part of the data set, but read from a folder of the user'
 ``files_needed`` and ``betas`` for them.
 
 Two further literals and these keys of ``FACTS`` may be there: ``TEST_SETS`` (dict from the name of a published test set
-to the image_ids of its pictures, separated by white space; for splits with ``test: named``), ``REQUIRED`` (list of the
+to the image_ids of its pictures, separated by white space, or to "" where the trial table's column ``test_sets`` has
+the names of those that a picture is in; for splits with ``test: named``), ``REQUIRED`` (list of the
 keys that an entry must have); ``rois`` (names of the regions there are), ``ceilings`` (where published noise ceilings
 are, or None), ``unread`` (recordings that can be fetched, or are listed, but not read in this version),
 ``recording_spaces`` (dict from a recording to those of ``spaces`` that it comes in). A fact that is None is the entry's

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from boldflow import registry
-from boldflow.artifacts import annex, arrival_checks, origins, sidecars
+from boldflow.artifacts import annex, arrival_checks, origins, sidecars, trust
 from boldflow.core.records import Source
 
 WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
@@ -93,22 +93,44 @@ def settle(entry: dict[str, Any], here: dict[str, Any], source: Source, root: Pa
         return annex.clone(url, root, commit, here.get("public_url", source.public_url))
 
 
-def arrive(name: str, kind: str, root: Path, paths: list[str]) -> list[dict[str, Any]]:
+def arrive(name: str, kind: str, root: Path, paths: list[str], what: str = "dataset") -> list[dict[str, Any]]:
     """Get files of data set ``name`` where it is a clone, look into all of them, and give the rows of their receipt.
+
+    Files of a clone whose keys hold no checksum must stay what they were when they first arrived: the SHA-256 of each
+    is kept in ``resources/trusted``. One that differs is fetched once more, and then refused. ``what`` names the
+    record, of which fetches that may run at the same time need one each.
 
     Raises
     ------
     RuntimeError, ValueError
-        If files could not be had, or are not what their names say; names each.
+        If files could not be had, are not what their names say, or not what they were at first; names each.
     """
     if kind == "datalad":
         with explained(name):
             annex.get(root, paths)
         rows = annex.describe(root, paths)
-    else:
-        rows = annex.folder_receipt(root, paths)
+        record = Path(WORKSPACE) / "trusted" / name / f"{what}.json"
+        changed = trust.others(record, _unverified(rows))
+        if changed:
+            annex.discard(root, changed)
+            with explained(name):
+                annex.get(root, changed)
+            rows = annex.describe(root, paths)
+        try:
+            arrival_checks.check(root, (row["path"] for row in rows))  # before a web page is trusted
+        except ValueError:  # what no key vouches for is to be fetched anew by the next run
+            annex.discard(root, (path for path in _unverified(rows) if arrival_checks.problem(root / path)))
+            raise
+        if _unverified(rows):
+            trust.confirm_each(record, f"files of {name}", _unverified(rows))
+        return rows
+    rows = annex.folder_receipt(root, paths)
     arrival_checks.check(root, (row["path"] for row in rows))
     return rows
+
+
+def _unverified(rows: list[dict[str, Any]]) -> dict[str, str]:
+    return {row["path"]: row["checksum"] for row in rows if not annex.has_checksum(row)}
 
 
 def open_dataset(source: str, *receipts: str) -> Path:

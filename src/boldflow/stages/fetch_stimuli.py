@@ -54,7 +54,7 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
         shown = {image for table in tables for image in table["image_id"][table["usable"]]}
         _check_count(name, root, len(paths), len(shown))
-    rows = arrive(name, kind, root, paths)
+    rows = arrive(name, kind, root, paths, "stimuli")
     if not known["stimuli_inside"]:
         record = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
         trust.confirm(

@@ -41,7 +41,8 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     root = Path(kept["root"])
     paths = plugin.files_needed(root, subject, entry, recording)
     what = {"what": subject, "recording": recording, "rule": "fetch_subject", "code": code}
-    sidecars.write(receipt, {**kept, **what, "files": arrive(entry["name"], kept["kind"], root, paths)})
+    rows = arrive(entry["name"], kept["kind"], root, paths, f"{subject}-{recording}")
+    sidecars.write(receipt, {**kept, **what, "files": rows})
 
 
 def _own_folder(name: str, given: str | None) -> Path:

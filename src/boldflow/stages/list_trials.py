@@ -18,7 +18,8 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     Parameters
     ----------
     source : path of the receipt of the data set
-    trials : path of the Parquet to write, columns ``COLUMNS``
+    trials : path of the Parquet to write, columns ``COLUMNS``, and ``test_sets`` and ``behaviour_*`` where the data set
+        has them
     subject : the subject
     settings : the data set's catalogue entry, JSON text
     code : digests of the modules of this stage and its plug-in, JSON text
@@ -33,7 +34,8 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     root = open_dataset(source)
     table = plugin_of("datasets", entry).trials(root, subject, entry)
     _check(table, subject)
-    table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[COLUMNS]
+    more = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
+    table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *more]]
     note: dict[str, Any] = {
         "units": {"onset_s": "s", "duration_s": "s"},
         "settings": entry,

@@ -72,7 +72,7 @@ def run(
     for image in sorted(images[dataset]):
         first.setdefault(joined[_full(dataset, image)], image)
     groups = {image: first[joined[_full(dataset, image)]] for image in images[dataset]}
-    wanted = _named(rule, read_settings(dataset_settings)["plugin"])
+    wanted = _named(rule, read_settings(dataset_settings)["plugin"], rows)
     table = splits.make_split(rows, groups, rule, known["split_unit"], wanted)
     windows: dict[str, Any] = {}
     if response:
@@ -116,12 +116,15 @@ def _grouping(images: bool, by_pixels: bool) -> str:
     return "pixels" if by_pixels else "identity" if images else "none"
 
 
-def _named(rule: dict[str, Any], plugin: str) -> list[str]:
-    """List the pictures of the published test set that the rule names."""
+def _named(rule: dict[str, Any], plugin: str, rows: pd.DataFrame) -> list[str]:
+    """List the pictures of the published test set that the rule names: as the plug-in does, or its trial tables."""
     if rule["test"] != "named":
         return []
     known: dict[str, str] = registry.literal("datasets", plugin, "TEST_SETS")
-    return known[rule["names"]].split()
+    if known[rule["names"]] or "test_sets" not in rows:
+        return known[rule["names"]].split()
+    inside = rows["test_sets"].str.split().map(lambda names: rule["names"] in names)
+    return sorted(set(rows.loc[inside, "image_id"]))
 
 
 def _against_published(
