@@ -1,8 +1,8 @@
 """Records that plug-ins and stages hand to each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -114,11 +114,27 @@ class SurfaceRun:
     confounds: Confounds | None = None
 
 
+class LazyBetas(Protocol):
+    """Betas that stay on disk until the stage knows which columns it takes; ``artifacts.beta_files.masked`` gives some.
+
+    ``blocks`` takes a bool array (n_columns,) of the wanted columns. A block is of bounded memory: which trials, which
+    of the wanted columns (int array (n_some,)), and their betas, float32 (n_rows, n_some). Each beta comes once.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Trials and columns."""
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Read the wanted columns."""
+
+
 @dataclass(frozen=True)
 class BetaRun:
     """Published single-trial responses of some trials: of a run, of a session, or of all, as their files hold them.
 
-    ``betas`` is float32 (n_trials, n_columns), in ``unit``: "percent" (signal change), "z", or "arbitrary".
+    ``betas`` is float32 (n_trials, n_columns), or not read yet (``LazyBetas``), in ``unit``: "percent" (signal
+    change), "z", or "arbitrary".
     ``image_ids`` (n_trials,) names the picture of each row in the words of the trial table; rows are in the order of
     the trial table's usable trials of ``session`` and ``run``, where None stands for all. ``places`` has one array
     (n_columns,) per coordinate of a column (i, j, k of a voxel), ``rois`` a bool array (n_columns,) per region; both
@@ -129,7 +145,7 @@ class BetaRun:
     session: str | None
     run: str | None
     image_ids: np.ndarray
-    betas: np.ndarray
+    betas: np.ndarray | LazyBetas
     unit: Literal["percent", "z", "arbitrary"]
     places: dict[str, np.ndarray]
     rois: dict[str, np.ndarray] = field(default_factory=dict)

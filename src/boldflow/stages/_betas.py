@@ -16,6 +16,7 @@ from boldflow.core.records import BetaRun
 PLAUSIBLE = {"percent": (0.02, 30.0), "z": (0.1, 10.0)}
 SCALE = 300.0  # by which NSD's integer betas are to be divided
 UNITS = {"percent": "percent signal change", "z": "z-score as published", "arbitrary": "as published, unit not stated"}
+BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time
 FIRST = 5  # offenders that are named
 
 
@@ -77,9 +78,10 @@ def read(
             )
         if made is None:
             made = _empty(one, len(table), inside)
-        _check_scale(one, subject)
+        for trials, columns, values in _blocks(one, inside):
+            made.values[rows[trials, None], columns] = values
+        _check_scale(one, made.values, rows, subject)
         units.add(one.unit)
-        made.values[rows] = one.betas if inside.all() else one.betas[:, inside]
         given[rows] = True
     assert made is not None  # there is a record
     if len(units) != 1:
@@ -109,6 +111,18 @@ def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[Bet
     return first, itertools.chain([first], runs)
 
 
+def _blocks(one: BetaRun, inside: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Give the betas of a record that lie ``inside``, in pieces (``records.LazyBetas``)."""
+    if not isinstance(one.betas, np.ndarray):
+        yield from one.betas.blocks(inside)
+        return
+    columns = np.flatnonzero(inside)
+    step = max(1, BLOCK_VALUES // max(1, one.betas.shape[0]))
+    for start in range(0, len(columns), step):
+        some = columns[start : start + step]
+        yield slice(None), np.arange(start, start + len(some)), one.betas[:, some]
+
+
 def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
     tables = (pd.DataFrame(found, index=range(len(inside))) for found in (one.places, one.ceilings))
     places, ceilings = (table[inside].reset_index(drop=True) for table in tables)
@@ -132,8 +146,8 @@ def _where(one: BetaRun) -> str:
 
 def _check_names(one: BetaRun, shown: np.ndarray, subject: str) -> None:
     found = np.asarray(one.image_ids)
-    if len(found) != len(one.betas):
-        raise ValueError(f"{subject}: {_where(one)} has {len(one.betas)} betas and {len(found)} names of pictures")
+    if len(found) != one.betas.shape[0]:
+        raise ValueError(f"{subject}: {_where(one)} has {one.betas.shape[0]} betas and {len(found)} names of pictures")
     if len(found) != len(shown):
         raise ValueError(
             f"{subject}: {_where(one)} has {len(found)} betas, and the trial table {len(shown)} usable trials there"
@@ -147,14 +161,16 @@ def _check_names(one: BetaRun, shown: np.ndarray, subject: str) -> None:
         )
 
 
-def _check_scale(one: BetaRun, subject: str) -> None:
-    """Refuse values that cannot be in their unit, with the likely cause."""
-    if one.unit not in PLAUSIBLE or len(one.betas) < 2:
+def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: str) -> None:
+    """Refuse values that cannot be in their unit, with the likely cause; ``rows`` of ``values`` are the record's."""
+    if one.unit not in PLAUSIBLE or len(rows) < 2:
         return
     low, high = PLAUSIBLE[one.unit]
-    finite = one.betas[:, np.isfinite(one.betas).all(axis=0)]
-    spread = finite.std(axis=0, ddof=1, dtype=np.float64)
-    spread = spread[spread > 0]
+    step = max(1, BLOCK_VALUES // len(rows))
+    blocks = (values[rows, start : start + step] for start in range(0, values.shape[1], step))
+    with np.errstate(invalid="ignore"):
+        spread = np.concatenate([block.std(axis=0, ddof=1, dtype=np.float64) for block in blocks])
+    spread = spread[np.isfinite(spread) & (spread > 0)]
     if not len(spread):
         return  # masked as constant or not finite, and counted there
     typical = float(np.median(spread))

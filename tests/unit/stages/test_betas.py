@@ -51,6 +51,35 @@ def test_values_come_to_their_trials_whatever_the_order_of_sessions(table, value
         assert found.note == {"units": "percent signal change", "transductive": "none"}
 
 
+class Unread:
+    """Betas that are read in pieces, and only those wanted."""
+
+    def __init__(self, betas):
+        self.betas, self.shape, self.given = betas, betas.shape, 0
+
+    def blocks(self, wanted):
+        wanted = np.flatnonzero(wanted)
+        for trials in (slice(0, 2), slice(2, len(self.betas))):
+            for columns in (np.arange(0, len(wanted), 2), np.arange(1, len(wanted), 2)):
+                values = self.betas[trials, wanted[columns]]
+                self.given += values.size
+                yield trials, columns, values
+
+
+def test_unread_betas_are_those_read_and_no_more_is_read_than_the_region(table, values):
+    inside = np.array([1, 0, 1, 1, 0, 0, 1], dtype=bool)
+    usable, lazy = table["usable"].to_numpy(), []
+    for one in sessions(table, values):
+        lazy.append(Unread(one.betas))
+        lazy[-1] = BetaRun(one.session, None, one.image_ids, lazy[-1], "percent", one.places)
+    found, wanted = (
+        _betas.read(iter(some), table, "sub-x", {}, None, BAD, inside) for some in (lazy, sessions(table, values))
+    )
+    np.testing.assert_array_equal(found.values, wanted.values)
+    np.testing.assert_array_equal(found.values[usable], values[usable][:, inside])
+    assert found.places["i"].tolist() == [0, 2, 3, 6] and sum(one.betas.given for one in lazy) == usable.sum() * 4
+
+
 def swapped(table, values):
     one, other = sessions(table, values)
     change = {"unit": "percent", "places": one.places}
