@@ -20,6 +20,8 @@ KEPT = ("results", "resources/receipts")
 class Study(Project):
     """A copy of the finished study: faults go in, are mended, and what they touched is seen."""
 
+    chosen: tuple[str, ...] = STUDY
+
     def __init__(self, folder: Path, whole: Path) -> None:
         super().__init__(folder)
         self.whole = whole  # the same study, never touched
@@ -57,7 +59,7 @@ class Study(Project):
         ``largest`` limits the bytes of any file that is written.
         """
         before = self.files()
-        arguments = ["-f", *targets, "--keep-going", *STUDY, "--profile", "cpu", "--nocolor"]
+        arguments = ["-f", *targets, "--keep-going", *self.chosen, "--profile", "cpu", "--nocolor"]
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
@@ -85,7 +87,7 @@ class Study(Project):
 
     def completes(self, *targets: str) -> None:
         """Run again without force: the targets are made, and are what they were before the fault."""
-        self.snakemake(*targets, *STUDY)
+        self.snakemake(*targets, *self.chosen)
         for target in targets:
             assert self.read(target) == (self.whole / target).read_bytes(), f"{target} differs from the undisturbed run"
 

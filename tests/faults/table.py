@@ -24,6 +24,8 @@ GET = "tests/unit/artifacts/test_annex_get.py"
 CHECKS = "tests/unit/artifacts/test_arrival_checks.py"
 ARCHIVES = "tests/unit/artifacts/test_archives.py"
 BETAS = "tests/integration/test_published_betas.py"
+NSD = "tests/faults/test_nsd_faults.py"
+NSD_READERS = "tests/unit/datasets/test_nsd.py"
 ESTIMATE = "tests/unit/commands/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
@@ -59,12 +61,13 @@ ROWS = (
         2,
         "Region that a subject lacks",
         "a response asks for regions V1 and nope; files of regions that are not there, are empty, of another mesh, cut "
-        "short, or of a region that the data set has too",
+        "short, or of a region that the data set has too; regions of NSD from another subject's grid",
         "refused before BOLD is cleaned; the regions that there are are listed, with the files looked for and the "
         "numbers of vertices that fit",
         (
             (BOLD, "test_repetition_times_regions_and_voxels_without_signal"),
             (REGIONS, "test_regions_of_files_that_are_missing_empty_of_another_mesh_or_named_twice"),
+            (NSD, "test_betas_of_another_scale_and_regions_of_another_grid_are_refused_with_the_likely_cause"),
         ),
     ),
     Row(
@@ -80,11 +83,17 @@ ROWS = (
     Row(
         4,
         "Events and pictures that do not match",
-        "names of pictures that there are not; all pictures one row too low; a picture that no event shows",
+        "names of pictures that there are not; all pictures one row too low; a picture that no event shows; NSD's "
+        "sessions shuffled, ids counted from 0",
         "the first two are refused, with counts on both sides and the first five with their lines, and a shift is "
         "called one (seen where the events' `trial_type` contradicts the pictures' categories); pictures that are "
-        "never shown are allowed and counted in the log of `list_trials`",
-        ((EVENTS, "test_events_and_pictures_that_do_not_match_are_refused_with_counts_on_both_sides"),),
+        "never shown are allowed and counted in the log of `list_trials`; trials of NSD are held against its design, "
+        "and the cause is named",
+        (
+            (EVENTS, "test_events_and_pictures_that_do_not_match_are_refused_with_counts_on_both_sides"),
+            (NSD, "test_shuffled_sessions_and_ids_that_are_off_by_one_are_refused_before_a_trial_is_listed"),
+            (NSD_READERS, "test_trials_that_are_not_the_designs_are_refused_with_the_likely_cause"),
+        ),
     ),
     Row(
         5,
@@ -112,21 +121,25 @@ ROWS = (
     Row(
         8,
         "Wrong scale of betas",
-        "every session of published betas is 300 times too large; sessions swapped, names shifted, a file cut",
+        "every session of published betas is 300 times too large; sessions swapped, names shifted, a file cut; "
+        "betas of NSD not divided by 300, or divided twice",
         "refused with the spread found, what is plausible in that unit, and the likely cause; mended files give the "
         "same responses again",
-        ((BETAS, "test_what_cannot_be_is_refused_and_mended"),),
-        (("I", "betas of NSD"),),
+        (
+            (BETAS, "test_what_cannot_be_is_refused_and_mended"),
+            (NSD, "test_betas_of_another_scale_and_regions_of_another_grid_are_refused_with_the_likely_cause"),
+        ),
     ),
     Row(
         9,
         "Flipped byte in an annexed file",
         "a server changes a byte of one subject's file always, of another's once; a file is cut short; a byte flips on "
-        "this machine's disk",
+        "this machine's disk; a file of NSD, for which no checksum is published, changes after its first arrival",
         "fetched once more, then named with path, key, expected and found size and checksum; other subjects go on "
         "under `--keep-going`, nothing after the broken one starts; damage on the disk is noticed when the fetch rule "
-        "runs again",
+        "runs again; without a published checksum the SHA-256 of the first arrival counts, and both are shown",
         (
+            (NSD, "test_files_that_are_cut_short_pages_or_changed_upstream_are_refused_and_fetched_anew_when_mended"),
             (FETCH, "test_a_flipped_byte_is_fetched_once_more_and_then_named_and_other_subjects_go_on"),
             (GET, "test_content_that_never_matches_is_named_with_expected_and_found"),
             (GET, "test_content_damaged_on_this_disk_is_noticed_and_fetched_again"),
@@ -147,6 +160,7 @@ ROWS = (
         "receipt is written; the stage that reads them refuses too",
         (
             (FETCH, "test_what_is_broken_as_published_is_refused_at_arrival"),
+            (NSD, "test_files_that_are_cut_short_pages_or_changed_upstream_are_refused_and_fetched_anew_when_mended"),
             (GET, "test_content_that_does_not_match_is_fetched_once_more"),
             (CHECKS, "test_what_is_something_else_is_refused_by_name_and_bytes"),
             (CHECKS, "test_files_cut_short_are_refused"),
@@ -163,11 +177,18 @@ ROWS = (
         "are made again",
         (
             (FILES, "test_files_cut_short_are_refused_with_name_and_bytes"),
+            (NSD_READERS, "test_files_that_are_cut_short_are_refused_at_arrival_and_by_their_readers"),
             (FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),
             (EXTRACTION, "test_rows_of_other_work_and_rows_that_are_not_whole_are_not_used"),
         ),
     ),
-    Row(13, "Locks on a network file system", waits=(("I", "HDF5 of NSD on such file systems"),)),
+    Row(
+        13,
+        "Locks on a network file system",
+        "another process holds the file, as HDF5 locks it",
+        "HDF5 is opened to read only, and without a lock, which such file systems refuse or keep after a crash",
+        ((NSD_READERS, "test_a_file_that_is_locked_elsewhere_is_read"),),
+    ),
     Row(
         14,
         "kill -9 of a training job",
@@ -359,7 +380,18 @@ ROWS = (
         "nothing to be done",
         ((RERUNS, "test_nothing_is_left_to_do_whatever_the_hash_seed"),),
     ),
-    Row(30, "NSD agreement not given", waits=(("I", "NSD"),)),
+    Row(
+        30,
+        "NSD agreement not given",
+        "the entry names nobody who signed; everything is to be fetched beforehand",
+        "it stops before the first byte, with the form's address and the key to set; nothing is asked of the bucket, "
+        "and what would be fetched can be planned",
+        (
+            (NSD, "test_without_the_agreement_nothing_is_asked_of_the_bucket"),
+            (NSD, "test_the_study_runs_whole_and_only_its_files_are_fetched"),
+            ("tests/unit/stages/test_agreement.py", "test_half_an_agreement_is_refused_at_parse"),
+        ),
+    ),
     Row(
         31,
         "Server stalls or fails",

@@ -1,5 +1,6 @@
 """NSD's plug-in on made files in its layouts: planted numbers come back, and what cannot be is refused with a cause."""
 
+import fcntl
 import io
 import json
 
@@ -236,6 +237,18 @@ def test_files_that_are_cut_short_are_refused_at_arrival_and_by_their_readers(co
     brick.write_bytes(brick.read_bytes()[:-5000])
     with pytest.raises(ValueError, match=r"nsd_stimuli.hdf5 .* is not whole"):
         list(nsd.stimuli(copy, SETTINGS))
+
+
+def test_a_file_that_is_locked_elsewhere_is_read(made, copy):
+    path = copy / nsd_tree.volume_betas("subj01", 1, "hdf5")
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            h5py.File(path, "r", locking=True)
+        assert len(records(copy)) == 3
+    with (copy / nsd_tree.BRICK).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert sum(1 for _ in nsd.stimuli(copy, SETTINGS)) > 0
 
 
 def test_a_session_with_other_trials_than_betas_is_refused(made, copy):
