@@ -148,16 +148,21 @@ def test_label_features_give_a_row_per_stimulus(name):
     np.testing.assert_array_equal(found[0], found[2])
 
 
-def training_data(seed=0):
+def represents(name):
+    return defaults("models", name)["direction"] == "represent"
+
+
+def training_data(seed=0, own=False):
+    """``own``: the inputs are the targets."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(40, 12)).astype(np.float32)
-    y = (x @ rng.normal(size=(12, 6)) + 0.5 * rng.normal(size=(40, 6))).astype(np.float32)
+    y = x if own else (x @ rng.normal(size=(12, 6)) + 0.5 * rng.normal(size=(40, 6))).astype(np.float32)
     return TrainingData(x, y, np.arange(40) // 2, np.arange(40) >= 32)
 
 
 @pytest.mark.parametrize("name", registry.plugins("models"))
 def test_a_model_gives_a_state_per_seed_and_the_same_ones_again(name):
-    module, data = registry.load("models", name), training_data()
+    module, data = registry.load("models", name), training_data(own=represents(name))
     settings = defaults("models", name)
     fits = [module.fit([data], settings, [3, 4], "cpu", None) for _ in range(2)]
     assert len(fits[0].states) == 2
@@ -165,7 +170,8 @@ def test_a_model_gives_a_state_per_seed_and_the_same_ones_again(name):
     for one, other in zip(fits[0].states, fits[1].states, strict=True):
         assert all(isinstance(value, np.ndarray) for value in one.values())
         predicted = module.predict(one, inputs)
-        assert predicted.shape == (7, 6) and predicted.dtype == np.float32 and np.isfinite(predicted).all()
+        assert predicted.shape == (7, data.targets.shape[1]) and predicted.dtype == np.float32
+        assert np.isfinite(predicted).all()
         np.testing.assert_array_equal(predicted, module.predict(other, inputs))
     same = np.array_equal(*(module.predict(state, inputs) for state in fits[0].states))
     if registry.literal("models", name, "FACTS")["closed_form"]:
@@ -175,15 +181,26 @@ def test_a_model_gives_a_state_per_seed_and_the_same_ones_again(name):
 @pytest.mark.parametrize("name", registry.plugins("models"))
 def test_a_model_takes_responses_that_keep_time(name):
     """A trial of two TRs of six vertices is the same to a model without time as one of twelve inputs."""
-    module, data, settings = registry.load("models", name), training_data(), defaults("models", name)
+    module, settings = registry.load("models", name), defaults("models", name)
+    data = training_data(own=represents(name))
     timed = TrainingData(data.inputs.reshape(40, 2, 6), data.targets, data.groups, data.is_val)
     inputs = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)
     state = module.fit([timed], settings, [3], "cpu", None).states[0]
     predicted = module.predict(state, inputs.reshape(7, 2, 6))
-    assert predicted.shape == (7, 6) and predicted.dtype == np.float32 and np.isfinite(predicted).all()
+    assert predicted.shape == (7, data.targets.shape[1]) and predicted.dtype == np.float32
+    assert np.isfinite(predicted).all()
     if "time_weight" not in state:
         plain = module.fit([data], settings, [3], "cpu", None).states[0]
         np.testing.assert_allclose(predicted, module.predict(plain, inputs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in registry.plugins("models") if represents(n)])
+def test_a_model_that_represents_gives_a_code_per_trial(name):
+    module, data = registry.load("models", name), training_data(own=True)
+    state = module.fit([data], defaults("models", name), [3], "cpu", None).states[0]
+    inputs = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)
+    found = module.latents(state, inputs)
+    assert found.dtype == np.float32 and found.ndim == 2 and len(found) == 7 and np.isfinite(found).all()
 
 
 def test_ridge_learns_what_dummy_and_chance_cannot():

@@ -6,9 +6,9 @@ within 1 / sqrt(n_inputs), from a generator on the CPU, so that a seed starts al
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch.nn import functional
@@ -49,6 +49,33 @@ class Network(Protocol):
 
     def forward(self, own: Parameters, parts: Sequence[Part], noise: Sequence[torch.Tensor]) -> torch.Tensor:
         """Decode a batch, (n_seeds, n_trials, n_features); without noise as after training."""
+
+
+@runtime_checkable
+class Autoencoder(Network, Protocol):
+    """What the training loop asks of a network that reconstructs its inputs: it brings its own start and loss."""
+
+    def start(self, seed: int) -> Parameters:
+        """Draw parameters and buffers of one seed; no gradient ever reaches a buffer."""
+
+    def encode(self, own: Parameters, inputs: torch.Tensor) -> torch.Tensor:
+        """Give the latents of (n_trials, n_inputs), (n_seeds, n_trials, n_latents)."""
+
+    def loss(self, own: Parameters, parts: Sequence[Part]) -> torch.Tensor:
+        """Give the loss of a training batch, (n_seeds,); buffers that follow the batches move."""
+
+    def measure(self, own: Parameters, parts: Sequence[Part]) -> dict[str, torch.Tensor]:
+        """Measure validation trials by name, means over trials, each (n_seeds,); "loss" among them."""
+
+    def settle(
+        self,
+        own: Parameters,
+        moments: dict[str, Parameters],
+        parts: Callable[[], Sequence[Part]],
+        seeds: Sequence[int],
+        step: int,
+    ) -> None:
+        """After a step: change parameters and their moments in place, as a function of seed and step alone."""
 
 
 def start(network: Network, seed: int) -> Parameters:

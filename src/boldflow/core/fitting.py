@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from boldflow.core.checkpoint import Checkpoint, Nowhere
-from boldflow.core.decoders import FmriLinear, Network, Parameters, Part, start
+from boldflow.core.decoders import Autoencoder, FmriLinear, Network, Parameters, Part, start
 from boldflow.core.records import Fitted, State, TrainingData, flat
 from boldflow.core.resident import Resident, with_time
 from boldflow.core.ridge import fit_ridge
@@ -88,6 +88,49 @@ def fit_network(
     return Fitted([{name: value.numpy() for name, value in one.values.items()} for one in found], rows)
 
 
+def fit_autoencoder(
+    make: Callable[[int], Autoencoder],
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Train an autoencoder of one subject's inputs with each seed, one after the other.
+
+    Parameters
+    ----------
+    make : function from the number of inputs (TRs side by side) to the network
+    subjects, seeds, device, checkpoint : as of ``fit_network``
+    settings : dict
+        Keys of the schema's ``training``; where ``untrained`` is true the start is given, a control.
+
+    Returns
+    -------
+    Fitted
+        States hold the network's buffers too.
+
+    Raises
+    ------
+    ValueError
+        If there are several subjects, a batch is to be cut into pieces (what a batch is changes the fit), epochs are
+        to be chosen by anything but the loss, or the loss is no number.
+    """
+    if len(subjects) != 1:
+        raise ValueError(f"an autoencoder is fitted to one subject, found {len(subjects)}")
+    for key, right in (("micro_batch", None), ("monitor", "loss")):
+        if settings.get(key) != right:
+            raise ValueError(f"an autoencoder has no other {key} than {right}, found {settings.get(key)!r}")
+    # it learns from inputs alone: no second copy of them on the device
+    data = replace(subjects[0], targets=np.empty((len(subjects[0].inputs), 0), dtype=np.float32))
+    used = settings | ({"n_epochs": 0} if settings["untrained"] else {})
+
+    def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
+        return make(vertices[0] * n_trs)
+
+    return fit_network(of_sizes, [data], used, seeds, device, checkpoint, stacked=False)
+
+
 def decode(network: Network, state: State, inputs: np.ndarray) -> np.ndarray:
     """Predict features, on the CPU.
 
@@ -138,6 +181,8 @@ def _start(
     network: Network, subjects: Sequence[TrainingData], settings: dict[str, Any], device: str, every_trial: bool
 ) -> Start:
     """Give the function from a seed to the parameters at the start."""
+    if isinstance(network, Autoencoder):
+        return network.start
     if settings.get("start") != "ridge":
         return lambda seed: start(network, seed)
     used = [one if every_trial else _training(one) for one in subjects]

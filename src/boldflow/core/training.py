@@ -9,6 +9,7 @@ agrees with itself in a stack to rounding (losses within 1e-5), not to the last 
 """
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from torch.optim.adamw import adamw
 
 from boldflow.core import losses, schedules
 from boldflow.core.checkpoint import Checkpoint, Progress
-from boldflow.core.decoders import Network, Parameters
+from boldflow.core.decoders import Autoencoder, Network, Parameters, Part
 from boldflow.core.resident import Resident
 
 LOG = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ class _Fit:
     def _own(self, values: Parameters, moments: dict[str, Parameters] | None = None) -> None:
         """Hold these parameters of the seeds that still train, with their moments."""
         # in one order always: the length of a gradient is a sum, and its last bits depend on it
-        self.own = {name: values[name].requires_grad_() for name in sorted(values)}
+        self.own = {name: values[name].requires_grad_(values[name].is_floating_point()) for name in sorted(values)}
         zeros = {kind: {name: torch.zeros_like(value) for name, value in values.items()} for kind in MOMENTS}
         self.moments = moments or zeros
 
@@ -205,7 +206,14 @@ class _Fit:
             self._clip(self.recipe.clip)
         speed, momentum = self._speed(self.at.step)
         self._update(speed, BETAS[0] if momentum is None else momentum)
+        if isinstance(self.network, Autoencoder):
+            self.network.settle(
+                self.own, self.moments, functools.partial(self._parts, rows), self.at.seeds, self.at.step
+            )
         self.at.loss += found.double().cpu().numpy() * len(rows)
+
+    def _parts(self, rows: np.ndarray) -> list[Part]:
+        return self.data.batch(rows)[0]
 
     def _speed(self, step: int) -> tuple[float, float | None]:
         how = self.recipe
@@ -255,7 +263,7 @@ class _Fit:
             try:
                 return self._whole(rows, noise) if self.micro >= len(rows) else self._in_pieces(rows, noise)
             except torch.OutOfMemoryError:
-                if self.micro <= 1:
+                if self.micro <= 1 or isinstance(self.network, Autoencoder):  # its batch is not to be cut
                     raise
             self.micro = max(1, min(self.micro, len(rows)) // 2)
             if self.data.device.type == "cuda":
@@ -264,7 +272,11 @@ class _Fit:
 
     def _whole(self, rows: np.ndarray, noise: list[torch.Tensor]) -> torch.Tensor:
         parts, targets, groups = self.data.batch(rows)
-        found = self._loss(self._forward(parts, noise), targets, groups)
+        if isinstance(self.network, Autoencoder):
+            with self._precision():
+                found = self.network.loss(self.own, parts)
+        else:
+            found = self._loss(self._forward(parts, noise), targets, groups)
         found.sum().backward()
         return found.detach()
 
@@ -285,11 +297,13 @@ class _Fit:
         return found.detach()
 
     def _forward(self, parts: Any, noise: Sequence[torch.Tensor]) -> torch.Tensor:
-        lower = self.recipe.precision == "bfloat16"
-        how: Any = torch.autocast(self.data.device.type, torch.bfloat16) if lower else contextlib.nullcontext()
-        with how:
+        with self._precision():
             found = self.network.forward(self.own, parts, noise)
         return found.float()
+
+    def _precision(self) -> Any:
+        lower = self.recipe.precision == "bfloat16"
+        return torch.autocast(self.data.device.type, torch.bfloat16) if lower else contextlib.nullcontext()
 
     def _loss(self, predicted: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
         return losses.mixed_loss(predicted, targets, groups, self._scale(), self.recipe.contrast)
@@ -343,6 +357,8 @@ class _Fit:
     def _validated(self) -> dict[str, np.ndarray]:
         """Measure each seed on the validation trials: batch by batch in their order, and among all of them."""
         size, masked = self.recipe.batch_size, self.recipe.contrast.masked
+        if isinstance(self.network, Autoencoder):
+            return self._reconstructed(self.network)
         sums: dict[str, torch.Tensor] = {}
         predicted = []
         for k in range(0, len(self.val_rows), size):
@@ -362,6 +378,15 @@ class _Fit:
         whole = losses.inverse_normalised_ranks(torch.cat(predicted, dim=1), targets, groups, masked)
         means["val_inv_norm_rank"] = whole
         return {name: value.double().cpu().numpy() for name, value in means.items()}
+
+    def _reconstructed(self, network: Autoencoder) -> dict[str, np.ndarray]:
+        """Measure how each seed reconstructs the validation trials, means over trials."""
+        sums: dict[str, torch.Tensor] = {}
+        for k in range(0, len(self.val_rows), self.recipe.batch_size):
+            rows = self.val_rows[k : k + self.recipe.batch_size]
+            for name, value in network.measure(self.own, self.data.batch(rows)[0]).items():
+                sums[f"val_{name}"] = sums.get(f"val_{name}", 0) + value * len(rows)
+        return {name: (value / len(self.val_rows)).double().cpu().numpy() for name, value in sums.items()}
 
     def _let_go(self, stops: np.ndarray) -> None:
         """Finish the seeds that stop; the others train on without them."""

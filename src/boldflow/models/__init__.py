@@ -29,9 +29,13 @@
 ``of_subject(state, number) -> state``, where a model pools subjects
     The state with which ``predict`` decodes one of the subjects, by its place in the list that was fitted.
 
+``latents(state, inputs) -> ndarray float32 (n_trials, n_latents)``, of a model of direction represent
+    The code from which ``predict`` reconstructs its inputs.
+
 A model with ``training: True`` in its facts has the keys of the schema's ``training`` beside its own, and goes through
 ``core.fitting.fit_network``: networks, losses, the loop, checkpoints and precision are there.
 
-For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round. A model does
-not need to know which.
+For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round; for ``represent``
+(feature none) both are responses, and the plug-in's own key ``direction`` allows nothing else. A model of the first two
+does not need to know which.
 """

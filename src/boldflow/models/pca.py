@@ -1,0 +1,60 @@
+"""Principal components of responses: what a linear code of the same size can do, the control of autoencoders."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from boldflow.core.checkpoint import Checkpoint
+from boldflow.core.records import Fitted, State, TrainingData, flat
+
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "direction": {
+        "description": "represent: responses are reconstructed from a code of them (feature none).",
+        "enum": ["represent"],
+        "default": "represent",
+    },
+    "n_latents": {
+        "description": "Components; no more are kept than there are trials or vertices (history.csv tells).",
+        "type": "integer",
+        "minimum": 1,
+        "default": 32,
+    },
+}
+
+
+def fit(
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Find the components of training and validation trials; see the package docstring for the contract.
+
+    Raises
+    ------
+    ValueError
+        If more than one subject comes: components are one subject's.
+    """
+    if len(subjects) != 1:
+        raise ValueError(f"components are found of one subject, found {len(subjects)}")
+    inputs = flat(subjects[0].inputs).astype(np.float64)
+    mean = inputs.mean(axis=0)
+    kept = min(settings["n_latents"], *inputs.shape)
+    _, size, rows = linalg.svd(inputs - mean, full_matrices=False)
+    state = {"mean": mean.astype(np.float32), "components": rows[:kept].astype(np.float32)}
+    explained = float((size[:kept] ** 2).sum() / max((size**2).sum(), np.finfo(float).tiny))
+    return Fitted([state] * len(seeds), [{"n_latents": kept, "explained": explained}])
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Reconstruct trials, float32 (n_trials, n_inputs)."""
+    return (latents(state, inputs) @ state["components"] + state["mean"]).astype(np.float32)
+
+
+def latents(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Encode trials, float32 (n_trials, n_latents)."""
+    return ((flat(inputs) - state["mean"]) @ state["components"].T).astype(np.float32)

@@ -1,0 +1,39 @@
+"""Responses as they are: the code that loses nothing, against which what a code keeps is held."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core.checkpoint import Checkpoint
+from boldflow.core.records import Fitted, State, TrainingData, flat
+
+FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "direction": {
+        "description": "represent: responses are reconstructed from a code of them (feature none).",
+        "enum": ["represent"],
+        "default": "represent",
+    },
+}
+
+
+def fit(
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Learn nothing; see the package docstring for the contract."""
+    return Fitted([{"n_inputs": np.array([flat(subjects[0].inputs).shape[1]])}] * len(seeds), [])
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Give the trials back, float32 (n_trials, n_inputs)."""
+    return latents(state, inputs)
+
+
+def latents(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Give the trials back, float32 (n_trials, n_inputs)."""
+    return flat(inputs).astype(np.float32)

@@ -1,0 +1,125 @@
+"""The sparse autoencoder published for body areas of NSD: dense layers with masked weights, one per subject."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core import autoencoder, fitting
+from boldflow.core.checkpoint import Checkpoint
+from boldflow.core.records import Fitted, State, TrainingData
+
+FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "n_latents": {
+        "description": "Units of the latent.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 32,
+    },
+    "sparsity": {
+        "description": "Share of all weights that masks hold at 0, spread over layers by their sizes (ERK).",
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "default": 0.85,
+    },
+    "l1": {
+        "description": "Weight of the latent's mean in the loss.",
+        "type": "number",
+        "minimum": 0,
+        "default": 0.1,
+    },
+    "direction": {
+        "description": "represent: responses are reconstructed from a code of them (feature none).",
+        "enum": ["represent"],
+        "default": "represent",
+    },
+    "untrained": {
+        "description": "The start is given as it is: a control, whose name has to contain untrained-control.",
+        "type": "boolean",
+        "default": False,
+    },
+    "n_epochs": {
+        "description": "How often each training trial is shown at most.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 150,
+    },
+    "batch_size": {
+        "description": "Trials per step.",
+        "type": "integer",
+        "minimum": 2,
+        "default": 256,
+    },
+    "learning_rate": {
+        "description": "Of AdamW.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.0001,
+    },
+    "weight_decay": {
+        "description": "Of AdamW.",
+        "type": "number",
+        "minimum": 0,
+        "default": 0.0001,
+    },
+    "schedule": {
+        "description": "Of the learning rate; as for every model that trains a network.",
+        "enum": ["onecycle", "cosine", "constant"],
+        "default": "constant",
+    },
+    "warm_up": {
+        "description": "Share of all steps until the highest rate.",
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "default": 0.0,
+    },
+    "clip": {
+        "description": "Longest gradient of a step; 0 for no limit.",
+        "type": "number",
+        "minimum": 0,
+        "default": 0.0,
+    },
+    "patience": {
+        "description": "Stop after so many epochs without a smaller loss on validation trials; 0: train all epochs.",
+        "type": "integer",
+        "minimum": 0,
+        "default": 0,
+    },
+    "monitor": {
+        "description": "What tells the best epoch, on validation trials.",
+        "enum": ["loss"],
+        "default": "loss",
+    },
+}
+
+
+def fit(
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
+
+    def make(n_inputs: int) -> autoencoder.DenseAutoencoder:
+        return autoencoder.DenseAutoencoder(n_inputs, settings["n_latents"], settings["sparsity"], settings["l1"])
+
+    return fitting.fit_autoencoder(make, subjects, settings, seeds, device, checkpoint)
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Reconstruct trials, float32 (n_trials, n_inputs)."""
+    return autoencoder.reconstruct(_network(state), state, inputs)
+
+
+def latents(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Encode trials, float32 (n_trials, n_latents)."""
+    return autoencoder.latents(_network(state), state, inputs)
+
+
+def _network(state: State) -> autoencoder.DenseAutoencoder:
+    return autoencoder.DenseAutoencoder(len(state["layer5_bias"]), len(state["layer2_bias"]))

@@ -1,0 +1,152 @@
+"""An overcomplete sparse autoencoder: many latents, few of them active (top-k or JumpReLU), and a linear decoder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boldflow.core import autoencoder, fitting
+from boldflow.core.checkpoint import Checkpoint
+from boldflow.core.records import Fitted, State, TrainingData
+
+FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "n_latents": {
+        "description": "Units of the code; more than the responses have dimensions.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 256,
+    },
+    "code": {
+        "description": "topk: the k largest are active. jumprelu: those above a threshold of their own, learned.",
+        "enum": ["topk", "jumprelu"],
+        "default": "topk",
+    },
+    "k": {
+        "description": "Active units of a trial, for code topk.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 16,
+    },
+    "l0": {
+        "description": "Weight of the share of active units in the loss, for code jumprelu.",
+        "type": "number",
+        "minimum": 0,
+        "default": 0.1,
+    },
+    "threshold": {
+        "description": "At the start, for code jumprelu; in the scale of the responses' training spread.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.1,
+    },
+    "bandwidth": {
+        "description": "Around a threshold, within which values tell its gradient, for code jumprelu.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.5,
+    },
+    "revive_after": {
+        "description": "Steps for which a unit is silent before it starts anew; 0: never.",
+        "type": "integer",
+        "minimum": 0,
+        "default": 50,
+    },
+    "direction": {
+        "description": "represent: responses are reconstructed from a code of them (feature none).",
+        "enum": ["represent"],
+        "default": "represent",
+    },
+    "untrained": {
+        "description": "The start is given as it is: a control, whose name has to contain untrained-control.",
+        "type": "boolean",
+        "default": False,
+    },
+    "n_epochs": {
+        "description": "How often each training trial is shown at most.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 150,
+    },
+    "batch_size": {
+        "description": "Trials per step.",
+        "type": "integer",
+        "minimum": 2,
+        "default": 256,
+    },
+    "learning_rate": {
+        "description": "Of AdamW.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 0.001,
+    },
+    "weight_decay": {
+        "description": "Of AdamW.",
+        "type": "number",
+        "minimum": 0,
+        "default": 0.0,
+    },
+    "schedule": {
+        "description": "Of the learning rate; as for every model that trains a network.",
+        "enum": ["onecycle", "cosine", "constant"],
+        "default": "cosine",
+    },
+    "warm_up": {
+        "description": "Share of all steps until the highest rate.",
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "default": 0.05,
+    },
+    "clip": {
+        "description": "Longest gradient of a step; 0 for no limit.",
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+    },
+    "patience": {
+        "description": "Stop after so many epochs without a smaller loss on validation trials; 0: train all epochs.",
+        "type": "integer",
+        "minimum": 0,
+        "default": 0,
+    },
+    "monitor": {
+        "description": "What tells the best epoch, on validation trials.",
+        "enum": ["loss"],
+        "default": "loss",
+    },
+}
+SHAPE = ("code", "k", "l0", "threshold", "bandwidth", "revive_after")
+
+
+def fit(
+    subjects: Sequence[TrainingData],
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
+
+    def make(n_inputs: int) -> autoencoder.OvercompleteAutoencoder:
+        how = {name: settings[name] for name in SHAPE}
+        return autoencoder.OvercompleteAutoencoder(n_inputs, settings["n_latents"], **how)
+
+    found = fitting.fit_autoencoder(make, subjects, settings, seeds, device, checkpoint)
+    return Fitted([state | {"k": np.array([settings["k"]])} for state in found.states], found.history)
+
+
+def predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Reconstruct trials, float32 (n_trials, n_inputs)."""
+    return autoencoder.reconstruct(_network(state), state, inputs)
+
+
+def latents(state: State, inputs: np.ndarray) -> np.ndarray:
+    """Encode trials, float32 (n_trials, n_latents)."""
+    return autoencoder.latents(_network(state), state, inputs)
+
+
+def _network(state: State) -> autoencoder.OvercompleteAutoencoder:
+    n_latents, n_inputs = state["encoder_weight"].shape
+    code = "jumprelu" if "log_threshold" in state else "topk"
+    return autoencoder.OvercompleteAutoencoder(n_inputs, n_latents, code, min(int(state["k"][0]), n_latents))
