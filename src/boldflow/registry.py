@@ -60,9 +60,13 @@ SHARED = (
 )
 # Keys of a response that say how volumes are projected.
 PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
+# How values come to a mesh of fsaverage from another surface: from the finer fsaverage, and from the subject's own.
+WAYS_FROM_FSAVERAGE = ["subset", "average"]
+WAYS_FROM_FSNATIVE = ["barycentric", "nearest", "average"]
+OTHER_WAYS = {"resampling": "fsaverage"}  # a second space from which the key's way leads
 # Keys of a response that are for BOLD alone, and for betas alone.
 FOR_BOLD = (
-    *("start_s", "duration_s", "average", "resampling", "confounds", "high_pass_hz", "censor_mm", "mesh_folder"),
+    *("start_s", "duration_s", "average", "confounds", "high_pass_hz", "censor_mm"),
     *PROJECTING,
 )
 FOR_BETAS = ("zscore",)
@@ -568,7 +572,7 @@ def _space_problems(result: Result, response: Config, recording_: str, data: Con
     """List what cannot be of a response's space and of the way there, given the recording that it reads."""
     come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
     space, problems = response["space"], []
-    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5"}) & set(come):
+    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5", "fsaverage"}) & set(come):
         problems.append(
             f"response {result.response!r} is in space {space!r}, which recording {recording_!r} of data set "
             f"{result.dataset!r} cannot give (its BOLD comes in {come})"
@@ -576,13 +580,30 @@ def _space_problems(result: Result, response: Config, recording_: str, data: Con
     where = f"recording {recording_!r} of data set {result.dataset!r} comes in {come}"
     for key, from_, kind in (
         *((key, "MNI", "volumes in MNI space") for key in PROJECTING),
-        ("resampling", "fsnative", "BOLD on a subject's own surface"),
+        ("resampling", "fsnative", "BOLD on a subject's own surface, and betas on fsaverage"),
     ):
-        if key in response and (from_ not in come or space == "native"):
+        if key in response and (not {from_, OTHER_WAYS.get(key)} & set(come) or space == "native"):
             problems.append(f"response {result.response!r} names {key} {response[key]!r}, which is for {kind}; {where}")
     if "radius_mm" in response and response.get("sampling") != "line":
         problems.append(f"response {result.response!r} names radius_mm, which is for sampling line")
-    if space in ("fsaverage6", "fsaverage7") and "mesh_folder" not in response:
+    problems += _mesh_problems(result, response, where, "fsaverage" in come)
+    return problems
+
+
+def _mesh_problems(result: Result, response: Config, where: str, on_fsaverage: bool) -> list[str]:
+    """List what cannot be of a response's way to its mesh, and of the folder that holds meshes."""
+    space, how, problems = response["space"], response.get("resampling"), []
+    ways = WAYS_FROM_FSAVERAGE if on_fsaverage else WAYS_FROM_FSNATIVE
+    if how is not None and space != "native" and how not in ways:
+        problems.append(f"response {result.response!r} names resampling {how!r}, expected one of {ways}; {where}")
+    if on_fsaverage:
+        needs_mesh = how == "average" and space != "native"
+        if needs_mesh and "mesh_folder" not in response:
+            problems.append(
+                f"response {result.response!r} averages over vertices of fsaverage, whose sphere is not inside: set "
+                "mesh_folder to a folder that holds fsaverage/surf, such as FreeSurfer's subjects"
+            )
+    elif space in ("fsaverage6", "fsaverage7") and "mesh_folder" not in response:
         problems.append(
             f"response {result.response!r} is in space {space!r}, whose mesh is not inside: set mesh_folder to a "
             f"folder that holds {'fsaverage' if space == 'fsaverage7' else space}/surf, such as FreeSurfer's subjects"

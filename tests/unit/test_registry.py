@@ -152,6 +152,9 @@ def test_files_of_regions_are_named_for_a_subject_and_their_names_stay_in_the_se
     assert "regions_of_files" not in registry.settings(config, SCHEMAS, "responses", "plain")
 
 
+ON_FSAVERAGE = {"kind": "betas", "recording": "betas-fsaverage"}
+
+
 @pytest.mark.parametrize(
     ("response", "dataset", "words"),
     [
@@ -172,6 +175,12 @@ def test_files_of_regions_are_named_for_a_subject_and_their_names_stay_in_the_se
         ({"space": "fsaverage6"}, "bold5000", ["mesh is not inside: set mesh_folder", "holds fsaverage6/surf"]),
         ({"space": "fsaverage7", "mesh_folder": "/subjects", "resampling": "average"}, "bold5000", []),
         ({"recording": "bold-T1w", "space": "native"}, "bold5000", []),
+        ({"resampling": "subset"}, "bold5000", ["resampling 'subset', expected one of ['barycentric'", "['fsnative']"]),
+        ({**ON_FSAVERAGE, "resampling": "nearest"}, "nsd", ["'nearest', expected one of ['subset', 'average']"]),
+        ({**ON_FSAVERAGE, "resampling": "average"}, "nsd", ["averages over vertices of fsaverage", "mesh_folder"]),
+        ({**ON_FSAVERAGE, "resampling": "average", "mesh_folder": "/subjects"}, "nsd", []),
+        ({**ON_FSAVERAGE, "space": "fsaverage7"}, "nsd", []),
+        ({**ON_FSAVERAGE, "space": "native"}, "nsd", ["space 'native', which recording 'betas-fsaverage'"]),
     ],
 )
 def test_a_response_that_a_recording_cannot_give_is_told_at_parse(response, dataset, words):

@@ -358,6 +358,42 @@ def pooled_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -
     return float(noise_ceiling(np.array([signal.sum()]), np.array([noise.sum()]), repeats)[0])
 
 
+def split_variance(total: np.ndarray, ncsnr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split the variance of single trials into signal and noise by a published ratio.
+
+    The noise ceiling of means of n trials is then ncsnr^2 / (ncsnr^2 + 1 / n), whatever the variance; the variance
+    weighs the vertices of a region.
+
+    Parameters
+    ----------
+    total : array of shape (n_vertices,)
+        Variance over single trials.
+    ncsnr : array of shape (n_vertices,)
+        Standard deviation of the signal over that of the noise of single trials.
+
+    Returns
+    -------
+    signal, noise : array of shape (n_vertices,)
+
+    Raises
+    ------
+    ValueError
+        If a ratio is negative or not finite.
+
+    Notes
+    -----
+    Allen et al. 2022, Nat. Neurosci. 25, 116-126, Methods, noise ceiling.
+    """
+    wrong = ~(np.isfinite(ncsnr) & (ncsnr >= 0))
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum()} of {ncsnr.size} ncsnr are no ratio of two spreads, the first is {ncsnr[wrong][0]}"
+        )
+    ratio = np.square(ncsnr, dtype=np.float64)
+    noise = total / (1 + ratio)
+    return ratio * noise, noise
+
+
 def explained_share(r: np.ndarray, variance: np.ndarray, signal: np.ndarray, n_images: int) -> float:
     """Share of a region's signal variance that a model explains, from sums over vertices.
 

@@ -138,8 +138,9 @@ class BetaRun:
     ``image_ids`` (n_trials,) names the picture of each row in the words of the trial table; rows are in the order of
     the trial table's usable trials of ``session`` and ``run``, where None stands for all. ``places`` has one array
     (n_columns,) per coordinate of a column (i, j, k of a voxel), ``rois`` a bool array (n_columns,) per region; both
-    are the same in all records of a subject. ``ceilings`` holds published noise ceilings, shares from 0 to 1
-    (n_columns,), by their published names.
+    are the same in all records of a subject. ``ceilings`` holds published noise ceilings (n_columns,) by
+    their published names: shares from 0 to 1, but ``ncsnr``, standard deviation of the signal over that of the noise of
+    single trials, which the scorer computes ceilings from.
     """
 
     session: str | None

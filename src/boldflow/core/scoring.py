@@ -282,14 +282,30 @@ class EncodingScorer:
         Measured.
     regions : dict
         Name -> bool array (n_vertices,).
+    ncsnr : array of shape (n_vertices,), optional
+        Published noise ceiling signal-to-noise ratio: standard deviation of the signal over that of the noise of single
+        trials. Ceilings are computed from it where it is given, else from the repeats among the test trials.
+
+    Raises
+    ------
+    ValueError
+        If a ratio is negative or not finite.
     """
 
-    def __init__(self, test: TestSet, responses: Array, regions: dict[str, Array]) -> None:
+    def __init__(self, test: TestSet, responses: Array, regions: dict[str, Array], ncsnr: Array | None = None) -> None:
         """Average the repeats and estimate variance components, once."""
         self.test, self.regions = test, regions
         self.measured = metrics.average_by(responses, test.image, test.n_images)
         self.signal, self.noise = metrics.variance_components(responses.astype(np.float64), test.image)
-        self.ceiling = metrics.noise_ceiling(self.signal, self.noise, test.repeats)
+        self._signal, self._noise = self.signal, self.noise  # of ceilings
+        if ncsnr is not None:
+            total = np.var(responses, axis=0, dtype=np.float64, ddof=1)
+            self._signal, self._noise = metrics.split_variance(total, ncsnr)
+        self.ceiling = metrics.noise_ceiling(self._signal, self._noise, test.repeats)
+
+    def pooled_ceiling(self, mask: Array) -> float:
+        """Noise ceiling of a region, bool (n_vertices,), as a share of the variance of the scored rows."""
+        return metrics.pooled_ceiling(self._signal[mask], self._noise[mask], self.test.repeats)
 
     def correlation(self, predicted: Array) -> Array:
         """Pearson r of each vertex over test images, repeats averaged, (n_vertices,)."""
@@ -320,7 +336,7 @@ class EncodingScorer:
         found = []
         by_chance = 1 / (self.test.n_images - 1)  # expected r^2 of two unrelated columns
         for region, mask in self.regions.items():
-            upper = metrics.pooled_ceiling(self.signal[mask], self.noise[mask], self.test.repeats)
+            upper = self.pooled_ceiling(mask)
             values = plain[region][:, 0]
             found += [
                 Measure("image", "r", values[0], drawn(region, 0), 0.0, float(np.sqrt(upper)), region),

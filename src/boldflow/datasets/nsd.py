@@ -343,11 +343,13 @@ def _regions(root: Path, owner: str, sets: dict[str, np.ndarray]) -> dict[str, n
 
 
 def _ceilings(path: Path, ncsnr: np.ndarray) -> dict[str, np.ndarray]:
-    """Noise ceilings, shares of variance, of single trials and of means of three."""
+    """Ratio of signal and noise, and noise ceilings, shares of variance, of single trials and of means of three."""
     if (ncsnr < 0).any():
         raise ValueError(f"{path} holds values below 0, down to {ncsnr.min():g}; expected ratios of two spreads")
-    signal = np.square(np.nan_to_num(ncsnr, nan=0.0).astype(np.float64))
-    return {f"nc_{n}": (signal / (signal + 1 / n)).astype(np.float32) for n in (1, nsd_tables.REPEATS)}
+    known = np.nan_to_num(ncsnr, nan=0.0).astype(np.float32)
+    signal = np.square(known, dtype=np.float64)
+    shares = {f"nc_{n}": (signal / (signal + 1 / n)).astype(np.float32) for n in (1, nsd_tables.REPEATS)}
+    return {"ncsnr": known, **shares}
 
 
 def _categories(settings: dict[str, Any], wanted: set[int]) -> dict[int, dict[str, str]]:

@@ -126,7 +126,7 @@ def region_rows(
         series += [(name, "unique", joint - one) for name, one in zip(found.names, left, strict=True)]
     rows = []
     for number, (roi, mask) in enumerate(scorer.regions.items()):
-        upper = metrics.pooled_ceiling(scorer.signal[mask], scorer.noise[mask], scorer.test.repeats)
+        upper = scorer.pooled_ceiling(mask)
         for band, measure, values in series:
             low, high = statistics.percentile_interval(values[1:, number])
             told = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}

@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from boldflow.core import cleaning
-from boldflow.core.records import BetaRun
+from boldflow.core.records import BetaRun, LazyBetas
 
 # Standard deviation over trials, median over columns, that can be: (least, most) by unit.
 PLAUSIBLE = {"percent": (0.02, 30.0), "z": (0.1, 10.0)}
@@ -78,7 +78,7 @@ def read(
             )
         if made is None:
             made = _empty(one, len(table), inside)
-        for trials, columns, values in _blocks(one, inside):
+        for trials, columns, values in blocks_of(one.betas, inside):
             made.values[rows[trials, None], columns] = values
         _check_scale(one, made.values, rows, subject)
         units.add(one.unit)
@@ -111,16 +111,16 @@ def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[Bet
     return first, itertools.chain([first], runs)
 
 
-def _blocks(one: BetaRun, inside: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Give the betas of a record that lie ``inside``, in pieces (``records.LazyBetas``)."""
-    if not isinstance(one.betas, np.ndarray):
-        yield from one.betas.blocks(inside)
+def blocks_of(betas: np.ndarray | LazyBetas, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Give some columns of betas in pieces, whether they were read or not; see ``records.LazyBetas``."""
+    if not isinstance(betas, np.ndarray):
+        yield from betas.blocks(wanted)
         return
-    columns = np.flatnonzero(inside)
-    step = max(1, BLOCK_VALUES // max(1, one.betas.shape[0]))
+    columns = np.flatnonzero(wanted)
+    step = max(1, BLOCK_VALUES // max(1, betas.shape[0]))
     for start in range(0, len(columns), step):
         some = columns[start : start + step]
-        yield slice(None), np.arange(start, start + len(some)), one.betas[:, some]
+        yield slice(None), np.arange(start, start + len(some)), betas[:, some]
 
 
 def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:

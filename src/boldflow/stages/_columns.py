@@ -98,7 +98,7 @@ def _projected(one: BoldRun, entry: dict[str, Any], sides: Sequence[Hemisphere])
 
     made_of = [how, shape, affine, mask]
     found = [
-        _kept("core.projection", [*made_of, side.pial, side.white, side.faces], functools.partial(build, side))
+        kept("core.projection", [*made_of, side.pial, side.white, side.faces], functools.partial(build, side))
         for side in sides
     ]
     project = projection.Projector(sparse.csr_array(sparse.vstack(found)), shape)
@@ -110,7 +110,7 @@ def _resampled(one: SurfaceRun, entry: dict[str, Any], sides: Sequence[Hemispher
     found = []
     for side, own in zip(sides, one.spheres, strict=True):
         made_of = (side.sphere, own.vertices, own.faces, how)
-        found.append(_kept("core.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of)))
+        found.append(kept("core.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of)))
 
     def apply(run: SurfaceRun) -> np.ndarray:
         return np.hstack([(matrix @ bold.T).T for matrix, bold in zip(found, run.bold, strict=True)])
@@ -118,8 +118,21 @@ def _resampled(one: SurfaceRun, entry: dict[str, Any], sides: Sequence[Hemispher
     return Columns(apply, _vertices(found), {"resampling": how})
 
 
-def _kept(module: str, made_of: Sequence[Any], build: Callable[[], sparse.csr_array]) -> sparse.csr_array:
-    """Keep a matrix under the digest of what it is made of and of the code that makes it."""
+def kept(module: str, made_of: Sequence[Any], build: Callable[[], sparse.csr_array]) -> sparse.csr_array:
+    """Keep a matrix under the digest of what it is made of and of the code that makes it.
+
+    Parameters
+    ----------
+    module : str
+        Whose code makes it.
+    made_of : sequence
+        Arrays, and what JSON can hold.
+    build : callable without arguments
+
+    Returns
+    -------
+    sparse array
+    """
     parts = [digest(p.tobytes()) + str(p.shape) if isinstance(p, np.ndarray) else canonical(p) for p in made_of]
     return matrices.kept(FOLDER, digest("\n".join([code_digest(module), *parts])), build)
 

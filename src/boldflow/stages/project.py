@@ -10,7 +10,7 @@ from tqdm import tqdm
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
-from boldflow.stages import _betas
+from boldflow.stages import _betas, _fsaverage
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._cleaning import Cleaner, parts_of
 from boldflow.stages._columns import Columns, Run, columns_of, grid
@@ -69,10 +69,14 @@ def run(
         mesh_folder, files = read_settings(places).get("mesh_folder"), read_settings(regions)
         if entry["kind"] == "betas":
             first, records = _betas.opened(plugin.betas(root, subject, data_set, recording), subject)
+            if entry["space"] != "native":
+                first, records, resampling = _fsaverage.resampled(first, records, entry, mesh_folder)
+            else:
+                resampling = {}
             found, records = regions_of(first.rois, records, subject, entry, files, mesh_folder)
             inside = found.any_of(entry["rois"], first.betas.shape[1])
             betas = _betas.read(records, table, subject, entry, parts, BAD, inside)
-            found, made, how = found.only(inside), _made_of(betas), betas.note
+            found, made, how = found.only(inside), _made_of(betas), betas.note | resampling
         else:
             named = plugin.rois(root, subject, entry["space"], data_set)  # first: a missing one stops before the work
             runs = plugin.runs(root, subject, data_set, recording)

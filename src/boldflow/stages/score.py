@@ -30,6 +30,7 @@ from boldflow.stages._null import null_values, rescored_values
 from boldflow.stages._trials import Aligned, align, regions_of, test_set
 
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
+NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
 MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noise_var", "roi"]
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
 QUERIES = ["seed", "fold", "image_id", "rank", "gallery_size", *PLACES]
@@ -142,8 +143,9 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     picture = np.empty(test.n_images, dtype=int)
     picture[test.image] = data.trials["picture"].to_numpy()[rows]
     if model["settings"]["direction"] == "encode":
-        regions = regions_of(tables.read(vertices))
-        return EncodingScorer(test, np.asarray(data.responses[rows], dtype=np.float64), regions)
+        places = tables.read(vertices)
+        ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None
+        return EncodingScorer(test, np.asarray(data.responses[rows], dtype=np.float64), regions_of(places), ncsnr)
     if model["feature_kind"] == "classes":
         classes = np.argmax(data.features[picture], axis=1)
         return ClassScorer(test, classes, data.features.shape[1])

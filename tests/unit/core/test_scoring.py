@@ -177,3 +177,33 @@ def test_win_shares_of_equal_encoders_exclude_one_half_as_seldom_as_they_say():
         (one,) = win_shares(2, draws[:, 0], draws[:, 1:])
         wrong += not one.ci_low <= 0.5 <= one.ci_high
     assert wrong / studies <= 0.1
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.2])
+def test_a_published_ncsnr_gives_the_ceiling_of_means_of_so_many_trials(ratio):
+    """Witness: how well means of three noisy trials correlate with the signal in them."""
+    rng = np.random.default_rng(0)
+    signal = ratio * rng.normal(size=200_000)
+    measured = signal + rng.normal(size=(3, signal.size)).mean(axis=0)
+    explained = np.corrcoef(signal, measured)[0, 1] ** 2 if ratio else 0.0
+    image = np.repeat(np.arange(40), 3)
+    test = scoring.TestSet(np.zeros(120, int), image, np.zeros(40, int), np.arange(40))
+    responses = rng.normal(size=(120, 5)) * np.arange(1, 6)  # noise alone: what repeats say is another thing
+    regions = {"all": np.ones(5, bool)}
+    scorer = scoring.EncodingScorer(test, responses, regions, np.full(5, ratio))
+    assert scorer.ceiling == pytest.approx(explained, abs=0.005)
+    (measure,) = [one for one in scorer.measure(rng.normal(size=(120, 5))) if one.metric == "ceiling"]
+    assert measure.value == pytest.approx(explained, abs=0.005)
+    plain = scoring.EncodingScorer(test, responses, regions)
+    np.testing.assert_array_equal(plain.signal, scorer.signal)  # the share explained is as measured
+    assert plain.ceiling.mean() < 0.3
+
+
+def test_a_published_ncsnr_is_used_where_nothing_is_repeated_and_refused_where_it_is_none():
+    rng = np.random.default_rng(0)
+    test = scoring.TestSet(np.zeros(9, int), np.arange(9), np.zeros(9, int), np.arange(9))
+    scorer = scoring.EncodingScorer(test, rng.normal(size=(9, 2)), {"all": np.ones(2, bool)}, np.array([1.0, 2.0]))
+    np.testing.assert_allclose(scorer.ceiling, [0.5, 0.8])
+    for wrong in (-1.0, np.nan):
+        with pytest.raises(ValueError, match="1 of 2 ncsnr are no ratio of two spreads"):
+            scoring.EncodingScorer(test, rng.normal(size=(9, 2)), {"all": np.ones(2, bool)}, np.array([1.0, wrong]))
