@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import nsd_files, nsd_tables, nsd_tree
+from boldflow.artifacts import beta_files, nsd_files, nsd_tables, nsd_tree
 from boldflow.core.records import BetaRun, BoldRun, Sizes, Source, Stimulus, SubjectSizes
 
 FACTS: dict[str, Any] = {
@@ -82,6 +82,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 TEST_SETS: dict[str, str] = {"shared-1000": "", "shared-982": "", "shared-515": ""}
 
 JOINED = ("prf-visualrois", "Kastner2015")  # sets whose areas come in a ventral and a dorsal half: V1v, V1d
+SCALE = 300.0  # of betas in volumes: whole numbers, so many a percent of signal change
 DURATION_S = 3.0  # of a picture
 NONE = "none"  # the category of a picture without any
 # Voxels of a volume of 1.8 mm.
@@ -218,7 +219,7 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
 
 
 def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
-    """Yield the single-trial betas of each chosen session, one session in memory at a time.
+    """Yield the single-trial betas of each chosen session, which stay on disk until they are asked for.
 
     Parameters
     ----------
@@ -287,9 +288,11 @@ def _volumes(
     inside = np.any([sets[name] > 0 for name in settings["mask"]], axis=0)
     if not inside.any():
         raise ValueError(f"the mask of {subject} ({', '.join(settings['mask'])}) has no voxel above 0")
-    paths = {name: root / nsd_tree.volume_betas(subject, int(name), ending) for name in names}
-    for name, path in paths.items():  # all headers before the first voxel
-        _check_count(path, nsd_files.volume_shape(path)[3], len(names[name]))
+    found = {}
+    for name, shown in names.items():  # all headers before the first voxel
+        path = root / nsd_tree.volume_betas(subject, int(name), ending)
+        _check_file(path, inside.shape, len(shown))
+        found[name] = beta_files.masked([path], [inside], SCALE, len(shown))
     ncsnr_path = root / nsd_tree.volume_ncsnr(subject)
     ncsnr = nsd_files.volume(ncsnr_path)
     if ncsnr.shape != inside.shape:
@@ -299,8 +302,8 @@ def _volumes(
         "rois": _regions(root, subject, {name: values[inside] for name, values in sets.items()}),
         "ceilings": _ceilings(ncsnr_path, ncsnr[inside]),
     }
-    for name, path in paths.items():
-        yield BetaRun(name, None, names[name], nsd_files.volume_betas(path, inside), "percent", **about)
+    for name, values in found.items():
+        yield BetaRun(name, None, names[name], values, "percent", **about)
 
 
 def _surface(root: Path, subject: str, settings: dict[str, Any], names: dict[str, np.ndarray]) -> Iterator[BetaRun]:
@@ -319,11 +322,10 @@ def _surface(root: Path, subject: str, settings: dict[str, Any], names: dict[str
         "rois": _regions(root, "fsaverage", sets),
         "ceilings": _ceilings(root / ncsnr_paths[0], ncsnr),
     }
+    insides = [np.ones(half, dtype=bool)] * 2
     for name, shown in names.items():
-        paths = nsd_tree.surface_betas(subject, int(name))
-        values = both(paths)
-        _check_count(root / paths[0], len(values), len(shown))
-        yield BetaRun(name, None, shown, values, "percent", **about)
+        paths = [root / path for path in nsd_tree.surface_betas(subject, int(name))]
+        yield BetaRun(name, None, shown, beta_files.masked(paths, insides, 1.0, len(shown)), "percent", **about)
 
 
 def _regions(root: Path, owner: str, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -385,9 +387,17 @@ def _categories(settings: dict[str, Any], wanted: set[int]) -> dict[int, dict[st
     }
 
 
-def _check_count(path: Path, n_betas: int, n_trials: int) -> None:
-    if n_betas != n_trials:
-        raise ValueError(f"{path} holds {n_betas} betas, and the session has {n_trials} trials: get the file again")
+def _check_file(path: Path, grid: tuple[int, ...], n_trials: int) -> None:
+    file = beta_files.open_betas(path)
+    if file.grid != grid:
+        raise ValueError(
+            f"{path} is on a grid of {file.grid} voxels, the regions on one of {grid}: are they of another subject, or "
+            "of another preparation (func1mm)?"
+        )
+    if file.n_trials != n_trials:
+        raise ValueError(f"{path} holds {file.n_trials} betas, and the session has {n_trials} trials: get it again")
+    if file.dtype.kind != "i":
+        raise ValueError(f"{path} holds {file.dtype}, expected whole numbers, {SCALE:g} a percent")
 
 
 def _check_subject(subject: str) -> None:
