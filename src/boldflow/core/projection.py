@@ -15,8 +15,9 @@ import numpy as np
 from scipy import sparse
 
 BLOCK = 32  # volumes whose voxels stay in a processor's cache during the product
+KEPT = 128  # volumes of a block that is gathered for more than one product: long rows are read at less cost
 TAKEN = 16  # volumes from which a voxel is taken before the next one
-CELL = 4  # voxels along an axis; vertices of one such cube are worked on one after the other
+THICK, WIDE = 2, 3  # voxels along the slowest axis and the middle one: vertices of such a column follow one another
 
 
 def depth_samples(outer: np.ndarray, inner: np.ndarray, n_points: int = 10) -> np.ndarray:
@@ -172,6 +173,14 @@ class Gathered:
     vertices: np.ndarray
     voxels: np.ndarray
 
+    def by_use(self) -> "Gathered":
+        """Bring voxels into the order in which vertices use them: quickest to multiply, slower to gather."""
+        order = np.argsort(np.unique(self.matrix.indices, return_index=True)[1])
+        number = np.empty(len(order), dtype=np.int32)
+        number[order] = np.arange(len(order), dtype=np.int32)
+        parts = (self.matrix.data, number[self.matrix.indices], self.matrix.indptr)
+        return Gathered(sparse.csr_array(parts, shape=self.matrix.shape), self.vertices, self.voxels[order])
+
 
 def apply(gathered: Gathered, blocks: Iterable[np.ndarray], n_volumes: int) -> np.ndarray:
     """Apply a projection to voxels that were gathered.
@@ -238,10 +247,12 @@ class Projector:
         ValueError
             If the volumes have another shape.
         """
-        gathered, blocks = self.gather(volumes, block)
-        return apply(gathered, blocks, volumes.shape[-1])
+        by_volume, flat = self._as_it_lies(volumes)
+        gathered = self._in_order(by_volume)
+        room = np.empty(len(gathered.voxels) * min(block, volumes.shape[-1]))  # new memory costs as much as the product
+        return apply(gathered, _taken(flat, gathered.voxels, block, by_volume, room), volumes.shape[-1])
 
-    def gather(self, volumes: np.ndarray, block: int = BLOCK) -> tuple[Gathered, Iterator[np.ndarray]]:
+    def gather(self, volumes: np.ndarray, block: int = KEPT) -> tuple[Gathered, Iterator[np.ndarray]]:
         """Take those voxels of volumes that the projection uses, for maps that are projected more than once.
 
         Parameters
@@ -260,25 +271,22 @@ class Projector:
         ValueError
             If the volumes have another shape.
         """
+        by_volume, flat = self._as_it_lies(volumes)
+        gathered = self._in_order(by_volume).by_use()
+        return gathered, _taken(flat, gathered.voxels, block, by_volume)
+
+    def _as_it_lies(self, volumes: np.ndarray) -> tuple[bool, np.ndarray]:
+        """Tell whether volumes lie one after the other, and give them as (n_voxels, n_volumes) without a copy."""
         if volumes.shape[:-1] != self._shape:
             raise ValueError(f"volumes have shape {volumes.shape[:-1]}, the projection {self._shape}")
         # as NIfTI files are read: volume after volume, the first axis fastest
         by_volume = bool(volumes.flags.f_contiguous and not volumes.flags.c_contiguous)
+        return by_volume, volumes.reshape(-1, volumes.shape[-1], order="F" if by_volume else "C")
+
+    def _in_order(self, by_volume: bool) -> Gathered:
         if by_volume not in self._ordered:
             self._ordered[by_volume] = _in_order(self._matrix, self._shape, by_volume)
-        small, n_volumes = self._ordered[by_volume], volumes.shape[-1]
-        flat = volumes.reshape(-1, n_volumes, order="F" if by_volume else "C")
-
-        def taken(start: int) -> np.ndarray:
-            if not by_volume:
-                return flat[small.voxels, start : start + block].astype(np.float64, order="C")
-            found = np.empty((len(small.voxels), min(block, n_volumes - start)))
-            for k in range(0, found.shape[1], TAKEN):
-                some = slice(start + k, start + min(k + TAKEN, found.shape[1]))
-                found[:, k : k + TAKEN] = flat.T[some][:, small.voxels].T
-            return found
-
-        return small, (taken(start) for start in range(0, n_volumes, block))
+        return self._ordered[by_volume]
 
 
 def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -298,9 +306,27 @@ def _in_order(matrix: sparse.csr_array, shape: tuple[int, ...], by_volume: bool)
     first = np.zeros(matrix.shape[0], dtype=np.int64)  # a voxel of each vertex
     filled = np.diff(matrix.indptr) > 0
     first[filled] = matrix.indices[matrix.indptr[:-1][filled]]
-    i, j, k = (axis // CELL for axis in np.unravel_index(first, shape))
-    vertices = np.lexsort((i, j, k) if by_volume else (k, j, i))
+    i, j, k = np.unravel_index(first, shape)
+    fast, slow = (i, k) if by_volume else (k, i)
+    vertices = np.lexsort((fast, j // WIDE, slow // THICK))
     return Gathered(small[vertices], vertices, place[order])
+
+
+def _taken(
+    flat: np.ndarray, voxels: np.ndarray, block: int, by_volume: bool, room: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Take voxels of ``flat`` (n_voxels, n_volumes) block by block; with ``room``, each block overwrites the last."""
+    n_volumes = flat.shape[1]
+    for start in range(0, n_volumes, block):
+        size = (len(voxels), min(block, n_volumes - start))
+        found = np.empty(size) if room is None else room[: size[0] * size[1]].reshape(size)
+        if by_volume:
+            for k in range(0, size[1], TAKEN):
+                some = slice(start + k, start + min(k + TAKEN, size[1]))
+                found[:, k : k + TAKEN] = flat.T[some][:, voxels].T
+        else:
+            found[:] = flat[voxels, start : start + block]
+        yield found
 
 
 def _matrix(
