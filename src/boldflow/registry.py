@@ -28,7 +28,7 @@ ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 # whether region_files changed).
 PLACES = (
     *("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root"),
-    "agreement",
+    *("hrf_table", "agreement"),
 )
 # Files that give regions of interest, by how their names end.
 REGION_FILES = {
@@ -64,12 +64,10 @@ PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
 WAYS_FROM_FSAVERAGE = ["subset", "average"]
 WAYS_FROM_FSNATIVE = ["barycentric", "nearest", "average"]
 OTHER_WAYS = {"resampling": "fsaverage"}  # a second space from which the key's way leads
-# Keys of a response that are for BOLD alone, and for betas alone.
-FOR_BOLD = (
-    *("start_s", "duration_s", "average", "confounds", "high_pass_hz", "censor_mm"),
-    *PROJECTING,
-)
-FOR_BETAS = ("zscore",)
+# Keys of a response by the kinds that have them; those that are not here all kinds have.
+_OF_RUNS = dict.fromkeys(("start_s", "duration_s", "confounds", "high_pass_hz", *PROJECTING), ("bold", "glm"))
+_OF_GLM = dict.fromkeys(("method", "hrf", "hrf_table", "hrf_step_s", "ridge", "drift", "drift_order"), ("glm",))
+KINDS_OF_KEY = _OF_RUNS | _OF_GLM | {"average": ("bold",), "censor_mm": ("bold",), "zscore": ("betas",)}
 # Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
@@ -200,6 +198,11 @@ def members_of_feature(config: Config, feature: str) -> list[str]:
 def split_of_response(config: Config, response: str) -> str:
     """Name the split from whose training trials a response takes its statistics; empty where from all volumes."""
     return str((config["responses"][response] or {}).get("split", ""))
+
+
+def hrf_table_of_response(config: Config, response: str) -> str:
+    """Name the user's table of haemodynamic responses that a response reads; empty where it reads none."""
+    return str((config["responses"][response] or {}).get("hrf_table", ""))
 
 
 def subjects(config: Config, dataset: str) -> list[str]:
@@ -352,7 +355,9 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
                 continue
             schema = entry_schema(schemas, section, plugin)
             wrong = _schema_problems(where, entry or {}, schema, validator)
-            problems += wrong or (_region_problems(where, entry or {}) if section == "responses" else [])
+            problems += wrong
+            if section == "responses" and not wrong:
+                problems += _region_problems(where, entry or {}) + _glm_problems(where, entry or {})
             if section == "features" and not wrong:
                 problems += _network_problems(config, schemas, name) + _member_problems(config, name)
             if section == "datasets" and not wrong and entry and "agreement" in entry:
@@ -507,9 +512,9 @@ def _kind_problems(config: Config, result: Result, response: Config, recording_:
             f"set kind to {right!r}, or name another recording"
         )
     given = config["responses"][result.response] or {}
-    for key in FOR_BOLD if kind == "betas" else FOR_BETAS:
-        if key in given:
-            other = "bold" if kind == "betas" else "betas"
+    for key, kinds in KINDS_OF_KEY.items():
+        if key in given and kind not in kinds:
+            other = " and ".join(kinds)
             problems.append(f"{where} names {key} {given[key]!r}, which is for kind {other}, not for {kind}")
     entry = config["datasets"][result.dataset] or {}
     if outside(config, result.dataset, recording_) and "betas_root" not in entry:
@@ -517,6 +522,33 @@ def _kind_problems(config: Config, result: Result, response: Config, recording_:
             f"recording {recording_!r} of data set {result.dataset!r} is read from a folder of your own: download it "
             f"({data['recordings'][recording_]}) and set datasets.{result.dataset}.betas_root"
         )
+    return problems
+
+
+def _glm_problems(where: str, entry: Config) -> list[str]:
+    """List what cannot be of the linear model that a response's entry describes."""
+    if entry.get("kind") != "glm":
+        return []
+    problems = []
+    method, hrf, ridge = entry.get("method"), entry.get("hrf", "canonical"), entry.get("ridge", [])
+    if method is None:
+        problems.append(f"{where}: key 'method' is missing, which kind glm needs: lss or lsa")
+    if ridge and method == "lss":
+        problems.append(f"{where}: ridge {ridge} is for method lsa, all trials at once, not for lss")
+    if (hrf == "table") != ("hrf_table" in entry):
+        found = f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
+        problems.append(f"{where}: {found}; hrf: table and hrf_table, a path, go together")
+    if "hrf_step_s" in entry and hrf != "table":
+        problems.append(f"{where}: hrf_step_s {entry['hrf_step_s']} is for hrf: table, found {hrf!r}")
+    if (hrf != "canonical" or len(ridge) > 1) and "split" not in entry:
+        problems.append(
+            f"{where}: key 'split' is missing: a haemodynamic response or a ridge is chosen from the data, and only "
+            "training trials of a split may have a part in that"
+        )
+    drift = entry.get("drift", "cosine")
+    for key, right in (("high_pass_hz", "cosine"), ("drift_order", "polynomial")):
+        if key in entry and drift != right:
+            problems.append(f"{where}: {key} {entry[key]} is for drift: {right}, found {drift!r}")
     return problems
 
 

@@ -361,6 +361,7 @@ def projected(folder, monkeypatch, replaced):
         receipt=str(folder / "subject.json"),
         trials=str(folder / "trials.parquet"),
         split=[],
+        hrf=[],
         responses=str(folder / "responses.npy"),
         sidecar=str(folder / "responses.json"),
         vertices=str(folder / "vertices.parquet"),

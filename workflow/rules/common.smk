@@ -337,6 +337,12 @@ def split_of_response(wildcards):
     return [f"results/{wildcards.dataset}/splits/{name}.parquet"] if name else []
 
 
+def hrf_table_of_response(wildcards):
+    """The user's table of haemodynamic responses that a response reads; none for most."""
+    path = registry.hrf_table_of_response(config, wildcards.response)
+    return [str(Path(path).expanduser())] if path else []
+
+
 def receipts_of_run(wildcards):
     """Receipts of all that this run's study needs from a network."""
     found = paths("resources/receipts/{dataset}/dataset.json", STUDY)

@@ -1,4 +1,5 @@
-# Responses. Needs: the arrived BOLD and the trial table (and a split, where statistics come from its training trials). Makes: (n_trials, n_vertices) float32 in z-score units, or
+# Responses. Needs: the arrived BOLD and the trial table (and a split, where statistics come from its training trials;
+# a table of haemodynamic responses, where an entry names one). Makes: (n_trials, n_vertices) float32, or
 # (n_trials, n_trs, n_vertices) where time is kept; and a table with a row per column (vertex or voxel, ROIs).
 
 
@@ -8,6 +9,7 @@ rule project_responses:
         receipt=receipt_of_response,
         trials="results/{dataset}/{subject}/trials.parquet",
         split=split_of_response,
+        hrf=hrf_table_of_response,
     output:
         responses="results/{dataset}/{subject}/{response}/responses.npy",
         sidecar="results/{dataset}/{subject}/{response}/responses.json",

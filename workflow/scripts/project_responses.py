@@ -10,6 +10,7 @@ project.run(
     receipt=snakemake.input.receipt,
     trials=snakemake.input.trials,
     split=snakemake.input.split,
+    hrf=snakemake.input.hrf,
     responses=snakemake.output.responses,
     sidecar=snakemake.output.sidecar,
     vertices=snakemake.output.vertices,

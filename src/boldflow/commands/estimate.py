@@ -225,7 +225,7 @@ class _Known:
         columns = COLUMNS.get(entry["space"], one.n_voxels)
         tr_s = registry.literal("datasets", self.datasets[dataset]["plugin"], "FACTS")["tr_s"]
         n_volumes = max(1, round(entry["duration_s"] / (tr_s or self.datasets[dataset]["tr_s"])))
-        n_volumes = 1 if entry.get("kind") == "betas" else n_volumes
+        n_volumes = n_volumes if entry.get("kind", "bold") == "bold" else 1  # betas are one number per trial
         made = one.n_trials * columns * n_volumes
         return (made if not entry["average"] else one.n_trials * columns), made, one.n_voxels * one.n_volumes
 

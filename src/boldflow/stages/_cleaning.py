@@ -53,7 +53,7 @@ class Cleaner:
         kept = np.ones(n, dtype=bool)
         if not any(entry.get(key) for key in KEYS):
             return cleaning.detrend_and_standardise(series), kept
-        table = self._table(one, n) if entry.get("confounds") or "censor_mm" in entry else {}
+        table = table_of(one, n) if entry.get("confounds") or "censor_mm" in entry else {}
         regressors = [confounds.regressors(table, entry["confounds"])] if entry.get("confounds") else []
         if "high_pass_hz" in entry:
             regressors.append(cleaning.cosines(n, self.tr_s, entry["high_pass_hz"]))
@@ -94,15 +94,6 @@ class Cleaner:
             found["censored"] = {"volumes": self.n_censored, "windows": self.windows}
         return found
 
-    def _table(self, one: Run, n: int) -> dict[str, np.ndarray]:
-        if one.confounds is None:
-            raise ValueError("there is no table of confounds beside its BOLD; leave out confounds and censor_mm")
-        table = one.confounds()
-        found = len(next(iter(table.values())))
-        if found != n:
-            raise ValueError(f"its table of confounds has {found} rows, its BOLD {n} volumes")
-        return table
-
     def _training(self, one: Run, n: int) -> np.ndarray:
         """Mark the volumes that statistics may see."""
         if self.parts is None:
@@ -117,6 +108,23 @@ class Cleaner:
             self.whole_runs.append(f"{one.session}/{one.run}")
             return np.ones(n, dtype=bool)
         return training
+
+
+def table_of(one: Run, n: int) -> dict[str, np.ndarray]:
+    """Read a run's table of confounds, column by column.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it does not have a row for each of ``n`` volumes.
+    """
+    if one.confounds is None:
+        raise ValueError("there is no table of confounds beside its BOLD; leave out confounds and censor_mm")
+    table = one.confounds()
+    found = len(next(iter(table.values())))
+    if found != n:
+        raise ValueError(f"its table of confounds has {found} rows, its BOLD {n} volumes")
+    return table
 
 
 def parts_of(split: pd.DataFrame, trials: pd.DataFrame, subject: str, name: str) -> pd.DataFrame:

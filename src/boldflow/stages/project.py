@@ -1,24 +1,23 @@
-"""Responses: BOLD of each run to the surface (or a mask), cleaned, and cut into a window per trial."""
+"""Responses: BOLD of each run to the surface (or a mask), cleaned and cut into a window per trial, or betas."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from boldflow.artifacts import arrays, sidecars, tables
 from boldflow.core import cleaning, metrics
 from boldflow.core.compute import fixed_threads
-from boldflow.stages import _betas, _fsaverage
+from boldflow.stages import _betas, _fsaverage, _glm
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
 from boldflow.stages._cleaning import Cleaner, parts_of
-from boldflow.stages._columns import Columns, Run, columns_of, grid
+from boldflow.stages._columns import Columns, Run
 from boldflow.stages._regions import regions_of
+from boldflow.stages._series import BAD, Series, series_of, why_masked
 
-BAD = ("not finite or outside the volume", "constant")  # why a column is masked
 BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time in double precision
-TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 
 
 def run(
@@ -26,6 +25,7 @@ def run(
     receipt: str,
     trials: str,
     split: list[str],
+    hrf: list[str],
     responses: str,
     sidecar: str,
     vertices: str,
@@ -44,6 +44,7 @@ def run(
     ----------
     source, receipt, trials : paths of the receipts of data set and subject, and of the trial table
     split : path of the split from whose training trials statistics come; none where they come from all volumes
+    hrf : path of the table of haemodynamic responses; none where there is no such table
     responses, sidecar, vertices : paths of the .npy, its JSON and the Parquet with a row per column to write
     subject : the subject
     recording : the data set's recording that the response reads
@@ -83,8 +84,17 @@ def run(
             found, runs = regions_of(named, runs, subject, entry, files, mesh_folder)
             start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
             cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], parts)
-            made = _windows(runs, table, subject, mesh_folder, cleaner)
-            how = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note(), **made.columns.note}
+            if entry["kind"] == "glm":
+
+                def series() -> Iterator[Series]:
+                    again = plugin.runs(root, subject, data_set, recording)
+                    return series_of(again, table, subject, entry, mesh_folder, known["tr_s"])
+
+                made, how = _fitted(_glm.Glm(cleaner, subject, next(iter(hrf), None)).estimate(series, len(table)))
+            else:
+                made = _windows(runs, table, subject, mesh_folder, cleaner)
+                how = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note()}
+            how |= made.columns.note
     rows, wanted = found.onto(made.columns.places, entry["rois"])
     bad = made.bad[wanted]
     masked = float((bad != "").mean())
@@ -156,49 +166,34 @@ def _made_of(betas: _betas.Betas) -> _Made:
     return _Made(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
 
 
+def _fitted(found: _glm.Estimated) -> tuple[_Made, dict[str, Any]]:
+    """Take betas of the linear model as responses; what each vertex chose becomes columns of the table of vertices."""
+    places = found.columns.places.assign(**found.chosen)
+    return _Made(found.values, None, found.bad, replace(found.columns, places=places)), found.note
+
+
 def _windows(
     runs: Iterator[Run], table: pd.DataFrame, subject: str, mesh_folder: str | None, cleaner: Cleaner
 ) -> _Made:
     """Clean each run and cut its windows; one run is in memory at a time."""
     entry, window = cleaner.entry, (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
-    trials = {key: rows for key, rows in table.groupby(["session", "run"])}
-    made, before = None, None
-    seen: set[tuple[str, str]] = set()
-    for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
-        key = (one.session, one.run)
-        _check_tr(one, subject, cleaner.tr_s)
-        if key in seen:
-            raise ValueError(f"{subject} has BOLD of session {one.session}, run {one.run} twice")
-        seen.add(key)
-        if key not in trials:
-            continue
-        if made is None or grid(one) != before:
-            columns, before = columns_of(one, entry, mesh_folder), grid(one)
-            n_columns, n_before = len(columns.places), len(columns.places if made is None else made.columns.places)
-            if n_columns != n_before:
-                raise ValueError(
-                    f"session {one.session}, {one.run} has {n_columns} columns, the ones before {n_before}"
-                )
-            made = _Made.empty((len(table), cleaner.n_volumes, n_columns), entry["average"]) if made is None else made
-            made.columns = columns
-        series = made.columns.apply(one)
-        rows = trials[key][trials[key]["usable"]]
+    made: _Made | None = None
+    for one in series_of(runs, table, subject, entry, mesh_folder, cleaner.tr_s):
+        if made is None:
+            made = _Made.empty((len(table), cleaner.n_volumes, one.values.shape[1]), entry["average"])
+        made.columns = one.columns
+        rows = one.trials[one.trials["usable"]]
         try:
-            cleaned, kept = cleaner.clean(one, series)
+            cleaned, kept = cleaner.clean(one.one, one.values)
             onsets = rows["onset_s"].to_numpy()
             cut = cleaning.windows(cleaned, onsets, *window)
             counted = cleaner.count(cleaning.windows(kept[:, None], onsets, *window)[:, :, 0])
         except ValueError as error:
-            raise ValueError(f"{subject}, session {one.session}, run {one.run}: {error}") from None
+            raise ValueError(f"{one.told(subject)}: {error}") from None
         if len(rows):
-            made.bad = np.where(made.bad == "", _why_masked(series, cleaned), made.bad)
+            made.bad = np.where(made.bad == "", why_masked(one.values, np.isnan(cleaned[0])), made.bad)
         made.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
-    if set(trials) != seen:
-        lone = sorted(set(trials) ^ seen)[:5]
-        found = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
-        raise ValueError(f"{subject}: {found}; without its other half (session, run): {lone}")
-    if made is None:
-        raise ValueError(f"{subject} has no run")
+    assert made is not None  # there is a run
     return made
 
 
@@ -221,18 +216,3 @@ def _variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.nda
     ]
     signal, noise = (np.concatenate(found) for found in zip(*parts, strict=True))
     return signal, noise
-
-
-def _why_masked(series: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
-    """Name what is wrong with each column of a run that cleaning gave up, (n_vertices,) of ``BAD`` or nothing."""
-    not_finite = ~np.isfinite(series).all(axis=0)
-    return np.where(np.isnan(cleaned[0]), np.where(not_finite, *BAD), "").astype(object)
-
-
-def _check_tr(one: Run, subject: str, tr_s: float) -> None:
-    stated = {**one.tr_s, "facts": tr_s}
-    if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
-        found = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())
-        raise ValueError(
-            f"{subject}, session {one.session}, run {one.run}: repetition times disagree ({found}); mend the wrong one"
-        )

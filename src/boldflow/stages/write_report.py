@@ -91,12 +91,13 @@ def _figure(path: Path, told: dict[str, Any]) -> dict[str, Any]:
 def _response_note(path: Path) -> str:
     """Say in a sentence what was done to a subject's responses."""
     note = sidecars.read(path)
-    window = note.get("window")
-    when = (
-        f"{window['n_volumes']} volumes from {window['start_s']:g} s after onset, TR {note['tr_s']:g} s"
-        if window
-        else "single-trial betas as published"
-    )
+    window, model = note.get("window"), note.get("glm")
+    if window:
+        when = f"{window['n_volumes']} volumes from {window['start_s']:g} s after onset, TR {note['tr_s']:g} s"
+    elif model:
+        when = f"single-trial betas by {model['method'].upper()}, {model['hrf']} haemodynamic response"
+    else:
+        when = "single-trial betas as published"
     where = "/".join(path.parts[-4:-1])
     return (
         f"{where}: {note['shape'][0]} trials, {note['shape'][-1]} {note['space']} columns ({note['n_masked']} without "

@@ -63,6 +63,7 @@ class Subject:
             receipt=str(self.out / "receipt.json"),
             trials=str(self.out / "trials.parquet"),
             split=list(split),
+            hrf=[],
             responses=paths["responses.npy"],
             sidecar=paths["responses.json"],
             vertices=paths["vertices.parquet"],

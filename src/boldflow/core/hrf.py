@@ -1,0 +1,151 @@
+"""Haemodynamic responses, and the regressor of each trial, as nilearn makes them.
+
+A kernel is a response to an instant, sampled ``OVERSAMPLING`` times per TR from the event on, of sum 1 (nilearn's
+convention). A library is a list of kernels. Volume k is at k times the TR (nilearn's ``slice_time_ref`` 0).
+"""
+
+import itertools
+
+import numpy as np
+from scipy import stats
+
+OVERSAMPLING = 50  # nilearn's default
+LENGTH_S = 32.0  # nilearn's default
+MIN_ONSET_S = -24.0  # nilearn's default: earlier events cannot be placed
+# Of the family of responses: gamma densities of shape delay / dispersion and scale dispersion, which peak at delay -
+# dispersion; the undershoot comes 10 s later, as in SPM's, and has a sixth of the weight.
+DELAYS_S = (4.0, 5.0, 6.0, 7.0, 8.0)
+DISPERSIONS_S = (0.7, 1.0, 1.4)
+CANONICAL = (6.0, 1.0)
+UNDERSHOOT_S, RATIO = 10.0, 0.167
+
+
+def double_gamma(tr_s: float, delay_s: float, dispersion_s: float) -> np.ndarray:
+    """Sample a response that is the difference of two gamma densities.
+
+    Parameters
+    ----------
+    tr_s : float
+        Repetition time, seconds.
+    delay_s, dispersion_s : float
+        Of the first density, seconds; (6, 1) is nilearn's ``spm`` to the last bits.
+
+    Returns
+    -------
+    array of shape (n_samples,)
+
+    Notes
+    -----
+    nilearn 0.13, ``glm.first_level.hemodynamic_models``; the form is that of spm_hrf.m (Friston et al. 1998,
+    NeuroImage 7, 30-40).
+    """
+    step = tr_s / OVERSAMPLING
+    time = np.linspace(0, LENGTH_S, int(np.rint(LENGTH_S / step)))
+    peak = stats.gamma.pdf(time, delay_s / dispersion_s, loc=step, scale=dispersion_s)
+    under = stats.gamma.pdf(time, (delay_s + UNDERSHOOT_S), loc=step, scale=1.0)
+    found = peak - RATIO * under
+    return np.asarray(found / found.sum())
+
+
+def canonical(tr_s: float) -> list[np.ndarray]:
+    """Give a library of one: SPM's canonical response."""
+    return [double_gamma(tr_s, *CANONICAL)]
+
+
+def family(tr_s: float) -> list[np.ndarray]:
+    """Give the library of double gammas: all pairs of ``DELAYS_S`` and ``DISPERSIONS_S``, delays outermost."""
+    return [double_gamma(tr_s, *one) for one in itertools.product(DELAYS_S, DISPERSIONS_S)]
+
+
+def from_table(table: np.ndarray, step_s: float, tr_s: float) -> list[np.ndarray]:
+    """Turn the columns of a table into a library, by straight lines between its samples.
+
+    Parameters
+    ----------
+    table : array of shape (n_samples, n_responses)
+        Responses to an instant, the first row at the event.
+    step_s : float
+        Seconds from row to row.
+    tr_s : float
+        Repetition time, seconds.
+
+    Returns
+    -------
+    list of array
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, there are fewer than two rows, or the sum of a response is not above 0.
+    """
+    if table.ndim != 2 or len(table) < 2 or not table.shape[1]:
+        raise ValueError(f"a table of responses has shape {table.shape}: two rows and one column are needed at least")
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0] + 1
+        raise ValueError(f"row {row}, column {column} of the table of responses is not finite")
+    length_s, step = step_s * (len(table) - 1), tr_s / OVERSAMPLING
+    time = np.arange(int(np.floor(length_s / step)) + 1) * step
+    found = [np.interp(time, step_s * np.arange(len(table)), column) for column in table.T]
+    for number, one in enumerate(found, start=1):
+        if one.sum() <= 0:
+            raise ValueError(f"column {number} of the table of responses has sum {one.sum():.3g}, expected above 0")
+    return [one / one.sum() for one in found]
+
+
+def regressors(
+    onsets_s: np.ndarray, durations_s: np.ndarray, n_volumes: int, tr_s: float, kernel: np.ndarray
+) -> np.ndarray:
+    """Give the regressor of each trial, of amplitude 1, as nilearn's ``compute_regressor`` does.
+
+    Parameters
+    ----------
+    onsets_s, durations_s : array of shape (n_trials,)
+        Seconds from the first volume; a duration of 0 is one sample long.
+    n_volumes : int
+        Of the run, two or more.
+    tr_s : float
+    kernel : array of shape (n_samples,)
+
+    Returns
+    -------
+    float64 array of shape (n_volumes, n_trials)
+
+    Raises
+    ------
+    ValueError
+        If an onset is not finite or before ``MIN_ONSET_S``, a duration is negative or not finite, or there are fewer
+        than two volumes.
+
+    Notes
+    -----
+    A box convolved with a kernel is the difference of two values of the kernel's running sum, so that no convolution
+    is needed.
+    """
+    onsets_s, durations_s = np.asarray(onsets_s, dtype=float), np.asarray(durations_s, dtype=float)
+    if n_volumes < 2:
+        raise ValueError(f"a run of {n_volumes} volumes has no regressors: 2 are needed")
+    wrong = ~((onsets_s >= MIN_ONSET_S) & np.isfinite(onsets_s) & np.isfinite(durations_s) & (durations_s >= 0))
+    if wrong.any():
+        which = int(np.argmax(wrong))
+        raise ValueError(
+            f"trial {which + 1} has onset {onsets_s[which]:g} s and duration {durations_s[which]:g} s: expected an "
+            f"onset from {MIN_ONSET_S:g} s on and a duration of 0 or more"
+        )
+    frames = tr_s * np.arange(n_volumes)
+    stop = frames[-1] * (1 + 1.0 / (n_volumes - 1))
+    n_samples = (n_volumes - 1) / (frames[-1] - frames[0]) * (stop - frames[0] - MIN_ONSET_S) * OVERSAMPLING + 1
+    time = np.linspace(MIN_ONSET_S, stop, int(np.rint(n_samples)))
+    last = len(time) - 1
+    first = np.minimum(np.searchsorted(time, onsets_s), last)
+    end = np.minimum(np.searchsorted(time, onsets_s + durations_s), last)
+    end = end + ((end == first) & (end < last))
+    running = np.concatenate([[0.0], np.cumsum(kernel)])
+
+    def box(sample: np.ndarray) -> np.ndarray:
+        """Response at a sample to all that is on from ``first`` to ``end``, (n_volumes, n_trials)."""
+        since = [np.clip(sample[:, None] - edge[None] + 1, 0, len(kernel)) for edge in (first, end)]
+        return np.asarray(running[since[0]] - running[since[1]])
+
+    high = np.searchsorted(time, frames).clip(1, last)
+    share = (frames - time[high - 1]) / (time[high] - time[high - 1])
+    return np.asarray((1 - share)[:, None] * box(high - 1) + share[:, None] * box(high))
