@@ -1,26 +1,47 @@
 """Arrays as .npy: never pickled, written whole, checked for finite values."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from boldflow.artifacts.atomic import atomic, broken
 
+BLOCK_BYTES = 64 << 20  # that are copied or looked at at once
+
 
 def write(path: str | Path, array: np.ndarray) -> None:
-    """Write an array as .npy.
+    """Write an array as .npy, in C order whatever its own; some rows are copied at a time.
 
     Raises
     ------
     ValueError
         If a value is not finite; gives the count and the first place.
     """
-    bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{path}: {int(bad.sum())} of {bad.size} values are not finite, the first at {where}")
+    step = max(1, BLOCK_BYTES // max(1, array[:1].nbytes)) if array.ndim else 1
+    starts = range(0, len(array), step) if array.ndim else ()
+    if array.dtype.kind == "f":
+        _check_finite(path, array, starts, step)
     with atomic(path) as temporary, temporary.open("wb") as handle:
-        np.save(handle, array, allow_pickle=False)
+        if not array.ndim or array.dtype.hasobject:
+            np.save(handle, array, allow_pickle=False)
+            return
+        about = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(handle, about)
+        for start in starts:
+            np.ascontiguousarray(array[start : start + step]).tofile(handle)
+
+
+def _check_finite(path: str | Path, array: np.ndarray, starts: Iterable[int], step: int) -> None:
+    count, first = 0, None
+    for start in starts:
+        bad = ~np.isfinite(array[start : start + step])
+        if bad.any():
+            here = np.argwhere(bad)[0]
+            first = first or (start + int(here[0]), *map(int, here[1:]))
+            count += int(bad.sum())
+    if count:
+        raise ValueError(f"{path}: {count} of {array.size} values are not finite, the first at {first}")
 
 
 def read(path: str | Path, ndim: int | None = None) -> np.ndarray:

@@ -106,13 +106,13 @@ def run(
             f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
         )
     keep = wanted & (made.bad == "")
-    averaged = made.averaged if keep.all() else np.asfortranarray(made.averaged[:, keep])
+    averaged = _without(made.averaged, keep)
     kept = averaged if made.values is None else _compacted(made.values, keep)
     image = pd.factorize(table["image_id"])[0]
     usable = table["usable"].to_numpy(dtype=bool)
     signal, noise = _variance_components(averaged, usable, image)
     rows = rows[keep].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
-    arrays.write(responses, np.ascontiguousarray(kept, dtype=np.float32))
+    arrays.write(responses, kept)
     note = {
         "shape": list(kept.shape),
         "space": entry["space"],
@@ -195,6 +195,14 @@ def _windows(
         made.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
     assert made is not None  # there is a run
     return made
+
+
+def _without(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Leave columns out of (n_trials, n_columns) in place, where columns lie one after the other in memory."""
+    for left, column in enumerate(np.flatnonzero(keep)):
+        if left != column:
+            values[:, left] = values[:, column]
+    return values[:, : int(keep.sum())]
 
 
 def _compacted(values: np.ndarray, keep: np.ndarray) -> np.ndarray:

@@ -134,3 +134,16 @@ def test_files_can_be_read_by_whom_the_users_umask_lets(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_any_order_are_written_in_c_order_piece_by_piece(tmp_path, monkeypatch, order):
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 100)
+    values = np.asarray(np.random.default_rng(0).normal(size=(41, 7)).astype(np.float32), order=order)
+    for some in (values, values[:, ::2], values[:0], values.reshape(41, 7, 1)):
+        arrays.write(tmp_path / "a.npy", some)
+        np.save(tmp_path / "wanted.npy", np.ascontiguousarray(some))
+        assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "wanted.npy").read_bytes()
+    values[30, 2] = values[33, 1] = np.nan
+    with pytest.raises(ValueError, match=r"2 of 287 values are not finite, the first at \(30, 2\)"):
+        arrays.write(tmp_path / "b.npy", values)
