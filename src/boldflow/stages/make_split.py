@@ -18,6 +18,9 @@ PIXELS = ["pixels", "perceptual hash and aligned correlation"]
 LARGEST_GROUP = 20  # pictures in a duplicate group; more means that something else than copies was found
 
 
+COCO_LABEL = "label_coco_id"  # column of a pack's table
+
+
 def run(
     trials: list[str],
     packs: list[str],
@@ -60,7 +63,7 @@ def run(
     pictures = {name: tables.read(path) for name, path in zip(names, tables_, strict=True)} if tables_ else {}
     images = {name: list(table["image_id"]) for name, table in pictures.items()}
     images = images or {dataset: sorted(set(rows.loc[rows["usable"], "image_id"]))}
-    overlaps = _same_names(names, images) if known["images"] else []
+    overlaps = _same_names(names, images, pictures) if known["images"] else []
     overlaps += _overlaps(names, packs, pictures, overlaps) if by_pixels else []
     joined = splits.duplicate_groups(
         (_full(name, image) for name, found in images.items() for image in found),
@@ -144,20 +147,26 @@ def _against_published(
     }
 
 
-def _same_names(names: list[str], images: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """List pairs of pictures whose names carry one COCO number, as ``_overlaps`` does."""
+def _same_names(
+    names: list[str], images: dict[str, list[str]], pictures: dict[str, pd.DataFrame]
+) -> list[dict[str, Any]]:
+    """List pairs of pictures with one COCO number, by name or by the label ``coco_id``, as ``_overlaps`` does."""
     own = names[0]
+    labelled: dict[tuple[str, str], int] = {}
+    for name, table in pictures.items():
+        if COCO_LABEL in table:
+            told = table[table[COCO_LABEL].fillna("").str.fullmatch(r"\d+")]
+            labelled |= {(name, i): int(n) for i, n in zip(told["image_id"], told[COCO_LABEL], strict=True)}
     known: dict[int, list[tuple[str, str]]] = {}
     for name in names:
         for image in images[name]:
-            number = duplicates.coco_id(image)
+            number = labelled.get((name, image), duplicates.coco_id(image))
             if number is not None:
                 known.setdefault(number, []).append((name, image))
     found = []
-    for pictures in known.values():
-        first = pictures[0]
-        if first[0] == own:
-            found += [_pair(first, other, "COCO number") for other in pictures[1:]]
+    for same in known.values():
+        if same[0][0] == own:
+            found += [_pair(same[0], other, "COCO number") for other in same[1:]]
     return found
 
 

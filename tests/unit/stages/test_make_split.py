@@ -49,8 +49,21 @@ def test_pictures_with_one_coco_number_are_one_picture(tmp_path):
     assert note["not_compared_with"] == ["god"] and note["published"] is None
 
 
+def test_a_label_carries_the_coco_number_of_pictures_with_other_names():
+    """As NSD's pictures are called by their row in the brick."""
+    images = {"bold5000": [ONE, OTHER, "rep_a.jpg"], "nsd": ["nsd-00000", "nsd-00001", "nsd-00002"]}
+    table = pd.DataFrame({"image_id": images["nsd"], "label_coco_id": ["7", "1", None]})
+    own = pd.DataFrame({"image_id": images["bold5000"]})
+    (found,) = make_split._same_names(list(images), images, {"bold5000": own, "nsd": table})
+    assert found == {
+        "dataset": "bold5000", "image_id": ONE, "other_dataset": "nsd", "other_image_id": "nsd-00001",
+        "found_by": "COCO number",
+    }  # fmt: skip
+    assert make_split._same_names(list(images), images, {}) == []
+
+
 def test_the_published_rule_stands_beside_the_mended_one(tmp_path):
-    first = make_split._named({"test": "named", "names": "repeated-113"}, "bold5000")[0]
+    first = make_split._named({"test": "named", "names": "repeated-113"}, "bold5000", pd.DataFrame())[0]
     assert first.startswith("COCO_train2014_")
     copy = f"coco/{first.split('_')[2]}"
     split, note = run(tmp_path, [first, OTHER, copy], RULE | {"test": "named", "names": "repeated-113"})
