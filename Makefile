@@ -32,9 +32,9 @@ test: $(STAMP)
 test-faults: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
 
-# Starts a cluster of two nodes on this machine and stops it; needs root and the packages named by `make help`.
+# Starts two clusters of two nodes each on this machine and stops them; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)
-	@$(IN_VENV) .venv/bin/python -m pytest tests/slurm $(ARGS)
+	@$(IN_VENV) .venv/bin/python -m pytest -n 2 --dist loadgroup --timeout 1200 tests/slurm $(ARGS)
 
 test-full-size: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m pytest tests/full_size $(ARGS)

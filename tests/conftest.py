@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,20 +98,24 @@ def project(tmp_path: Path) -> Project:
     return copy_project(tmp_path / "project")
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the project in which the smallest study has been run whole; tests copy it before they change it.
-
-    Workers of one run of the tests share it.
-    """
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Give a folder that is made by whoever needs it first; the workers of one run of the tests share it."""
+    own = factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
     shared.mkdir(exist_ok=True)
     with FileLock(shared / "lock"):
-        if (shared / "done").exists():
-            return Project(shared / "project")
-        shutil.rmtree(shared / "project", ignore_errors=True)  # of a worker whose run failed
-        done = copy_project(shared / "project")
-        done.snakemake("--config", "study=demo-tiny")
-        (shared / "done").touch()
-    return done
+        if not (shared / "done").exists():
+            shutil.rmtree(shared / "project", ignore_errors=True)  # of a worker whose run failed
+            make(shared / "project")
+            (shared / "done").touch()
+    return shared / "project"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project in which the smallest study has been run whole; tests copy it before they change it."""
+
+    def make(folder: Path) -> None:
+        copy_project(folder).snakemake("--config", "study=demo-tiny")
+
+    return Project(once(tmp_path_factory, "finished", make))

@@ -1,10 +1,14 @@
 """A real Slurm on this machine: one controller, several nodes, accounting. Every process is ended by its id.
 
-``python -m tests.slurm.cluster up`` starts it and ``down`` stops what was started. It needs root and Debian's
-packages slurm-wlm, munge, slurmdbd, mariadb-server. All nodes run on this host under names of their own (n1, n2);
-the last one has a GPU that is none: a null device that Slurm hands out and counts like one.
+``python -m tests.slurm.cluster up`` starts it and ``down`` stops what was started, also what cut-off tests have left. It
+needs root and Debian's packages slurm-wlm, munge, slurmdbd, mariadb-server. All nodes run on this host under names of
+their own (n1, n2); the last one has a GPU that is none: a null device that Slurm hands out and counts like one.
+
+Several clusters can live side by side, each with a number of its own (folder, ports, ids of jobs) and in a process that
+has called ``own_system_folder``.
 """
 
+import ctypes
 import getpass
 import os
 import shutil
@@ -14,30 +18,45 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ACCOUNT = "lab"
 SYSTEM = Path("/etc/slurm")  # jobs of Snakemake run without SLURM_*: srun reads the file there
 PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "sbatch", "squeue", "sacct", "sacctmgr")
 SECONDS = 30
+CLONE_NEWNS = 0x00020000  # linux/sched.h: a mount namespace
 
 
-def default_folder() -> Path:
-    """Where a cluster's state is kept: short, since sockets lie in it."""
+def base_folder() -> Path:
+    """Where the clusters' state is kept: short, since sockets lie in it."""
     return Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache") / "boldflow-slurm"
+
+
+def own_system_folder() -> None:
+    """Give this process, and all that it starts from now on, an empty /etc/slurm that no other sees."""
+    SYSTEM.mkdir(exist_ok=True)
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.unshare(CLONE_NEWNS):
+        raise SystemExit(f"a mount namespace cannot be made here: {os.strerror(ctypes.get_errno())}")
+    _run(["mount", "--make-rprivate", "/"])
+    _run(["mount", "-t", "tmpfs", "boldflow-slurm", str(SYSTEM)])
 
 
 @dataclass
 class Cluster:
-    """A cluster of ``n_nodes`` nodes in a folder; ``accounting`` is a database of jobs, ``gpus`` those of the last."""
+    """A cluster of ``n_nodes`` nodes; ``accounting`` is a database of jobs, ``gpus`` those of the last node."""
 
-    folder: Path = field(default_factory=default_folder)
+    number: int = 0
     n_nodes: int = 2
     accounting: bool = True
     gpus: int = 1
     cpus: int = 4
     memory_mb: int = 8000
+
+    @property
+    def folder(self) -> Path:
+        return base_folder() / str(self.number)
 
     @property
     def nodes(self) -> list[str]:
@@ -46,6 +65,10 @@ class Cluster:
     @property
     def conf(self) -> Path:
         return self.folder / "etc" / "slurm.conf"
+
+    def port(self, service: int) -> int:
+        """Port of a service (0 the controller, 1 accounting, 2 the database, from 3 on the nodes)."""
+        return 16800 + 20 * self.number + service
 
     # --- life
 
@@ -77,7 +100,12 @@ class Cluster:
             self.start_node(node)
 
     def down(self) -> None:
-        """End what was started here, nodes first, and take our files from the system's folder."""
+        """End what was started here, jobs and nodes first, and take our files from the system's folder."""
+        if self._process("slurmctld") and self.ask("squeue", "-h"):
+            self.ask("scancel", "-u", getpass.getuser())
+            end = time.monotonic() + SECONDS
+            while self.ask("squeue", "-h") and time.monotonic() < end:
+                time.sleep(0.5)
         names = [*(f"slurmd-{node}" for node in self.nodes), "slurmctld", "slurmdbd", "mariadbd", "munged"]
         for path in sorted((self.folder / "run").glob("slurmd-*.pid")):
             names = [path.stem, *names] if path.stem not in names else names
@@ -207,13 +235,14 @@ class Cluster:
                 os.mknod(device, 0o666 | 0o020000, os.makedev(1, 3))  # as /dev/null
         lines = [
             "ClusterName=boldflow",
+            f"FirstJobId={100000 * self.number + 1}",  # a job is known by its id among all processes of the host
             f"SlurmctldHost={host}(127.0.0.1)",
             "SlurmUser=root",
             "SlurmdUser=root",
             "AuthType=auth/munge",
             f"AuthInfo=socket={run / 'munge.sock'}",
             "CredType=cred/munge",
-            "SlurmctldPort=16817",
+            f"SlurmctldPort={self.port(0)}",
             f"StateSaveLocation={self.folder / 'ctld'}",
             f"SlurmdSpoolDir={self.folder / 'd'}/%n",
             f"SlurmctldPidFile={run / 'slurmctld.pid'}",
@@ -247,7 +276,7 @@ class Cluster:
             lines += [
                 "AccountingStorageType=accounting_storage/slurmdbd",
                 "AccountingStorageHost=127.0.0.1",
-                "AccountingStoragePort=16819",
+                f"AccountingStoragePort={self.port(1)}",
                 f"AccountingStoragePass={run / 'munge.sock'}",
                 "AccountingStorageTRES=gres/gpu",
             ]
@@ -256,7 +285,7 @@ class Cluster:
         for number, node in enumerate(self.nodes, start=1):
             gres = f" Gres=gpu:{self.gpus}" if self.gpus and node == self.nodes[-1] else ""
             lines.append(
-                f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={17000 + number} CPUs={self.cpus} "
+                f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={self.port(2 + number)} CPUs={self.cpus} "
                 f"RealMemory={self.memory_mb} State=UNKNOWN{gres}"
             )
         every = f"Nodes={self.nodes[0]},{self.nodes[-1]}" if self.n_nodes < 3 else f"Nodes=n[1-{self.n_nodes}]"
@@ -283,7 +312,7 @@ class Cluster:
         with (self.folder / "log" / "mariadbd.log").open("ab") as log:
             subprocess.Popen(
                 [
-                    *("mariadbd", *plain, f"--socket={run / 'db.sock'}", "--port=13306", "--bind-address=127.0.0.1"),
+                    *("mariadbd", *plain, f"--socket={run / 'db.sock'}", f"--port={self.port(2)}", "--bind-address=127.0.0.1"),
                     *(f"--pid-file={run / 'mariadbd.pid'}", "--innodb-buffer-pool-size=64M"),
                     "--innodb-lock-wait-timeout=900",
                 ],
@@ -305,11 +334,11 @@ class Cluster:
             "AuthInfo": f"socket={run / 'munge.sock'}",
             "DbdHost": socket.gethostname().split(".")[0],
             "DbdAddr": "127.0.0.1",
-            "DbdPort": "16819",
+            "DbdPort": str(self.port(1)),
             "SlurmUser": "root",
             "StorageType": "accounting_storage/mysql",
             "StorageHost": "127.0.0.1",
-            "StoragePort": "13306",
+            "StoragePort": str(self.port(2)),
             "StorageUser": "slurm",
             "StoragePass": "slurm",
             "StorageLoc": "slurm_acct",
@@ -322,7 +351,7 @@ class Cluster:
 
         def listens() -> bool:
             with socket.socket() as one:
-                return one.connect_ex(("127.0.0.1", 16819)) == 0
+                return one.connect_ex(("127.0.0.1", self.port(1))) == 0
 
         _wait(listens, "slurmdbd")
         for words in (
@@ -401,6 +430,9 @@ if __name__ == "__main__":
     action = sys.argv[1] if len(sys.argv) == 2 else ""
     if action not in ("up", "down"):
         sys.exit("say up or down")
-    getattr(Cluster(), action)()
-    if action == "up":
+    if action == "down":
+        for place in sorted(base_folder().glob("[0-9]*")):
+            Cluster(int(place.name)).down()
+    else:
+        Cluster().up()
         print(Cluster().ask("sinfo", "-N", "-o", "%N %P %t %c %m %G"), end="")

@@ -1,5 +1,6 @@
-"""A real Slurm, and copies of a finished study on it. Needs root and Debian's packages (`make help`)."""
+"""A real Slurm for each worker, and copies of a finished study on it. Needs root and Debian's packages (`make help`)."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import copy_project
+from tests.conftest import Project, once
 from tests.running import Site, wait_for
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import Cluster, own_system_folder
 
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
 TINY = ("--config", "study=demo-tiny")
@@ -40,11 +41,16 @@ class ClusterSite(Site):
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes with accounting; stopped when the tests end."""
-    one = Cluster()
-    one.up()
-    yield one
-    one.down()
+    """Two nodes with accounting; stopped when the tests end. Workers of one run have a cluster each."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker:
+        own_system_folder()
+    one = Cluster(number=int(worker.removeprefix("gw") or 0))
+    try:
+        one.up()
+        yield one
+    finally:
+        one.down()
 
 
 @pytest.fixture(autouse=True)
@@ -63,19 +69,19 @@ def on_cluster(folder: Path, cluster: Cluster) -> ClusterSite:
 
 
 @pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def local(finished: Project) -> Site:
     """The embedded study at its smallest, run on this machine; never touched."""
-    site = Site(copy_project(tmp_path_factory.mktemp("local") / "project").folder)
-    site.start(*TINY).ends()
-    return site
+    return Site(finished.folder)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(local: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The slow model on all subjects, run on this machine without any fault; never touched."""
-    site = Site(local.again(tmp_path_factory.mktemp("undisturbed") / "project").folder).slow(EPOCHS)
-    site.start("--config", "study=wide").ends()
-    return site
+
+    def make(folder: Path) -> None:
+        Site(local.again(folder).folder).slow(EPOCHS).start("--config", "study=wide").ends()
+
+    return Site(once(tmp_path_factory, "undisturbed", make))
 
 
 @pytest.fixture

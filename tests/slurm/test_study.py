@@ -38,6 +38,7 @@ def on_slurm(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clus
     return site
 
 
+@pytest.mark.xdist_group("whole study")
 def test_the_leaderboard_is_the_local_runs_byte_for_byte(on_slurm: ClusterSite, local: Site):
     tables = [path.relative_to(local.folder) for path in sorted((local.folder / STUDY).glob("*.csv"))]
     scores = [path.relative_to(local.folder) for path in (local.folder / "results/sim-tiny").rglob("scores.parquet")]
@@ -46,6 +47,7 @@ def test_the_leaderboard_is_the_local_runs_byte_for_byte(on_slurm: ClusterSite, 
     assert on_slurm.planned(*TINY) == {}
 
 
+@pytest.mark.xdist_group("whole study")
 def test_short_jobs_share_a_slurm_job_and_each_asks_for_what_it_needs(on_slurm: ClusterSite, cluster: Cluster):
     assert len(on_slurm.submitted("tables")) == 1 and len(on_slurm.submitted("pages")) == 1
     assert len(on_slurm.submitted("scores")) == 5  # 18 scores, four at a time
@@ -56,6 +58,7 @@ def test_short_jobs_share_a_slurm_job_and_each_asks_for_what_it_needs(on_slurm: 
         assert "gpu" not in tres and "mem=2000M" in tres and minutes == "240" and partition == "cpu"
 
 
+@pytest.mark.xdist_group("whole study")
 def test_a_rule_reruns_alone(on_slurm: ClusterSite, tmp_path: Path):
     site = on_cluster(on_slurm.again(tmp_path / "project").folder, on_slurm.cluster)
     before = site.times()
