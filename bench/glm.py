@@ -1,4 +1,4 @@
-"""Single-trial betas (LSS) of ten runs on fsaverage5 against nilearn's loop: a design and ``run_glm`` per trial and run.
+"""Single-trial betas (LSS) of ten runs on fsaverage5 against nilearn's loop: ``run_glm`` per trial and run.
 
 Both make the designs of all trials and fit by ordinary least squares in double precision. The peer is measured on one
 whole run; its runs are alike, so its time for all is ten times that.
