@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +76,7 @@ METRICS = {
 }
 
 Config = dict[str, Any]
+POOLED = "pooled"  # in a subject's place: one model that learns from all subjects of the data set
 
 
 @dataclass(frozen=True, order=True)
@@ -301,11 +302,28 @@ def expand(config: Config, study: Config) -> list[Result]:
     found: dict[Result, None] = {}
     for row in study["runs"]:
         for dataset in row["datasets"]:
-            chosen = subjects(config, dataset) if row["subjects"] == "all" else row["subjects"]
+            whole = {"all": subjects(config, dataset), POOLED: [POOLED]}
+            chosen = row["subjects"] if isinstance(row["subjects"], list) else whole[row["subjects"]]
             lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
             for subject, response, feature, model, split in itertools.product(*lists):
                 found[Result(dataset, subject, response, feature, model, split)] = None
     return list(found)
+
+
+def subjects_of(config: Config, dataset: str, subject: str) -> list[str]:
+    """Name the subjects that a result reads: its own, or all of the data set where they are pooled."""
+    return subjects(config, dataset) if subject == POOLED else [subject]
+
+
+def pooled_name(model: str) -> str:
+    """Name the model that learnt from all subjects, in tables: no entry of the catalogue can have such a name."""
+    return f"{model} ({POOLED})"
+
+
+def by_subject(config: Config, results: Iterable[Result]) -> list[Result]:
+    """List results with one subject each, in order, each once: those that are pooled stand for all of theirs."""
+    each = (replace(one, subject=name) for one in results for name in subjects_of(config, one.dataset, one.subject))
+    return list(dict.fromkeys(each))
 
 
 def rivals(config: Config, schemas: Config, results: Iterable[Result]) -> list[list[Result]]:
@@ -378,7 +396,8 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
                 if name not in config[key]:
                     problems.append(f"runs[{index}].{key}: no {name!r} in the catalogue; {nearest(name, config[key])}")
         known = [name for name in row["datasets"] if name in config["datasets"]]
-        for dataset, subject in itertools.product(known, [] if row["subjects"] == "all" else row["subjects"]):
+        problems += [f"runs[{index}].subjects: {one}" for one in _pooling_problems(config, schemas, row, known)]
+        for dataset, subject in itertools.product(known, row["subjects"] if isinstance(row["subjects"], list) else []):
             if subject not in subjects(config, dataset):
                 there = nearest(subject, subjects(config, dataset))
                 problems.append(f"runs[{index}].subjects: data set {dataset!r} has no subject {subject!r}; {there}")
@@ -386,6 +405,28 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
         if name not in config["figures"]:
             problems.append(f"figures: no {name!r} in the catalogue; {nearest(name, config['figures'])}")
     return problems or _meaning_problems(config, study, schemas)
+
+
+def _pooling_problems(config: Config, schemas: Config, row: Config, datasets: list[str]) -> list[str]:
+    """List what cannot be of a row whose subjects are pooled."""
+    if row["subjects"] != POOLED:
+        return []
+    problems = [
+        f"data set {name!r} has one subject, {subjects(config, name)}: there is nothing to pool; write all"
+        for name in datasets
+        if len(subjects(config, name)) < 2
+    ]
+    pools = [name for name in config["models"] if _pools(config, schemas, name)]
+    wrong = [name for name in row["models"] if name in config["models"] and name not in pools]
+    told = f"is one subject's and cannot be pooled; those that can: {pools}"
+    return problems + [f"model {name!r} {told}" for name in wrong]
+
+
+def _pools(config: Config, schemas: Config, model: str) -> bool:
+    """Tell whether a model can learn from several subjects at once: a decoder whose plug-in has ``of_subject``."""
+    tree = _tree("models", plugin_name(model, config["models"][model]))
+    there = any(isinstance(node, ast.FunctionDef) and node.name == "of_subject" for node in tree.body)
+    return there and settings(config, schemas, "models", model)["direction"] == "decode"
 
 
 def plugin_problems(section: str, plugin: str) -> list[str]:

@@ -192,8 +192,8 @@ ROWS = (
     Row(
         14,
         "kill -9 of a training job",
-        "the process is killed at three random moments after a checkpoint; jobs that describe 500 pictures in three "
-        "shards are killed at five",
+        "the process is killed at three random moments after a checkpoint, a network in training at five; jobs that "
+        "describe 500 pictures in three shards are killed at five",
         "the next try goes on from the last whole checkpoint; predictions, history, weights and scores are byte for "
         "byte the undisturbed run's; at most two checkpoints of a fit are kept; features too, and no shard "
         "is made twice",
@@ -206,7 +206,7 @@ ROWS = (
             ),
             (EXTRACTION, "test_a_try_goes_on_from_the_rows_that_were_kept"),
             (EXTRACTION, "test_a_job_that_is_asked_to_end_keeps_its_block"),
-            (NETWORKS, "test_a_network_killed_and_asked_to_end_gives_the_bits_of_one_that_was_left_alone"),
+            (NETWORKS, "test_a_network_killed_five_times_and_asked_to_end_gives_the_bits_of_one_that_was_left_alone"),
             (TRAINING, "test_a_fit_stopped_at_any_step_gives_the_same_bits"),
         ),
     ),
@@ -265,14 +265,15 @@ ROWS = (
         20,
         "Disk full",
         "files may not grow beyond 200 kB, so that responses, weights, features and the pack of pictures cannot be "
-        "written",
-        "no half file; file and free bytes are told; the next run completes; `estimate` would have said so before",
+        "written; the folder of a network's checkpoints is a small file system that others fill",
+        "no half file; file and free bytes are told, of weights and checkpoints their own bytes too; the "
+        "next run completes; `estimate` would have said so before",
         (
             (FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),
             (FEATURES, "test_a_full_disk_leaves_no_half_features_and_the_next_run_completes"),
+            (NETWORKS, "test_a_disk_that_fills_in_a_checkpoint_is_told_of_and_training_goes_on_when_there_is_room"),
             (ESTIMATE, "test_what_fits_and_what_does_not_is_said_by_words_and_by_exit_code"),
         ),
-        (("H", "checkpoints"),),
     ),
     Row(
         21,

@@ -86,8 +86,11 @@ def test_a_subject_of_24_000_trials_is_encoded_within_6_gb(tmp_path):
     tables.write(path["trials"], trials)
     tables.write(path["split"], split, {**note, "rule": {}})
     job = tmp_path / "job.json"
+    each = {name: [path[name]] for name in ("responses", "responses_sidecar", "trials")}
     job.write_text(
-        json.dumps({**path, "subject": "sub-01", "settings": json.dumps(entry), "code": "{}", "device": "cpu"})
+        json.dumps(
+            {**path, **each, "subjects": '["sub-01"]', "settings": json.dumps(entry), "code": "{}", "device": "cpu"}
+        )
     )
     done = subprocess.run([sys.executable, "-c", JOB, str(job)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

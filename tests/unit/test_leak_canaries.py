@@ -79,18 +79,18 @@ class Made:
         # a random search of a few draws leaks as one of many does
         entry |= {"n_iter": 3} if "n_iter" in entry else {}
         train.run(
-            responses=self.path("responses.npy"),
-            responses_sidecar=self.path("responses.json"),
+            responses=[self.path("responses.npy")],
+            responses_sidecar=[self.path("responses.json")],
             features=self.path("features.npy"),
             index=self.path("index.parquet"),
             features_sidecar=self.path("features.json"),
-            trials=self.path("trials.parquet"),
+            trials=[self.path("trials.parquet")],
             split=self.path("split.parquet"),
             weights=self.path("model.safetensors"),
             predictions=self.path("predictions.npy"),
             history=self.path("history.csv"),
             sidecar=self.path("config.json"),
-            subject=SUBJECT,
+            subjects=json.dumps([SUBJECT]),
             settings=json.dumps(entry | settings),
             code="{}",
             device="cpu",
@@ -407,13 +407,13 @@ def test_the_canary_finds_a_scaler_of_all_rows(tmp_path, monkeypatch):
     whole = {}
 
     def remember(*given):
-        found = align(*given)
+        (found,) = align(*given)
         whole[N_VERTICES] = np.array(found.responses)
         whole[N_FEATURES] = np.array(found.features)[found.trials["picture"]]
-        return found
+        return [found]
 
-    align = train.align
-    monkeypatch.setattr(train, "align", remember)
+    align = train.align_all
+    monkeypatch.setattr(train, "align_all", remember)
     monkeypatch.setattr(_inputs, "fit_scaler", lambda training: fit_scaler(whole[training.shape[1]]))
     found = leaks(tmp_path, "repeated", "dummy")
     assert {"fold0/inputs/mean", "fold0/inputs/sd", "fold0/targets/mean", "fold0/targets/sd"} <= set(found)
@@ -423,16 +423,16 @@ class Cheat:
     """A ridge whose author has looked at the test trials: by way of the files, or of anything that holds them."""
 
     def __init__(self, monkeypatch):
-        self.align = train.align
-        monkeypatch.setattr(train, "align", self.look)
+        self.align = train.align_all
+        monkeypatch.setattr(train, "align_all", self.look)
         monkeypatch.setattr(train, "plugin_of", lambda *_: self)
 
     def look(self, *given):
-        found = self.align(*given)
+        (found,) = self.align(*given)
         rows = found.rows(0, "test")
         self.x = np.array(found.responses[rows])
         self.y = np.array(found.features[found.trials["picture"].to_numpy()[rows]])
-        return found
+        return [found]
 
     def predict(self, state, inputs):
         return (inputs[:, state["columns"]] @ state["weights"] + state["intercept"]).astype(np.float32)

@@ -284,10 +284,14 @@ def results_of(study):
 
 
 def paths(pattern, study):
-    """Fill a pattern for each result of a study, each path once, in the study's order."""
-    return list(
-        dict.fromkeys(pattern.format(**vars(result)) for result in results_of(study))
-    )
+    """Fill a pattern for each result of a study, each path once, in the study's order.
+
+    What comes before models is each subject's own, where subjects are pooled too.
+    """
+    found = results_of(study)
+    if "{model}" not in pattern:
+        found = registry.by_subject(config, found)
+    return list(dict.fromkeys(pattern.format(**vars(result)) for result in found))
 
 
 def paths_of_run(pattern):
@@ -305,6 +309,24 @@ def trials_of_dataset(wildcards):
     return [
         f"results/{wildcards.dataset}/{subject}/trials.parquet" for subject in names
     ]
+
+
+def for_each_subject(pattern):
+    """Fill a pattern for each subject that a result reads: one, unless subjects are pooled."""
+
+    def paths_of_subjects(wildcards):
+        names = registry.subjects_of(config, wildcards.dataset, wildcards.subject)
+        known = dict(wildcards.items())
+        return [pattern.format(**{**known, "subject": name}) for name in names]
+
+    return paths_of_subjects
+
+
+def subjects_of_result(wildcards):
+    """Hand the subjects that a result reads as canonical text."""
+    return provenance.canonical(
+        registry.subjects_of(config, wildcards.dataset, wildcards.subject)
+    )
 
 
 SUBJECT_RECEIPT = "resources/receipts/{dataset}/{subject}/{recording}.json"
@@ -347,7 +369,7 @@ def receipts_of_run(wildcards):
     """Receipts of all that this run's study needs from a network."""
     found = paths("resources/receipts/{dataset}/dataset.json", STUDY)
     found += paths("resources/receipts/{dataset}/stimuli.json", STUDY)
-    for result in results_of(STUDY):
+    for result in registry.by_subject(config, results_of(STUDY)):
         name = registry.recording(config, result.dataset, result.response)
         found.append(SUBJECT_RECEIPT.format(recording=name, **vars(result)))
         if registry.opens_checkpoint(config, result.feature):
@@ -477,7 +499,7 @@ def benchmarks_of_study(wildcards):
     found += paths("benchmarks/fetch_dataset/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/fetch_stimuli/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/pack_stimuli/{dataset}.tsv", wildcards.study)
-    for result in results_of(wildcards.study):
+    for result in registry.by_subject(config, results_of(wildcards.study)):
         name = registry.recording(config, result.dataset, result.response)
         found.append(
             f"benchmarks/fetch_subject/{result.dataset}_{result.subject}_{name}.tsv"
@@ -701,15 +723,17 @@ if problems:
 STUDY = chosen_study()
 
 
+SUBJECTS = {
+    name
+    for dataset in config["datasets"]
+    for name in registry.subjects(config, dataset)
+}
+SUBJECTS_OR_POOLED = one_of({*SUBJECTS, registry.POOLED})
+
+
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
-    subject=one_of(
-        {
-            name
-            for dataset in config["datasets"]
-            for name in registry.subjects(config, dataset)
-        }
-    ),
+    subject=one_of(SUBJECTS),
     recording=one_of(registry.recordings(config)),
     response=one_of(config["responses"]),
     feature=one_of(config["features"]),

@@ -8,11 +8,15 @@ rule score_model:
         predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
-        responses="results/{dataset}/{subject}/{response}/responses.npy",
-        vertices="results/{dataset}/{subject}/{response}/vertices.parquet",
+        responses=for_each_subject(
+            "results/{dataset}/{subject}/{response}/responses.npy"
+        ),
+        vertices=for_each_subject(
+            "results/{dataset}/{subject}/{response}/vertices.parquet"
+        ),
         features="results/{dataset}/features/{feature}.npy",
         index="results/{dataset}/features/{feature}.parquet",
-        trials="results/{dataset}/{subject}/trials.parquet",
+        trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
     output:
         scores="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/scores.parquet",
@@ -24,6 +28,8 @@ rule score_model:
         "logs/score_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
     benchmark:
         "benchmarks/score_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
+    wildcard_constraints:
+        subject=SUBJECTS_OR_POOLED,
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -31,6 +37,7 @@ rule score_model:
         mem_mb=more_memory,
         runtime=growing(60),
     params:
+        subjects=subjects_of_result,
         names=wildcard_names,
         facts=facts_of("datasets", "{dataset}"),
         n_draws=config.get("bootstrap_draws", 1000),

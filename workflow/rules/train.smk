@@ -1,16 +1,21 @@
-# Training. Needs: responses (n_trials, n_vertices), features (n_images, n_features), trials and split of one subject.
+# Training. Needs: responses (n_trials, n_vertices), features (n_images, n_features), trials and split of one subject,
+# or of all where they are pooled.
 # Makes: weights and scalers of all seeds and folds, predictions of the test trials (n_seeds, n_test_trials, n_targets),
 # history, and config.json, the sidecar.
 
 
 rule train_model:
     input:
-        responses="results/{dataset}/{subject}/{response}/responses.npy",
-        responses_sidecar="results/{dataset}/{subject}/{response}/responses.json",
+        responses=for_each_subject(
+            "results/{dataset}/{subject}/{response}/responses.npy"
+        ),
+        responses_sidecar=for_each_subject(
+            "results/{dataset}/{subject}/{response}/responses.json"
+        ),
         features="results/{dataset}/features/{feature}.npy",
         index="results/{dataset}/features/{feature}.parquet",
         features_sidecar="results/{dataset}/features/{feature}.json",
-        trials="results/{dataset}/{subject}/trials.parquet",
+        trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
     output:
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
@@ -21,6 +26,8 @@ rule train_model:
         "logs/train_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
     benchmark:
         "benchmarks/train_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
+    wildcard_constraints:
+        subject=SUBJECTS_OR_POOLED,
     conda:
         "../../envs/train.yaml"
     threads: 2
@@ -29,6 +36,7 @@ rule train_model:
         mem_mb=more_memory,
         runtime=growing(240),
     params:
+        subjects=subjects_of_result,
         settings=settings_of("models", "{model}"),
         code=code_of("stages.train", plugin=("models", "{model}")),
     message:

@@ -20,6 +20,7 @@ score.run(
     vertex_map=snakemake.output.vertex_map,
     queries=snakemake.output.queries,
     bands=snakemake.output.bands,
+    subjects=snakemake.params.subjects,
     names=snakemake.params.names,
     facts=snakemake.params.facts,
     n_draws=snakemake.params.n_draws,

@@ -17,7 +17,7 @@ train.run(
     predictions=snakemake.output.predictions,
     history=snakemake.output.history,
     sidecar=snakemake.output.sidecar,
-    subject=snakemake.wildcards.subject,
+    subjects=snakemake.params.subjects,
     settings=snakemake.params.settings,
     code=snakemake.params.code,
     device=device(snakemake),

@@ -14,7 +14,11 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], note: dict[str, str] 
     """Write named arrays; ``note`` goes into the header as one line of JSON."""
     content = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     with atomic(path) as temporary:
-        save_file(content, temporary, metadata={"boldflow": json.dumps(note or {}, sort_keys=True)})
+        try:
+            save_file(content, temporary, metadata={"boldflow": json.dumps(note or {}, sort_keys=True)})
+        except (OSError, SafetensorError) as error:  # of a full disk
+            error.add_note(f"{sum(array.nbytes for array in content.values())} bytes of arrays were to be written")
+            raise
 
 
 def read(path: str | Path, prefix: str = "") -> dict[str, np.ndarray]:

@@ -315,11 +315,13 @@ def _of_subject(names: dict[str, str], known: _Known, found: Estimate) -> Cost:
 def _of_model(job: Job, known: _Known) -> Cost:
     """What a model keeps by its facts (else the most of it), for each seed and fold, and predictions of all trials."""
     names = job.wildcards
-    kept, _, _ = known.response(names["dataset"], names["subject"], names["response"])
+    subjects = json.loads(job.params["subjects"])
+    kept = sum(known.response(names["dataset"], subject, names["response"])[0] for subject in subjects)
     n_features = known.n_features(names["dataset"], names["feature"])
     _, recording = known.responses[names["dataset"], names["response"]]
-    one = known.sizes(names["dataset"], recording).subjects[names["subject"]]
-    n_trials = one.n_trials
+    sizes = known.sizes(names["dataset"], recording).subjects
+    one = sizes[subjects[0]]
+    n_trials = sum(sizes[subject].n_trials for subject in subjects)
     n_columns = kept // n_trials
     data = BYTES * n_trials * (n_columns + n_features)
     memory = BASE + 6 * data  # as the rule asks for

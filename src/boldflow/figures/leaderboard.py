@@ -56,7 +56,7 @@ SETTINGS = {
         "description": "Models that are drawn with open markers, below the others.",
         "type": "array",
         "items": {"type": "string"},
-        "default": ["dummy", "chance"],
+        "default": ["dummy", "chance", "dummy (pooled)", "chance (pooled)"],
     },
     "rois": {
         "description": "ROIs of encoding models to draw; empty for all.",

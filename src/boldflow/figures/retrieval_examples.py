@@ -44,7 +44,7 @@ SETTINGS = {
         "description": "Models that are not drawn unless named.",
         "type": "array",
         "items": {"type": "string"},
-        "default": ["dummy", "chance"],
+        "default": ["dummy", "chance", "dummy (pooled)", "chance (pooled)"],
     },
 }
 RESULT = ["dataset", "response", "feature", "model", "split"]

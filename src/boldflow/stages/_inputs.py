@@ -1,6 +1,7 @@
-"""Inputs and targets of one subject's trials, scaled by training trials: what training and refitting share."""
+"""Inputs and targets of subjects' trials, scaled by training trials: what training and refitting share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,43 @@ def training_data(
     given, wanted = readers
     inputs, of_inputs = scaled(given, rows, settings["scale_inputs"])
     targets, of_targets = scaled(wanted, rows, settings["scale_targets"])
-    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
     training = TrainingData(
         inputs=inputs,
         targets=targets,
-        groups=np.asarray(pd.factorize(own.loc[rows])[0]),
+        groups=np.asarray(pd.factorize(_units(data, fold))[0]),
         is_val=np.isin(rows, data.rows(fold, "val")),
         bands=data.bands if settings["direction"] == "encode" else (),
     )
     return training, of_inputs, of_targets
+
+
+def pooled_data(
+    everyone: Sequence[Aligned], fold: int, settings: dict[str, Any]
+) -> tuple[list[TrainingData], list[State], State]:
+    """Collect a fold's training and validation trials of one subject, or of several that share a model.
+
+    Inputs are scaled subject by subject, targets of all together; groups number the same images alike.
+
+    Returns
+    -------
+    (TrainingData of each subject, scaler of inputs of each subject, scaler of targets)
+    """
+    own = settings if len(everyone) == 1 else {**settings, "scale_targets": False}
+    readers = [inputs_and_targets(data, settings["direction"]) for data in everyone]
+    parts = [training_data(data, fold, reader, own) for data, reader in zip(everyone, readers, strict=True)]
+    training, of_inputs = [part[0] for part in parts], [part[1] for part in parts]
+    if len(everyone) == 1:
+        return training, of_inputs, parts[0][2]
+    n_trials = np.cumsum([len(one.targets) for one in training])[:-1]
+    targets = np.concatenate([one.targets for one in training])
+    of_targets = fit_scaler(targets) if settings["scale_targets"] else identity_scaler(targets.shape[1])
+    targets = scale(targets, of_targets, out=targets)
+    groups = pd.factorize(np.concatenate([_units(data, fold) for data in everyone]))[0]
+    each = zip(training, np.split(targets, n_trials), np.split(groups, n_trials), strict=True)
+    return [replace(one, targets=wanted, groups=group) for one, wanted, group in each], of_inputs, of_targets
+
+
+def _units(data: Aligned, fold: int) -> np.ndarray:
+    """Units of the split of a fold's training and validation trials."""
+    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
+    return own.loc[data.rows(fold, "train", "val")].to_numpy()

@@ -1,5 +1,6 @@
 """Lining up trials, responses, features and the split of one subject: what training and scoring share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,24 @@ def align(responses: str, features: str, index: str, trials: str, split: str, su
     own = own.sort_values(["fold", "row"]).astype({"row": int})
     bands = tuple(Band(**one) for one in tables.sidecar(index).get("bands", []))
     return Aligned(table, values, arrays.read(features, ndim=2), own, bands)
+
+
+def align_all(
+    responses: Sequence[str], features: str, index: str, trials: Sequence[str], split: str, subjects: Sequence[str]
+) -> list[Aligned]:
+    """Read what belongs to each of some subjects; as ``align``.
+
+    Raises
+    ------
+    ValueError
+        If subjects have different folds: no model could be of all.
+    """
+    each = zip(responses, trials, subjects, strict=True)
+    found = [align(values, features, index, table, split, subject) for values, table, subject in each]
+    folds = [data.n_folds for data in found]
+    if len(set(folds)) > 1:
+        raise ValueError(f"{split} has {folds} folds for {list(subjects)}: pooled subjects must have the same ones")
+    return found
 
 
 def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
-"""Scores of one model on one subject: bootstrap intervals, chance, ceiling, and p by permutation with refit."""
+"""Scores of one model on its subject, or on each of several: intervals, chance, ceiling, and p by permutation."""
 
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from boldflow.artifacts import arrays, leaderboard, sidecars, tables
 from boldflow.artifacts import weights as weight_files
 from boldflow.core import statistics
 from boldflow.core.compute import fixed_threads
+from boldflow.core.metrics import average_by, average_over_subjects
 from boldflow.core.records import State
 from boldflow.core.scaling import ScaledRows, scale
 from boldflow.core.scoring import (
@@ -27,7 +30,7 @@ from boldflow.stages._arrival import plugin_of, read_settings
 from boldflow.stages._bands import COLUMNS as BANDS
 from boldflow.stages._bands import map_columns, partition, region_rows
 from boldflow.stages._null import null_values, rescored_values
-from boldflow.stages._trials import Aligned, align, regions_of, test_set
+from boldflow.stages._trials import Aligned, align_all, regions_of, test_set
 
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
@@ -38,21 +41,33 @@ Row = dict[str, Any]
 Scorer = ClassScorer | RetrievalScorer | EncodingScorer
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What was found of one subject: rows of scores with their draws, and the tables beside them."""
+
+    rows: list[Row]
+    draws: list[np.ndarray]
+    vertex_map: pd.DataFrame
+    queries: pd.DataFrame
+    bands: pd.DataFrame
+
+
 def run(
     predictions: str,
     weights: str,
     config: str,
-    responses: str,
-    vertices: str,
+    responses: list[str],
+    vertices: list[str],
     features: str,
     index: str,
-    trials: str,
+    trials: list[str],
     split: str,
     scores: str,
     draws: str,
     vertex_map: str,
     queries: str,
     bands: str,
+    subjects: str,
     names: str,
     facts: str,
     n_draws: int,
@@ -62,25 +77,65 @@ def run(
 
     Parameters
     ----------
-    predictions, weights, config, responses, vertices, features, index, trials, split : paths to read
-    scores : path of the Parquet to write, tidy rows
+    responses, vertices, trials : paths to read, one of each per subject
+    predictions, weights, config, features, index, split : paths to read
+    scores : path of the Parquet to write, tidy rows. Of pooled subjects each has its own, with the model named
+        as of ``registry.pooled_name``; where pictures are retrieved the view ``subjects`` averages predictions of a
+        picture over those who saw it
     draws : path of the .npy to write, (n_rows, n_draws) float32: each row's score in each bootstrap draw (its value
         where it has no interval); draw d holds the same pictures for every model of the subject
     vertex_map, queries : paths of the Parquet files to write: a row per vertex (encoders); a row per test picture
         (retrieval)
     bands : path of the Parquet to write: a row per region and joined feature, what that explains (encoders that tell
         the bands of their inputs apart; columns as of ``stages._bands``)
+    subjects : names of the subjects in the order of their files, JSON text
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
     code : digests of the modules of this stage and the model's plug-in, JSON text
     """
     who, known, model = read_settings(names), read_settings(facts), sidecars.read(config)
-    data = align(responses, features, index, trials, split, who["subject"])
-    test, image_id, rows = test_set(data, known["images"])
+    everyone: list[str] = json.loads(subjects)
+    aligned = align_all(responses, features, index, trials, split, everyone)
+    tests = [test_set(data, known["images"]) for data in aligned]
     predicted = arrays.read(predictions, ndim=3)
-    if predicted.shape[1] != len(rows):
-        raise ValueError(f"{predictions} has {predicted.shape[1]} test trials, the split {len(rows)}")
+    ends = np.cumsum([len(rows) for _, _, rows in tests])
+    if predicted.shape[1] != ends[-1]:
+        raise ValueError(f"{predictions} has {predicted.shape[1]} test trials, the split {ends[-1]}")
+    given = np.split(predicted, ends[:-1], axis=1)
+    pooled = len(everyone) > 1
+    if pooled:
+        who = {**who, "model": registry.pooled_name(who["model"]), "pooled": True}
+    found = []
+    with fixed_threads(1):  # small products: two threads wait for each other more than they work
+        for number, subject in enumerate(everyone):
+            own = {**who, "subject": subject}
+            files = (weights, vertices[number])
+            found.append(_score(given[number], aligned[number], tests[number], own, known, model, files, n_draws, code))
+        if pooled and model["settings"]["direction"] == "decode" and model["feature_kind"] != "classes":
+            found.append(_over_subjects(given, aligned, tests, weights, who, known, model, n_draws, code))
+    note = {"code": code, "data": found[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
+    tables.write(scores, leaderboard.tidy([row for one in found for row in one.rows]), note)
+    arrays.write(draws, np.nan_to_num(np.stack([d for one in found for d in one.draws])).astype(np.float32))
+    for path, name in ((vertex_map, "vertex_map"), (bands, "bands"), (queries, "queries")):
+        parts: list[pd.DataFrame] = [getattr(one, name) for one in found]
+        whole = [part for part in parts if len(part)] or parts[:1]
+        tables.write(path, pd.concat(whole, ignore_index=True), note)
+
+
+def _score(
+    predicted: np.ndarray,
+    data: Aligned,
+    tested: tuple[TestSet, np.ndarray, np.ndarray],
+    who: Row,
+    known: Row,
+    model: Row,
+    files: tuple[str, str],
+    n_draws: int,
+    code: str,
+) -> Scored:
+    """Score one subject's test trials; ``files`` are the model's weights and the subject's vertices."""
+    (test, image_id, rows), (weights, vertices) = tested, files
     about = _about(who, known, model, code)
     unit = "images" if known["images"] else "blocks"
     found: list[Row] = []
@@ -88,38 +143,93 @@ def run(
     asked: list[pd.DataFrame] = []
     mapped = pd.DataFrame(columns=MAP)
     shares: list[pd.DataFrame] = []
-    with fixed_threads(1):  # small products: two threads wait for each other more than they work
-        scorer = _scorer(data, test, rows, weights, vertices, model)
-        counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
-        left_out = 1 - np.eye(test.n_units)
-        for number, seed in enumerate(model["settings"]["seeds"]):
-            given = np.asarray(predicted[number], dtype=np.float64)
-            if isinstance(scorer, RetrievalScorer):
-                given = _in_training_scale(given, test.fold, weights)
-                asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
-            if isinstance(scorer, EncodingScorer):
-                mapped = _map(scorer, given, tables.read(vertices), model["space"])
-                split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
-                if split_up:
-                    mapped = mapped.assign(**map_columns(split_up, scorer))
-                    shares.append(region_rows(split_up, scorer, counts, seed, unit))
-            measures = scorer.measure(given)
-            null = _null(given, data, test, rows, scorer, model, int(seed), known["images"])
-            for position, measure in enumerate(measures):
-                own = measure.draw(counts) if measure.draw and measure.method == "bootstrap" else None
-                drawn.append(np.full(n_draws, np.nan_to_num(measure.value)) if own is None else own)
-                row = {**about, "seed": str(seed), "fold": "all", **_row(measure, test)}
-                row |= _interval(measure, own, left_out, unit)
-                found.append(row | _significance(measure, None if null is None else null[:, position], model))
-    note = {"code": code, "data": about["data_digest"], "units": {"value": "see metric"}}
+    scorer = _scorer(data, test, rows, weights, vertices, model)
+    counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
+    for number, seed in enumerate(model["settings"]["seeds"]):
+        given = np.asarray(predicted[number], dtype=np.float64)
+        if isinstance(scorer, RetrievalScorer):
+            given = _in_training_scale(given, test.fold, weights)
+            asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
+        if isinstance(scorer, EncodingScorer):
+            mapped = _map(scorer, given, tables.read(vertices), model["space"])
+            split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
+            if split_up:
+                mapped = mapped.assign(**map_columns(split_up, scorer))
+                shares.append(region_rows(split_up, scorer, counts, seed, unit))
+        measures = scorer.measure(given)
+        # a refit to one subject says nothing of a model of several
+        alone = not (who.get("pooled") and _p_kind(model) == "refit")
+        null = _null(given, data, test, rows, scorer, model, int(seed), known["images"]) if alone else None
+        found += _rows(measures, {**about, "seed": str(seed)}, test, counts, unit, drawn, model, null)
     identity = {**{key: who[key] for key in KEYS}, "simulated": known["simulated"]}
-    tables.write(scores, leaderboard.tidy(found), note)
-    arrays.write(draws, np.nan_to_num(np.stack(drawn)).astype(np.float32))
-    tables.write(vertex_map, mapped.assign(**identity), note)
     explained = pd.concat(shares, ignore_index=True) if shares else pd.DataFrame(columns=BANDS)
-    tables.write(bands, explained.assign(**identity), note)
     questions = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=QUERIES)
-    tables.write(queries, questions[QUERIES].assign(**identity), note)
+    beside = (mapped, questions[QUERIES], explained)
+    return Scored(found, drawn, *(table.assign(**identity) for table in beside))
+
+
+def _over_subjects(
+    predicted: list[np.ndarray],
+    aligned: list[Aligned],
+    tests: list[tuple[TestSet, np.ndarray, np.ndarray]],
+    weights: str,
+    who: Row,
+    known: Row,
+    model: Row,
+    n_draws: int,
+    code: str,
+) -> Scored:
+    """Score predictions averaged over an image's repeats, then over the subjects who saw it."""
+    keys, pictures, units = [], [], []
+    for data, (test, image_id, rows) in zip(aligned, tests, strict=True):
+        first = np.unique(test.image, return_index=True)[1]
+        unit = data.split.drop_duplicates("row").set_index("row")["unit"]
+        keys.append(np.array([f"{fold:06d} {name}" for fold, name in zip(test.image_fold, image_id, strict=True)]))
+        pictures.append(data.trials["picture"].to_numpy()[rows[first]])
+        units.append(unit.loc[rows[first]].to_numpy())
+    names, first = np.unique(np.concatenate(keys), return_index=True)
+    fold, picture = np.array([int(name[:6]) for name in names]), np.concatenate(pictures)[first]
+    image = np.arange(len(names))
+    together = TestSet(fold, image, fold, np.asarray(pd.factorize(np.concatenate(units)[first])[0]))
+    scorer = _retrieval(aligned[0], together, picture, weights)
+    counts = statistics.bootstrap_counts(together.n_units, n_draws, BOOTSTRAP_SEED)
+    about = _about(who, known, model, code)
+    n_trials = sum(len(test.image) for test, _, _ in tests) / len(names)
+    found: list[Row] = []
+    drawn: list[np.ndarray] = []
+    for number, seed in enumerate(model["settings"]["seeds"]):
+        means = []
+        for given, (test, _, _) in zip(predicted, tests, strict=True):
+            own = _in_training_scale(np.asarray(given[number], dtype=np.float64), test.fold, weights)
+            means.append(average_by(own, test.image, test.n_images))
+        averaged, _ = average_over_subjects(means, keys)
+        measures = [replace(one, view="subjects") for one in scorer.measure(averaged)]
+        rows_ = _rows(measures, {**about, "seed": str(seed)}, together, counts, "images", drawn, model, None)
+        found += [{**row, "n_repeats_averaged": n_trials} for row in rows_]
+    empty = (pd.DataFrame(columns=MAP), pd.DataFrame(columns=QUERIES), pd.DataFrame(columns=BANDS))
+    return Scored(found, drawn, *empty)
+
+
+def _rows(
+    measures: list[Measure],
+    about: Row,
+    test: TestSet,
+    counts: np.ndarray,
+    unit: str,
+    drawn: list[np.ndarray],
+    model: Row,
+    null: np.ndarray | None,
+) -> list[Row]:
+    """Make the rows of one seed's scores, and add their bootstrap draws to ``drawn``."""
+    left_out = 1 - np.eye(test.n_units)
+    found = []
+    for position, measure in enumerate(measures):
+        own = measure.draw(counts) if measure.draw and measure.method == "bootstrap" else None
+        drawn.append(np.full(counts.shape[0], np.nan_to_num(measure.value)) if own is None else own)
+        row = {**about, "fold": "all", **_row(measure, test)}
+        row |= _interval(measure, own, left_out, unit)
+        found.append(row | _significance(measure, None if null is None else null[:, position], model))
+    return found
 
 
 def _about(who: Row, known: Row, model: Row, code: str) -> Row:
@@ -149,6 +259,11 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     if model["feature_kind"] == "classes":
         classes = np.argmax(data.features[picture], axis=1)
         return ClassScorer(test, classes, data.features.shape[1])
+    return _retrieval(data, test, picture, weights)
+
+
+def _retrieval(data: Aligned, test: TestSet, picture: np.ndarray, weights: str) -> RetrievalScorer:
+    """Make the scorer of decoded features; ``picture`` (n_images,): row of the features of each test image."""
     everything = [ScaledRows(data.features, _scaler(weights, fold)) for fold in range(data.n_folds)]
     targets = np.stack([everything[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
     return RetrievalScorer(test, targets, everything, picture)

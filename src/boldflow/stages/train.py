@@ -1,6 +1,7 @@
-"""Training of one model on one subject: all seeds and folds in one job."""
+"""Training of one model on one subject, or on all together: all seeds and folds in one job."""
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,23 @@ from boldflow.provenance import canonical, digest
 from boldflow.stages import _interruption
 from boldflow.stages._arrival import plugin_of, read_settings
 from boldflow.stages._checkpoints import Checkpoints
-from boldflow.stages._inputs import inputs_and_targets, training_data
-from boldflow.stages._trials import align
+from boldflow.stages._inputs import inputs_and_targets, pooled_data
+from boldflow.stages._trials import align_all
 
 
 def run(
-    responses: str,
-    responses_sidecar: str,
+    responses: list[str],
+    responses_sidecar: list[str],
     features: str,
     index: str,
     features_sidecar: str,
-    trials: str,
+    trials: list[str],
     split: str,
     weights: str,
     predictions: str,
     history: str,
     sidecar: str,
-    subject: str,
+    subjects: str,
     settings: str,
     code: str,
     device: str,
@@ -42,13 +43,14 @@ def run(
 
     Parameters
     ----------
-    responses, responses_sidecar, features, index, features_sidecar, trials, split : paths to read
+    responses, responses_sidecar, trials : paths to read, one of each per subject; several subjects are pooled
+    features, index, features_sidecar, split : paths to read
     weights : path of the safetensors to write: ``fold{f}/seed{s}/...`` states, ``fold{f}/inputs/...`` and
-        ``fold{f}/targets/...`` scalers
+        ``fold{f}/targets/...`` scalers; of pooled subjects ``fold{f}/inputs/{subject}/...``
     predictions : path of the .npy to write, (n_seeds, n_test_trials over folds, n_targets) float32, in the targets'
-        own units, test trials in the order of fold, then acquisition
+        own units, test trials in the order of subject, fold, acquisition
     history, sidecar : paths of the CSV and the JSON to write
-    subject : the subject
+    subjects : names of the subjects in that order, JSON text
     settings : the model's catalogue entry, JSON text
     code : digests of the modules of this stage and the model's plug-in, JSON text
     device : "cpu" or "cuda", as the job asked
@@ -56,29 +58,35 @@ def run(
     entry = read_settings(settings)
     plugin = plugin_of("models", entry)
     facts = registry.literal("models", entry["plugin"], "FACTS")
-    data = align(responses, features, index, trials, split, subject)
+    names: list[str] = json.loads(subjects)
+    everyone = align_all(responses, features, index, trials, split, names)
     states: dict[str, np.ndarray] = {}
-    predicted: list[np.ndarray] = []
+    predicted: list[list[np.ndarray]] = [[] for _ in names]
     rows: list[dict[str, object]] = []
-    sources = [sidecars.read(responses_sidecar), sidecars.read(features_sidecar), tables.sidecar(split)]
-    sources += sources[1].get("members", {}).values()  # of a feature that joins others: how each was made
-    ticket = _ticket([entry, code, device, subject, sources], responses, features, trials, split)
+    measured, described = [sidecars.read(path) for path in responses_sidecar], sidecars.read(features_sidecar)
+    sources = [*measured, described, tables.sidecar(split)]
+    sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
+    ticket = _ticket([entry, code, device, names, sources], *responses, features, *trials, split)
     place = Checkpoints(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
     stopping = contextlib.nullcontext() if facts["closed_form"] else _interruption.deferred()
     with stopping, fixed_threads(facts["threads"]):
-        for fold in tqdm(range(data.n_folds), desc=f"train {entry['name']}", unit="fold"):
-            readers = inputs_and_targets(data, entry["direction"])
-            training, *scalers = training_data(data, fold, readers, entry)
-            found = plugin.fit([training], entry, entry["seeds"], device, place.part(f"fold{fold}"))
-            inputs = scale(readers[0](data.rows(fold, "test")), scalers[0])
-            predicted.append(np.stack([unscale(plugin.predict(s, inputs), scalers[1]) for s in found.states]))
-            for name, scaler in zip(("inputs", "targets"), scalers, strict=True):
-                states |= {f"fold{fold}/{name}/{key}": value for key, value in scaler.items()}
+        for fold in tqdm(range(everyone[0].n_folds), desc=f"train {entry['name']}", unit="fold"):
+            training, of_inputs, of_targets = pooled_data(everyone, fold, entry)
+            found = plugin.fit(training, entry, entry["seeds"], device, place.part(f"fold{fold}"))
+            states |= {f"fold{fold}/targets/{key}": value for key, value in of_targets.items()}
+            for number, (name, data, scaler) in enumerate(zip(names, everyone, of_inputs, strict=True)):
+                read = inputs_and_targets(data, entry["direction"])[0]
+                inputs = scale(read(data.rows(fold, "test")), scaler)
+                own = [plugin.of_subject(s, number) for s in found.states] if len(names) > 1 else found.states
+                predicted[number].append(np.stack([unscale(plugin.predict(s, inputs), of_targets) for s in own]))
+                where = f"fold{fold}/inputs/{name}" if len(names) > 1 else f"fold{fold}/inputs"
+                states |= {f"{where}/{key}": value for key, value in scaler.items()}
             for seed, state in zip(entry["seeds"], found.states, strict=True):
                 states |= {f"fold{fold}/seed{seed}/{key}": value for key, value in state.items()}
             rows += [{"fold": fold, **line} for line in found.history]
-    arrays.write(predictions, np.concatenate(predicted, axis=1).astype(np.float32))
+    together = np.concatenate([part for own in predicted for part in own], axis=1)
+    arrays.write(predictions, together.astype(np.float32))
     tables.write_csv(history, pd.DataFrame(rows, columns=list(rows[0]) if rows else ["fold"]))
     weight_files.write(weights, states)
     sidecars.write(
@@ -90,10 +98,10 @@ def run(
             "code": code,
             "versions": sidecars.versions("numpy", "scipy", "scikit-learn"),
             "sources": [{key: note[key] for key in ("code", "data")} for note in sources],
-            "configs": [note.get("settings", note.get("rule")) for note in sources] + [sources[0]["dataset"]],
-            "feature_kind": sources[1]["kind"],
-            "transductive": sources[0]["transductive"],
-            "space": sources[0]["space"],
+            "configs": [note.get("settings", note.get("rule")) for note in sources] + [measured[0]["dataset"]],
+            "feature_kind": described["kind"],
+            "transductive": measured[0]["transductive"],
+            "space": measured[0]["space"],
         },
     )
     place.remove()

@@ -100,9 +100,10 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
     tables.write(tmp_path / "split.parquet", split, {"code": "", "data": "", "rule": {}})
     fitted = {"name": "b", "plugin": "banded_ridge", "direction": "encode", "scale_inputs": True, "scale_targets": True}
     own = {key: one["default"] for key, one in registry.literal("models", "banded_ridge", "SETTINGS").items()}
+    of_subjects = ("responses", "responses_sidecar", "trials")
     train.run(
         **{
-            name: str(tmp_path / file)
+            name: [str(tmp_path / file)] if name in of_subjects else str(tmp_path / file)
             for name, file in {
                 "responses": "responses.npy", "responses_sidecar": "responses.json", "features": "stack.npy",
                 "index": "stack.parquet", "features_sidecar": "stack.json", "trials": "trials.parquet",
@@ -110,7 +111,7 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
                 "history": "history.csv", "sidecar": "config.json",
             }.items()
         },
-        subject="s",
+        subjects='["s"]',
         settings=json.dumps(own | fitted | {"seeds": [0], "n_iter": 3, "protocol": "ours"}),
         code="{}",
         device="cpu",
