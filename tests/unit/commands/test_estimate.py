@@ -34,6 +34,8 @@ def job(rule, runs=True, **params):
     wildcards = {name: NAMES[name] for name in wanted} | ({} if wanted else {"study": "mine"})
     if rule == "fetch_subject":
         wildcards["recording"] = "bold-T1w"
+    if rule in ("train_model", "score_model"):
+        params = {"subjects": [NAMES["subject"]]} | params
     return Job(
         rule,
         wildcards,
