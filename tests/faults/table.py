@@ -12,6 +12,7 @@ SPLITS = "tests/faults/test_split_faults.py"
 FILES = "tests/faults/test_file_faults.py"
 PROCESSES = "tests/faults/test_process_faults.py"
 NETWORKS = "tests/faults/test_training_faults.py"
+CHECKPOINTS = "tests/unit/artifacts/test_checkpoints.py"
 TRAINING = "tests/unit/core/test_training.py"
 CLUSTER = "tests/slurm/test_faults.py"
 SEALED = "tests/slurm/test_study.py"
@@ -265,13 +266,13 @@ ROWS = (
         20,
         "Disk full",
         "files may not grow beyond 200 kB, so that responses, weights, features and the pack of pictures cannot be "
-        "written; the folder of a network's checkpoints is a small file system that others fill",
+        "written; checkpoints fill a small file system (beside the workflow)",
         "no half file; file and free bytes are told, of weights and checkpoints their own bytes too; the "
         "next run completes; `estimate` would have said so before",
         (
             (FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),
             (FEATURES, "test_a_full_disk_leaves_no_half_features_and_the_next_run_completes"),
-            (NETWORKS, "test_a_disk_that_fills_in_a_checkpoint_is_told_of_and_training_goes_on_when_there_is_room"),
+            (CHECKPOINTS, "test_a_disk_that_fills_in_a_checkpoint_is_told_of_and_what_was_kept_is_whole"),
             (ESTIMATE, "test_what_fits_and_what_does_not_is_said_by_words_and_by_exit_code"),
         ),
     ),

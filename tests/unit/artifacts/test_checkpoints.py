@@ -1,5 +1,9 @@
 """Checkpoint files: newest whole one, bounded number, one piece of work only."""
 
+import re
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -43,3 +47,34 @@ def test_another_works_files_are_removed(tmp_path):
     path = checkpoints.write(tmp_path, "a", 5, state(5), [])
     assert checkpoints.newest(tmp_path, "b") is None
     assert not path.exists()
+
+
+def test_a_disk_that_fills_in_a_checkpoint_is_told_of_and_what_was_kept_is_whole(tmp_path):
+    """The folder is a file system of 1 MB: one checkpoint of 400 kB fits, and a second, not a third beside them."""
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "boldflow-test", str(place)]
+    if not shutil.which("mount") or (done := subprocess.run(command, capture_output=True, check=False)).returncode:
+        pytest.skip(
+            f"a small file system cannot be mounted here: {done.stderr.decode() if shutil.which('mount') else ''}"
+        )
+    try:
+        state = {"weights": np.arange(100_000, dtype=np.float32)}
+        for step in (1, 2):
+            checkpoints.write(place / "fit", "ticket", step, state, [])
+        with pytest.raises(Exception, match="No space left") as caught:
+            checkpoints.write(place / "fit", "ticket", 3, state, [])
+        told = "\n".join(caught.value.__notes__)
+        assert "400000 bytes of arrays were to be written" in told
+        assert re.search(r"while writing .*step-00000003.safetensors: \d+ bytes are free there", told)
+        assert sorted(path.name for path in (place / "fit").iterdir()) == [
+            f"step-0000000{n}.safetensors" for n in (1, 2)
+        ]
+        subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
+        step, found, _ = checkpoints.newest(place / "fit", "ticket")
+        assert step == 2
+        np.testing.assert_array_equal(found["weights"], state["weights"])
+        checkpoints.write(place / "fit", "ticket", 3, state, [])
+        assert checkpoints.newest(place / "fit", "ticket")[0] == 3
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
