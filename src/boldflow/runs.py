@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -146,6 +147,17 @@ def shield() -> None:
     work could keep its progress. That one handles the signal, and Snakemake ends after it.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def end_from_a_thread() -> None:
+    """Let this process's handler of SIGTERM run in a thread of its own: for Snakemake itself.
+
+    Its handler takes a lock that the main thread holds while it books finished jobs. Run there, in between, it would
+    wait for that same thread, and Snakemake would hang without children.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        signal.signal(signal.SIGTERM, lambda *found: threading.Thread(target=handler, args=found).start())
 
 
 def count_as_failed(tools: Path) -> None:

@@ -2,11 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from boldflow import runs
 
@@ -114,3 +120,21 @@ def test_what_a_job_without_a_run_still_makes_is_told(here: Path):
         (line,) = runs.at_work([["a", "b"], ["c"]])
         assert line.startswith(f"a is being made by process {job.pid} on ")
     assert runs.at_work([["a", "b"], ["c"]]) == []
+
+
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    was = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, was)
+
+
+def test_snakemake_asked_to_end_while_it_books_a_job_does_not_wait_for_itself(sigterm: None):
+    """Its own handler, which takes the lock that the main thread holds; called there it would hang for ever."""
+    scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
+    signal.signal(signal.SIGTERM, partial(JobScheduler.exit_gracefully, scheduler))
+    runs.end_from_a_thread()
+    with scheduler._lock:
+        signal.raise_signal(signal.SIGTERM)
+    assert scheduler._open_jobs.acquire(timeout=30)
+    assert scheduler._user_kill == "graceful"

@@ -701,6 +701,7 @@ elif not (workflow.dryrun or UNLOCKS):
 
 
 onstart:
+    runs.end_from_a_thread()
     runs.enter()
     keep_records()
     runs.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
