@@ -207,7 +207,7 @@ def test_betas_of_another_scale_and_regions_of_another_grid_are_refused_with_the
         says=[
             "is on a grid of (8, 9, 7) voxels, the regions on one of (7, 8, 9)",
             "betas_session03.hdf5",
-            "is not whole",
+            "is no whole file of betas",
         ],
     )
     study.mend()
