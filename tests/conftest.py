@@ -99,9 +99,13 @@ def project(tmp_path: Path) -> Project:
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """Give a folder that is made by whoever needs it first; the workers of one run of the tests share it."""
+    """Give a folder that is made by whoever needs it first.
+
+    The workers of one run of the tests share it; so do several runs where BOLDFLOW_TEST_SHARED names a folder for it.
+    """
     own = factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    base = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared = Path(os.environ.get("BOLDFLOW_TEST_SHARED", base)) / name
     shared.mkdir(exist_ok=True)
     with FileLock(shared / "lock"):
         if not (shared / "done").exists():

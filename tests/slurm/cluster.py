@@ -1,8 +1,8 @@
 """A real Slurm on this machine: one controller, several nodes, accounting. Every process is ended by its id.
 
-``python -m tests.slurm.cluster up`` starts it and ``down`` stops what was started, also what cut-off tests have left. It
-needs root and Debian's packages slurm-wlm, munge, slurmdbd, mariadb-server. All nodes run on this host under names of
-their own (n1, n2); the last one has a GPU that is none: a null device that Slurm hands out and counts like one.
+``python -m tests.slurm.cluster up`` starts it and ``down`` stops what was started, also what cut-off tests have left.
+It needs root and Debian's packages slurm-wlm, munge, slurmdbd, mariadb-server. All nodes run on this host under names
+of their own (n1, n2); the last one has a GPU that is none: a null device that Slurm hands out and counts like one.
 
 Several clusters can live side by side, each with a number of its own (folder, ports, ids of jobs) and in a process that
 has called ``own_system_folder``.
@@ -312,8 +312,9 @@ class Cluster:
         with (self.folder / "log" / "mariadbd.log").open("ab") as log:
             subprocess.Popen(
                 [
-                    *("mariadbd", *plain, f"--socket={run / 'db.sock'}", f"--port={self.port(2)}", "--bind-address=127.0.0.1"),
-                    *(f"--pid-file={run / 'mariadbd.pid'}", "--innodb-buffer-pool-size=64M"),
+                    *("mariadbd", *plain, f"--socket={run / 'db.sock'}", f"--port={self.port(2)}"),
+                    *("--bind-address=127.0.0.1", f"--pid-file={run / 'mariadbd.pid'}"),
+                    "--innodb-buffer-pool-size=64M",
                     "--innodb-lock-wait-timeout=900",
                 ],
                 stdout=log,

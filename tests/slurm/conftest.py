@@ -1,4 +1,4 @@
-"""A real Slurm for each worker, and copies of a finished study on it. Needs root and Debian's packages (`make help`)."""
+"""A real Slurm for each worker, copies of a finished study on it. Needs root and Debian's packages (`make help`)."""
 
 import os
 import re
