@@ -68,9 +68,13 @@ OTHER_WAYS = {"resampling": "fsaverage"}  # a second space from which the key's 
 _OF_RUNS = dict.fromkeys(("start_s", "duration_s", "confounds", "high_pass_hz", *PROJECTING), ("bold", "glm"))
 _OF_GLM = dict.fromkeys(("method", "hrf", "hrf_table", "hrf_step_s", "ridge", "drift", "drift_order"), ("glm",))
 KINDS_OF_KEY = _OF_RUNS | _OF_GLM | {"average": ("bold",), "censor_mm": ("bold",), "zscore": ("betas",)}
-# Metrics that a result gives: an encoder, a decoder of embeddings, a decoder of classes.
+# The feature of a model that sees only responses: no entry, and no file.
+NONE = "none"
+NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
+# Metrics that a result gives: an encoder, a model of responses alone, a decoder of embeddings, a decoder of classes.
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
+    "represent": ("mse", "r2", "r", "zeros", "dead_units"),
     "embedding": ("top1", "top5", "top10", "inv_norm_rank", "mean_rank", "median_rank", "two_way", "nway50"),
     "classes": ("accuracy", "auc"),
 }
@@ -154,6 +158,8 @@ def literal(section: str, plugin: str, name: str) -> Any:
 
 def facts(config: Config, section: str, name: str) -> Config:
     """Read the ``FACTS`` of the plug-in behind a catalogue entry; one that is None is the entry's key of that name."""
+    if section == "features" and name == NONE:
+        return dict(NOTHING)
     entry = config[section][name] or {}
     plugin = plugin_name(name, entry)
     keys = literal(section, plugin, "SETTINGS")
@@ -179,13 +185,13 @@ def device_of_feature(config: Config, feature: str) -> str:
 
 def opens_checkpoint(config: Config, feature: str) -> bool:
     """Tell whether a feature needs a network that was trained elsewhere."""
-    entry = config["features"][feature] or {}
+    entry = config["features"].get(feature) or {}
     return bool(facts(config, "features", feature)["checkpoint"]) and entry.get("weights") != "untrained"
 
 
 def shards_of_feature(config: Config, feature: str) -> list[str]:
     """Name the shards over which a feature's pictures are spread, "0-of-3" and so on; none where one job makes all."""
-    n = int((config["features"][feature] or {}).get("shards", 1))
+    n = int((config["features"].get(feature) or {}).get("shards", 1))
     whole = n == 1 or facts(config, "features", feature)["reads"] != "images"
     return [] if whole else [f"{k}-of-{n}" for k in range(n)]
 
@@ -393,7 +399,7 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
             if key == "subjects":
                 continue
             for name in row[key]:
-                if name not in config[key]:
+                if name not in config[key] and (key, name) != ("features", NONE):
                     problems.append(f"runs[{index}].{key}: no {name!r} in the catalogue; {nearest(name, config[key])}")
         known = [name for name in row["datasets"] if name in config["datasets"]]
         problems += [f"runs[{index}].subjects: {one}" for one in _pooling_problems(config, schemas, row, known)]
@@ -482,12 +488,13 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
             ] = None
         problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
         problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
-        kind = "encode" if model["direction"] == "encode" else feature["kind"]
-        metrics |= set(METRICS[kind])
+        problems |= dict.fromkeys(_direction_problems(result, model["direction"], response))
+        kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
+        metrics |= set(METRICS.get(kind, ()))
         if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
             tables |= {"bands"}
         tables |= {"histories"} if facts(config, "models", result.model).get("training") else set()
-        tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "classes": set()}[kind]
+        tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "represent": {"latents"}}.get(kind, set())
     metric = study["primary"]["metric"]
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
@@ -497,6 +504,18 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _direction_problems(result: Result, direction: str, response: Config) -> Iterator[str]:
+    """Say where a model's direction and its feature do not fit: feature none is that of models of responses alone."""
+    if (direction == "represent") != (result.feature == NONE):
+        right = f"feature {NONE!r}" if direction == "represent" else "a feature of the catalogue"
+        yield f"model {result.model!r} has direction {direction!r} and takes {right}, found {result.feature!r}"
+    if direction == "represent" and not response.get("average", True):
+        yield (
+            f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
+            "choose a response whose volumes are averaged"
+        )
 
 
 def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:

@@ -42,7 +42,7 @@ rule responses:
 
 rule features:
     input:
-        paths_of_run("results/{dataset}/features/{feature}.npy"),
+        features_of_run,
 
 
 rule models:

@@ -294,6 +294,33 @@ def paths(pattern, study):
     return list(dict.fromkeys(pattern.format(**vars(result)) for result in found))
 
 
+def paths_of_features(pattern, study):
+    """Fill a pattern for each feature of a study; a model of responses alone has none."""
+    return list(
+        dict.fromkeys(
+            pattern.format(**vars(result))
+            for result in results_of(study)
+            if result.feature != registry.NONE
+        )
+    )
+
+
+def features_of_run(wildcards):
+    """Features of this run's study."""
+    return paths_of_features("results/{dataset}/features/{feature}.npy", STUDY)
+
+
+def file_of_feature(suffix):
+    """File of a result's feature; none where the model sees only responses."""
+
+    def file(wildcards):
+        if wildcards.feature == registry.NONE:
+            return []
+        return f"results/{wildcards.dataset}/features/{wildcards.feature}.{suffix}"
+
+    return file
+
+
 def paths_of_run(pattern):
     """Fill a pattern for this run's study when a target asks: the Snakefile is parsed again in each job."""
 
@@ -488,7 +515,9 @@ def benchmarks_of_study(wildcards):
         "benchmarks/project_responses/{dataset}_{subject}_{response}.tsv",
         wildcards.study,
     )
-    found += paths("benchmarks/cache_features/{dataset}_{feature}.tsv", wildcards.study)
+    found += paths_of_features(
+        "benchmarks/cache_features/{dataset}_{feature}.tsv", wildcards.study
+    )
     for result in results_of(wildcards.study):
         name = f"benchmarks/extract_shard/{result.dataset}_{result.feature}"
         shards = registry.shards_of_feature(config, result.feature)
@@ -737,7 +766,7 @@ wildcard_constraints:
     subject=one_of(SUBJECTS),
     recording=one_of(registry.recordings(config)),
     response=one_of(config["responses"]),
-    feature=one_of(config["features"]),
+    feature=one_of([*config["features"], registry.NONE]),
     shard=r"\d+-of-\d+",
     model=one_of(config["models"]),
     split=one_of(config["splits"]),

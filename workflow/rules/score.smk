@@ -14,8 +14,8 @@ rule score_model:
         vertices=for_each_subject(
             "results/{dataset}/{subject}/{response}/vertices.parquet"
         ),
-        features="results/{dataset}/features/{feature}.npy",
-        index="results/{dataset}/features/{feature}.parquet",
+        features=file_of_feature("npy"),
+        index=file_of_feature("parquet"),
         trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
     output:

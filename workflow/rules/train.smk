@@ -1,5 +1,5 @@
-# Training. Needs: responses (n_trials, n_vertices), features (n_images, n_features), trials and split of one subject,
-# or of all where they are pooled.
+# Training. Needs: responses (n_trials, n_vertices), features (n_images, n_features; none where a model sees only
+# responses), trials and split of one subject, or of all where they are pooled.
 # Makes: weights and scalers of all seeds and folds, predictions of the test trials (n_seeds, n_test_trials, n_targets),
 # history, and config.json, the sidecar.
 
@@ -12,9 +12,9 @@ rule train_model:
         responses_sidecar=for_each_subject(
             "results/{dataset}/{subject}/{response}/responses.json"
         ),
-        features="results/{dataset}/features/{feature}.npy",
-        index="results/{dataset}/features/{feature}.parquet",
-        features_sidecar="results/{dataset}/features/{feature}.json",
+        features=file_of_feature("npy"),
+        index=file_of_feature("parquet"),
+        features_sidecar=file_of_feature("json"),
         trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
     output:

@@ -205,6 +205,8 @@ class _Known:
 
         from boldflow.core.vision import describe
 
+        if feature == registry.NONE:
+            return 0
         entry = self.features[dataset, feature]
         facts = registry.literal("features", entry["plugin"], "FACTS")
         if facts["reads"] == "features":
@@ -328,8 +330,9 @@ def _of_model(job: Job, known: _Known) -> Cost:
     if job.rule == "score_model":
         return Cost(keep=ROW_BYTES * n_columns, memory=memory)
     settings = json.loads(job.params["settings"])
-    targets = n_columns if settings["direction"] == "encode" else n_features
-    weights = {"weights": BYTES * n_columns * n_features, "data": data, "means": BYTES * targets}
+    targets = n_features if settings["direction"] == "decode" else n_columns
+    across = n_features or settings.get("n_latents", 0)
+    weights = {"weights": BYTES * n_columns * across, "data": data, "means": BYTES * targets}
     keeps = registry.literal("models", settings["plugin"], "FACTS").get("keeps")
     folds = one.n_runs if known.splits[names["dataset"], names["split"]]["test"] == "run" else 1
     kept_once = weights.get(keeps, max(weights.values())) * folds + BYTES * n_trials * targets

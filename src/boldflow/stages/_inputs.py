@@ -20,7 +20,8 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     Parameters
     ----------
     data : Aligned
-    direction : {"decode", "encode"}
+    direction : {"decode", "encode", "represent"}
+        The last: responses are inputs and targets.
     picture : int array of shape (n_trials,), optional
         Row of the features that belongs to each trial; by default the picture that was seen, in a permutation test
         another.
@@ -37,7 +38,7 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     def features(rows: np.ndarray) -> np.ndarray:
         return np.asarray(data.features[rows_of_features[rows]], dtype=np.float32)
 
-    return (responses, features) if direction == "decode" else (features, responses)
+    return {"decode": (responses, features), "encode": (features, responses)}.get(direction, (responses, responses))
 
 
 def scaled(values: Reader, rows: np.ndarray, wanted: bool) -> tuple[np.ndarray, State]:
@@ -54,7 +55,10 @@ def training_data(
     rows = data.rows(fold, "train", "val")
     given, wanted = readers
     inputs, of_inputs = scaled(given, rows, settings["scale_inputs"])
-    targets, of_targets = scaled(wanted, rows, settings["scale_targets"])
+    if settings["direction"] == "represent":
+        targets, of_targets = inputs, of_inputs  # what is reconstructed is what came in
+    else:
+        targets, of_targets = scaled(wanted, rows, settings["scale_targets"])
     training = TrainingData(
         inputs=inputs,
         targets=targets,

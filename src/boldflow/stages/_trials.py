@@ -38,8 +38,10 @@ class Aligned:
         return self.split.loc[chosen, "row"].to_numpy()
 
 
-def align(responses: str, features: str, index: str, trials: str, split: str, subject: str) -> Aligned:
-    """Read what belongs to one subject and line it up.
+def align(
+    responses: str, features: str | list[str], index: str | list[str], trials: str, split: str, subject: str
+) -> Aligned:
+    """Read what belongs to one subject and line it up; ``features`` and ``index`` are empty where a model has none.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def align(responses: str, features: str, index: str, trials: str, split: str, su
     values = arrays.read(responses)
     if len(values) != len(table):
         raise ValueError(f"{responses} has {len(values)} rows, {trials} {len(table)}")
-    order = pd.Series(range(len(names := tables.read(index)["image_id"])), index=names)
+    names = tables.read(str(index))["image_id"] if index else pd.Series(table["image_id"].unique())
+    order = pd.Series(range(len(names)), index=names)
     lost = table.loc[~table["image_id"].isin(order.index), "image_id"].unique()
     if len(lost):
         raise ValueError(f"{len(lost)} images of {trials} are not in {index}, the first are {list(lost[:5])}")
@@ -61,12 +64,19 @@ def align(responses: str, features: str, index: str, trials: str, split: str, su
     if own["row"].isna().any() or own.groupby("fold").size().ne(len(table)).any():
         raise ValueError(f"{split} and {trials} do not list the same trials of {subject}; make the split again")
     own = own.sort_values(["fold", "row"]).astype({"row": int})
-    bands = tuple(Band(**one) for one in tables.sidecar(index).get("bands", []))
-    return Aligned(table, values, arrays.read(features, ndim=2), own, bands)
+    if not features:
+        return Aligned(table, values, np.empty((len(names), 0), dtype=np.float32), own)
+    bands = tuple(Band(**one) for one in tables.sidecar(str(index)).get("bands", []))
+    return Aligned(table, values, arrays.read(str(features), ndim=2), own, bands)
 
 
 def align_all(
-    responses: Sequence[str], features: str, index: str, trials: Sequence[str], split: str, subjects: Sequence[str]
+    responses: Sequence[str],
+    features: str | list[str],
+    index: str | list[str],
+    trials: Sequence[str],
+    split: str,
+    subjects: Sequence[str],
 ) -> list[Aligned]:
     """Read what belongs to each of some subjects; as ``align``.
 

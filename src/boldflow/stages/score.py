@@ -13,6 +13,7 @@ from boldflow.artifacts import weights as weight_files
 from boldflow.core import statistics
 from boldflow.core.compute import fixed_threads
 from boldflow.core.metrics import average_by, average_over_subjects
+from boldflow.core.reconstruction import ReconstructionScorer, code_measures
 from boldflow.core.records import State
 from boldflow.core.scaling import ScaledRows, scale
 from boldflow.core.scoring import (
@@ -29,6 +30,7 @@ from boldflow.provenance import canonical, digest
 from boldflow.stages._arrival import plugin_of, read_settings
 from boldflow.stages._bands import COLUMNS as BANDS
 from boldflow.stages._bands import map_columns, partition, region_rows
+from boldflow.stages._codes import codes_of
 from boldflow.stages._null import null_values, rescored_values
 from boldflow.stages._trials import Aligned, align_all, regions_of, test_set
 
@@ -38,7 +40,7 @@ MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noi
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
 QUERIES = ["seed", "fold", "image_id", "rank", "gallery_size", *PLACES]
 Row = dict[str, Any]
-Scorer = ClassScorer | RetrievalScorer | EncodingScorer
+Scorer = ClassScorer | RetrievalScorer | EncodingScorer | ReconstructionScorer
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ def run(
     config: str,
     responses: list[str],
     vertices: list[str],
-    features: str,
-    index: str,
+    features: str | list[str],
+    index: str | list[str],
     trials: list[str],
     split: str,
     scores: str,
@@ -78,7 +80,8 @@ def run(
     Parameters
     ----------
     responses, vertices, trials : paths to read, one of each per subject
-    predictions, weights, config, features, index, split : paths to read
+    predictions, weights, config, features, index, split : paths to read; nothing for features and index where the
+        model sees only responses
     scores : path of the Parquet to write, tidy rows. Of pooled subjects each has its own, with the model named
         as of ``registry.pooled_name``; where pictures are retrieved the view ``subjects`` averages predictions of a
         picture over those who saw it
@@ -150,6 +153,8 @@ def _score(
         if isinstance(scorer, RetrievalScorer):
             given = _in_training_scale(given, test.fold, weights)
             asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
+        if isinstance(scorer, ReconstructionScorer):
+            given = _in_training_scale(given, test.fold, weights)
         if isinstance(scorer, EncodingScorer):
             mapped = _map(scorer, given, tables.read(vertices), model["space"])
             split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
@@ -157,6 +162,10 @@ def _score(
                 mapped = mapped.assign(**map_columns(split_up, scorer))
                 shares.append(region_rows(split_up, scorer, counts, seed, unit))
         measures = scorer.measure(given)
+        if isinstance(scorer, ReconstructionScorer):
+            plugin = plugin_of("models", model["settings"])
+            codes = [codes_of(plugin, data, weights, fold, seed, "test")[1] for fold in range(data.n_folds)]
+            measures += code_measures(codes, test)
         # a refit to one subject says nothing of a model of several
         alone = not (who.get("pooled") and _p_kind(model) == "refit")
         null = _null(given, data, test, rows, scorer, model, int(seed), known["images"]) if alone else None
@@ -252,10 +261,13 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     """Choose the scorer by direction and by the kind of feature."""
     picture = np.empty(test.n_images, dtype=int)
     picture[test.image] = data.trials["picture"].to_numpy()[rows]
-    if model["settings"]["direction"] == "encode":
-        places = tables.read(vertices)
+    direction = model["settings"]["direction"]
+    if direction != "decode":
+        places, measured = tables.read(vertices), np.asarray(data.responses[rows], dtype=np.float64)
+        if direction == "represent":
+            return ReconstructionScorer(test, _in_training_scale(measured, test.fold, weights), regions_of(places))
         ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None
-        return EncodingScorer(test, np.asarray(data.responses[rows], dtype=np.float64), regions_of(places), ncsnr)
+        return EncodingScorer(test, measured, regions_of(places), ncsnr)
     if model["feature_kind"] == "classes":
         classes = np.argmax(data.features[picture], axis=1)
         return ClassScorer(test, classes, data.features.shape[1])
@@ -293,6 +305,8 @@ def _null(
 ) -> np.ndarray | None:
     """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
     entry = model["settings"]
+    if isinstance(scorer, ReconstructionScorer):
+        return None  # there are no labels that could be permuted
     block = "part" if has_images else "run"
     kind = _p_kind(model)
     if kind == "refit":

@@ -25,9 +25,9 @@ from boldflow.stages._trials import align_all
 def run(
     responses: list[str],
     responses_sidecar: list[str],
-    features: str,
-    index: str,
-    features_sidecar: str,
+    features: str | list[str],
+    index: str | list[str],
+    features_sidecar: str | list[str],
     trials: list[str],
     split: str,
     weights: str,
@@ -44,7 +44,8 @@ def run(
     Parameters
     ----------
     responses, responses_sidecar, trials : paths to read, one of each per subject; several subjects are pooled
-    features, index, features_sidecar, split : paths to read
+    features, index, features_sidecar, split : paths to read; nothing for the first three where the model sees only
+        responses
     weights : path of the safetensors to write: ``fold{f}/seed{s}/...`` states, ``fold{f}/inputs/...`` and
         ``fold{f}/targets/...`` scalers; of pooled subjects ``fold{f}/inputs/{subject}/...``
     predictions : path of the .npy to write, (n_seeds, n_test_trials over folds, n_targets) float32, in the targets'
@@ -63,10 +64,12 @@ def run(
     states: dict[str, np.ndarray] = {}
     predicted: list[list[np.ndarray]] = [[] for _ in names]
     rows: list[dict[str, object]] = []
-    measured, described = [sidecars.read(path) for path in responses_sidecar], sidecars.read(features_sidecar)
-    sources = [*measured, described, tables.sidecar(split)]
+    measured = [sidecars.read(path) for path in responses_sidecar]
+    described = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": registry.NONE}
+    sources = [*measured, *([described] if features_sidecar else []), tables.sidecar(split)]
     sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
-    ticket = _ticket([entry, code, device, names, sources], *responses, features, *trials, split)
+    read = [*responses, *([str(features)] if features else []), *trials, split]
+    ticket = _ticket([entry, code, device, names, sources], *read)
     place = Checkpoints(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
     stopping = contextlib.nullcontext() if facts["closed_form"] else _interruption.deferred()

@@ -1,0 +1,34 @@
+"""Codes of one subject's trials by a trained model: what scores and the analysis of latents share."""
+
+from types import ModuleType
+
+import numpy as np
+
+from boldflow.artifacts import weights as weight_files
+from boldflow.core.scaling import scale
+from boldflow.stages._inputs import inputs_and_targets
+from boldflow.stages._trials import Aligned
+
+
+def codes_of(
+    plugin: ModuleType, data: Aligned, weights: str, fold: int, seed: int | str, *parts: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encode trials of a fold.
+
+    Parameters
+    ----------
+    plugin : of a model of direction represent
+    data : Aligned
+    weights : path of the model's safetensors
+    fold, seed : which of its states
+    parts : of the split, such as "test"
+
+    Returns
+    -------
+    (rows of the trials in ``data.trials``, float32 array of shape (n_trials, n_latents))
+    """
+    rows = data.rows(fold, *parts)
+    given, _ = inputs_and_targets(data, "represent")
+    inputs = scale(given(rows), weight_files.read(weights, f"fold{fold}/inputs/"))
+    state = weight_files.read(weights, f"fold{fold}/seed{seed}/")
+    return rows, np.asarray(plugin.latents(state, inputs))

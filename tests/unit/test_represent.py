@@ -1,0 +1,54 @@
+"""Models that see only responses: feature none, at parse and in the plan of a study."""
+
+import pytest
+
+from boldflow import registry
+from tests.features import SCHEMAS
+
+CONFIG = {
+    "datasets": {"sim": None},
+    "responses": {"mean": {}, "apart": {"average": False}},
+    "features": {"gabor": None},
+    "models": {"pca": None, "ridge": None},
+    "splits": {"repeated": {"test": "repeated"}},
+    "figures": {},
+}
+
+
+def problems(model="pca", feature="none", response="mean", metric="r2"):
+    from jsonschema import Draft202012Validator
+
+    row = {"datasets": ["sim"], "subjects": ["sub-01"], "responses": [response], "features": [feature]}
+    study = {
+        "title": "t",
+        "primary": {"metric": metric, "view": "trial"},
+        "runs": [row | {"models": [model], "splits": ["repeated"]}],
+    }
+    return registry.study_problems(CONFIG, study, SCHEMAS, Draft202012Validator)
+
+
+def test_a_model_of_responses_alone_takes_the_feature_none():
+    assert problems() == []
+    assert registry.facts(CONFIG, "features", "none")["reads"] == "nothing"
+    assert not registry.opens_checkpoint(CONFIG, "none") and registry.shards_of_feature(CONFIG, "none") == []
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"feature": "gabor"}, "model 'pca' has direction 'represent' and takes feature 'none', found 'gabor'"),
+        ({"model": "ridge", "metric": "top1"}, "model 'ridge' has direction 'decode' and takes a feature of the"),
+        ({"response": "apart"}, "response 'apart' keeps time, and model 'pca' is of direction 'represent'"),
+        ({"metric": "top5"}, "no model of this study gives 'top5'"),
+    ],
+)
+def test_what_does_not_fit_is_told_at_parse(chosen, told):
+    assert any(told in one for one in problems(**chosen))
+
+
+def test_a_plug_in_of_responses_alone_has_no_other_direction():
+    from jsonschema import Draft202012Validator
+
+    config = CONFIG | {"models": {"pca": {"direction": "decode"}}}
+    found = registry.config_problems({"study": "x", **config}, SCHEMAS, Draft202012Validator)
+    assert any("models.pca.direction: 'decode' is not known" in one for one in found)
