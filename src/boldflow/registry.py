@@ -384,6 +384,8 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
                 problems += _region_problems(where, entry or {}) + _glm_problems(where, entry or {})
             if section == "features" and not wrong:
                 problems += _network_problems(config, schemas, name) + _member_problems(config, name)
+            if section == "models" and not wrong:
+                problems += _control_problems(where, name, entry or {})
             if section == "datasets" and not wrong and entry and "agreement" in entry:
                 problems += _agreement_problems(where, entry["agreement"]["date"])
     return problems
@@ -504,6 +506,14 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
     return list(problems)
+
+
+def _control_problems(where: str, name: str, entry: Config) -> list[str]:
+    """Say where a model's name and its being an untrained control do not agree."""
+    if bool(entry.get("untrained")) == ("untrained-control" in name):
+        return []
+    does = "is untrained, and the name does not say so; put" if entry.get("untrained") else "is trained; take"
+    return [f"{where}: the model {does} untrained-control {'into' if entry.get('untrained') else 'off'} the name"]
 
 
 def _direction_problems(result: Result, direction: str, response: Config) -> Iterator[str]:

@@ -46,6 +46,22 @@ def test_what_does_not_fit_is_told_at_parse(chosen, told):
     assert any(told in one for one in problems(**chosen))
 
 
+@pytest.mark.parametrize(
+    ("name", "entry", "told"),
+    [
+        ("small", {"untrained": True}, "models.small: the model is untrained, and the name does not say so"),
+        ("sae-untrained-control", {}, "models.sae-untrained-control: the model is trained"),
+        ("sae-untrained-control", {"untrained": True}, None),
+    ],
+)
+def test_an_untrained_model_says_so_in_its_name(name, entry, told):
+    from jsonschema import Draft202012Validator
+
+    config = {"study": "x", **CONFIG, "models": {name: {"plugin": "sae", **entry}}}
+    found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
+    assert any(one.startswith(told) for one in found) if told else not [one for one in found if name in one]
+
+
 def test_a_plug_in_of_responses_alone_has_no_other_direction():
     from jsonschema import Draft202012Validator
 
