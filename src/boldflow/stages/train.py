@@ -68,8 +68,8 @@ def run(
     described = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": registry.NONE}
     sources = [*measured, *([described] if features_sidecar else []), tables.sidecar(split)]
     sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
-    read = [*responses, *([str(features)] if features else []), *trials, split]
-    ticket = _ticket([entry, code, device, names, sources], *read)
+    paths = [*responses, *([str(features)] if features else []), *trials, split]
+    ticket = _ticket([entry, code, device, names, sources], *paths)
     place = Checkpoints(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
     stopping = contextlib.nullcontext() if facts["closed_form"] else _interruption.deferred()
