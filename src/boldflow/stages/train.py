@@ -65,7 +65,7 @@ def run(
     predicted: list[list[np.ndarray]] = [[] for _ in names]
     rows: list[dict[str, object]] = []
     measured = [sidecars.read(path) for path in responses_sidecar]
-    described = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": registry.NONE}
+    described: dict[str, Any] = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": registry.NONE}
     sources = [*measured, *([described] if features_sidecar else []), tables.sidecar(split)]
     sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
     paths = [*responses, *([str(features)] if features else []), *trials, split]
