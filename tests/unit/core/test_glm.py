@@ -203,5 +203,5 @@ def test_a_table_of_responses_is_read_between_its_samples_and_refused_where_it_i
     np.testing.assert_allclose(wide[4] / wide[3], table[48:64, 1].sum() / table[32:48, 1].sum(), rtol=0.06)
     with pytest.raises(ValueError, match="row 3, column 2"):
         hrf.from_table(np.where((np.arange(10) == 5).reshape(5, 2), np.nan, 1.0), 0.1, 2.0)
-    with pytest.raises(ValueError, match="column 1 of the table of responses has sum -5"):
+    with pytest.raises(ValueError, match="column 1 of the table of responses has sum -11"):
         hrf.from_table(-np.ones((5, 1)), 0.1, 2.0)
