@@ -10,8 +10,9 @@ pytestmark = pytest.mark.end_to_end
 def test_responses_are_reconstructed_without_any_feature(project):
     project.edit("config/studies/sae-tiny.yaml", "subjects: all", "subjects: [sub-01]")
     project.edit("config/studies/sae-tiny.yaml", "figures: [leaderboard]", "figures: []")
+    project.edit("config/studies/sae-tiny.yaml", "[sae-high-32, sae-topk, sae-jumprelu, sae-", "[sae-topk, sae-")
     planned = project.planned("leaderboard", "--config", "study=sae-tiny")
-    assert "cache_features" not in planned and planned["train_model"] == planned["score_model"] == 6
+    assert "cache_features" not in planned and planned["train_model"] == planned["score_model"] == 4
     project.snakemake("leaderboard", "--config", "study=sae-tiny")
     board = pd.read_parquet(project.folder / "results/studies/sae-tiny/leaderboard.parquet")
     assert set(board["direction"]) == {"represent"} and set(board["feature"]) == {"none"} and board["simulated"].all()
