@@ -348,6 +348,7 @@ def decode_sparse(value: torch.Tensor, index: torch.Tensor, decoder: torch.Tenso
     tensor of shape (n_seeds, n_trials, n_inputs)
     """
     n_seeds, n_latents, n_inputs = decoder.shape
+    value = value.to(decoder.dtype)  # embedding_bag takes one precision, and autocast leaves it alone
     rows = index + n_latents * torch.arange(n_seeds, device=index.device)[:, None, None]
     found = functional.embedding_bag(
         rows.flatten(0, 1), decoder.reshape(-1, n_inputs), per_sample_weights=value.flatten(0, 1), mode="sum"
