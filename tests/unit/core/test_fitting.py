@@ -11,7 +11,12 @@ from boldflow.core.ridge import fit_ridge
 from tests.features import SCHEMAS
 
 N, V, D = 60, 12, 5
-NETWORKS = [n for n in registry.plugins("models") if registry.literal("models", n, "FACTS").get("training")]
+NETWORKS = [
+    name
+    for name in registry.plugins("models")
+    if registry.literal("models", name, "FACTS").get("training")
+    and "direction" not in registry.literal("models", name, "SETTINGS")  # autoencoders have tests of their own
+]
 
 
 @pytest.fixture(autouse=True)
