@@ -9,8 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from boldflow.artifacts import flat_maps
+from boldflow import registry
+from boldflow.artifacts import arrays, flat_maps, tables
 from boldflow.datasets import nsd_flat
+from boldflow.provenance import canonical
+from boldflow.stages import fetch_dataset, fetch_stimuli, fetch_subject, list_trials, pack_stimuli, project
+from tests.features import SCHEMAS
 
 SHAPE, N_TRIALS, N_SESSIONS = (6, 5), 12, 2
 STEP = 5 / 255
@@ -244,3 +248,40 @@ def test_the_folder_must_be_there_and_hold_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="correct folder"):
         nsd_flat.files_needed(tmp_path, "dataset", SETTINGS)
     assert nsd_flat.source(SETTINGS | {"folder": str(tmp_path)}, tmp_path).kind == "folder"
+
+
+def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {
+        "datasets": {"flat-tiny": {"plugin": "nsd_flat", "folder": str(root), **SETTINGS}},
+        "responses": {"flat-maps": {"kind": "betas", "recording": "flat-maps", "space": "native"}},
+    }
+    del config["datasets"]["flat-tiny"]["name"]
+    entry = registry.settings(config, SCHEMAS, "datasets", "flat-tiny")
+    facts = canonical(registry.facts(config, "datasets", "flat-tiny"))
+    told = {"settings": canonical(entry), "code": "{}"}
+    signed = canonical({"agreement": {"name": "nobody (made files)", "date": "2026-01-01"}})
+    with pytest.raises(PermissionError, match=nsd_flat.FACTS["agreement"]):
+        fetch_dataset.run("data.json", places="{}", **told)
+    assert not list(tmp_path.iterdir())
+    fetch_dataset.run("data.json", places=signed, **told)
+    fetch_subject.run("data.json", "subject.json", "subj03", "flat-maps", places=signed, **told)
+    fetch_stimuli.run("data.json", "stimuli.json", places=signed, facts=facts, **told)
+    list_trials.run("data.json", "trials.parquet", "subj03", **told)
+    pack_stimuli.run("data.json", "stimuli.json", "pack.h5", "pack.parquet", **told)
+    project.run(
+        **{"source": "data.json", "receipt": "subject.json", "trials": "trials.parquet", "split": [], "hrf": []},
+        **{"responses": "responses.npy", "sidecar": "responses.json", "vertices": "vertices.parquet"},
+        **{"subject": "subj03", "recording": "flat-maps", "places": "{}", "regions": "{}", "code": "{}"},
+        settings=canonical(registry.settings(config, SCHEMAS, "responses", "flat-maps")),
+        dataset=canonical(entry),
+        facts=facts,
+    )
+    mask = made.masks["subj03"]
+    planted = flat_maps.z_scores(made.stored[made.table["subject_id"] == 2][:, mask])
+    found = arrays.read("responses.npy")
+    assert np.array_equal(np.squeeze(found), planted)
+    vertices = tables.read("vertices.parquet")
+    assert np.array_equal(vertices[["row", "column"]].to_numpy(), np.argwhere(mask))
+    pack = tables.read("pack.parquet")
+    assert sorted(pack["image_id"]) == [f"nsd-{n:05d}" for n in made.pictures]
