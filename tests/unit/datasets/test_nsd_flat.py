@@ -285,3 +285,13 @@ def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, ro
     assert np.array_equal(vertices[["row", "column"]].to_numpy(), np.argwhere(mask))
     pack = tables.read("pack.parquet")
     assert sorted(pack["image_id"]) == [f"nsd-{n:05d}" for n in made.pictures]
+
+
+def test_more_sessions_than_a_subject_has_and_too_few_maps_for_a_mask_are_refused(made, tmp_path, monkeypatch):
+    columns = made.columns()
+    columns["session_id"][-1], columns["trial_id"][-1] = 32, 32 * 750  # subj03 has 32 sessions, 0 to 31 here
+    with pytest.raises(ValueError, match="subject_id 2 is in session_id 32, and that subject has fewer sessions"):
+        nsd_flat.trials(made.write(tmp_path / "more", columns=columns), "subj03", SETTINGS)
+    monkeypatch.setattr(nsd_flat, "LEAST", N_TRIALS + 1)
+    with pytest.raises(ValueError, match="has 12 maps in the files, and a mask is rebuilt from 13 at least"):
+        list(nsd_flat.betas(made.write(tmp_path / "few"), "subj03", SETTINGS, "flat-maps"))
