@@ -29,6 +29,7 @@ BEHAVIOUR = {
     "MISSINGDATA": "behaviour_is_missing",
 }  # fmt: skip
 DAY_S = 86400.0
+NONE = "none"  # the category of a picture without any
 SHOWN = 5  # offenders that an error names
 
 
@@ -210,6 +211,26 @@ def test_sets(plan: Design) -> dict[str, np.ndarray]:
 
 
 test_sets.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
+
+
+def picture_name(row: int) -> str:
+    """Name a picture by its row of the brick, such as nsd-00013."""
+    return f"nsd-{row:05d}"
+
+
+def coco_labels(held: dict[str, float]) -> dict[str, str]:
+    """Label a picture by the area of each category of COCO in it.
+
+    Returns
+    -------
+    dict
+        category (the largest), categories (names joined by +), person (person, or none).
+    """
+    return {
+        "category": max(sorted(held), key=held.__getitem__, default=NONE),
+        "categories": "+".join(sorted(held)) or NONE,
+        "person": "person" if "person" in held else NONE,
+    }
 
 
 def coco_ids(path: str | Path) -> pd.Series:

@@ -16,8 +16,10 @@ def one(root: str | Path, name: str) -> str:
     return every(root, name)[0]
 
 
-def every(root: str | Path, pattern: str) -> list[str]:
+def every(root: str | Path, pattern: str, key: str = "betas_root") -> list[str]:
     """List the files whose names fit a pattern, sorted by name, relative to the folder with ``/``.
+
+    ``key`` is the entry's key that names the folder, for the message.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def every(root: str | Path, pattern: str) -> list[str]:
     root = Path(root)
     found = [path.relative_to(root).as_posix() for path in root.rglob(pattern) if not path.is_dir()]
     if not found:
-        raise FileNotFoundError(f"{root} has no {pattern}, in no folder below it: get it, or correct betas_root")
+        raise FileNotFoundError(f"{root} has no {pattern}, in no folder below it: get it, or correct {key}")
     named: dict[str, str] = {}
     for path in sorted(found):
         other = named.setdefault(Path(path).name, path)

@@ -84,7 +84,6 @@ TEST_SETS: dict[str, str] = {"shared-1000": "", "shared-982": "", "shared-515": 
 JOINED = ("prf-visualrois", "Kastner2015")  # sets whose areas come in a ventral and a dorsal half: V1v, V1d
 SCALE = 300.0  # of betas in volumes: whole numbers, so many a percent of signal change
 DURATION_S = 3.0  # of a picture
-NONE = "none"  # the category of a picture without any
 # Voxels of a volume of 1.8 mm.
 GRID = {
     "subj01": (81, 104, 83), "subj02": (82, 106, 84), "subj03": (81, 106, 82), "subj04": (85, 99, 80),
@@ -167,7 +166,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
         session=shown["session"].map("{:02d}".format),
         run=shown["run"].map("{:02d}".format),
         duration_s=DURATION_S,
-        image_id=shown["picture"].map(_name),
+        image_id=shown["picture"].map(nsd_tables.picture_name),
         usable=True,
         test_sets=[" ".join(tested[picture]) for picture in shown["picture"]],
     )
@@ -195,7 +194,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         shown |= set(nsd_tables.responses(path, subject, plan, _sessions(subject, settings))["picture"].tolist())
     rows = sorted(shown)
     ids = nsd_tables.coco_ids(root / nsd_tree.PICTURES)
-    lost = [_name(row) for row in rows if row not in ids.index]
+    lost = [nsd_tables.picture_name(row) for row in rows if row not in ids.index]
     if lost:
         raise ValueError(
             f"{root / nsd_tree.PICTURES} lacks {len(lost)} of {len(rows)} pictures, the first is {lost[0]}"
@@ -203,7 +202,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     told = _categories(settings, {int(ids[row]) for row in rows})
     for row, pixels in zip(rows, nsd_files.pictures(root / nsd_tree.BRICK, rows), strict=True):
         number = int(ids[row])
-        yield Stimulus(_name(row), pixels, {"coco_id": str(number), **(told[number] if told else {})})
+        yield Stimulus(nsd_tables.picture_name(row), pixels, {"coco_id": str(number), **(told[number] if told else {})})
 
 
 def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
@@ -377,14 +376,7 @@ def _categories(settings: dict[str, Any], wanted: set[int]) -> dict[int, dict[st
             f"coco_instances do not know {len(lost)} of {len(wanted)} photographs, the first is {lost[0]}; name both "
             "instances_train2017.json and instances_val2017.json"
         )
-    return {
-        number: {
-            "category": max(sorted(held), key=held.__getitem__, default=NONE),
-            "categories": "+".join(sorted(held)) or NONE,
-            "person": "person" if "person" in held else NONE,
-        }
-        for number, held in areas.items()
-    }
+    return {number: nsd_tables.coco_labels(held) for number, held in areas.items()}
 
 
 def _check_file(path: Path, grid: tuple[int, ...], n_trials: int) -> None:
@@ -431,7 +423,3 @@ def _ending(recording: str) -> str:
     if recording not in endings:
         raise ValueError(f"nsd has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
     return endings[recording]
-
-
-def _name(row: int) -> str:
-    return f"nsd-{row:05d}"
