@@ -81,10 +81,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # Shared pictures, by the design: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": "", "shared-982": "", "shared-515": ""}
 
-JOINED = ("prf-visualrois", "Kastner2015")  # sets whose areas come in a ventral and a dorsal half: V1v, V1d
 SCALE = 300.0  # of betas in volumes: whole numbers, so many a percent of signal change
 DURATION_S = 3.0  # of a picture
-NONE = "none"  # the category of a picture without any
 # Voxels of a volume of 1.8 mm.
 GRID = {
     "subj01": (81, 104, 83), "subj02": (82, 106, 84), "subj03": (81, 106, 82), "subj04": (85, 99, 80),
@@ -332,15 +330,9 @@ def _regions(root: Path, owner: str, sets: dict[str, np.ndarray]) -> dict[str, n
     """Name the regions of sets of numbered places, each (n_columns,); those that are empty are left out."""
     found: dict[str, np.ndarray] = {}
     for name, values in sets.items():
-        found[name] = values > 0
-        if name in nsd_tree.UNNAMED:
-            continue
-        for number, region in nsd_tables.region_names(root / nsd_tree.region_names(owner, name)).items():
-            inside = values == number
-            found[f"{name}-{region}"] = inside
-            if name in JOINED and region[-1] in "vd" and region[:-1]:
-                joined = f"{name}-{region[:-1]}"
-                found[joined] = found.get(joined, False) | inside
+        unnamed = name in nsd_tree.UNNAMED
+        numbers = {} if unnamed else nsd_tables.region_names(root / nsd_tree.region_names(owner, name))
+        found |= nsd_tables.named_regions(name, values, numbers)
     return {name: inside for name, inside in found.items() if inside.any()}
 
 
@@ -379,9 +371,9 @@ def _categories(settings: dict[str, Any], wanted: set[int]) -> dict[int, dict[st
         )
     return {
         number: {
-            "category": max(sorted(held), key=held.__getitem__, default=NONE),
-            "categories": "+".join(sorted(held)) or NONE,
-            "person": "person" if "person" in held else NONE,
+            "category": max(sorted(held), key=held.__getitem__, default=nsd_tables.NONE),
+            "categories": "+".join(sorted(held)) or nsd_tables.NONE,
+            "person": "person" if "person" in held else nsd_tables.NONE,
         }
         for number, held in areas.items()
     }
