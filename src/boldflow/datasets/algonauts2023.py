@@ -303,7 +303,7 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     for name in settings["regions"]:
         values = _per_side(root, subject, f"{name}_challenge_space", counts)
         numbers = mappings.read(root / _mapping(subject, name))
-        for region, inside in nsd_tables.named_regions(name, values, {n: numbers[n] for n in numbers if n}).items():
+        for region, inside in nsd_tables.named_regions(name, values, {n: numbers[n] for n in numbers if n > 0}).items():
             found |= {f"{side}.{region}": inside & (places["hemisphere"] == side) for side in SIDES}
             found[region] = inside
     rois = {name: inside for name, inside in found.items() if inside.any()}
