@@ -27,6 +27,8 @@ ARCHIVES = "tests/unit/artifacts/test_archives.py"
 BETAS = "tests/integration/test_published_betas.py"
 NSD = "tests/faults/test_nsd_faults.py"
 NSD_READERS = "tests/unit/datasets/test_nsd.py"
+ALGONAUTS = "tests/unit/datasets/test_algonauts.py"
+MAPPINGS = "tests/unit/artifacts/test_mappings.py"
 ESTIMATE = "tests/unit/commands/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
@@ -357,12 +359,14 @@ ROWS = (
         "Malicious pickle or remote code",
         "networks whose settings name code of their own, whose weights are pickles, or pickles under the name of "
         "safetensors; such settings put in place after the network has arrived; a pickle in place of one "
-        "whose SHA-256 is "
-        "known",
+        "whose SHA-256 is known; a pickled table of the names of regions (Algonauts 2023) with a call in it",
         "refused by name when they arrive and before they are opened; what would have run has not; code and "
-        "pickles that "
-        "lie beside safetensors are not even copied",
-        ((FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),),
+        "pickles that lie beside safetensors are not even copied; a pickled table of names is never unpickled",
+        (
+            (FEATURES, "test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_runs"),
+            (ALGONAUTS, "test_a_mapping_with_code_is_refused_by_name_and_its_canary_is_untouched"),
+            (MAPPINGS, "test_a_pickle_with_code_is_refused_by_name_and_its_canary_is_untouched"),
+        ),
     ),
     Row(
         28,
@@ -392,6 +396,7 @@ ROWS = (
             (NSD, "test_without_the_agreement_nothing_is_asked_of_the_bucket"),
             (NSD, "test_the_study_runs_whole_and_only_its_files_are_fetched"),
             ("tests/unit/stages/test_agreement.py", "test_half_an_agreement_is_refused_at_parse"),
+            (ALGONAUTS, "test_without_the_agreement_nothing_is_read"),
         ),
     ),
     Row(

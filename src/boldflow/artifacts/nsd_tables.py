@@ -4,6 +4,7 @@ All numbers in these files begin at 1; rows of the picture brick, and the ``nsdI
 Here a picture is its row of the brick.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,10 @@ BEHAVIOUR = {
     "MISSINGDATA": "behaviour_is_missing",
 }  # fmt: skip
 DAY_S = 86400.0
+JOINED = ("prf-visualrois", "Kastner2015")  # sets whose areas come in a ventral and a dorsal half: V1v, V1d
 NONE = "none"  # the category of a picture without any
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
+CATEGORY = re.compile(r"[a-z]+( [a-z]+)*")  # as COCO writes them: person, dining table
 SHOWN = 5  # offenders that an error names
 
 
@@ -283,4 +287,94 @@ def region_names(path: str | Path) -> dict[int, str]:
             raise ValueError(f"{path}, line {number}: {words[0]} {words[1]} is there already")
         if int(words[0]):
             found[int(words[0])] = words[1]
+    return found
+
+
+def named_regions(name: str, values: np.ndarray, regions: dict[int, str]) -> dict[str, np.ndarray]:
+    """Tell the regions of a set of numbered places apart.
+
+    Parameters
+    ----------
+    name : str
+        Of the set, such as floc-bodies.
+    values : array of shape (n_places,)
+        The number of each place's region, 0 or less where there is none.
+    regions : dict
+        Names by number.
+
+    Returns
+    -------
+    dict of bool arrays of shape (n_places,)
+        The whole set by its name, each region as ``floc-bodies-EBA``, and areas whose halves are regions.
+    """
+    found = {name: values > 0}
+    for number, region in regions.items():
+        inside = values == number
+        found[f"{name}-{region}"] = inside
+        if name in JOINED and region[-1] in "vd" and region[:-1]:
+            joined = f"{name}-{region[:-1]}"
+            found[joined] = found.get(joined, False) | inside
+    return found
+
+
+def shared_pictures(path: str | Path) -> pd.Series:
+    """Read from nsd_stim_info_merged.csv which pictures all subjects were to see.
+
+    Returns
+    -------
+    Series of bool
+        By row of the brick.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks nsdId or shared1000, one is not what it should be, or a picture comes twice.
+    """
+    table = _by_picture(path, "shared1000")
+    found = table.str.strip().str.lower().map(TRUTH)
+    if found.isna().any():
+        row = found.index[found.isna()][0]
+        raise ValueError(f"{path}: shared1000 of nsdId {row} is {table[row]!r}, expected True or False")
+    return found.astype(bool)
+
+
+def categories(path: str | Path) -> pd.Series:
+    """Read the categories of COCO in each picture from a table of the user's, CSV with nsdId and categories.
+
+    Returns
+    -------
+    Series of tuples of str
+        By row of the brick, sorted, each category once. In the file they are separated by ``+``, ``,`` or ``;``, and
+        may be written as a Python list of texts is; nothing (or none) is a picture without any.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks a column, a picture comes twice, or a name cannot be one of COCO's; names the picture.
+    """
+    table = _by_picture(path, "categories")
+    words = table.str.split(r"[+,;]").map(lambda parts: sorted({part.strip(" []'\"") for part in parts} - {"", NONE}))
+    for row, names in words.items():
+        strange = [name for name in names if not CATEGORY.fullmatch(name)]
+        if strange:
+            raise ValueError(
+                f"{path}: categories of nsdId {row} are {table[row]!r}, and {strange[0]!r} is no category of COCO; "
+                "expected such as person+dining table"
+            )
+    return words.map(tuple)
+
+
+def _by_picture(path: str | Path, column: str) -> pd.Series:
+    """Read one column as text, by row of the brick."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: correct its path in the catalogue entry")
+    try:
+        table = pd.read_csv(path, usecols=["nsdId", column], dtype={"nsdId": np.int64, column: str}, na_filter=False)
+    except (ValueError, OSError) as error:  # also where the columns are not there
+        raise ValueError(f"{path} is no table with whole numbers in nsdId and texts in {column}: {error}") from None
+    found = pd.Series(table[column].to_numpy(dtype=object), index=table["nsdId"].to_numpy())
+    twice = found.index[found.index.duplicated()]
+    if len(twice):
+        raise ValueError(f"{path}: nsdId {twice[0]} is there twice")
     return found

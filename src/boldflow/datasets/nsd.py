@@ -81,7 +81,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # Shared pictures, by the design: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": "", "shared-982": "", "shared-515": ""}
 
-JOINED = ("prf-visualrois", "Kastner2015")  # sets whose areas come in a ventral and a dorsal half: V1v, V1d
 SCALE = 300.0  # of betas in volumes: whole numbers, so many a percent of signal change
 DURATION_S = 3.0  # of a picture
 # Voxels of a volume of 1.8 mm.
@@ -331,15 +330,9 @@ def _regions(root: Path, owner: str, sets: dict[str, np.ndarray]) -> dict[str, n
     """Name the regions of sets of numbered places, each (n_columns,); those that are empty are left out."""
     found: dict[str, np.ndarray] = {}
     for name, values in sets.items():
-        found[name] = values > 0
-        if name in nsd_tree.UNNAMED:
-            continue
-        for number, region in nsd_tables.region_names(root / nsd_tree.region_names(owner, name)).items():
-            inside = values == number
-            found[f"{name}-{region}"] = inside
-            if name in JOINED and region[-1] in "vd" and region[:-1]:
-                joined = f"{name}-{region[:-1]}"
-                found[joined] = found.get(joined, False) | inside
+        unnamed = name in nsd_tree.UNNAMED
+        numbers = {} if unnamed else nsd_tables.region_names(root / nsd_tree.region_names(owner, name))
+        found |= nsd_tables.named_regions(name, values, numbers)
     return {name: inside for name, inside in found.items() if inside.any()}
 
 

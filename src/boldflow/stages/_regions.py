@@ -42,7 +42,8 @@ class Regions:
         for name, mask in self.masks.items():
             if mask.shape != (len(places),):
                 raise ValueError(f"ROI {name!r} of {self.subject} has shape {mask.shape}, expected ({len(places)},)")
-        rows = places.assign(**{f"roi_{name}": mask for name, mask in self.masks.items()})
+        masks = pd.DataFrame({f"roi_{name}": mask for name, mask in self.masks.items()}, index=places.index)
+        rows = pd.concat([places, masks], axis=1)  # at once: there may be hundreds
         return rows, self.any_of(rois, len(rows))
 
     def any_of(self, rois: Sequence[str], n_columns: int) -> np.ndarray:

@@ -1,0 +1,179 @@
+"""Tables of names that were saved as a Python dict in an .npy file, which is a pickle: read without unpickling it.
+
+The opcodes are walked as text. Numbers, texts and dicts are taken as they stand, the array of no axes around them is
+known by its opcodes, and anything else is refused: no name in the file is ever looked up, imported or called.
+"""
+
+import io
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MOST_BYTES = 1 << 20  # of a table of names
+IGNORED = ("PROTO", "FRAME")
+CONSTANTS = (
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES"),
+    "SHORT_BINBYTES",
+)
+NAMED = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+DTYPE, ARRAY = "numpy.dtype", "numpy.ndarray"
+MAKERS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
+HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class _Name(str):
+    """A name that the pickle would have looked up, or what stands for the thing made by it."""
+
+
+class _Array:
+    """The array of no axes around the dict."""
+
+    value: Any = None
+
+
+def read(path: str | Path) -> dict[int, str]:
+    """Read a dict from whole numbers to names that numpy saved.
+
+    Parameters
+    ----------
+    path : str or Path
+        .npy of an object array without axes that holds the dict, in pickle protocol 3 or 4.
+
+    Returns
+    -------
+    dict
+        From number to name; no name comes twice.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such .npy, is longer than a table of names can be, or its pickle holds anything but a dict of
+        whole numbers and texts: names the first that does not belong. Nothing in it is run.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{path} has {size} bytes, a table of names at most {MOST_BYTES}")
+    with path.open("rb") as handle:
+        try:
+            version = np.lib.format.read_magic(handle)
+            if version not in HEADERS:
+                raise ValueError(f"it is of version {version}")
+            shape, _, dtype = HEADERS[version](handle)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path} ({size} bytes) is no whole .npy: {error}; get it again") from None
+        payload = handle.read()
+    if shape != () or dtype != np.dtype(object):
+        raise ValueError(f"{path} holds {dtype} of shape {shape}, expected one dict of names")
+    try:
+        found = _walk(payload)
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
+        why = str(error) if isinstance(error, ValueError) else "its opcodes do not fit each other"
+        raise ValueError(
+            f"{path} ({size} bytes) is refused: {why}; expected a pickled dict of whole numbers and names and no more. "
+            "Nothing in it was run"
+        ) from None
+    for key, value in found.items():
+        if type(key) is not int or type(value) is not str:
+            raise ValueError(f"{path} gives {key!r} a {type(value).__name__}, expected whole numbers and their names")
+        if not value or list(found.values()).count(value) > 1:
+            raise ValueError(f"{path} names {key} as {value!r}, expected a name that no other number has")
+    return found
+
+
+def _walk(payload: bytes) -> dict[Any, Any]:
+    """Follow the opcodes of a pickle with a stack of constants; refuse every other one."""
+    stream = io.BytesIO(payload)
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}  # by number
+
+    def since_mark() -> list[Any]:
+        start = marks.pop()
+        found = stack[start:]
+        del stack[start:]
+        return found
+
+    for opcode, argument, place in pickletools.genops(stream):
+        name = opcode.name
+        if name in CONSTANTS:
+            stack.append(argument)
+        elif name in NAMED:
+            stack.append(NAMED[name])
+        elif name == "MARK":
+            marks.append(len(stack))
+        elif name in ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"):
+            stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
+        elif name == "TUPLE":
+            stack.append(tuple(since_mark()))
+        elif name in TUPLES:
+            stack[-TUPLES[name] :] = [tuple(stack[-TUPLES[name] :])]
+        elif name == "APPEND":
+            last = stack.pop()
+            _of(stack[-1], list).append(last)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            strange = [key for key in items[::2] if type(key) not in (int, str)]
+            if strange:  # before anything is asked for its hash
+                raise ValueError(f"a key of its dict is a {type(strange[0]).__name__}")
+            _of(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name in ("GLOBAL", "STACK_GLOBAL"):
+            stack.append(_known(argument.split(" ") if argument else [stack.pop(-2), stack.pop()]))
+        elif name == "REDUCE":
+            given = stack.pop()
+            stack.append(_stand_in(stack.pop(), given))
+        elif name == "BUILD":
+            state = stack.pop()
+            _fill(stack[-1], state)
+        elif name == "STOP":
+            break
+        elif name not in IGNORED:
+            raise ValueError(f"its pickle has {name} at byte {place}")
+    if stream.tell() != len(payload):
+        raise ValueError(f"{len(payload) - stream.tell()} bytes follow its pickle")
+    if len(stack) != 1 or not isinstance(stack[0], _Array) or not isinstance(stack[0].value, dict):
+        raise ValueError("its pickle is no array of one dict")
+    return stack[0].value
+
+
+def _known(parts: list[str]) -> _Name:
+    name = ".".join(parts)
+    if name not in (*MAKERS, ARRAY, DTYPE):
+        raise ValueError(f"its pickle names {name}, which is code")
+    return _Name(name)
+
+
+def _stand_in(maker: Any, given: tuple[Any, ...]) -> Any:
+    """Stand for what an empty array, and the dtype of objects, would be made by."""
+    if isinstance(maker, _Name) and maker in MAKERS and given == (_Name(ARRAY), (0,), b"b"):
+        return _Array()
+    if isinstance(maker, _Name) and maker == DTYPE and given[0] in ("O", "O8"):
+        return _Name("dtype of objects")
+    raise ValueError(f"its pickle makes something of {type(maker).__name__} {maker if isinstance(maker, str) else ''}")
+
+
+def _fill(made: Any, state: Any) -> None:
+    if isinstance(made, _Array):
+        *_, values = state
+        (made.value,) = _of(values, list)
+    elif not isinstance(made, _Name):
+        raise ValueError(f"its pickle sets the state of {type(made).__name__}")
+
+
+def _of(found: Any, kind: type) -> Any:
+    if type(found) is not kind:
+        raise ValueError(f"its pickle fills {type(found).__name__} as if it were a {kind.__name__}")
+    return found

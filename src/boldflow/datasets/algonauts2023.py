@@ -1,0 +1,446 @@
+"""Algonauts 2023: the Natural Scenes Dataset as the challenge gave it out, read from a folder of the user's.
+
+    algonauts2023: {folder: /data/algonauts, agreement: {name: Ada Lovelace, date: 2026-01-31}}
+
+Below the folder lie ``subj01/training_split/training_fmri/{lh,rh}_training_fmri.npy`` with a row per picture (betas
+that were z-scored per session and averaged over showings, used as they are) and
+``subj01/training_split/training_images/train-0001_nsd-00013.png``, whose sorted names are those rows; and
+``subj01/roi_masks/{lh,rh}.floc-bodies_challenge_space.npy`` with ``mapping_floc-bodies.npy``, which is a pickle and is
+read without unpickling it. A picture is called by its row in NSD's picture brick, from 0: ``nsd-00013``, as in ``nsd``.
+
+The files tell neither sessions nor times: all rows are of session 01, a run is a block of rows, an onset counts rows.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts import arrays, mappings, nsd_tables, pictures
+from boldflow.core.records import BetaRun, BoldRun, Sizes, Source, Stimulus, SubjectSizes
+
+FACTS: dict[str, Any] = {
+    "subjects": ["subj01", "subj02", "subj03", "subj04", "subj05", "subj06", "subj07", "subj08"],
+    "tr_s": 1.6,
+    "spaces": ["native"],
+    "images": True,
+    "split_unit": "image",
+    "simulated": None,  # the entry's: made files in this layout are no data
+    "version": "challenge of 2023, training split",
+    "source": {"accession": "algonauts2023", "commit": None},
+    "licence": "NSD Terms and Conditions: research and education, no redistribution of the data or parts of them",
+    "citation": "Gifford et al. 2023, arXiv:2301.03198; Allen et al. 2022, Nat. Neurosci. 25, 116-126",
+    "agreement": "https://forms.gle/eT4jHxaWwYUDEf2i9",
+    "recordings": {
+        "betas-challenge": "betas of the challenge's vertices, z-scored per session and averaged over showings",
+    },
+    "recording_spaces": {"betas-challenge": ["native"]},
+    "beta_recordings": ["betas-challenge"],
+    "stimuli_inside": True,
+    "stimuli_from": None,
+    "stimuli_password": None,
+    "rois": ["floc-bodies", "lh.floc-bodies", "lh.floc-bodies-EBA", "rh.prf-visualrois-V1", "streams-ventral"],
+    "ceilings": None,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "folder": {
+        "type": "string", "minLength": 1,
+        "description": "Your folder of the challenge's data, read in place: subj01, subj02 and so on lie in it.",
+    },
+    "regions": {
+        "type": "array", "items": {"enum": [
+            "prf-visualrois", "floc-bodies", "floc-faces", "floc-places", "floc-words", "streams",
+        ]},
+        "uniqueItems": True,
+        "default": ["prf-visualrois", "floc-bodies", "floc-faces", "floc-places", "floc-words", "streams"],
+        "description": (
+            "Sets of regions to name: lh.floc-bodies is all of a set in the left hemisphere, floc-bodies both, "
+            "lh.floc-bodies-EBA one region."
+        ),
+    },
+    "stim_info": {
+        "type": "string", "minLength": 1,
+        "description": (
+            "Your copy of NSD's nsd_stim_info_merged.csv (a path, or one below folder): it says which pictures are "
+            "shared, and their COCO numbers. Without it, shared pictures are those in the folders of two subjects or "
+            "more, and it is an error if they are not as many as published."
+        ),
+    },
+    "coco_categories": {
+        "type": "string", "minLength": 1,
+        "description": (
+            "Your table (CSV; a path, or one below folder) with nsdId and categories, names of COCO's joined by +, "
+            "such as person+dog: pictures are then labelled with categories and person."
+        ),
+    },
+    "block": {
+        "type": "integer", "minimum": 1, "default": 100,
+        "description": "Rows of a run, which the files do not tell: splits take runs for validation.",
+    },
+    "simulated": {
+        "type": "boolean", "default": False,
+        "description": (
+            "true: the files are made, not measured; every table says so, and the published numbers of vertices and of "
+            "shared pictures are not asked for."
+        ),
+    },
+}  # fmt: skip
+# Shared pictures of NSD, by stim_info or by the folders: no picture's number is in this repository.
+TEST_SETS: dict[str, str] = {"shared-1000": ""}
+
+SIDES = ("lh", "rh")
+SPLIT = "{subject}/training_split"
+NAME = re.compile(r"train-([0-9]{4,})_(nsd-[0-9]{5})\.png")
+SESSION = "01"
+DURATION_S = 3.0  # of a picture
+# Vertices of the left and the right hemisphere, as published.
+N_VERTICES = {
+    "subj01": (19004, 20544), "subj02": (19004, 20544), "subj03": (19004, 20544), "subj04": (19004, 20544),
+    "subj05": (19004, 20544), "subj06": (18978, 20220), "subj07": (19004, 20544), "subj08": (18981, 20530),
+}  # fmt: skip
+# Pictures of the training split, and those of them that are shared.
+N_IMAGES = {
+    "subj01": (9841, 982), "subj02": (9841, 982), "subj03": (9082, 894), "subj04": (8779, 872), "subj05": (9841, 982),
+    "subj06": (9082, 894), "subj07": (9841, 982), "subj08": (8779, 872),
+}  # fmt: skip
+SIDE = 425  # px of a picture
+BLOCK_BYTES = 64 << 20  # of stored rows that are looked at at once
+
+
+@dataclass(frozen=True)
+class _Betas:
+    """Both hemispheres side by side, on disk until columns are asked for."""
+
+    parts: tuple[np.ndarray, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.parts[0]), sum(part.shape[1] for part in self.parts)
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Read the wanted columns, some rows at a time; see ``records.LazyBetas``."""
+        before, n_given = 0, 0
+        for part in self.parts:
+            columns = np.flatnonzero(wanted[before : before + part.shape[1]])
+            before += part.shape[1]
+            step = max(1, BLOCK_BYTES // max(1, part[:1].nbytes))
+            for start in range(0, len(part) if len(columns) else 0, step):
+                values = part[start : start + step, columns].astype(np.float32)
+                yield slice(start, start + len(values)), n_given + np.arange(len(columns)), values
+            n_given += len(columns)
+
+
+def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+    """Name the user's folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the entry names none, or there is no such folder.
+    """
+    name = settings["name"]
+    if "folder" not in settings:
+        raise FileNotFoundError(
+            f"datasets.{name}.folder is not set: it names your folder of the challenge's data, which its organisers "
+            "give to those who asked for it (https://algonautsproject.com/2023)"
+        )
+    folder = Path(settings["folder"]).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"folder of data set {name} does not exist: {folder}")
+    return Source("folder", str(folder.resolve()), None, f"a folder of the user's ({name})")
+
+
+def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+    """Paths below ``root`` that the data set, its stimuli, or a subject need; the user's tables as the entry has them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such subject or recording, or names of pictures are not those of the layout.
+    FileNotFoundError
+        If a subject has no pictures; names the folder.
+    """
+    if what == "stimuli":
+        tables = [settings[key] for key in ("stim_info", "coco_categories") if key in settings]
+        return [*map(_expanded, tables), *_pictures(Path(root), settings).values()]
+    if what == "dataset":
+        for subject in _subjects(settings):
+            _shown(Path(root), subject)
+        tables = [settings["stim_info"]] if "stim_info" in settings else []
+        return [*map(_expanded, tables), *(path for one in _subjects(settings) for path in _masks(one, settings))]
+    _check_subject(what)
+    recording = recording or next(iter(FACTS["recordings"]))
+    if recording not in FACTS["recordings"]:
+        raise ValueError(f"algonauts2023 has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
+    return [*_fmri(what), *_masks(what, settings)]
+
+
+def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+    """One row per picture, in the order of the names of their files, which is that of the rows of betas.
+
+    Parameters
+    ----------
+    root : str or Path
+    subject : str
+    settings : dict
+
+    Returns
+    -------
+    DataFrame
+        session (01), run (str, blocks of rows), trial (int, from 1 within the run), onset_s (rows since the run's
+        first: no time is told), duration_s (s), image_id, usable, test_sets (shared-1000 where all subjects were to see
+        the picture).
+
+    Raises
+    ------
+    ValueError
+        If names of pictures are not those of the layout, or shared pictures cannot be told: names the key to set.
+    FileNotFoundError
+        If there are no pictures.
+    """
+    names = list(_shown(Path(root), subject))
+    shared = _shared(Path(root), subject, names, settings)
+    row = np.arange(len(names))
+    run, within = row // settings["block"], row % settings["block"]
+    return pd.DataFrame(
+        {
+            "session": SESSION, "run": [f"{number + 1:03d}" for number in run], "trial": within + 1,
+            "onset_s": within.astype(float), "duration_s": DURATION_S, "image_id": names, "usable": True,
+            "test_sets": np.where(shared, "shared-1000", ""),
+        }
+    )  # fmt: skip
+
+
+def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+    """Yield each picture that the subjects saw, once.
+
+    Yields
+    ------
+    Stimulus
+        With ``stim_info`` labelled with its ``coco_id``; with ``coco_categories`` with ``categories`` (names joined by
+        +) and ``person`` (person, or none).
+
+    Raises
+    ------
+    ValueError
+        If a table of the user's lacks a picture, or a file is no whole picture.
+    """
+    root = Path(root)
+    found = _pictures(root, settings)
+    labels: dict[str, dict[str, str]] = {name: {} for name in found}
+    if "stim_info" in settings:
+        path = root / _expanded(settings["stim_info"])
+        for name, number in _looked_up(path, nsd_tables.coco_ids(path), labels).items():
+            labels[name]["coco_id"] = str(number)
+    if "coco_categories" in settings:
+        path = root / _expanded(settings["coco_categories"])
+        for name, held in _looked_up(path, nsd_tables.categories(path), labels).items():
+            person = "person" if "person" in held else nsd_tables.NONE
+            labels[name] |= {"categories": "+".join(held) or nsd_tables.NONE, "person": person}
+    for name in sorted(found):
+        yield Stimulus(name, pictures.read(root / found[name]), labels[name])
+
+
+def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+    """No BOLD was given out, but the betas made from it.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    _check_subject(subject)
+    raise ValueError(f"recording {recording!r} of algonauts2023 holds betas")
+
+
+def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+    """Yield the betas of all pictures as one record, which stay on disk until they are asked for.
+
+    Parameters
+    ----------
+    root : str or Path
+    subject : str
+    settings : dict
+    recording : str
+
+    Yields
+    ------
+    BetaRun
+        As published, unit "z"; left hemisphere, then right. Places are ``hemisphere`` (lh, rh), ``vertex`` (of the
+        challenge's, from 0) and ``fsaverage_vertex`` (of fsaverage's 163,842).
+
+    Raises
+    ------
+    ValueError
+        If a file is not whole, hemispheres, masks and pictures differ in rows or vertices, these are not as many as
+        published (unless the entry is ``simulated``), or a table of names holds anything but names.
+    FileNotFoundError
+        If a file is missing.
+    """
+    _check_subject(subject)
+    root = Path(root)
+    names = np.array(list(_shown(root, subject)), dtype=object)
+    parts = tuple(_values(root / path, len(names)) for path in _fmri(subject))
+    counts = tuple(part.shape[1] for part in parts)
+    if counts != N_VERTICES[subject] and not settings["simulated"]:
+        raise ValueError(
+            f"{subject} has {counts[0]} vertices on the left and {counts[1]} on the right, published are "
+            f"{N_VERTICES[subject]}: are they another subject's, or hemispheres exchanged? Made files need "
+            "simulated: true"
+        )
+    places = {
+        "hemisphere": np.repeat(SIDES, counts),
+        "vertex": np.concatenate([np.arange(n) for n in counts]),
+        "fsaverage_vertex": _per_side(root, subject, "all-vertices_fsaverage_space", counts, np.flatnonzero),
+    }
+    found: dict[str, np.ndarray] = {}
+    for name in settings["regions"]:
+        values = _per_side(root, subject, f"{name}_challenge_space", counts)
+        numbers = mappings.read(root / _mapping(subject, name))
+        for region, inside in nsd_tables.named_regions(name, values, {n: numbers[n] for n in numbers if n > 0}).items():
+            found |= {f"{side}.{region}": inside & (places["hemisphere"] == side) for side in SIDES}
+            found[region] = inside
+    rois = {name: inside for name, inside in found.items() if inside.any()}
+    yield BetaRun(None, None, names, _Betas(parts), "z", places, rois)
+
+
+def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Regions come with the betas."""
+    _check_subject(subject)
+    return {}
+
+
+def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+    """What there is, from the published counts: nothing is fetched, since the folder is read in place."""
+    subjects = {
+        name: SubjectSizes(0, n_images, -(-n_images // settings.get("block", 100)), 1, sum(N_VERTICES[name]))
+        for name, (n_images, _) in N_IMAGES.items()
+    }
+    shown = [N_IMAGES[name] for name in _subjects(settings)]
+    n_images = sum(n - n_shared for n, n_shared in shown) + max(n_shared for _, n_shared in shown)
+    return Sizes(0, 0, n_images, SIDE * SIDE * 3, subjects, False)
+
+
+def _check_subject(subject: str) -> None:
+    if subject not in FACTS["subjects"]:
+        raise ValueError(f"algonauts2023 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
+
+
+def _subjects(settings: dict[str, Any]) -> list[str]:
+    return list(settings.get("subjects") or FACTS["subjects"])
+
+
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser())
+
+
+def _fmri(subject: str) -> list[str]:
+    return [f"{SPLIT.format(subject=subject)}/training_fmri/{side}_training_fmri.npy" for side in SIDES]
+
+
+def _mask(subject: str, side: str, name: str) -> str:
+    return f"{subject}/roi_masks/{side}.{name}.npy"
+
+
+def _mapping(subject: str, name: str) -> str:
+    return f"{subject}/roi_masks/mapping_{name}.npy"
+
+
+def _masks(subject: str, settings: dict[str, Any]) -> list[str]:
+    sets = ["all-vertices_fsaverage_space", *(f"{name}_challenge_space" for name in settings["regions"])]
+    masks = [_mask(subject, side, name) for name in sets for side in SIDES]
+    return masks + [_mapping(subject, name) for name in settings["regions"]]
+
+
+def _shown(root: Path, subject: str) -> dict[str, str]:
+    """Map the pictures of a subject to their paths below the folder, in the order of the rows of betas."""
+    _check_subject(subject)
+    folder = f"{SPLIT.format(subject=subject)}/training_images"
+    files = sorted(path.name for path in (root / folder).glob("*.png"))
+    if not files:
+        raise FileNotFoundError(f"{root / folder} has no pictures; expected such as train-0001_nsd-00013.png")
+    found: dict[str, str] = {}
+    for row, file in enumerate(files, 1):
+        parts = NAME.fullmatch(file)
+        if parts is None:
+            raise ValueError(f"{root / folder}/{file}: expected a name such as train-0001_nsd-00013.png")
+        if int(parts[1]) != row:
+            raise ValueError(
+                f"{root / folder}/{file} is the {row}th by name: numbers must run from 1 without a gap, since they are "
+                "rows of betas; is a file missing, or twice?"
+            )
+        if parts[2] in found:
+            raise ValueError(f"{root / folder}/{file} is of the same picture as {found[parts[2]]}; expected one each")
+        found[parts[2]] = f"{folder}/{file}"
+    return found
+
+
+def _pictures(root: Path, settings: dict[str, Any]) -> dict[str, str]:
+    """Map the pictures of all subjects to their paths, each to that of the first subject who saw it."""
+    found: dict[str, str] = {}
+    for subject in _subjects(settings):
+        found = _shown(root, subject) | found
+    return found
+
+
+def _shared(root: Path, subject: str, names: list[str], settings: dict[str, Any]) -> list[bool]:
+    """Tell which pictures all subjects were to see: by the user's table, or by the folders of the others.
+
+    In NSD a picture is either shared or shown to one subject alone, so what two subjects saw is shared.
+    """
+    if "stim_info" in settings:
+        path = root / _expanded(settings["stim_info"])
+        told = _looked_up(path, nsd_tables.shared_pictures(path), names)
+        return [bool(told[name]) for name in names]
+    there = [one for one in FACTS["subjects"] if (root / SPLIT.format(subject=one)).is_dir()]
+    seen = Counter(name for one in there for name in _shown(root, one))
+    found = [seen[name] > 1 for name in names]
+    wanted = N_IMAGES[subject][1]
+    if sum(found) != wanted and not settings["simulated"]:
+        raise ValueError(
+            f"{subject} shares {sum(found)} of {len(names)} pictures with other subjects in {root} "
+            f"({', '.join(there)}), published are {wanted}: set datasets.{settings['name']}.stim_info to your copy of "
+            "nsd_stim_info_merged.csv, or bring another subject's folder beside it"
+        )
+    return found
+
+
+def _looked_up(path: Path, table: pd.Series, names: Any) -> dict[str, Any]:
+    """Take the rows of pictures from a table by row of the brick."""
+    numbers = {name: int(name.removeprefix("nsd-")) for name in names}
+    known = table.to_dict()
+    lost = [name for name, number in numbers.items() if number not in known]
+    if lost:
+        raise ValueError(f"{path} lacks {len(lost)} of {len(numbers)} pictures, the first is {lost[0]}")
+    return {name: known[number] for name, number in numbers.items()}
+
+
+def _values(path: Path, n_images: int) -> np.ndarray:
+    found = arrays.read(path, ndim=2)
+    if found.dtype.kind != "f" or len(found) != n_images:
+        raise ValueError(
+            f"{path} is {found.dtype} of shape {found.shape}, expected floating-point numbers with a row for each of "
+            f"{n_images} pictures"
+        )
+    return found
+
+
+def _per_side(root: Path, subject: str, name: str, counts: tuple[int, ...], chosen: Any = np.asarray) -> np.ndarray:
+    """Read a map of both hemispheres, left then right, (n_vertices,), and hold it against the numbers of vertices."""
+    parts = []
+    for side, wanted in zip(SIDES, counts, strict=True):
+        path = root / _mask(subject, side, name)
+        found = arrays.read(path, ndim=1)
+        if found.dtype.kind not in "biuf" or (np.asarray(found) % 1).any():
+            raise ValueError(f"{path} is {found.dtype}, expected whole numbers")
+        found = chosen(np.asarray(found))
+        if len(found) != wanted:
+            raise ValueError(f"{path} is of {len(found)} vertices, the betas of {subject} ({side}) of {wanted}")
+        parts.append(found)
+    return np.concatenate(parts)
