@@ -9,7 +9,7 @@ import pytest
 
 from boldflow.artifacts import arrays, sidecars, tables
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 FOLDER = "results/sim-tiny/{}/bold-4to10s-fsaverage5"
 SUBJECTS = ("sub-01", "sub-02", "sub-03")
 RESPONSES = [f"{FOLDER.format(subject)}/responses.npy" for subject in SUBJECTS]

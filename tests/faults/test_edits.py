@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.conftest import STUDY
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 
 
 def test_wrong_configuration_stops_at_parse_within_seconds(project):

@@ -4,7 +4,7 @@ import pytest
 
 from boldflow.artifacts import tables
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 SUBJECTS = ("sub-01", "sub-02", "sub-03")
 TRIALS = "results/sim-tiny/{}/trials.parquet"
 ALL = [TRIALS.format(subject) for subject in SUBJECTS]

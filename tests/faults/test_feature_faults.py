@@ -20,7 +20,7 @@ from tests.conftest import Project
 from tests.faults.test_process_faults import jobs
 from tests.running import Site, wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 FEATURES = "results/sim-tiny/features"
 RECEIPTS = "resources/receipts/checkpoints"
 N, SHARDS = 500, 3

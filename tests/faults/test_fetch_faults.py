@@ -23,7 +23,7 @@ from PIL import Image
 from tests import loopback
 from tests.conftest import ROOT, Project, copy_project, real_data
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("fetch")]
+pytestmark = pytest.mark.end_to_end
 NAME = "ds000001"
 STUDY = ("--config", "study=loopback")
 RECEIPT = "resources/receipts/loopback/{}/bold.json"

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 RESULT = "results/sim-tiny/{}/bold-4to10s-fsaverage5"
 LABELS = f"{RESULT}/labels/ridge/repeated"
 DUMMY = f"{RESULT}/gabor/dummy/repeated"

@@ -18,7 +18,7 @@ from tests import loopback, made_nsd
 from tests.conftest import Project, copy_project
 from tests.faults.conftest import Study
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("nsd")]
+pytestmark = pytest.mark.end_to_end
 STUDY = ("--config", "study=made")
 YAML = """title: Made files
 primary: {metric: r, view: image}

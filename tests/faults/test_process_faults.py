@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Project
 from tests.running import SLOW, Site, hit, jobs, result, wait_for
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 EPOCHS = 900  # about 7 s of steps
 WEIGHTS = f"{result()}/model.safetensors"
 

@@ -10,7 +10,7 @@ from boldflow.artifacts import arrays, sidecars, tables
 from tests.faults.conftest import STUDY
 from tests.made_regions import write_label, write_overlay
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 N = 10242
 # a file each; what is wrong with it is told in the name
 ENTRIES = {

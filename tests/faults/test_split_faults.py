@@ -8,7 +8,7 @@ from PIL import Image
 
 from boldflow.artifacts import sidecars, tables
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 PICTURES = "resources/clones/sim-tiny/stimuli"
 STUDY = ("--config", "study=demo-tiny")
 RESULT = "results/sim-tiny/{}/bold-4to10s-fsaverage5/gabor/dummy/repeated"

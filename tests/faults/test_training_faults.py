@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Project
 from tests.running import SLOW, SLOW_NETWORK, Site, hit, jobs, result
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.end_to_end
 EPOCHS = 120  # of four steps, about 15 s
 WEIGHTS = f"{result()}/model.safetensors"
 

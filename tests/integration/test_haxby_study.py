@@ -7,7 +7,6 @@ from tests.conftest import copy_project, real_data
 
 pytestmark = [
     pytest.mark.end_to_end,
-    pytest.mark.xdist_group("haxby"),
     pytest.mark.skipif(
         real_data() is None, reason="real data: BOLDFLOW_REAL_DATA is unset and there is no ../shared/data"
     ),

@@ -18,7 +18,6 @@ DATA = real_data()
 FOLDER = DATA / "openneuro" if DATA else None
 pytestmark = [
     pytest.mark.end_to_end,
-    pytest.mark.xdist_group("openneuro"),
     # with the variable set, a missing bundle is a failure and no skip
     pytest.mark.skipif(
         DATA is None or not (FOLDER.is_dir() or os.environ.get("BOLDFLOW_REAL_DATA")),

@@ -9,7 +9,7 @@ import pytest
 from boldflow.datasets import sim
 from tests.conftest import copy_project
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+pytestmark = pytest.mark.end_to_end
 SMALL = {"n_runs": 2, "n_train_images": 12, "n_test_images": 6, "n_test_repeats": 2, "voxel_mm": 8.0, "image_size": 32}
 STUDY = """
 title: My own pictures

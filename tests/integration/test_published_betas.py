@@ -14,7 +14,6 @@ from tests.conftest import copy_project, real_data
 DATA = real_data()
 pytestmark = [
     pytest.mark.end_to_end,
-    pytest.mark.xdist_group("openneuro"),
     pytest.mark.skipif(DATA is None, reason="real events: BOLDFLOW_REAL_DATA is unset and ../shared/data is not there"),
 ]
 STEM = "CSI4_GLMbetas-TYPED-FITHRF-GLMDENOISE-RR"

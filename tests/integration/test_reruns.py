@@ -5,7 +5,7 @@ import re
 import pytest
 
 STUDY = ("--config", "study=demo-tiny")
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+pytestmark = pytest.mark.end_to_end
 LAST = {"collect_scores": 1, "collect_costs": 1, "draw_figure": 4, "write_report": 1}
 
 

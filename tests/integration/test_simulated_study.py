@@ -10,7 +10,7 @@ import pytest
 
 STUDY = "demo-tiny"
 SUBJECTS = ["sub-01", "sub-02", "sub-03"]
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+pytestmark = pytest.mark.end_to_end
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+pytestmark = pytest.mark.end_to_end
 STUDY = ("--config", "study=demo-tiny")
 FOLDER = "results/studies/demo-tiny"
 FIGURE = f"{FOLDER}/figures/leaderboard"

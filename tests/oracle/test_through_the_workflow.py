@@ -17,7 +17,7 @@ from boldflow.stages._meshes import mesh
 
 DATASET, RESPONSE, SPLIT = "sim-tiny", "bold-4to10s-fsaverage5", "repeated"
 SUBJECTS = ["sub-01", "sub-02", "sub-03"]
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("sim")]
+pytestmark = pytest.mark.end_to_end
 
 
 @pytest.fixture(scope="module", params=SUBJECTS)
