@@ -6,6 +6,8 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 STAMP := .venv/.installed
 # git-annex and the programs of the workflow are found beside our Python, also by the jobs
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+# tests start hundreds of processes: the package is compiled once, also where the machine says otherwise
+COMPILED := PYTHONDONTWRITEBYTECODE=
 # two workers; the tests of a file stay together, since they share what its fixtures make; long files come first
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -29,14 +31,14 @@ demo: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m boldflow show demo
 
 test: $(STAMP)
-	@$(IN_VENV) .venv/bin/python -m pytest $(BY_FILE) $(ARGS)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) $(ARGS)
 
 test-faults: $(STAMP)
-	@$(IN_VENV) .venv/bin/python -m pytest $(BY_FILE) tests/faults $(ARGS)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/faults $(ARGS)
 
 # Starts two clusters of two nodes each on this machine and stops them; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)
-	@$(IN_VENV) .venv/bin/python -m pytest -n 2 --dist loadgroup --timeout 1200 tests/slurm $(ARGS)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest -n 2 --dist loadgroup --timeout 1200 tests/slurm $(ARGS)
 
 test-full-size: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m pytest tests/full_size $(ARGS)

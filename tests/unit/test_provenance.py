@@ -13,8 +13,13 @@ from tests.conftest import ROOT
 def digest_in(folder, *modules):
     """Digest modules of a copy of the package, in a process of its own (digests are cached)."""
     call = f"from boldflow import provenance; print(provenance.code_digest(*{modules!r}))"
+    return said(folder, call)
+
+
+def said(folder, call):
     env = {"PYTHONPATH": str(folder), "PATH": ""}
-    return subprocess.run([sys.executable, "-c", call], env=env, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", call]
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -61,6 +66,20 @@ def test_an_edit_counts_exactly_when_it_changes_what_the_module_does(package, ki
     assert old in text
     file.write_text(text.replace(old, new))
     assert (digest_in(package, "models.ridge") != before) is counts
+
+
+def test_what_was_parsed_once_is_not_parsed_again_and_a_broken_note_of_it_does_no_harm(package):
+    (package / ".snakemake").mkdir()
+    before = digest_in(package, "models.ridge")
+    (kept,) = (package / ".snakemake").iterdir()
+    call = (
+        "import ast; ast.parse = None\n"  # calling it would fail
+        "from boldflow import provenance; print(provenance.code_digest('models.ridge'))"
+    )
+    assert said(package, call) == before
+    for broken in ("", "[1, 2]", '{"boldflow.core.ridge": ["0"]}', kept.read_text()[:1000]):
+        kept.write_text(broken)
+        assert digest_in(package, "models.ridge") == before
 
 
 def test_removing_a_docstring_changes_nothing(package):
