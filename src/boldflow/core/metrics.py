@@ -229,13 +229,19 @@ def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     array of shape (n_columns,)
         0 where a column does not vary: a constant prediction explains nothing.
     """
-    blocks = range(0, x.shape[1], FEW_COLUMNS)
-    parts = [_correlation(x[:, k : k + FEW_COLUMNS], y[:, k : k + FEW_COLUMNS]) for k in blocks]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    room = np.empty((2, len(x) * FEW_COLUMNS))  # used again for every block: new memory costs as much as the sums
+    found = np.empty(x.shape[1])
+    for k in range(0, x.shape[1], FEW_COLUMNS):
+        some = slice(k, k + FEW_COLUMNS)
+        found[some] = _correlation(*(_centred(z[:, some], into) for z, into in zip((x, y), room, strict=True)))
+    return found
+
+
+def _centred(z: np.ndarray, room: np.ndarray) -> np.ndarray:
+    return np.subtract(z, z.mean(axis=0, dtype=np.float64), out=room[: z.size].reshape(z.shape))
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    x, y = (z - z.mean(axis=0, dtype=np.float64) for z in (x, y))
     left_x, left_y = x.mean(axis=0), y.mean(axis=0)  # what rounding leaves; all that there is of a constant column
     mean_square_x, mean_square_y = (np.einsum("ij,ij->j", z, z) / len(z) for z in (x, y))
     covariance = np.einsum("ij,ij->j", x, y) / len(x) - left_x * left_y

@@ -51,6 +51,8 @@ def here(server, work, bare_machine, quick):
     commit = loopback.publish(server, NAME, work, ["mask.nii.gz", "sub-*/func/*.nii.gz"])
     folder = work.parent / "clone"
     assert annex.clone(str(work.with_suffix(".bundle")), folder, commit, public(server)) == commit
+    # git-annex tries again by itself where a transfer moved on before it failed: on a busy machine it may see that
+    run(folder, "git", "config", "annex.forward-retry", "0")
     return folder
 
 

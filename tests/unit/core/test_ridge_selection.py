@@ -153,7 +153,7 @@ def test_torch_computes_the_same(kind, selection, dtype, monkeypatch):
     monkeypatch.setattr(ridge, "_operations", lambda d, device: asked.append(device) or ridge._Tensors(d, "cpu"))
     found = fit_ridge(x, y, ALPHAS, groups, selection=selection, dtype=dtype, device="cuda")
     assert asked == ["cuda"]
-    tolerance = 1e-9 if dtype == "float64" else 1e-4
+    tolerance = 1e-8 if dtype == "float64" else 1e-4  # of two libraries; what is beyond it changes with the processor
     np.testing.assert_array_equal(found.alphas, wanted.alphas)
     np.testing.assert_allclose(found.errors, wanted.errors, rtol=tolerance)
     np.testing.assert_allclose(found.weights, wanted.weights, rtol=1e-4, atol=1e-4 * np.abs(wanted.weights).max())
