@@ -396,6 +396,11 @@ class _Prepared:
         return _System(gram, None, self.ops)
 
     @cached_property
+    def seen(self) -> Array:
+        """Trials as the eigenvectors see them, (n_trials, n_eigen)."""
+        return self.whole.vectors if self.side.dual else self.side.working @ self.whole.vectors
+
+    @cached_property
     def left_out(self) -> "_LeftOut":
         """For leaving out groups or trials without refits."""
         return _LeftOut(self)
@@ -420,10 +425,11 @@ class _Prepared:
             errors /= side.n
         vectors = self.whole.vectors
         rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
+        once = side.dual or self.selection == "loo" or n_targets > side.n  # else two products of each block are less
         for block in y.blocks():
             if cross is None:
                 values = y.take(block)
-                rotated[:, block] = vectors.T @ (values if side.dual else side.working.T @ values)
+                rotated[:, block] = self.seen.T @ values if once else vectors.T @ (side.working.T @ values)
             else:
                 rotated[:, block] = vectors.T @ cross[:, block]
             if self.selection in ("loo", "gcv"):
@@ -482,7 +488,7 @@ class _LeftOut:
             varies = values > len(values) * ops.xp.finfo(ops.working).eps * values.max()
             self.inverse = varies / (values + ~varies)
             return
-        self.basis = self.whole.vectors if self.side.dual else self.side.working @ self.whole.vectors
+        self.basis = prepared.seen
         self.parts = [(rows, self._inverses(rows)) for rows in _rows_by_size(prepared.groups)]
 
     def errors(self, y: Array, rotated: Array) -> np.ndarray:
