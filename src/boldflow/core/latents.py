@@ -4,7 +4,7 @@ Codes are (n_trials, n_latents). All scaling is of both classes together: scaled
 some vertices appears, reversed, in all the others (the published defect, ``scaled_apart``).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +76,23 @@ def area(scores: np.ndarray, y: np.ndarray) -> float:
     return float(above / (n * (len(y) - n)))
 
 
+@dataclass(frozen=True)
+class FoldCodes:
+    """Codes of a fold: of training and of held-out trials, (n_trials, n_latents) each, and the picture of each trial.
+
+    Pictures are numbers, the same in all folds.
+    """
+
+    train: np.ndarray
+    train_picture: np.ndarray
+    test: np.ndarray
+    test_picture: np.ndarray
+
+
 def separate(
-    train: tuple[np.ndarray, np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray, np.ndarray],
+    folds: Sequence[FoldCodes],
+    label: np.ndarray,
+    block: np.ndarray,
     n_permutations: int,
     n_draws: int,
     seed: int,
@@ -88,12 +102,17 @@ def separate(
 
     Parameters
     ----------
-    train, test : (codes (n_trials, n_latents), class (n_trials,) bool, picture (n_trials,) int)
-        No picture may be in both. Codes are scaled by their mean and spread over training trials.
+    folds : sequence of FoldCodes
+        No picture may be in both parts of a fold. Codes are scaled by their mean and spread over training trials; scores
+        of held-out trials of all folds make one area.
+    label : bool array of shape (n_pictures,)
+        Whether a picture is in the class.
+    block : array of shape (n_pictures,)
+        Pictures trade labels within a block: the part of the split, or the run.
     n_permutations : int
-        Refits under permuted labels: all trials of a picture get another's label, within training and within test.
+        Refits under permuted labels: all trials of a picture get another's label, in training and in test.
     n_draws : int
-        Draws of the bootstrap over test pictures.
+        Draws of the bootstrap over held-out pictures.
     seed : int
     penalty : float
         As of ``fit_logistic``.
@@ -105,36 +124,37 @@ def separate(
     Raises
     ------
     ValueError
-        If a part holds one class only, a picture has two labels, or a picture is in both parts.
+        If a part of a fold holds one class only (in training), held-out trials of all folds do, or a picture is in both
+        parts of a fold.
     """
-    both = np.intersect1d(train[2], test[2])
-    if len(both):
-        raise ValueError(f"{len(both)} pictures are in training and in test, the first is {both[0]}")
-    scaler = fit_scaler(train[0])
-    inside = scale(train[0].astype(np.float64), scaler)
-    outside = scale(test[0].astype(np.float64), scaler)
-    if inside.shape[1] > len(inside):  # a ridge penalty does not see rotations: the rows span all that is fitted
-        axes = linalg.svd(inside, full_matrices=False)[2]
-        inside, outside = inside @ axes.T, outside @ axes.T
+    inputs = [_scaled(fold) for fold in folds]
+    picture = np.concatenate([fold.test_picture for fold in folds])
+    if not 0 < label[picture].sum() < len(picture):
+        raise ValueError(f"both classes must be held out, found {int(label[picture].sum())} of {len(picture)} trials")
 
     def scores(labels: np.ndarray) -> np.ndarray:
-        weights = fit_logistic(inside, labels, penalty)
-        return np.asarray(outside @ weights[:-1])
+        found = []
+        for (inside, outside), fold in zip(inputs, folds, strict=True):
+            weights = fit_logistic(inside, labels[fold.train_picture], penalty)
+            found.append(outside @ weights[:-1] + weights[-1])
+        return np.concatenate(found)
 
-    given = scores(train[1])
-    found = area(given, test[1])
+    given = scores(label)
+    found = area(given, label[picture])
     rng = np.random.default_rng(seed)
-    of_train, of_test = _permuter(train[1], train[2]), _permuter(test[1], test[2])
-    null = np.array([area(scores(of_train(rng)), of_test(rng)) for _ in range(n_permutations)])
-    unit = np.unique(test[2], return_inverse=True)[1]
+    null = []
+    for _ in range(n_permutations):
+        drawn = label[statistics.permute_within(np.arange(len(label)), block, rng)]
+        null.append(area(scores(drawn), drawn[picture]))
+    unit = np.unique(picture, return_inverse=True)[1]
     draws = []
     for counts in statistics.bootstrap_counts(int(unit.max()) + 1, n_draws, seed):
         rows = np.repeat(np.arange(len(unit)), counts[unit].astype(int))
-        if 0 < test[1][rows].sum() < len(rows):
-            draws.append(area(given[rows], test[1][rows]))
+        if 0 < label[picture[rows]].sum() < len(rows):
+            draws.append(area(given[rows], label[picture[rows]]))
     low, high = statistics.percentile_interval(np.array(draws))
-    p = statistics.permutation_p(found, null) if n_permutations else float("nan")
-    return Separation(found, float(low), float(high), p, null)
+    p = statistics.permutation_p(found, np.array(null)) if n_permutations else float("nan")
+    return Separation(found, float(low), float(high), p, np.array(null))
 
 
 def norm_test(codes: np.ndarray, y: np.ndarray) -> float:
@@ -172,10 +192,15 @@ def scaled_together(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / values.std()
 
 
-def _permuter(y: np.ndarray, picture: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
-    """Give the function from a generator to labels that pictures have traded."""
-    _, first, of = np.unique(picture, return_index=True, return_inverse=True)
-    own = y[first]
-    if (own[of] != y).any():
-        raise ValueError("a picture has two labels: a class is of a picture, not of a trial")
-    return lambda rng: np.asarray(rng.permutation(own)[of])
+def _scaled(fold: FoldCodes) -> tuple[np.ndarray, np.ndarray]:
+    """Scale the codes of a fold by its training trials, on as many axes as they span at most."""
+    both = np.intersect1d(fold.train_picture, fold.test_picture)
+    if len(both):
+        raise ValueError(f"{len(both)} pictures are in training and in test, the first is {both[0]}")
+    scaler = fit_scaler(fold.train)
+    inside = scale(fold.train.astype(np.float64), scaler)
+    outside = scale(fold.test.astype(np.float64), scaler)
+    if inside.shape[1] > len(inside):  # a ridge penalty does not see rotations: the rows span all that is fitted
+        axes = linalg.svd(inside, full_matrices=False)[2]
+        inside, outside = inside @ axes.T, outside @ axes.T
+    return inside, outside

@@ -19,17 +19,18 @@ def made(seed, effect=0.0, n=60, n_latents=8, repeats=2):
     codes = codes + 0.5 * rng.normal(size=codes.shape)
     picture = np.repeat(np.arange(n), repeats)
     inside = picture < n * 2 // 3
-    return [(codes[part], y[picture[part]], picture[part]) for part in (inside, ~inside)]
+    fold = latents.FoldCodes(codes[inside], picture[inside], codes[~inside], picture[~inside])
+    return [fold], y, (np.arange(n) < n * 2 // 3).astype(int)
 
 
 @pytest.mark.parametrize("n_latents", [5, 200])
 def test_separation_is_that_of_scikit_learn(n_latents):
-    train, test = made(0, 1.0, n_latents=n_latents)
-    found = latents.separate(train, test, 0, 100, 0, penalty=2.0)
-    spread = train[0].std(axis=0)
+    (fold,), y, block = made(0, 1.0, n_latents=n_latents)
+    found = latents.separate([fold], y, block, 0, 100, 0, penalty=2.0)
+    mean, spread = fold.train.mean(axis=0), fold.train.std(axis=0)
     witness = LogisticRegression(C=0.5, tol=1e-8, max_iter=2000)
-    witness.fit((train[0] - train[0].mean(axis=0)) / spread, train[1])
-    wanted = roc_auc_score(test[1], witness.decision_function((test[0] - train[0].mean(axis=0)) / spread))
+    witness.fit((fold.train - mean) / spread, y[fold.train_picture])
+    wanted = roc_auc_score(y[fold.test_picture], witness.decision_function((fold.test - mean) / spread))
     assert found.auc == pytest.approx(wanted, abs=1e-3)
     assert found.ci_low < found.auc < found.ci_high
 
@@ -46,20 +47,31 @@ def test_on_null_data_the_test_rejects_no_more_than_it_may():
     assert 0.35 < p.mean() < 0.65
 
 
-def test_trials_of_a_picture_keep_one_label_under_permutation():
-    train, _ = made(2)
-    drawn = latents._permuter(train[1], train[2])(np.random.default_rng(0))
-    assert (drawn[::2] == drawn[1::2]).all() and drawn.sum() == train[1].sum()
+def test_folds_give_one_area_over_all_held_out_trials():
+    """Two halves, each held out once: as scores of both put together."""
+    (fold,), y, _ = made(4, 1.5)
+    codes, picture = np.concatenate([fold.train, fold.test]), np.concatenate([fold.train_picture, fold.test_picture])
+    odd = picture // 2 % 2 == 1
+    halves = [latents.FoldCodes(codes[a], picture[a], codes[~a], picture[~a]) for a in (odd, ~odd)]
+    found = latents.separate(halves, y, np.zeros(len(y)), 0, 50, 0)
+    scores, truth = [], []
+    for half in halves:
+        inside, outside = latents._scaled(half)
+        witness = LogisticRegression(tol=1e-10).fit(inside, y[half.train_picture])
+        scores.append(witness.decision_function(outside))
+        truth.append(y[half.test_picture])
+    assert found.auc == pytest.approx(roc_auc_score(np.concatenate(truth), np.concatenate(scores)), abs=1e-3)
 
 
 def test_what_cannot_be_tested_is_refused():
-    train, test = made(3)
+    (fold,), y, block = made(3)
+    both = latents.FoldCodes(fold.train, fold.train_picture, fold.train, fold.train_picture)
     with pytest.raises(ValueError, match="in training and in test, the first is 0"):
-        latents.separate(train, train, 0, 10, 0)
+        latents.separate([both], y, block, 0, 10, 0)
     with pytest.raises(ValueError, match="both classes must be there"):
-        latents.separate((train[0], np.ones_like(train[1]), train[2]), test, 0, 10, 0)
-    with pytest.raises(ValueError, match="a picture has two labels"):
-        latents.separate((train[0], np.arange(len(train[1])) % 2 == 0, train[2]), test, 0, 10, 0)
+        latents.separate([fold], y | (block == 1), block, 0, 10, 0)
+    with pytest.raises(ValueError, match="both classes must be held out"):
+        latents.separate([fold], y | (block == 0), block, 0, 10, 0)
 
 
 def test_false_discovery_rates_are_those_of_benjamini_and_hochberg():
@@ -96,5 +108,6 @@ def test_lengths_miss_what_lies_in_directions():
     codes = np.abs(rng.normal(size=(120, 6))) + np.where(y, 1, 0)[:, None] * np.array([3, 0, 0, 0, 0, 0])
     codes[~y, 1] += 3
     assert latents.norm_test(codes, y) > 0.05
-    parts = [(codes[p], y[p], np.arange(120)[p]) for p in (np.arange(120) < 80, np.arange(120) >= 80)]
-    assert latents.separate(*parts, 19, 50, 0).auc > 0.95
+    inside, picture = np.arange(120) < 80, np.arange(120)
+    fold = latents.FoldCodes(codes[inside], picture[inside], codes[~inside], picture[~inside])
+    assert latents.separate([fold], y, inside, 19, 50, 0).auc > 0.95
