@@ -78,6 +78,8 @@ METRICS = {
     "embedding": ("top1", "top5", "top10", "inv_norm_rank", "mean_rank", "median_rank", "two_way", "nway50"),
     "classes": ("accuracy", "auc"),
 }
+# Tables that a study with the key latents makes of the codes of its models.
+OF_LATENTS = ("separations", "embeddings", "units", "reconstructions")
 
 Config = dict[str, Any]
 POOLED = "pooled"  # in a subject's place: one model that learns from all subjects of the data set
@@ -341,6 +343,18 @@ def rivals(config: Config, schemas: Config, results: Iterable[Result]) -> list[l
     return [group for group in groups.values() if len(group) > 1]
 
 
+def latents(study: Config, schemas: Config) -> Config:
+    """Give what a study asks of codes, defaults filled in; empty where it asks nothing."""
+    keys = schemas["study"]["properties"]["latents"]["properties"]
+    own = study.get("latents")
+    return {key: schema["default"] for key, schema in keys.items() if "default" in schema} | own if own else {}
+
+
+def represented(config: Config, schemas: Config, results: Iterable[Result]) -> list[Result]:
+    """List the results of models that see only responses, in order."""
+    return [one for one in results if settings(config, schemas, "models", one.model)["direction"] == "represent"]
+
+
 def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
     """Tell whether an encoder says what each of several joined features explains."""
     tree = _tree("models", plugin_name(model, config["models"][model]))
@@ -457,7 +471,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     """List what cannot be for reasons that names and facts tell: metrics, figures and data that do not fit."""
     problems: dict[str, None] = {}
     metrics: set[str] = set()
-    tables: set[str] = {"leaderboard", "comparisons"}
+    directions: set[str] = set()
+    tables: set[str] = {"leaderboard", "comparisons", "published"}
     # nothing here depends on the subject
     results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
     tables |= {"wins"} if rivals(config, schemas, results) else set()
@@ -493,18 +508,24 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         problems |= dict.fromkeys(_direction_problems(result, model["direction"], response))
         kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
         metrics |= set(METRICS.get(kind, ()))
+        directions.add(model["direction"])
         if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
             tables |= {"bands"}
         tables |= {"histories"} if facts(config, "models", result.model).get("training") else set()
-        tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}, "represent": {"latents"}}.get(kind, set())
+        tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}}.get(kind, set())
+        if kind == "represent" and "latents" in study:
+            tables |= set(OF_LATENTS) | ({"images"} if data["images"] else set())
     metric = study["primary"]["metric"]
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
+    if "latents" in study and "represent" not in directions:
+        problems["latents: no model of this study has direction 'represent', and only these give codes"] = None
     for name in study.get("figures", []):
         needed = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
         lacking = sorted(set(needed) - tables)
         if lacking:
-            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives"] = None
+            told = " (they come with the study's key latents)" if set(lacking) & set(OF_LATENTS) else ""
+            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{told}"] = None
     return list(problems)
 
 

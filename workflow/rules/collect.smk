@@ -10,6 +10,7 @@ localrules:
     features,
     models,
     scores,
+    latents,
     leaderboard,
     figures,
     report,
@@ -53,6 +54,11 @@ rule models:
 rule scores:
     input:
         paths_of_run(f"{RESULT}/scores.parquet"),
+
+
+rule latents:
+    input:
+        separations_of_study(STUDY),
 
 
 rule leaderboard:

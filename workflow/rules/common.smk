@@ -501,6 +501,45 @@ def wins_of_study(study):
     return found if rivals(study) else []
 
 
+LATENTS = "results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}"
+
+
+def codes_of_study(study):
+    """List the results of a study whose codes are asked for a class; none where the study asks nothing."""
+    if "latents" not in read_study(study):
+        return []
+    return registry.represented(config, SCHEMAS, results_of(study))
+
+
+def latents_of_study(name):
+    """Tables of a study's codes, one of each result."""
+
+    def tables(wildcards):
+        path = f"{LATENTS}/{name}.parquet"
+        found = codes_of_study(wildcards.study)
+        return [path.format(study=wildcards.study, **vars(one)) for one in found]
+
+    return tables
+
+
+def separations_of_study(study):
+    """What a study's codes say of a class; none where it asks nothing."""
+    found = [
+        f"results/studies/{study}/separations.{ending}" for ending in ("parquet", "csv")
+    ]
+    return found if codes_of_study(study) else []
+
+
+def separations_of_report(wildcards):
+    """What a study's codes say of a class, for its report."""
+    return separations_of_study(wildcards.study)[:1]
+
+
+def settings_of_latents(wildcards):
+    """Hand what a study asks of codes as canonical text."""
+    return provenance.canonical(registry.latents(read_study(wildcards.study), SCHEMAS))
+
+
 def config_of_study(wildcards):
     """Hand the study as canonical text."""
     return provenance.canonical(read_study(wildcards.study))
@@ -511,6 +550,10 @@ def benchmarks_of_study(wildcards):
     name = "{dataset}_{subject}_{response}_{feature}_{model}_{split}"
     found = paths(f"benchmarks/train_model/{name}.tsv", wildcards.study)
     found += paths(f"benchmarks/score_model/{name}.tsv", wildcards.study)
+    found += [
+        f"benchmarks/analyse_latents/{wildcards.study}_{name}.tsv".format(**vars(one))
+        for one in codes_of_study(wildcards.study)
+    ]
     found += paths(
         "benchmarks/project_responses/{dataset}_{subject}_{response}.tsv",
         wildcards.study,
@@ -604,6 +647,30 @@ def histories_of_figure(wildcards):
 def wins_of_figure(wildcards):
     """Win shares of a study, where the figure draws them."""
     return wins_of_study(wildcards.study)[:1] if needs(wildcards, "wins") else []
+
+
+def separations_of_figure(wildcards):
+    """What a study's codes say of a class, where the figure draws it."""
+    return (
+        separations_of_study(wildcards.study)[:1]
+        if needs(wildcards, "separations")
+        else []
+    )
+
+
+def latents_of_figure(need, name):
+    """Tables of a study's codes, where the figure draws them."""
+
+    def tables(wildcards):
+        return latents_of_study(name)(wildcards) if needs(wildcards, need) else []
+
+    return tables
+
+
+def published_of_figure(wildcards):
+    """Published figures of a study's data sets and models, where the figure draws them."""
+    path = f"results/studies/{wildcards.study}/published.csv"
+    return [path] if needs(wildcards, "published") else []
 
 
 def packs_of_figure(wildcards):

@@ -1,5 +1,5 @@
 # Figures. Needs: the leaderboard, and what the figure's plug-in says it needs (comparisons of models, vertex maps, queries,
-# bands, win shares, histories, pictures). Makes: the figure as PDF, SVG and PNG with its provenance inside, and its source
+# bands, win shares, histories, what codes say, published figures, pictures). Makes: the figure as PDF, SVG and PNG with its provenance inside, and its source
 # table.
 
 
@@ -12,6 +12,11 @@ rule draw_figure:
         bands=bands_of_figure,
         wins=wins_of_figure,
         histories=histories_of_figure,
+        separations=separations_of_figure,
+        embeddings=latents_of_figure("embeddings", "embedding"),
+        units=latents_of_figure("units", "units"),
+        reconstructions=latents_of_figure("reconstructions", "reconstruction"),
+        published=published_of_figure,
         packs=packs_of_figure,
         tables=pack_tables_of_figure,
     output:

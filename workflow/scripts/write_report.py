@@ -9,6 +9,7 @@ write_report.run(
     leaderboard=snakemake.input.leaderboard,
     comparisons=snakemake.input.comparisons,
     published_=snakemake.input.published,
+    separations=snakemake.input.separations,
     costs=snakemake.input.costs,
     figures=snakemake.input.figures,
     sources=snakemake.input.sources,

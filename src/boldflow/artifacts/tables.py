@@ -72,6 +72,11 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         raise broken(path, "CSV", error) from None
 
 
+def read_text_csv(path: str | Path) -> pd.DataFrame:
+    """Read a CSV as text: cells are as they stand, empty ones are empty."""
+    return pd.read_csv(path, dtype="string", keep_default_na=False)
+
+
 def _open(path: str | Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)

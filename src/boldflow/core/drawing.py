@@ -1,7 +1,7 @@
 """What figures share: colours of subjects, names of metrics and results, cortical surfaces, the SIMULATED badge.
 
 Sizes are in inches, text in points. A surface is fsaverage5 as nilearn ships it (10,242 vertices a hemisphere),
-inflated and seen from a fixed direction; each pixel shows the value of the vertex nearest to it, so nothing is
+inflated and seen from a fixed direction, or flat; each pixel shows the value of the vertex nearest to it, so nothing is
 interpolated.
 """
 
@@ -56,6 +56,8 @@ METRICS = {
     "explained_share": "Explained share",
     "ceiling": "Noise ceiling NC",
     "win_share": "Win share",
+    "zeros": "Share of zeros",
+    "dead_units": "Dead units",
 }
 
 RESULT = ["dataset", "response", "split", "feature", "model"]  # what names an encoding result
@@ -72,6 +74,7 @@ VIEWS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] 
     "dorsal": ((0, 0, 1), (0, 1, 0)),
     "posterior": ((0, -1, 0), (0, 0, 1)),
     "occipital": ((0.62, -0.72, -0.3), (0, 0, 1)),
+    "flat": ((0, 0, 1), (0, 1, 0)),  # of the mesh that is cut open and laid out
 }
 
 
@@ -204,12 +207,12 @@ def result_titles(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:
 
 
 @functools.cache
-def _mesh(side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,), inflated."""
+def _mesh(side: str, flat: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,), inflated or flat."""
     from nilearn import datasets, surface  # slow to import, and only maps need it
 
     files = datasets.fetch_surf_fsaverage(SURFACE)
-    mesh = surface.load_surf_mesh(files[f"infl_{side}"])
+    mesh = surface.load_surf_mesh(files[f"{'flat' if flat else 'infl'}_{side}"])
     depth = surface.load_surf_data(files[f"sulc_{side}"])
     return np.asarray(mesh.coordinates, dtype=np.float64), np.asarray(mesh.faces), np.asarray(depth)
 
@@ -236,7 +239,7 @@ def project_surface(side: str, view: str) -> Projection:
     """
     if side not in SIDES or view not in VIEWS:
         raise ValueError(f"no view {view!r} of side {side!r}; views: {', '.join(VIEWS)}; sides: {', '.join(SIDES)}")
-    points, faces, depth = _mesh(side)
+    points, faces, depth = _mesh(side, view == "flat")
     towards, up = (np.array(axis, dtype=np.float64) for axis in VIEWS[view])
     if side == "right":
         towards[0] *= -1
@@ -244,7 +247,8 @@ def project_surface(side: str, view: str) -> Projection:
     up -= (up @ towards) * towards
     up /= np.linalg.norm(up)
     x, y, near = points @ np.cross(up, towards), -(points @ up), points @ towards
-    column, row = (x - x.min()) / PIXEL_MM + 1, (y - y.min()) / PIXEL_MM + 1
+    used = np.unique(faces)  # a flat mesh leaves out the medial wall
+    column, row = (x - x[used].min()) / PIXEL_MM + 1, (y - y[used].min()) / PIXEL_MM + 1
     vertex = _nearest_vertex(column, row, near, faces)
     grey = np.where(depth > 0, 0.78, 0.88)[vertex]
     background = np.dstack([grey, grey, grey, vertex >= 0]).astype(np.float32)
@@ -253,7 +257,8 @@ def project_surface(side: str, view: str) -> Projection:
 
 def _nearest_vertex(column: np.ndarray, row: np.ndarray, near: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Fill triangles back to front; each pixel keeps the corner that it is closest to."""
-    shape = (int(np.ceil(row.max())) + 2, int(np.ceil(column.max())) + 2)
+    used = np.unique(faces)
+    shape = (int(np.ceil(row[used].max())) + 2, int(np.ceil(column[used].max())) + 2)
     shown = np.full(shape, -1, dtype=np.int64)
     order = np.argsort(near[faces].mean(axis=1), kind="stable")
     px, py = column[faces[order]], row[faces[order]]  # (n_faces, 3)
@@ -367,23 +372,25 @@ def vertex_array(vertex: Sequence[int] | np.ndarray, values: Sequence[float] | n
     return full
 
 
-def round_up(values: np.ndarray) -> float:
+def round_up(values: np.ndarray, most: float = 1.0) -> float:
     """Choose the end of a scale: the 99th percentile of absolute values, rounded up to .1 (.05 up to .2).
 
     Parameters
     ----------
     values : array of any shape
         NaN are left out.
+    most : float
+        End of the longest scale.
 
     Returns
     -------
     float
-        From .05 to 1.
+        From .05 to ``most``.
     """
     known = np.abs(values[np.isfinite(values)])
     high = np.percentile(known, 99) if known.size else 0.0
     steps = 10 if high > 0.2 else 20
-    return float(np.clip(np.ceil(high * steps - 1e-9) / steps, 0.05, 1.0))
+    return float(np.clip(np.ceil(high * steps - 1e-9) / steps, 0.05, most))
 
 
 def choose_maps(maps: pd.DataFrame, settings: Mapping[str, Any], figure: str) -> pd.DataFrame:

@@ -103,8 +103,8 @@ def separate(
     Parameters
     ----------
     folds : sequence of FoldCodes
-        No picture may be in both parts of a fold. Codes are scaled by their mean and spread over training trials; scores
-        of held-out trials of all folds make one area.
+        No picture may be in both parts of a fold. Codes are scaled by their mean and spread over training trials;
+        scores of held-out trials of all folds make one area.
     label : bool array of shape (n_pictures,)
         Whether a picture is in the class.
     block : array of shape (n_pictures,)
@@ -190,6 +190,38 @@ def scaled_apart(values: np.ndarray, y: np.ndarray) -> np.ndarray:
 def scaled_together(values: np.ndarray) -> np.ndarray:
     """Scale by one mean and one spread of all trials and vertices."""
     return (values - values.mean()) / values.std()
+
+
+def embed(codes: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Place trials on two axes by their codes: one fit for all, whatever their class.
+
+    Parameters
+    ----------
+    codes : array of shape (n_trials, n_latents)
+    seed : int
+
+    Returns
+    -------
+    dict of "pca" and "tsne" to array of shape (n_trials, 2)
+        Principal components, and scikit-learn's t-SNE that starts from them (perplexity 30, or a third of the trials
+        where there are few). NaN where codes do not vary, and for t-SNE where there are fewer than 4 trials.
+    """
+    from sklearn.manifold import TSNE  # slow to import, and only this needs it
+
+    nothing = np.full((len(codes), 2), np.nan)
+    centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
+    axes, size, _ = linalg.svd(centred, full_matrices=False)
+    if not size[0] > 1e-6 * max(1.0, float(np.abs(codes).max())):
+        return {"pca": nothing, "tsne": nothing}
+    placed = np.zeros((len(codes), 2))
+    placed[:, : axes.shape[1]] = (axes * size)[:, :2]
+    placed *= np.sign(placed[np.abs(placed).argmax(axis=0), [0, 1]]) + (placed == 0).all(axis=0)
+    if len(codes) < 4:
+        return {"pca": placed, "tsne": nothing}
+    start = placed / max(float(placed[:, 0].std()), 1e-12) * 1e-4  # scikit-learn's own scale of a start
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    found = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(centred)
+    return {"pca": placed, "tsne": np.asarray(found, dtype=np.float64)}
 
 
 def _scaled(fold: FoldCodes) -> tuple[np.ndarray, np.ndarray]:

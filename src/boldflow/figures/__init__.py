@@ -2,7 +2,7 @@
 
 ``NEEDS``
     List of the tables it reads, of "leaderboard", "comparisons", "maps", "queries", "bands", "wins", "histories",
-    "images":
+    "separations", "embeddings", "units", "reconstructions", "published", "images":
 
     - ``leaderboard``: the study's tidy table (columns: ``artifacts.leaderboard.COLUMNS``).
     - ``comparisons``: a row per pair of models of a subject (columns: ``artifacts.comparisons.COLUMNS``).
@@ -23,7 +23,13 @@
       p_holm, tied, n_vertices, n_test_images.
     - ``histories``: the rows of each result's history.csv that has epochs (stage, seed, fold, epoch, loss, and what was
       measured on validation trials), with dataset, subject, response, feature, model, split, simulated.
-    - ``images``: dict (dataset, image_id) -> uint8 (height, width, 3), pictures of the queries and their nearest.
+    - ``separations``, ``embeddings``, ``units``, ``reconstructions``: what the codes of models say of a class of
+      pictures (columns: ``stages.latents``; separations also have q, p adjusted over subjects, and n_subjects). They
+      are there in a study with the key ``latents``.
+    - ``published``: published figures of the study's data sets and models as text (columns:
+      ``artifacts.published.COLUMNS``, and reason: why one stands beside none of ours, empty where it does).
+    - ``images``: dict (dataset, image_id) -> uint8 (height, width, 3), the pictures that ``source_table`` names in its
+      columns image_id and nearest_1 .. nearest_5.
 ``FACTS``
     ``title`` and ``caption`` (str) for the report.
 ``SETTINGS``

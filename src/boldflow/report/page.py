@@ -129,6 +129,7 @@ def render_page(
     provenance: Mapping[str, Any],
     comparisons: pd.DataFrame | None = None,
     published: pd.DataFrame | None = None,
+    separations: pd.DataFrame | None = None,
 ) -> str:
     """Write the report.
 
@@ -152,6 +153,8 @@ def render_page(
         primary metric are listed.
     published : DataFrame, optional
         Text columns of ``artifacts.published.COLUMNS`` and ``reason``, empty where a figure stands beside one of ours.
+    separations : DataFrame, optional
+        What codes of models say of a class of pictures: columns of ``stages.latents.SEPARATION``, and q, n_subjects.
 
     Returns
     -------
@@ -190,6 +193,7 @@ def render_page(
         tied=bool(headline["ties"].ne("").any()),
         differences=_differences(comparisons, headline),
         published=_elsewhere(published),
+        separation=_separation(separations),
         n_beside=int(leaderboard["published_value"].notna().sum()),
         figures=shown,
         runs=_runs(leaderboard),
@@ -464,6 +468,38 @@ def _elsewhere(published: pd.DataFrame | None) -> list[Fold] | None:
             Fold(f"{system}: {label}, {len(part)} published figures", [Table(caption, columns, rows, frozenset({5}))])
         )
     return folds
+
+
+def _separation(table: pd.DataFrame | None) -> dict[str, Any] | None:
+    """What codes say of a class: a row per subject and model, our test and the published one side by side."""
+    if table is None or table.empty:
+        return None
+    varied = [name for name in ("dataset", "response", "split", "seed") if len(table[name].unique()) > 1]
+    keys = ["dataset", "subject", "response", "feature", "model", "split", "seed"]
+    rows = []
+    for _, part in table.groupby(keys, sort=False):
+        tests = {(one["metric"], one["protocol"]): one for one in part.to_dict("records")}
+        ours, lengths = tests["auc", "mended"], [tests["norm_p", name] for name in ("published", "mended")]
+        rows.append(
+            [
+                _text(ours["subject"]),
+                _text(ours["model"]),
+                *(_text(ours[name]) for name in varied),
+                _text(ours["n_latents"]),
+                f"{_number(ours['value'])} [{_number(ours['ci_low'])}, {_number(ours['ci_high'])}]",
+                *(_number(ours[name], ".4f") for name in ("p", "q")),
+                *(_number(one["p"], ".2g") for one in lengths),
+                f"{ours['n_class_images']} of {ours['n_test_images']}",
+            ]
+        )
+    heads = ["Subject", "Model", *(HEADINGS[name] for name in varied), "Latents", "AUC, held out [95 % interval]", "p"]
+    heads += ["q over subjects", "p of lengths, classes scaled apart (published)", "p of lengths, scaled together"]
+    heads += ["Held-out images in the class"]
+    one = table.iloc[0]
+    named = f"{one['label']} {one['class']} against {one['against']}"
+    k = len(varied)
+    content = Table(f"Codes: {named}", heads, rows, frozenset(range(2 + k, 9 + k)), _mark(table["simulated"]))
+    return {"table": content, "named": named, "n_permutations": int(table["n_permutations"].fillna(0).max())}
 
 
 def _runs(leaderboard: pd.DataFrame) -> Fold:

@@ -30,5 +30,17 @@ def codes_of(
     rows = data.rows(fold, *parts)
     given, _ = inputs_and_targets(data, "represent")
     inputs = scale(given(rows), weight_files.read(weights, f"fold{fold}/inputs/"))
-    state = weight_files.read(weights, f"fold{fold}/seed{seed}/")
-    return rows, np.asarray(plugin.latents(state, inputs))
+    return rows, encoded(plugin, weights, fold, seed, inputs)
+
+
+def encoded(plugin: ModuleType, weights: str, fold: int, seed: int | str, inputs: np.ndarray) -> np.ndarray:
+    """Encode inputs that are scaled already, (n_trials, n_inputs), by one of a model's states."""
+    return np.asarray(plugin.latents(weight_files.read(weights, f"fold{fold}/seed{seed}/"), inputs))
+
+
+def in_training_scale(values: np.ndarray, fold: np.ndarray, weights: str, of: str = "targets") -> np.ndarray:
+    """Bring values (n_trials, n_columns) to the scale of their fold's training inputs or targets."""
+    scaled = np.empty_like(values)
+    for one in np.unique(fold):
+        scaled[fold == one] = scale(values[fold == one], weight_files.read(weights, f"fold{one}/{of}/"))
+    return scaled

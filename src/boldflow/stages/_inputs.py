@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow.core.records import State, TrainingData
-from boldflow.core.scaling import fit_scaler, identity_scaler, scale
+from boldflow.core.scaling import fit_scaler, fit_whole_scaler, identity_scaler, scale
 from boldflow.stages._trials import Aligned
 
 Reader = Callable[[np.ndarray], np.ndarray]  # rows of trials -> their values
@@ -41,10 +41,11 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     return {"decode": (responses, features), "encode": (features, responses)}.get(direction, (responses, responses))
 
 
-def scaled(values: Reader, rows: np.ndarray, wanted: bool) -> tuple[np.ndarray, State]:
-    """Read rows once and scale them by themselves, where that is wanted; give them with their scaler."""
+def scaled(values: Reader, rows: np.ndarray, wanted: bool | str) -> tuple[np.ndarray, State]:
+    """Read rows once and scale them by themselves where wanted ("whole": all columns alike); give the scaler too."""
     training = values(rows)
-    scaler = fit_scaler(training) if wanted else identity_scaler(training.shape[-1])
+    fit = fit_whole_scaler if wanted == "whole" else fit_scaler
+    scaler = fit(training) if wanted else identity_scaler(training.shape[-1])
     return scale(training, scaler, out=training), scaler
 
 

@@ -50,7 +50,7 @@ def null_values(
     array of shape (n_permutations, n_scores)
         In the order of ``scorer.measure``.
     """
-    image, first, within, of_test = _exchangeable(data, test, rows, block)
+    image, first, within, of_test = exchangeable(data, test, rows, block)
     picture = data.trials["picture"].to_numpy()[first]
     in_units = not isinstance(scorer, RetrievalScorer)
     if settings["direction"] == "encode":
@@ -82,7 +82,7 @@ def rescored_values(
 
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
     """
-    _, first, within, of_test = _exchangeable(data, test, rows, block)
+    _, first, within, of_test = exchangeable(data, test, rows, block)
     found = []
     for number in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
         other = permute_within(np.arange(len(first)), within, np.random.default_rng([seed, number]))
@@ -90,7 +90,7 @@ def rescored_values(
     return np.array(found)
 
 
-def _exchangeable(
+def exchangeable(
     data: Aligned, test: TestSet, rows: np.ndarray, block: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Number the images of all trials and say which may trade their labels.

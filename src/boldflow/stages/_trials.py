@@ -120,3 +120,12 @@ def regions_of(places: pd.DataFrame) -> dict[str, np.ndarray]:
     regions = {"all": np.ones(len(places), dtype=bool)}
     regions |= {n.removeprefix("roi_"): places[n].to_numpy() for n in places if n.startswith("roi_")}
     return {name: mask for name, mask in regions.items() if mask.any()}
+
+
+def smallest_region(places: pd.DataFrame) -> np.ndarray:
+    """Name the smallest region that holds each of a response's vertices, (n_vertices,); empty where none does."""
+    names = [name for name in places if name.startswith("roi_")]
+    roi = np.full(len(places), "", dtype=object)
+    for name in sorted(names, key=lambda n: -int(places[n].sum())):
+        roi[places[name].to_numpy()] = name.removeprefix("roi_")
+    return roi

@@ -29,6 +29,11 @@ def run(
     bands: list[str],
     wins: list[str],
     histories: list[str],
+    separations: list[str],
+    embeddings: list[str],
+    units: list[str],
+    reconstructions: list[str],
+    published: list[str],
     packs: list[str],
     tables_: list[str],
     pdf: str,
@@ -47,6 +52,9 @@ def run(
     maps, queries : paths of vertex maps and retrieval tables, where the figure needs them
     bands, wins : paths of what joined features explain and of the study's win shares, where the figure needs them
     histories : paths of histories of training, where the figure needs them
+    separations : path of what a study's codes say of a class, where the figure needs it
+    embeddings, units, reconstructions : paths of tables of codes, where the figure needs them
+    published : path of the published figures of the study's data sets and models, where the figure needs them
     packs, tables_ : paths of stimulus packs and their tables, where the figure shows pictures
     pdf, svg, png, csv : paths to write
     settings : the figure's catalogue entry, JSON text
@@ -74,9 +82,19 @@ def run(
         given["wins"] = _joined(wins, entry["name"], "two encoders of the same responses and split")
     if "histories" in needed:
         given["histories"] = _histories(histories, given["leaderboard"], entry["name"])
-    if "images" in needed:
-        given["images"] = _pictures(given["queries"], packs, tables_)
+    for name, paths in (
+        ("separations", separations),
+        ("embeddings", embeddings),
+        ("units", units),
+        ("reconstructions", reconstructions),
+    ):
+        if name in needed:
+            given[name] = _joined(paths, entry["name"], "codes that were asked for a class (its key latents)")
+    if "published" in needed:
+        given["published"] = tables.read_text_csv(*published)
     source = plugin.source_table(given, entry)
+    if "images" in needed:
+        given["images"] = _pictures(source, packs, tables_)
     if "simulated" not in source:
         raise ValueError(f"figure {entry['name']}: its source_table has no column 'simulated'; found {list(source)}")
     made_up = source["simulated"].astype(bool)
@@ -86,7 +104,8 @@ def run(
         figure = plugin.draw(given, entry)
         if simulated:
             drawing.stamp_simulated(figure, partly=not made_up.all())
-        drawn_from = [path for paths in (comparisons, maps, queries, bands, wins, histories) for path in sorted(paths)]
+        lists = (comparisons, maps, queries, bands, wins, histories, separations, embeddings, units, reconstructions)
+        drawn_from = [path for paths in (*lists, published) for path in sorted(paths)]
         note = {
             "figure": entry,
             "code": code,
@@ -132,13 +151,13 @@ def _histories(paths: list[str], board: pd.DataFrame, name: str) -> pd.DataFrame
     return pd.concat(found, ignore_index=True)
 
 
-def _pictures(queries: pd.DataFrame, packs: list[str], tables_: list[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Pictures of all queries and their nearest candidates."""
+def _pictures(source: pd.DataFrame, packs: list[str], tables_: list[str]) -> dict[tuple[str, str], np.ndarray]:
+    """Pictures that a figure's source table names: of its queries and their nearest candidates, or of its units."""
     wanted: dict[tuple[str, str], np.ndarray] = {}
-    columns = ["image_id", *[c for c in queries if c.startswith("nearest_")]]
+    columns = ["image_id", *[c for c in source if c.startswith("nearest_")]]
     for pack, table in zip(packs, tables_, strict=True):
         dataset = Path(pack).parent.name
-        names = np.unique(queries.loc[queries["dataset"] == dataset, columns].to_numpy(dtype=str))
+        names = np.unique(source.loc[source["dataset"] == dataset, columns].to_numpy(dtype=str))
         with stimuli.Pack(pack, tables.read(table)) as pictures:
             wanted |= {(dataset, name): pictures.read(name) for name in names if name}
     return wanted

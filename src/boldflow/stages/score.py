@@ -15,7 +15,7 @@ from boldflow.core.compute import fixed_threads
 from boldflow.core.metrics import average_by, average_over_subjects
 from boldflow.core.reconstruction import ReconstructionScorer, code_measures
 from boldflow.core.records import State
-from boldflow.core.scaling import ScaledRows, scale
+from boldflow.core.scaling import ScaledRows
 from boldflow.core.scoring import (
     BOOTSTRAP_SEED,
     LOWER_IS_BETTER,
@@ -30,9 +30,9 @@ from boldflow.provenance import canonical, digest
 from boldflow.stages._arrival import plugin_of, read_settings
 from boldflow.stages._bands import COLUMNS as BANDS
 from boldflow.stages._bands import map_columns, partition, region_rows
-from boldflow.stages._codes import codes_of
+from boldflow.stages._codes import codes_of, in_training_scale
 from boldflow.stages._null import null_values, rescored_values
-from boldflow.stages._trials import Aligned, align_all, regions_of, test_set
+from boldflow.stages._trials import Aligned, align_all, regions_of, smallest_region, test_set
 
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
@@ -151,10 +151,10 @@ def _score(
     for number, seed in enumerate(model["settings"]["seeds"]):
         given = np.asarray(predicted[number], dtype=np.float64)
         if isinstance(scorer, RetrievalScorer):
-            given = _in_training_scale(given, test.fold, weights)
+            given = in_training_scale(given, test.fold, weights)
             asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
         if isinstance(scorer, ReconstructionScorer):
-            given = _in_training_scale(given, test.fold, weights)
+            given = in_training_scale(given, test.fold, weights)
         if isinstance(scorer, EncodingScorer):
             mapped = _map(scorer, given, tables.read(vertices), model["space"])
             split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
@@ -209,7 +209,7 @@ def _over_subjects(
     for number, seed in enumerate(model["settings"]["seeds"]):
         means = []
         for given, (test, _, _) in zip(predicted, tests, strict=True):
-            own = _in_training_scale(np.asarray(given[number], dtype=np.float64), test.fold, weights)
+            own = in_training_scale(np.asarray(given[number], dtype=np.float64), test.fold, weights)
             means.append(average_by(own, test.image, test.n_images))
         averaged, _ = average_over_subjects(means, keys)
         measures = [replace(one, view="subjects") for one in scorer.measure(averaged)]
@@ -265,7 +265,7 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     if direction != "decode":
         places, measured = tables.read(vertices), np.asarray(data.responses[rows], dtype=np.float64)
         if direction == "represent":
-            return ReconstructionScorer(test, _in_training_scale(measured, test.fold, weights), regions_of(places))
+            return ReconstructionScorer(test, in_training_scale(measured, test.fold, weights), regions_of(places))
         ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None
         return EncodingScorer(test, measured, regions_of(places), ncsnr)
     if model["feature_kind"] == "classes":
@@ -283,14 +283,6 @@ def _retrieval(data: Aligned, test: TestSet, picture: np.ndarray, weights: str) 
 
 def _scaler(weights: str, fold: int) -> State:
     return weight_files.read(weights, f"fold{fold}/targets/")
-
-
-def _in_training_scale(predicted: np.ndarray, fold: np.ndarray, weights: str) -> np.ndarray:
-    """Bring predictions (n_test_trials, n_features) to the scale of their fold's training targets."""
-    scaled = np.empty_like(predicted)
-    for one in np.unique(fold):
-        scaled[fold == one] = scale(predicted[fold == one], _scaler(weights, int(one)))
-    return scaled
 
 
 def _null(
@@ -372,11 +364,7 @@ def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarra
 
 
 def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, space: str) -> pd.DataFrame:
-    """A row per vertex; its ROI is the smallest that holds it."""
-    names = [name for name in places if name.startswith("roi_")]
-    roi = np.full(len(places), "", dtype=object)
-    for name in sorted(names, key=lambda n: -int(places[n].sum())):
-        roi[places[name].to_numpy()] = name.removeprefix("roi_")
+    """A row per vertex."""
     r = scorer.correlation(predicted)
     surface = "hemisphere" in places
     return pd.DataFrame(
@@ -389,6 +377,6 @@ def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, sp
             "ceiling": scorer.ceiling,
             "signal_var": scorer.signal,
             "noise_var": scorer.noise,
-            "roi": roi,
+            "roi": smallest_region(places),
         }
     )

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from PIL import Image
 
 from boldflow.artifacts import comparisons as pair_tables
@@ -20,6 +19,7 @@ def run(
     leaderboard: str,
     comparisons: str,
     published_: str,
+    separations: list[str],
     costs: str,
     figures: list[str],
     sources: list[str],
@@ -36,6 +36,7 @@ def run(
     Parameters
     ----------
     leaderboard, comparisons, published_, costs : paths of the study's tables
+    separations : path of what the study's codes say of a class; empty where it asks nothing
     figures : paths of its PNG figures
     sources : paths of its data sets' receipts
     splits, responses : paths of the sidecars of its splits and responses
@@ -69,7 +70,8 @@ def run(
         costs=tables.read(costs),
         provenance=provenance,
         comparisons=pair_tables.read(comparisons),
-        published=pd.read_csv(published_, dtype="string", keep_default_na=False),
+        published=tables.read_text_csv(published_),
+        separations=tables.read(separations[0]) if separations else None,
     )
     write_text(page, text)
 

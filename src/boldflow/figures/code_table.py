@@ -1,0 +1,168 @@
+"""Numbers of codes in a table: error, share of variance, zeros and dead units, beside published figures."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["leaderboard", "published"]
+FACTS = {
+    "title": "Error, zeros and dead units of codes",
+    "caption": (
+        "Models of responses alone, a column per subject. Mean squared error and R2 of reconstructed held-out trials "
+        "(all vertices, in the scale of the training trials; R2 is above 0 only where more is kept than the best constant "
+        "would), share of zeros in the codes of held-out trials, and share of units that are 0 in all of them. "
+        "Several seeds are averaged. Lines in grey italics: figures that others have published of a model of that name "
+        "and subject, with what was done otherwise below the table; they are never set beside simulated data."
+    ),
+}
+SETTINGS = {
+    "metrics": {
+        "description": "What is shown, in this order.",
+        "type": "array",
+        "items": {"enum": ["mse", "r2", "r", "zeros", "dead_units"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["mse", "r2", "zeros", "dead_units"],
+    },
+    "models": {
+        "description": "Models to show, in this order; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "view": {
+        "description": "trial: each held-out trial. image: an image's repeats averaged (zeros and dead units: trial).",
+        "enum": ["trial", "image"],
+        "default": "trial",
+    },
+}
+ROW = ["dataset", "response", "model", "split"]
+TITLES = {
+    "mse": "Mean squared error",
+    "r2": "R²",
+    "r": "Pearson r",
+    "zeros": "Share of zeros",
+    "dead_units": "Dead units",
+}
+CODE = ("zeros", "dead_units")  # of the code, in the trial view alone
+LINE_IN, COLUMN_IN, LEFT_IN, NOTE_IN = 0.19, 0.72, 1.75, 0.16
+OURS, THEIRS = "ours", "published"
+WRAP = 34  # characters of a note for each inch less the margins, at its size
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the numbers shown.
+
+    Parameters
+    ----------
+    tables : dict
+        ``leaderboard`` and ``published``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per number: metric, dataset, response, model, split, subject, whose (ours, published), value, note,
+        simulated.
+
+    Raises
+    ------
+    ValueError
+        If no model of the settings sees responses alone.
+    """
+    board = tables["leaderboard"]
+    view = np.where(board["metric"].isin(CODE), "trial", settings["view"])
+    whole = board["roi"].isna() | (board["roi"] == "all")
+    keep = (board["direction"] == "represent") & board["metric"].isin(settings["metrics"]) & (board["view"] == view)
+    own = board[keep & whole]
+    if settings["models"]:
+        own = own[own["model"].isin(settings["models"])]
+    if own.empty:
+        there = sorted(board.loc[board["direction"] == "represent", "model"].unique())
+        raise ValueError(f"code table: no model to show; those that see responses alone: {there}")
+    keys = ["metric", *ROW, "subject", "simulated"]
+    ours = own.groupby(keys, sort=False)["value"].mean().reset_index().assign(whose=OURS, note="")
+    theirs = tables["published"]
+    theirs = theirs[theirs["metric"].isin(settings["metrics"]) & (theirs["direction"] == "represent")]
+    named = ours.loc[~ours["simulated"].astype(bool), ["metric", *ROW, "subject"]]
+    beside = theirs[["metric", "model", "subject", "dataset", "value", "split", "reason", "note"]]
+    beside = named.merge(beside, on=["metric", "model", "subject", "dataset"], suffixes=("", "_theirs"))
+    why = beside["reason"].where(beside["reason"].ne(""), "the same protocol")
+    told = beside["split_theirs"] + ": " + why + beside["note"].map(lambda text: f"; {text}" if text else "")
+    beside = beside.assign(whose=THEIRS, simulated=False, note=told, value=beside["value"].astype(float))
+    table = pd.concat([ours, beside[ours.columns]], ignore_index=True)
+    places = {name: n for n, name in enumerate(settings["metrics"])}
+    order = {name: n for n, name in enumerate(settings["models"] or dict.fromkeys(ours["model"]))}
+    table = table.assign(_metric=table["metric"].map(places), _model=table["model"].map(order))
+    table = table.sort_values(["_metric", "_model", *ROW[:2], "split", "whose", "subject"], kind="stable")
+    return table[["metric", *ROW, "subject", "whose", "value", "note", "simulated"]].reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw the table; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    subjects = sorted(table["subject"].unique())
+    rows = table[ROW].drop_duplicates()
+    varying = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
+    blocks = list(table.groupby("metric", sort=False))
+    lines = [part.drop_duplicates([*ROW, "whose", "note"]) for _, part in blocks]
+    left = max(LEFT_IN, 0.35 + 0.065 * max(len(_name(row, varying)) for row in rows.to_dict("records")))
+    width = max(left + len(subjects) * COLUMN_IN + 0.1, 5.0)
+    notes = [text for text in dict.fromkeys(table["note"]) if text]
+    marks = {text: chr(ord("a") + n % 26) for n, text in enumerate(notes)}
+    written = [line for text in notes for line in _wrapped(f"{marks[text]}  {text}", int(width * 20))]
+    height = 0.35 + sum(LINE_IN * (len(own) + 1) + 0.12 for own in lines) + NOTE_IN * len(written) + 0.15
+    with mpl.rc_context(drawing.RC):
+        figure = Figure(figsize=(width, height))
+        for m, subject in enumerate(subjects):
+            drawing.write_at(
+                figure, left + (m + 0.9) * COLUMN_IN, height - 0.2, str(subject), ha="right", weight="bold"
+            )
+        y = height - 0.35
+        for (metric, part), own in zip(blocks, lines, strict=True):
+            y -= LINE_IN
+            drawing.write_at(figure, 0.1, y + LINE_IN / 2, TITLES[metric], ha="left", weight="bold")
+            rule = figure.add_axes(drawing.share_of((0.1, y, width - 0.2, 0.001), width, height), label=metric)
+            rule.set_axis_off()
+            rule.axhline(0, color="#444444", linewidth=1.2)
+            for row in own.to_dict("records"):
+                y -= LINE_IN
+                published = row["whose"] == THEIRS
+                style = {"color": drawing.GREY, "style": "italic"} if published else {}
+                name = f"  published {marks[row['note']]}" if published else _name(row, varying)
+                drawing.write_at(figure, 0.2, y + LINE_IN / 2, name, ha="left", **style)
+                here = part[(part[[*ROW, "whose", "note"]] == pd.Series(row)[[*ROW, "whose", "note"]]).all(axis=1)]
+                for one in here.to_dict("records"):
+                    x = left + (subjects.index(one["subject"]) + 0.9) * COLUMN_IN
+                    drawing.write_at(figure, x, y + LINE_IN / 2, _number(one["value"]), ha="right", **style)
+            y -= 0.12
+        for line in written:
+            y -= NOTE_IN
+            drawing.write_at(figure, 0.1, y + NOTE_IN / 2, line, ha="left", color=drawing.GREY, size=6.5)
+    return figure
+
+
+def _name(row: dict[str, Any], varying: list[str]) -> str:
+    return " · ".join(str(row[name]) for name in varying)
+
+
+def _number(value: float) -> str:
+    return "\N{EN DASH}" if np.isnan(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _wrapped(text: str, n: int) -> list[str]:
+    """Break a text into lines of at most n characters, the later ones indented."""
+    found, line = [], ""
+    for word in text.split(" "):
+        if len(line) + len(word) + 1 > n and line.strip():
+            found.append(line)
+            line = "    " + word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*found, line]

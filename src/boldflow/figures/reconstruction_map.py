@@ -1,0 +1,117 @@
+"""What a code keeps of a class: measured and reconstructed maps side by side on the flat cortex."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from boldflow.core import drawing
+
+NEEDS = ["reconstructions"]
+FACTS = {
+    "title": "Measured and reconstructed maps",
+    "caption": (
+        "Mean response to the held-out pictures of the class less that to those it is held against, at each vertex of "
+        "flat fsaverage5 (L left, R right hemisphere), in standard deviations of the training trials: as measured, as "
+        "reconstructed from the code, and what the code leaves out (measured less reconstructed). A row is a subject; "
+        "blocks are models. All maps share one scale, symmetric about zero; arrows at its ends mean that values lie "
+        "beyond it. Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale."
+    ),
+}
+SETTINGS = {
+    "models": {
+        "description": "Models to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "features": {
+        "description": "Features to draw; empty for all.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "responses": {
+        "description": "Responses to draw; empty for all. They must lie on fsaverage5, or tell their vertex of it.",
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+    },
+    "views": {
+        "description": "Views of each hemisphere.",
+        "type": "array",
+        "items": {"enum": ["flat", "lateral", "medial", "ventral", "dorsal", "posterior", "occipital"]},
+        "minItems": 1,
+        "uniqueItems": True,
+        "default": ["flat"],
+    },
+    "max_results": {
+        "description": "Most models (blocks) in the figure; more are left out and counted below it.",
+        "type": "integer",
+        "minimum": 1,
+        "default": 4,
+    },
+    "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
+}
+SHOWN = {"measured": "Measured", "reconstructed": "Reconstructed", "left_out": "Left out"}
+
+
+def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """List the values drawn.
+
+    Parameters
+    ----------
+    tables : dict
+        ``reconstructions``: see the package docstring.
+    settings : dict
+        Keys of ``SETTINGS``.
+
+    Returns
+    -------
+    DataFrame
+        A row per vertex: dataset, response, split, feature, model, subject, hemisphere, vertex, measured,
+        reconstructed, left_out, r (over held-out trials), roi, simulated.
+
+    Raises
+    ------
+    ValueError
+        If no row is chosen, or one of them does not lie on fsaverage5.
+    """
+    chosen = drawing.choose_maps(tables["reconstructions"], settings, "reconstruction map")
+    kept = drawing.results(chosen)
+    if settings["models"]:
+        kept = kept.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
+    kept = kept.head(settings["max_results"])
+    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
+    table = table.assign(left_out=table["measured"] - table["reconstructed"])
+    table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
+    columns = [*drawing.RESULT, "subject", "hemisphere", "vertex", *SHOWN, "r", "roi", "simulated"]
+    return table[columns].reset_index(drop=True)
+
+
+def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+    """Draw a block per model and a row per subject; parameters and errors as ``source_table``."""
+    table = source_table(tables, settings)
+    chosen = drawing.choose_maps(tables["reconstructions"], settings, "reconstruction map")
+    left_out = len(drawing.results(chosen)) - len(drawing.results(table))
+    titles = drawing.result_titles(table)
+    rows = []
+    for key, block in table.groupby(drawing.RESULT, sort=False):
+        for subject, part in block.groupby("subject", sort=True):
+            regions = drawing.hemispheres(part, "roi") if settings["borders"] else None
+            values = [drawing.hemispheres(part, column) for column in SHOWN]
+            rows.append(drawing.SurfaceRow(titles[key].replace(" · none", ""), str(subject), values, regions))
+    size = np.abs(table[list(SHOWN)].to_numpy(dtype=float))
+    limit = drawing.round_up(size, most=5.0)
+    return drawing.surface_figure(
+        rows,
+        [drawing.SurfaceGroup(title) for title in SHOWN.values()],
+        settings["views"],
+        "RdBu_r",
+        Normalize(-limit, limit),
+        "class less others (s.d. of training trials)",
+        extend="both" if np.nanmax(size, initial=0) > limit else "neither",
+        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+    )

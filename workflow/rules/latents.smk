@@ -1,0 +1,69 @@
+# Codes of models that see only responses, in studies with the key latents. Needs: a trained model, its subject's responses,
+# and the labels of the pictures. Makes: how well the codes tell a class of held-out pictures apart, one embedding, the
+# pictures that drive each unit, measured and reconstructed maps of the class; and, for the study, all separations in one
+# table, adjusted over subjects.
+
+
+localrules:
+    collect_separations,
+
+
+rule analyse_latents:
+    input:
+        predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
+        weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
+        config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
+        responses="results/{dataset}/{subject}/{response}/responses.npy",
+        vertices="results/{dataset}/{subject}/{response}/vertices.parquet",
+        trials="results/{dataset}/{subject}/trials.parquet",
+        split="results/{dataset}/splits/{split}.parquet",
+        stimuli="results/{dataset}/stimuli.parquet",
+    output:
+        separation="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/separation.parquet",
+        embedding="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/embedding.parquet",
+        units="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/units.parquet",
+        reconstruction="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/reconstruction.parquet",
+    log:
+        "logs/analyse_latents/{study}_{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
+    benchmark:
+        "benchmarks/analyse_latents/{study}_{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=more_memory,
+        runtime=growing(120),
+    params:
+        names=wildcard_names,
+        facts=facts_of("datasets", "{dataset}"),
+        latents=settings_of_latents,
+        n_draws=config.get("bootstrap_draws", 1000),
+        code=code_of("stages.latents", plugin=("models", "{model}")),
+    message:
+        "Ask the codes of {wildcards.model}, {wildcards.subject} of {wildcards.dataset}"
+    script:
+        "../scripts/analyse_latents.py"
+
+
+rule collect_separations:
+    input:
+        separations=latents_of_study("separation"),
+    output:
+        table="results/studies/{study}/separations.parquet",
+        csv="results/studies/{study}/separations.csv",
+    log:
+        "logs/collect_separations/{study}.log",
+    benchmark:
+        "benchmarks/collect_separations/{study}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        code=code_of("stages.separations"),
+    message:
+        "Collect what the codes of {wildcards.study} say"
+    script:
+        "../scripts/collect_separations.py"

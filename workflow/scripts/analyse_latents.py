@@ -1,0 +1,26 @@
+"""Adapter of rule analyse_latents."""
+
+from _adapter import start
+
+from boldflow.stages import latents
+
+start(snakemake)
+latents.run(
+    predictions=snakemake.input.predictions,
+    weights=snakemake.input.weights,
+    config=snakemake.input.config,
+    responses=snakemake.input.responses,
+    vertices=snakemake.input.vertices,
+    trials=snakemake.input.trials,
+    split=snakemake.input.split,
+    stimuli=snakemake.input.stimuli,
+    separation=snakemake.output.separation,
+    embedding=snakemake.output.embedding,
+    units=snakemake.output.units,
+    reconstruction=snakemake.output.reconstruction,
+    names=snakemake.params.names,
+    facts=snakemake.params.facts,
+    latents_=snakemake.params.latents,
+    n_draws=snakemake.params.n_draws,
+    code=snakemake.params.code,
+)
