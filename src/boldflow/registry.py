@@ -57,6 +57,8 @@ SHARED = (
     ("agreement", "datasets", "agreements"),
     ("checkpoint", "features", "networks"),
     ("training", "models", "training"),
+    ("represents", "models", "representing"),
+    ("autoencoder", "models", "autoencoders"),
 )
 # Keys of a response that say how volumes are projected.
 PROJECTING = ("sampling", "interpolation", "radius_mm", "mask_samples")
@@ -258,16 +260,22 @@ def stimuli_at_hand(config: Config, dataset: str) -> bool:
 
 
 def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
-    """Compose the JSON schema of one catalogue entry: the section's own keys and its plug-in's ``SETTINGS``."""
+    """Compose the JSON schema of one catalogue entry: the section's own keys and its plug-in's ``SETTINGS``.
+
+    Of keys that plug-ins share a plug-in may have defaults of its own, ``DEFAULTS``.
+    """
     base = schemas["config"]["$defs"][section]
     own = literal(section, plugin, "SETTINGS") if plugin else {}
     shared: Config = {}
     for fact, of, keys in SHARED:
         if plugin and section == of and literal(section, plugin, "FACTS").get(fact):
-            shared = schemas["config"]["$defs"][keys]["properties"]
+            shared |= schemas["config"]["$defs"][keys]["properties"]
+    found = {**base["properties"], **shared, **own}
+    for key, value in (literal(section, plugin, "DEFAULTS") if plugin else {}).items():
+        found[key] = {**found[key], "default": value}
     return {
         "type": "object",
-        "properties": {**base["properties"], **shared, **own},
+        "properties": found,
         "required": [*base.get("required", []), *(literal(section, plugin, "REQUIRED") if plugin else [])],
         "additionalProperties": False,
         "$defs": schemas["config"]["$defs"],

@@ -197,9 +197,11 @@ def test_nothing_of_the_test_trials_is_in_what_was_fitted(
 def choices(model):
     """Every other value of a model's settings that are lists of names or switches: each is a way to fit."""
     found = []
-    shared = SCHEMAS["config"]["$defs"]["training"]["properties"]
-    trains = registry.literal("models", model, "FACTS").get("training")
-    for key, schema in {**(shared if trains else {}), **registry.literal("models", model, "SETTINGS")}.items():
+    of_all = SCHEMAS["config"]["$defs"]["models"]["properties"]
+    own = registry.literal("models", model, "SETTINGS")
+    for key, schema in registry.entry_schema(SCHEMAS, "models", model)["properties"].items():
+        if key in of_all and key not in own:
+            continue
         values = schema.get("enum", [True, False] if schema.get("type") == "boolean" else [])
         found += [(model, key, value) for value in values if value != schema.get("default")]
     return found
@@ -208,6 +210,10 @@ def choices(model):
 @pytest.mark.parametrize(("model", "key", "value"), [one for model in MODELS for one in choices(model)])
 def test_nothing_leaks_by_a_models_other_choices(tmp_path, model, key, value):
     assert leaks(tmp_path, "repeated", model, **{key: value}) == []
+
+
+def test_nothing_leaks_by_one_scale_for_all_vertices(tmp_path):
+    assert leaks(tmp_path, "repeated", "pca", direction="represent", scale_inputs="whole") == []
 
 
 def test_nothing_leaks_into_the_bands_of_an_encoder_and_fits_without_each(tmp_path):

@@ -45,6 +45,10 @@ def test_literals_can_be_read_without_importing(section, name):
         assert schema["description"]
         if "default" in schema:
             Draft202012Validator(schema).validate(schema["default"])
+    keys = registry.entry_schema(SCHEMAS, section, name)["properties"]
+    for key, value in registry.literal(section, name, "DEFAULTS").items():
+        assert key not in registry.literal(section, name, "SETTINGS")
+        Draft202012Validator(keys[key]).validate(value)
 
 
 @pytest.mark.parametrize(("section", "name"), ALL)

@@ -14,7 +14,7 @@ FACTS = {
     "title": "Error, zeros and dead units of codes",
     "caption": (
         "Models of responses alone, a column per subject. Mean squared error and R2 of reconstructed held-out trials "
-        "(all vertices, in the scale of the training trials; R2 is above 0 only where more is kept than the best constant "
+        "(all vertices, in the scale of training trials; R2 is above 0 only where more is kept than the best constant "
         "would), share of zeros in the codes of held-out trials, and share of units that are 0 in all of them. "
         "Several seeds are averaged. Lines in grey italics: figures that others have published of a model of that name "
         "and subject, with what was done otherwise below the table; they are never set beside simulated data."

@@ -6,6 +6,8 @@
     times targets), "data" (the training trials) or "means" (targets alone), so that estimates are closer.
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+``DEFAULTS``, optional
+    ``{key: value}``: defaults of its own for keys that it shares with other plug-ins.
 
 ``fit(subjects, settings, seeds, device, checkpoint) -> Fitted``
     ``subjects`` is a list of ``core.records.TrainingData`` (one, unless subjects are pooled) that holds training
@@ -36,6 +38,6 @@ A model with ``training: True`` in its facts has the keys of the schema's ``trai
 ``core.fitting.fit_network``: networks, losses, the loop, checkpoints and precision are there.
 
 For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round; for ``represent``
-(feature none) both are responses, and the plug-in's own key ``direction`` allows nothing else. A model of the first two
-does not need to know which.
+(feature none) both are responses, and ``represents: True`` of the facts allows nothing else (``autoencoder: True``
+beside ``training`` for one that is trained in steps). A model of the first two does not need to know which.
 """

@@ -9,13 +9,8 @@ from scipy import linalg
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData, flat
 
-FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
+FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights", "represents": True}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "direction": {
-        "description": "represent: responses are reconstructed from a code of them (feature none).",
-        "enum": ["represent"],
-        "default": "represent",
-    },
     "n_latents": {
         "description": "Components; no more are kept than there are trials or vertices (history.csv tells).",
         "type": "integer",

@@ -8,14 +8,8 @@ import numpy as np
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData, flat
 
-FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means"}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "direction": {
-        "description": "represent: responses are reconstructed from a code of them (feature none).",
-        "enum": ["represent"],
-        "default": "represent",
-    },
-}
+FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means", "represents": True}
+SETTINGS: dict[str, dict[str, Any]] = {}
 
 
 def fit(

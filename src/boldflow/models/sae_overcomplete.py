@@ -9,7 +9,15 @@ from boldflow.core import autoencoder, fitting
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
+FACTS = {
+    "device": "cuda",
+    "threads": 2,
+    "closed_form": False,
+    "keeps": "weights",
+    "training": True,
+    "represents": True,
+    "autoencoder": True,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "n_latents": {
         "description": "Units of the code; more than the responses have dimensions.",
@@ -52,69 +60,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "minimum": 0,
         "default": 50,
     },
-    "direction": {
-        "description": "represent: responses are reconstructed from a code of them (feature none).",
-        "enum": ["represent"],
-        "default": "represent",
-    },
-    "untrained": {
-        "description": "The start is given as it is: a control, whose name has to contain untrained-control.",
-        "type": "boolean",
-        "default": False,
-    },
-    "n_epochs": {
-        "description": "How often each training trial is shown at most.",
-        "type": "integer",
-        "minimum": 1,
-        "default": 150,
-    },
-    "batch_size": {
-        "description": "Trials per step.",
-        "type": "integer",
-        "minimum": 2,
-        "default": 256,
-    },
-    "learning_rate": {
-        "description": "Of AdamW.",
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.001,
-    },
-    "weight_decay": {
-        "description": "Of AdamW.",
-        "type": "number",
-        "minimum": 0,
-        "default": 0.0,
-    },
-    "schedule": {
-        "description": "Of the learning rate; as for every model that trains a network.",
-        "enum": ["onecycle", "cosine", "constant"],
-        "default": "cosine",
-    },
-    "warm_up": {
-        "description": "Share of all steps until the highest rate.",
-        "type": "number",
-        "minimum": 0,
-        "exclusiveMaximum": 1,
-        "default": 0.05,
-    },
-    "clip": {
-        "description": "Longest gradient of a step; 0 for no limit.",
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-    },
-    "patience": {
-        "description": "Stop after so many epochs without a smaller loss on validation trials; 0: train all epochs.",
-        "type": "integer",
-        "minimum": 0,
-        "default": 0,
-    },
-    "monitor": {
-        "description": "What tells the best epoch, on validation trials.",
-        "enum": ["loss"],
-        "default": "loss",
-    },
+}
+DEFAULTS: dict[str, Any] = {
+    "n_epochs": 150,
+    "batch_size": 256,
+    "learning_rate": 0.001,
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "warm_up": 0.05,
+    "clip": 1.0,
+    "patience": 0,
 }
 SHAPE = ("code", "k", "l0", "threshold", "bandwidth", "revive_after")
 

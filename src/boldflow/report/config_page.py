@@ -58,8 +58,12 @@ def render(schemas: dict[str, Any]) -> str:
             own = registry.literal(section, plugin, "SETTINGS")
             if own:
                 parts += [f"Keys of plug-in `{plugin}`:\n", _table({"properties": own})]
+            others = registry.literal(section, plugin, "DEFAULTS")
+            if others:
+                told = ", ".join(f"`{key}` `{canonical(value)}`" for key, value in others.items())
+                parts += [f"Defaults of plug-in `{plugin}` for keys that it shares: {told}.\n"]
     parts += ["## studies/NAME.yaml\n", schemas["study"]["description"] + "\n", _table(schemas["study"])]
-    for key in ("primary", "runs"):
+    for key in ("primary", "runs", "latents"):
         schema = schemas["study"]["properties"][key]
         parts += [f"Keys of `{key}`:\n", _table(schema.get("items", schema))]
     return "\n".join([*parts, PUBLISHED])
@@ -77,7 +81,7 @@ def _table(schema: dict[str, Any]) -> str:
 
 def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return " or ".join(f"`{value if isinstance(value, str) else canonical(value)}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
     if "oneOf" in schema:
