@@ -32,7 +32,11 @@ MODELS = registry.plugins("models")
 DIRECTIONS = [
     (name, direction)
     for name in MODELS
-    for direction in registry.literal("models", name, "SETTINGS").get("direction", {}).get("enum", ["decode", "encode"])
+    for direction in (
+        ["represent"]
+        if registry.literal("models", name, "FACTS").get("represents")
+        else registry.literal("models", name, "SETTINGS").get("direction", {}).get("enum", ["decode", "encode"])
+    )
 ]
 FEATURES = registry.plugins("features")
 

@@ -480,7 +480,7 @@ def surface_note(rois: pd.Series | None, left_out: int) -> str:
     """
     names = sorted({str(name) for name in rois.dropna().unique()} - {""}) if rois is not None else []
     parts = [f"Lines: borders of {', '.join(names)}."] if names else []
-    parts += [f"{left_out} more encoding results are not drawn (max_results)."] if left_out else []
+    parts += [f"{left_out} more results are not drawn."] if left_out else []
     return " ".join(parts)
 
 

@@ -51,7 +51,7 @@ SETTINGS = {
 }
 ROW = ["dataset", "response", "feature", "model", "split"]
 INSIDE, OUTSIDE = "#D55E00", "#0072B2"
-PANEL_IN, GAP_IN, LEFT_IN, HEAD_IN, TITLE_IN, FOOT_IN = 1.25, 0.18, 1.35, 0.3, 0.42, 0.35
+PANEL_IN, GAP_IN, LEFT_IN, HEAD_IN, TITLE_IN, FOOT_IN = 1.25, 0.18, 1.35, 0.25, 0.4, 0.5
 NAMES = {"tsne": "t-SNE", "pca": "principal components"}
 
 
@@ -113,7 +113,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         figure = Figure(figsize=(width, height))
         for m, subject in enumerate(subjects):
             x = LEFT_IN + m * (PANEL_IN + GAP_IN) + PANEL_IN / 2
-            drawing.write_at(figure, x, height - HEAD_IN / 2, str(subject), weight="bold", size=9)
+            drawing.write_at(figure, x, height - HEAD_IN / 2 - 0.05, str(subject), weight="bold", size=9)
         for n, (_, row) in enumerate(rows.iterrows()):
             bottom = height - HEAD_IN - (n + 1) * (PANEL_IN + TITLE_IN)
             name = "\n".join(str(row[key]) for key in varying)
@@ -133,9 +133,9 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         ]
         legend = figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=7.5)
         legend.set_title("")
-        drawing.write_at(
-            figure, width - 0.1, 0.14, NAMES[settings["embedding"]], ha="right", color=drawing.GREY, size=7
-        )
+        left_out = len(tables["embeddings"][ROW].drop_duplicates()) - len(rows)
+        told = NAMES[settings["embedding"]] + (f"; {left_out} more models are not drawn" if left_out else "")
+        drawing.write_at(figure, width - 0.1, 0.32, told, ha="right", color=drawing.GREY, size=7)
     return figure
 
 

@@ -34,7 +34,7 @@ SETTINGS = {
         "default": [],
     },
     "responses": {
-        "description": "Responses to draw; empty for all. They must lie on fsaverage5, or tell their vertex of it.",
+        "description": "Responses to draw; empty for all that lie on fsaverage5 or tell their vertex of fsaverage.",
         "type": "array",
         "items": {"type": "string"},
         "default": [],
@@ -79,7 +79,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ValueError
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
-    chosen = drawing.choose_maps(tables["reconstructions"], settings, "reconstruction map")
+    chosen = _chosen(tables["reconstructions"], settings)
     kept = drawing.results(chosen)
     if settings["models"]:
         kept = kept.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
@@ -94,8 +94,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per model and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    chosen = drawing.choose_maps(tables["reconstructions"], settings, "reconstruction map")
-    left_out = len(drawing.results(chosen)) - len(drawing.results(table))
+    left_out = len(drawing.results(tables["reconstructions"])) - len(drawing.results(table))
     titles = drawing.result_titles(table)
     rows = []
     for key, block in table.groupby(drawing.RESULT, sort=False):
@@ -115,3 +114,10 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         extend="both" if np.nanmax(size, initial=0) > limit else "neither",
         note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
+
+
+def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """Keep the rows that the settings name; where they name no responses, of those on the mesh if there are any."""
+    there = maps[maps["space"] == drawing.SURFACE]
+    own = maps if settings["responses"] or there.empty else there
+    return drawing.choose_maps(own, settings, "reconstruction map")

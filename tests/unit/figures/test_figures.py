@@ -282,7 +282,7 @@ def test_results_beyond_the_limit_are_counted_in_the_figure():
     settings = defaults("encoding_map", views=["medial"], max_results=2)
     assert list(encoding_map.source_table(given, settings)["model"].unique()) == ["a", "b"]
     figure = encoding_map.draw(given, settings)
-    assert any("1 more encoding results are not drawn" in text.get_text() for text in figure.texts)
+    assert any("1 more results are not drawn" in text.get_text() for text in figure.texts)
 
 
 def test_the_ceiling_map_draws_the_ceiling_once_and_each_result_beside_it():
