@@ -55,7 +55,8 @@ class Made:
             responses=[self.at("responses.npy")], responses_sidecar=[self.at("responses.json")], features=[], index=[],
             features_sidecar=[], trials=[self.at("trials.parquet")], split=self.at("split.parquet"),
             weights=self.at("model.safetensors"), predictions=self.at("predictions.npy"),
-            history=self.at("history.csv"), sidecar=self.at("config.json"), subjects=json.dumps(["sub-01"]), settings=json.dumps(self.settings),
+            history=self.at("history.csv"), sidecar=self.at("config.json"),
+            subjects=json.dumps(["sub-01"]), settings=json.dumps(self.settings),
             code="{}", device="cpu",
         )  # fmt: skip
 
