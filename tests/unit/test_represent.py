@@ -11,11 +11,11 @@ CONFIG = {
     "features": {"gabor": None},
     "models": {"pca": None, "ridge": None},
     "splits": {"repeated": {"test": "repeated"}},
-    "figures": {},
+    "figures": {"code-panels": None, "code-table": None},
 }
 
 
-def problems(model="pca", feature="none", response="mean", metric="r2"):
+def problems(model="pca", feature="none", response="mean", metric="r2", **more):
     from jsonschema import Draft202012Validator
 
     row = {"datasets": ["sim"], "subjects": ["sub-01"], "responses": [response], "features": [feature]}
@@ -23,6 +23,7 @@ def problems(model="pca", feature="none", response="mean", metric="r2"):
         "title": "t",
         "primary": {"metric": metric, "view": "trial"},
         "runs": [row | {"models": [model], "splits": ["repeated"]}],
+        **more,
     }
     return registry.study_problems(CONFIG, study, SCHEMAS, Draft202012Validator)
 
@@ -68,3 +69,17 @@ def test_a_plug_in_of_responses_alone_has_no_other_direction():
     config = CONFIG | {"models": {"pca": {"direction": "decode"}}}
     found = registry.config_problems({"study": "x", **config}, SCHEMAS, Draft202012Validator)
     assert any("models.pca.direction: 'decode' is not known" in one for one in found)
+
+
+def test_a_study_asks_codes_of_a_class_and_only_codes():
+    asked = {"label": "category", "class": "face"}
+    assert problems(latents=asked, figures=["code-panels", "code-table"]) == []
+    assert problems(figures=["code-table"]) == []
+    (told,) = problems(figures=["code-panels"])
+    assert "needs ['embeddings', 'separations']" in told and "they come with the study's key latents" in told
+    found = problems(model="ridge", feature="gabor", metric="top1", latents=asked)
+    assert any("latents: no model of this study has direction 'represent'" in one for one in found)
+    assert any("latents: key 'class' is missing" in one for one in problems(latents={"label": "category"}))
+    filled = registry.latents({"latents": asked}, SCHEMAS)
+    assert filled == {**asked, "against": [], "permutations": 1000, "penalty": 1.0}
+    assert registry.latents({}, SCHEMAS) == {}

@@ -226,3 +226,38 @@ def test_what_cannot_be_reported_is_refused():
         page(study={**STUDY, "primary": {"metric": "auc", "view": "image"}})
     with pytest.raises(ValueError, match="expected the bytes of a PNG"):
         page(figures=[{**figures()[0], "png": b"%PDF-1.7"}])
+
+
+def separations():
+    about = {
+        "dataset": "sim",
+        "response": "bold",
+        "feature": "none",
+        "split": "repeated",
+        "seed": "0",
+        "simulated": True,
+    }
+    about |= {"label": "category", "class": "face", "against": "all others", "n_latents": 32, "n_permutations": 200}
+    about |= {"n_class_images": 6, "n_test_images": 36}
+    rows = []
+    for model, p in (("sae-high-32", 0.0123), ("raw", np.nan)):
+        own = {**about, "subject": "sub-01", "model": model}
+        rows.append(
+            {**own, "metric": "auc", "protocol": "mended", "value": 0.91, "ci_low": 0.8, "ci_high": 1, "p": p, "q": p}
+        )
+        rows.append({**own, "metric": "norm_p", "protocol": "mended", "p": 0.44})
+        rows.append({**own, "metric": "norm_p", "protocol": "published", "p": 1.2e-5})
+    return pd.DataFrame(rows)
+
+
+def test_what_codes_say_stands_beside_the_published_test_and_is_left_out_where_nothing_was_asked():
+    costs = pd.DataFrame(columns=["rule", "job", "seconds", "max_rss_mb"])
+    page = Page(render_page(STUDY, board(), [], costs, {}, separations=separations()))
+    assert "codes" in page.ids or "What codes say of a class of pictures" in page.words
+    words = page.words.split("\n")
+    start = words.index("sae-high-32")
+    assert [word.strip() for word in words[start : start + 8]] == [
+        *["sae-high-32", "32", "0.910 [0.800, 1.000]", "0.0123", "0.0123", "1.2e-05", "0.44", "6 of 36"]
+    ]
+    assert "category face against all others" in page.words and "200 refits" in page.words
+    assert "What codes say" not in Page(render_page(STUDY, board(), [], costs, {})).words
