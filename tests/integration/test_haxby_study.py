@@ -1,9 +1,18 @@
 """Real BOLD, from the local files to the leaderboard."""
 
+import json
+
+import numpy as np
 import pandas as pd
 import pytest
 
+from boldflow import registry
+from boldflow.artifacts import arrays, tables
+from boldflow.stages import latents, train
+from boldflow.stages._codes import in_training_scale
+from boldflow.stages._trials import align, test_set
 from tests.conftest import copy_project, real_data
+from tests.features import SCHEMAS
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -36,6 +45,56 @@ def test_twelve_folds_leave_one_run_out_each(done):
     tests = split[split["part"] == "test"]
     assert tests.groupby("fold")["run"].nunique().tolist() == [1] * 12
     assert tests["run"].nunique() == 12
+
+
+def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_from_houses(done, tmp_path):
+    """Each run left out in turn; the stages as the workflow calls them, on what it made."""
+    base = done.folder / "results/haxby"
+    given = base / "sub001/blocks-0to22s-native"
+    about = {"responses": str(given / "responses.npy"), "trials": str(base / "sub001/trials.parquet")}
+    split = str(base / "splits/leave-one-run-out.parquet")
+    made = {
+        name: str(tmp_path / name) for name in ("model.safetensors", "predictions.npy", "config.json", "history.csv")
+    }
+    how = {"sparsity": 0.8, "l1": 0.01, "learning_rate": 0.005, "schedule": "cosine", "batch_size": 22, "n_epochs": 15}
+    entry = registry.settings({"models": {"sae-few": {"plugin": "sae", **how}}}, SCHEMAS, "models", "sae-few")
+    train.run(
+        **{name: [path] for name, path in about.items()},
+        **{"responses_sidecar": [str(given / "responses.json")], "features": [], "index": [], "features_sidecar": []},
+        **{"split": split, "weights": made["model.safetensors"], "predictions": made["predictions.npy"]},
+        **{"history": made["history.csv"], "sidecar": made["config.json"], "subjects": '["sub001"]'},
+        **{"settings": json.dumps(entry), "code": "{}", "device": "cpu"},
+    )
+    data = align(about["responses"], [], [], about["trials"], split, "sub001")
+    test, _, rows = test_set(data, has_images=False)
+    found = arrays.read(made["predictions.npy"])[0].astype(np.float64)
+    both = [in_training_scale(x, test.fold, made["model.safetensors"]) for x in (found, data.responses[rows] * 1.0)]
+    # in this scale the mean of the training trials is 0
+    assert ((both[0] - both[1]) ** 2).mean() < 0.95 * (both[1] ** 2).mean()
+    asked = {"label": "category", "class": "face", "against": ["house"], "permutations": 99, "penalty": 1.0}
+    out = {name: str(tmp_path / f"{name}.parquet") for name in ("separation", "embedding", "units", "reconstruction")}
+    names = {
+        "dataset": "haxby",
+        "subject": "sub001",
+        "response": "r",
+        "feature": "none",
+        "model": "sae-few",
+        "split": "s",
+    }
+    latents.run(
+        **about,
+        **{"predictions": made["predictions.npy"], "weights": made["model.safetensors"], "config": made["config.json"]},
+        **{"vertices": str(given / "vertices.parquet"), "split": split, "stimuli": str(base / "stimuli.parquet")},
+        **out,
+        names=json.dumps(names),
+        facts=json.dumps({"images": False, "simulated": False}),
+        latents_=json.dumps(asked),
+        n_draws=200,
+        code="{}",
+    )
+    auc = tables.read(out["separation"]).iloc[0]
+    assert (auc["n_test_images"], auc["n_class_images"]) == (24, 12)
+    assert auc["ci_low"] > 0.5 and auc["p"] <= 0.02
 
 
 def test_nothing_is_called_simulated(done):
