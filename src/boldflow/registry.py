@@ -318,7 +318,7 @@ def expand(config: Config, study: Config) -> list[Result]:
     found: dict[Result, None] = {}
     for row in study["runs"]:
         for dataset in row["datasets"]:
-            whole = {"all": subjects(config, dataset), POOLED: [POOLED]}
+            whole = {"all": subjects(config, dataset), POOLED: [POOLED], NONE: [NONE]}
             chosen = row["subjects"] if isinstance(row["subjects"], list) else whole[row["subjects"]]
             lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
             for subject, response, feature, model, split in itertools.product(*lists):
@@ -327,8 +327,8 @@ def expand(config: Config, study: Config) -> list[Result]:
 
 
 def subjects_of(config: Config, dataset: str, subject: str) -> list[str]:
-    """Name the subjects that a result reads: its own, or all of the data set where they are pooled."""
-    return subjects(config, dataset) if subject == POOLED else [subject]
+    """Name the subjects that a result reads: its own, or all where they are pooled or where it is of pictures alone."""
+    return subjects(config, dataset) if subject in (POOLED, NONE) else [subject]
 
 
 def pooled_name(model: str) -> str:
@@ -423,10 +423,17 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
             if key == "subjects":
                 continue
             for name in row[key]:
-                if name not in config[key] and (key, name) != ("features", NONE):
+                if name not in config[key] and not (key in ("features", "responses") and name == NONE):
                     problems.append(f"runs[{index}].{key}: no {name!r} in the catalogue; {nearest(name, config[key])}")
         known = [name for name in row["datasets"] if name in config["datasets"]]
         problems += [f"runs[{index}].subjects: {one}" for one in _pooling_problems(config, schemas, row, known)]
+        if (row["subjects"] == NONE) != (NONE in row["responses"]) or (
+            NONE in row["responses"] and row["responses"][1:]
+        ):
+            problems.append(
+                f"runs[{index}].responses: found {row['responses']} with subjects {row['subjects']!r}; codes of "
+                f"features alone have subjects: {NONE} and responses: [{NONE}], all others neither"
+            )
         for dataset, subject in itertools.product(known, row["subjects"] if isinstance(row["subjects"], list) else []):
             if subject not in subjects(config, dataset):
                 there = nearest(subject, subjects(config, dataset))
@@ -486,34 +493,18 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     tables |= {"wins"} if rivals(config, schemas, results) else set()
     for result in results:
         model = settings(config, schemas, "models", result.model)
-        response = settings(config, schemas, "responses", result.response)
         split = settings(config, schemas, "splits", result.split)
         data, feature = facts(config, "datasets", result.dataset), facts(config, "features", result.feature)
-        recording_ = recording(config, result.dataset, result.response)
-        if recording_ not in data["recordings"]:
-            problems[
-                f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
-                f"not have; {nearest(recording_, data['recordings'])}"
-            ] = None
         for name in [result.feature, *members_of_feature(config, result.feature)]:
             if facts(config, "features", name)["reads"] == "images" and not data["images"]:
                 problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
         if split["test"] in ("repeated", "named") and not data["images"]:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
-        if response.get("split", result.split) != result.split:
-            problems[
-                f"response {result.response!r} takes its statistics from the training trials of split "
-                f"{response['split']!r}, and is used with split {result.split!r}: what one tests may train the other"
-            ] = None
-        if "split" in response and split["test"] == "run":
-            problems[
-                f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "
-                "whose folds train on different ones; choose a split of one fold, or leave out the key split"
-            ] = None
-        problems |= dict.fromkeys(_space_problems(result, response, recording_, data))
-        problems |= dict.fromkeys(_kind_problems(config, result, response, recording_, data))
-        problems |= dict.fromkeys(_direction_problems(result, model["direction"], response))
+        problems |= dict.fromkeys(_direction_problems(result, model["direction"]))
+        if result.response != NONE:
+            response = settings(config, schemas, "responses", result.response)
+            problems |= dict.fromkeys(_response_problems(config, result, response, split, model["direction"], data))
         kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
         metrics |= set(METRICS.get(kind, ()))
         directions.add(model["direction"])
@@ -523,6 +514,9 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}}.get(kind, set())
         if kind == "represent" and "latents" in study:
             tables |= set(OF_LATENTS) | ({"images"} if data["images"] else set())
+    for name in latents(study, schemas).get("match", []):
+        if name not in (coded := [one.model for one in represented(config, schemas, results)]):
+            problems[f"latents.match: no model {name!r} of this study gives codes; {nearest(name, coded)}"] = None
     metric = study["primary"]["metric"]
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
@@ -537,6 +531,35 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     return list(problems)
 
 
+def _response_problems(
+    config: Config, result: Result, response: Config, split: Config, direction: str, data: Config
+) -> Iterator[str]:
+    """Say what cannot be of a response in a study: its recording, space, kind, and where its statistics are from."""
+    recording_ = recording(config, result.dataset, result.response)
+    if recording_ not in data["recordings"]:
+        yield (
+            f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
+            f"not have; {nearest(recording_, data['recordings'])}"
+        )
+    if response.get("split", result.split) != result.split:
+        yield (
+            f"response {result.response!r} takes its statistics from the training trials of split "
+            f"{response['split']!r}, and is used with split {result.split!r}: what one tests may train the other"
+        )
+    if "split" in response and split["test"] == "run":
+        yield (
+            f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "
+            "whose folds train on different ones; choose a split of one fold, or leave out the key split"
+        )
+    yield from _space_problems(result, response, recording_, data)
+    yield from _kind_problems(config, result, response, recording_, data)
+    if direction == "represent" and not response.get("average", True):
+        yield (
+            f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
+            "choose a response whose volumes are averaged"
+        )
+
+
 def _control_problems(where: str, name: str, entry: Config) -> list[str]:
     """Say where a model's name and its being an untrained control do not agree."""
     if bool(entry.get("untrained")) == ("untrained-control" in name):
@@ -545,15 +568,15 @@ def _control_problems(where: str, name: str, entry: Config) -> list[str]:
     return [f"{where}: the model {does} untrained-control {'into' if entry.get('untrained') else 'off'} the name"]
 
 
-def _direction_problems(result: Result, direction: str, response: Config) -> Iterator[str]:
-    """Say where a model's direction and its feature do not fit: feature none is that of models of responses alone."""
-    if (direction == "represent") != (result.feature == NONE):
-        right = f"feature {NONE!r}" if direction == "represent" else "a feature of the catalogue"
-        yield f"model {result.model!r} has direction {direction!r} and takes {right}, found {result.feature!r}"
-    if direction == "represent" and not response.get("average", True):
+def _direction_problems(result: Result, direction: str) -> Iterator[str]:
+    """Say where a model's direction does not fit what it is given: one that represents sees responses or features."""
+    if direction != "represent" and (result.feature == NONE or result.response == NONE):
+        kind = "feature" if result.feature == NONE else "response"
+        yield f"model {result.model!r} has direction {direction!r} and takes a {kind} of the catalogue, found {NONE!r}"
+    if direction == "represent" and (result.feature == NONE) == (result.response == NONE):
         yield (
-            f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
-            "choose a response whose volumes are averaged"
+            f"model {result.model!r} has direction {direction!r} and takes feature {NONE!r}, or response {NONE!r} and "
+            f"a feature; found response {result.response!r} and feature {result.feature!r}"
         )
 
 
@@ -747,7 +770,7 @@ def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
     where = f"split {result.split!r}"
     problems = []
     windows_of = split.get("windows_of", result.response)
-    if windows_of not in config["responses"]:
+    if windows_of not in config["responses"] and windows_of != NONE:
         problems.append(f"{where}: windows_of names {windows_of!r}; {nearest(windows_of, config['responses'])}")
     if split["test"] == "named":
         known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")

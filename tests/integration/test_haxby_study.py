@@ -82,10 +82,12 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
         "split": "s",
     }
     latents.run(
-        **about,
+        **{name: [path] for name, path in about.items()},
+        **{"features": [], "index": [], "subjects": '["sub001"]', "vertices": [str(given / "vertices.parquet")]},
         **{"predictions": made["predictions.npy"], "weights": made["model.safetensors"], "config": made["config.json"]},
-        **{"vertices": str(given / "vertices.parquet"), "split": split, "stimuli": str(base / "stimuli.parquet")},
+        **{"split": split, "stimuli": str(base / "stimuli.parquet")},
         **out,
+        codes=str(tmp_path / "codes.parquet"),
         names=json.dumps(names),
         facts=json.dumps({"images": False, "simulated": False}),
         latents_=json.dumps(asked),

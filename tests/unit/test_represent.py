@@ -37,7 +37,7 @@ def test_a_model_of_responses_alone_takes_the_feature_none():
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
-        ({"feature": "gabor"}, "model 'pca' has direction 'represent' and takes feature 'none', found 'gabor'"),
+        ({"feature": "gabor"}, "model 'pca' has direction 'represent' and takes feature 'none', or response"),
         ({"model": "ridge", "metric": "top1"}, "model 'ridge' has direction 'decode' and takes a feature of the"),
         ({"response": "apart"}, "response 'apart' keeps time, and model 'pca' is of direction 'represent'"),
         ({"metric": "top5"}, "no model of this study gives 'top5'"),
@@ -81,5 +81,5 @@ def test_a_study_asks_codes_of_a_class_and_only_codes():
     assert any("latents: no model of this study has direction 'represent'" in one for one in found)
     assert any("latents: key 'class' is missing" in one for one in problems(latents={"label": "category"}))
     filled = registry.latents({"latents": asked}, SCHEMAS)
-    assert filled == {**asked, "against": [], "permutations": 1000, "penalty": 1.0}
+    assert filled == {**asked, "against": [], "permutations": 1000, "penalty": 1.0, "match": []}
     assert registry.latents({}, SCHEMAS) == {}

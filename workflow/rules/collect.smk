@@ -59,6 +59,7 @@ rule scores:
 rule latents:
     input:
         separations_of_study(STUDY),
+        matches_of_study(STUDY),
 
 
 rule leaderboard:

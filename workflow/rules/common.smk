@@ -291,6 +291,8 @@ def paths(pattern, study):
     found = results_of(study)
     if "{model}" not in pattern:
         found = registry.by_subject(config, found)
+        if "{response}" in pattern:
+            found = [result for result in found if result.response != registry.NONE]
     return list(dict.fromkeys(pattern.format(**vars(result)) for result in found))
 
 
@@ -339,11 +341,13 @@ def trials_of_dataset(wildcards):
 
 
 def for_each_subject(pattern):
-    """Fill a pattern for each subject that a result reads: one, unless subjects are pooled."""
+    """Fill a pattern for each subject that a result reads: one, unless subjects are pooled; no responses of none."""
 
     def paths_of_subjects(wildcards):
         names = registry.subjects_of(config, wildcards.dataset, wildcards.subject)
         known = dict(wildcards.items())
+        if "{response}" in pattern and wildcards.response == registry.NONE:
+            return []
         return [pattern.format(**{**known, "subject": name}) for name in names]
 
     return paths_of_subjects
@@ -397,8 +401,9 @@ def receipts_of_run(wildcards):
     found = paths("resources/receipts/{dataset}/dataset.json", STUDY)
     found += paths("resources/receipts/{dataset}/stimuli.json", STUDY)
     for result in registry.by_subject(config, results_of(STUDY)):
-        name = registry.recording(config, result.dataset, result.response)
-        found.append(SUBJECT_RECEIPT.format(recording=name, **vars(result)))
+        if result.response != registry.NONE:
+            name = registry.recording(config, result.dataset, result.response)
+            found.append(SUBJECT_RECEIPT.format(recording=name, **vars(result)))
         if registry.opens_checkpoint(config, result.feature):
             found.append(f"resources/receipts/checkpoints/{result.feature}.json")
     return list(dict.fromkeys(found))
@@ -530,6 +535,38 @@ def separations_of_study(study):
     return found if codes_of_study(study) else []
 
 
+def matched_of_study(study):
+    """List the results of a study whose units are matched; none where it asks for none."""
+    wanted = registry.latents(read_study(study), SCHEMAS).get("match", [])
+    return [one for one in codes_of_study(study) if one.model in wanted]
+
+
+def codes_of_matched(wildcards):
+    """Codes whose units are matched, in order."""
+    path = f"{LATENTS}/codes.parquet"
+    found = matched_of_study(wildcards.study)
+    return [path.format(study=wildcards.study, **vars(one)) for one in found]
+
+
+def names_of_matched(wildcards):
+    """Hand the wildcards of the results whose units are matched as canonical text."""
+    found = [vars(one) for one in matched_of_study(wildcards.study)]
+    return provenance.canonical({"results": found})
+
+
+def matches_of_study(study):
+    """What units of a study's codes are found again in others; none where it asks for none."""
+    found = [
+        f"results/studies/{study}/matches.{ending}" for ending in ("parquet", "csv")
+    ]
+    return found if matched_of_study(study) else []
+
+
+def matches_of_report(wildcards):
+    """What units of a study's codes are found again in others, for its report."""
+    return matches_of_study(wildcards.study)[:1]
+
+
 def separations_of_report(wildcards):
     """What a study's codes say of a class, for its report."""
     return separations_of_study(wildcards.study)[:1]
@@ -572,10 +609,10 @@ def benchmarks_of_study(wildcards):
     found += paths("benchmarks/fetch_stimuli/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/pack_stimuli/{dataset}.tsv", wildcards.study)
     for result in registry.by_subject(config, results_of(wildcards.study)):
-        name = registry.recording(config, result.dataset, result.response)
-        found.append(
-            f"benchmarks/fetch_subject/{result.dataset}_{result.subject}_{name}.tsv"
-        )
+        if result.response != registry.NONE:
+            name = registry.recording(config, result.dataset, result.response)
+            who = f"{result.dataset}_{result.subject}"
+            found.append(f"benchmarks/fetch_subject/{who}_{name}.tsv")
     found += paths("benchmarks/list_trials/{dataset}_{subject}.tsv", wildcards.study)
     return list(dict.fromkeys(found))
 
@@ -825,14 +862,14 @@ SUBJECTS = {
     for dataset in config["datasets"]
     for name in registry.subjects(config, dataset)
 }
-SUBJECTS_OR_POOLED = one_of({*SUBJECTS, registry.POOLED})
+SUBJECTS_OR_POOLED = one_of({*SUBJECTS, registry.POOLED, registry.NONE})
 
 
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     subject=one_of(SUBJECTS),
     recording=one_of(registry.recordings(config)),
-    response=one_of(config["responses"]),
+    response=one_of([*config["responses"], registry.NONE]),
     feature=one_of([*config["features"], registry.NONE]),
     shard=r"\d+-of-\d+",
     model=one_of(config["models"]),

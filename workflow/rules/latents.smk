@@ -1,11 +1,12 @@
 # Codes of models that see only responses, in studies with the key latents. Needs: a trained model, its subject's responses,
 # and the labels of the pictures. Makes: how well the codes tell a class of held-out pictures apart, one embedding, the
-# pictures that drive each unit, measured and reconstructed maps of the class; and, for the study, all separations in one
-# table, adjusted over subjects.
+# pictures that drive each unit, measured and reconstructed maps of the class, codes of held-out pictures; and, for the study,
+# all separations in one table, adjusted over subjects, and the units of one code that are found again in another.
 
 
 localrules:
     collect_separations,
+    match_units,
 
 
 rule analyse_latents:
@@ -13,9 +14,15 @@ rule analyse_latents:
         predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
-        responses="results/{dataset}/{subject}/{response}/responses.npy",
-        vertices="results/{dataset}/{subject}/{response}/vertices.parquet",
-        trials="results/{dataset}/{subject}/trials.parquet",
+        responses=for_each_subject(
+            "results/{dataset}/{subject}/{response}/responses.npy"
+        ),
+        vertices=for_each_subject(
+            "results/{dataset}/{subject}/{response}/vertices.parquet"
+        ),
+        features=file_of_feature("npy"),
+        index=file_of_feature("parquet"),
+        trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
         stimuli="results/{dataset}/stimuli.parquet",
     output:
@@ -23,10 +30,13 @@ rule analyse_latents:
         embedding="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/embedding.parquet",
         units="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/units.parquet",
         reconstruction="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/reconstruction.parquet",
+        codes="results/studies/{study}/latents/{dataset}/{subject}/{response}/{feature}/{model}/{split}/codes.parquet",
     log:
         "logs/analyse_latents/{study}_{dataset}_{subject}_{response}_{feature}_{model}_{split}.log",
     benchmark:
         "benchmarks/analyse_latents/{study}_{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
+    wildcard_constraints:
+        subject=SUBJECTS_OR_POOLED,
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -34,6 +44,7 @@ rule analyse_latents:
         mem_mb=more_memory,
         runtime=growing(120),
     params:
+        subjects=subjects_of_result,
         names=wildcard_names,
         facts=facts_of("datasets", "{dataset}"),
         latents=settings_of_latents,
@@ -67,3 +78,29 @@ rule collect_separations:
         "Collect what the codes of {wildcards.study} say"
     script:
         "../scripts/collect_separations.py"
+
+
+rule match_units:
+    input:
+        codes=codes_of_matched,
+    output:
+        table="results/studies/{study}/matches.parquet",
+        csv="results/studies/{study}/matches.csv",
+    log:
+        "logs/match_units/{study}.log",
+    benchmark:
+        "benchmarks/match_units/{study}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        names=names_of_matched,
+        latents=settings_of_latents,
+        code=code_of("stages.match"),
+    message:
+        "Match the units of codes of {wildcards.study}"
+    script:
+        "../scripts/match_units.py"

@@ -7,6 +7,7 @@ rule write_report:
         comparisons="results/studies/{study}/comparisons.csv",
         published="results/studies/{study}/published.csv",
         separations=separations_of_report,
+        matches=matches_of_report,
         costs="results/studies/{study}/costs.parquet",
         figures=figures_of_study,
         sources=sources_of_study,

@@ -10,6 +10,7 @@ write_report.run(
     comparisons=snakemake.input.comparisons,
     published_=snakemake.input.published,
     separations=snakemake.input.separations,
+    matches=snakemake.input.matches,
     costs=snakemake.input.costs,
     figures=snakemake.input.figures,
     sources=snakemake.input.sources,

@@ -318,8 +318,11 @@ def _of_model(job: Job, known: _Known) -> Cost:
     """What a model keeps by its facts (else the most of it), for each seed and fold, and predictions of all trials."""
     names = job.wildcards
     subjects = json.loads(job.params["subjects"])
-    kept = sum(known.response(names["dataset"], subject, names["response"])[0] for subject in subjects)
     n_features = known.n_features(names["dataset"], names["feature"])
+    if names["response"] == registry.NONE:  # a picture a trial
+        values = BYTES * known.sizes(names["dataset"]).n_images * n_features
+        return Cost(keep=2 * values, memory=BASE + 6 * values)
+    kept = sum(known.response(names["dataset"], subject, names["response"])[0] for subject in subjects)
     _, recording = known.responses[names["dataset"], names["response"]]
     sizes = known.sizes(names["dataset"], recording).subjects
     one = sizes[subjects[0]]
@@ -327,7 +330,7 @@ def _of_model(job: Job, known: _Known) -> Cost:
     n_columns = kept // n_trials
     data = BYTES * n_trials * (n_columns + n_features)
     memory = BASE + 6 * data  # as the rule asks for
-    if job.rule == "score_model":
+    if job.rule in ("score_model", "analyse_latents"):
         return Cost(keep=ROW_BYTES * n_columns, memory=memory)
     settings = json.loads(job.params["settings"])
     targets = n_features if settings["direction"] == "decode" else n_columns

@@ -12,9 +12,9 @@ from boldflow.core.statistics import permutation_p
 class Matches:
     """Pairs of units, one to one, as many as the smaller code has that vary.
 
-    ``first``, ``second`` (n_pairs,) units of either code; ``r`` (n_pairs,) their correlation over the pictures on which
-    they were matched, ``held_out`` (n_pairs,) over the others, NaN where a unit does not vary there. ``stability``: mean
-    of ``held_out``, 0 for NaN; ``p``: by permuted pictures, NaN without permutations.
+    ``first``, ``second`` (n_pairs,) units of either code; ``r`` (n_pairs,) their correlation over the pictures on
+    which they were matched, ``held_out`` (n_pairs,) over the others, NaN where a unit does not vary there.
+    ``stability``: mean of ``held_out``, 0 for NaN; ``p``: by permuted pictures, NaN without permutations.
     """
 
     first: np.ndarray

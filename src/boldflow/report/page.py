@@ -130,6 +130,7 @@ def render_page(
     comparisons: pd.DataFrame | None = None,
     published: pd.DataFrame | None = None,
     separations: pd.DataFrame | None = None,
+    matches: pd.DataFrame | None = None,
 ) -> str:
     """Write the report.
 
@@ -153,6 +154,8 @@ def render_page(
         primary metric are listed.
     published : DataFrame, optional
         Text columns of ``artifacts.published.COLUMNS`` and ``reason``, empty where a figure stands beside one of ours.
+    matches : DataFrame, optional
+        Units that are found again in other codes: columns of ``stages.match.COLUMNS``.
     separations : DataFrame, optional
         What codes of models say of a class of pictures: columns of ``stages.latents.SEPARATION``, and q, n_subjects.
 
@@ -194,6 +197,7 @@ def render_page(
         differences=_differences(comparisons, headline),
         published=_elsewhere(published),
         separation=_separation(separations),
+        matches=_matches(matches),
         n_beside=int(leaderboard["published_value"].notna().sum()),
         figures=shown,
         runs=_runs(leaderboard),
@@ -500,6 +504,25 @@ def _separation(table: pd.DataFrame | None) -> dict[str, Any] | None:
     k = len(varied)
     content = Table(f"Codes: {named}", heads, rows, frozenset(range(2 + k, 9 + k)), _mark(table["simulated"]))
     return {"table": content, "named": named, "n_permutations": int(table["n_permutations"].fillna(0).max())}
+
+
+def _matches(table: pd.DataFrame | None) -> Table | None:
+    """How well units go together in other codes: a row per pair of codes."""
+    if table is None or table.empty:
+        return None
+    own = ["subject", "response", "feature", "model"]
+    keys = ["dataset", *(f"{name}_{side}" for side in ("a", "b") for name in own)]
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        named = dict(zip(keys, key, strict=True))
+        sides = [[named[f"{name}_{side}"] for name in own] for side in ("a", "b")]
+        titles = [" · ".join(str(name) for name in side if name != "none") for side in sides]
+        one, p = part.iloc[0], part["p"].iloc[0]
+        numbers = [_number(part["r"].mean()), _number(one["stability"]), _number(p, ".4f")]
+        pictures = f"{one['n_matching']} and {one['n_held_out']}"
+        rows.append([*titles, _text(named["dataset"]), str(len(part)), *numbers, pictures])
+    heads = ["Code", "Other code", "Data set", "Pairs of units", "Mean r, matched", "Mean r, held out", "p", "Pictures"]
+    return Table("Units that are found again", heads, rows, frozenset(range(3, 8)), _mark(table["simulated"]))
 
 
 def _runs(leaderboard: pd.DataFrame) -> Fold:

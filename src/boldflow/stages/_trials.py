@@ -38,10 +38,21 @@ class Aligned:
         return self.split.loc[chosen, "row"].to_numpy()
 
 
+NOBODY = "none"  # in a subject's place: codes of pictures alone
+
+
 def align(
-    responses: str, features: str | list[str], index: str | list[str], trials: str, split: str, subject: str
+    responses: str,
+    features: str | list[str],
+    index: str | list[str],
+    trials: str,
+    split: str,
+    subject: str,
+    check_length: bool = True,
 ) -> Aligned:
     """Read what belongs to one subject and line it up; ``features`` and ``index`` are empty where a model has none.
+
+    ``check_length``: whether responses must have a row per trial.
 
     Raises
     ------
@@ -50,7 +61,7 @@ def align(
     """
     table = tables.read(trials)
     values = arrays.read(responses)
-    if len(values) != len(table):
+    if check_length and len(values) != len(table):
         raise ValueError(f"{responses} has {len(values)} rows, {trials} {len(table)}")
     names = tables.read(str(index))["image_id"] if index else pd.Series(table["image_id"].unique())
     order = pd.Series(range(len(names)), index=names)
@@ -78,19 +89,57 @@ def align_all(
     split: str,
     subjects: Sequence[str],
 ) -> list[Aligned]:
-    """Read what belongs to each of some subjects; as ``align``.
+    """Read what belongs to each of some subjects; as ``align``. Without responses: what belongs to the pictures.
 
     Raises
     ------
     ValueError
         If subjects have different folds: no model could be of all.
     """
+    if not responses:
+        return [align_pictures(str(features), str(index), trials, split, subjects)]
     each = zip(responses, trials, subjects, strict=True)
     found = [align(values, features, index, table, split, subject) for values, table, subject in each]
     folds = [data.n_folds for data in found]
     if len(set(folds)) > 1:
         raise ValueError(f"{split} has {folds} folds for {list(subjects)}: pooled subjects must have the same ones")
     return found
+
+
+def align_pictures(features: str, index: str, trials: Sequence[str], split: str, subjects: Sequence[str]) -> Aligned:
+    """Line pictures up as if each were a trial whose response is its features.
+
+    Parameters
+    ----------
+    features, index, split : paths
+    trials : path of the trial table of each of ``subjects``
+
+    Returns
+    -------
+    Aligned
+        A row per picture that any subject saw, in the order of the features. Its part of a fold is that of its first
+        trial of the first subject who saw it: validation runs are a subject's own, test pictures are everyone's.
+
+    Raises
+    ------
+    ValueError
+        As ``align``.
+    """
+    values, names = arrays.read(features, ndim=2), tables.read(index)["image_id"]
+    seen = []
+    for subject, path in zip(subjects, trials, strict=True):
+        one = align(features, features, index, path, split, subject, check_length=False)
+        picture = one.trials["picture"].to_numpy()[one.split["row"]]
+        seen.append(one.split.assign(picture=picture).drop_duplicates(["fold", "picture"]))
+    parts = pd.concat(seen, ignore_index=True).drop_duplicates(["fold", "picture"]).sort_values(["fold", "picture"])
+    shown = np.unique(parts["picture"])
+    row = pd.Series(range(len(shown)), index=shown)
+    table = pd.DataFrame({"session": "01", "run": "01", "trial": np.arange(1, len(shown) + 1)})
+    table = table.assign(image_id=names.to_numpy()[shown], picture=shown, row=np.arange(len(shown)))
+    own = parts.assign(row=row.loc[parts["picture"]].to_numpy(), subject=NOBODY)[
+        ["subject", "fold", "row", "unit", "part"]
+    ]
+    return Aligned(table, np.asarray(values[shown]), np.empty((len(names), 0), np.float32), own.reset_index(drop=True))
 
 
 def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """What the codes of a trained model say of a class of pictures, and what they keep: tables for report and figures."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from boldflow.core.compute import fixed_threads
 from boldflow.stages._arrival import plugin_of, read_settings
 from boldflow.stages._codes import codes_of, encoded, in_training_scale
 from boldflow.stages._null import exchangeable
-from boldflow.stages._trials import Aligned, align, smallest_region, test_set
+from boldflow.stages._trials import Aligned, align_all, smallest_region, test_set
 
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 MESH, N_MESH = "fsaverage5", 10_242  # whose vertices are the first of every finer fsaverage
@@ -62,15 +63,19 @@ def run(
     predictions: str,
     weights: str,
     config: str,
-    responses: str,
-    vertices: str,
-    trials: str,
+    responses: list[str],
+    vertices: list[str],
+    features: str | list[str],
+    index: str | list[str],
+    trials: list[str],
     split: str,
     stimuli: str,
     separation: str,
     embedding: str,
     units: str,
     reconstruction: str,
+    codes: str,
+    subjects: str,
     names: str,
     facts: str,
     latents_: str,
@@ -81,7 +86,8 @@ def run(
 
     Parameters
     ----------
-    predictions, weights, config, responses, vertices, trials, split : paths to read
+    predictions, weights, config, responses, vertices, features, index, trials, split : paths to read; no features and
+        index where the model sees responses, no responses and vertices where it sees features
     stimuli : path of the stimulus table, whose labels name classes
     separation : path of the Parquet to write, a row per seed and test (``SEPARATION``): metric auc, held-out area of a
         logistic regression on codes of training trials, p by refits under permuted labels; metric norm_p, p of
@@ -93,6 +99,9 @@ def run(
         (``UNITS``)
     reconstruction : path of the Parquet to write, a row per vertex: mean response to the held-out class less that to
         what it is held against, measured and reconstructed, in s.d. of training trials (``MAP``)
+    codes : path of the Parquet to write, a row per held-out picture of the first seed and fold: image_id and code
+        (n_latents,), the mean over its trials
+    subjects : names of the subjects in the order of their trials, JSON text
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     latents_ : the study's key latents, JSON text
@@ -106,7 +115,7 @@ def run(
     """
     who, known, wanted = read_settings(names), read_settings(facts), read_settings(latents_)
     model = sidecars.read(config)
-    data = align(responses, [], [], trials, split, who["subject"])
+    (data,) = align_all(responses, features, index, trials, split, json.loads(subjects))
     classes = _Classes(data, _labels(stimuli, wanted["label"]), wanted, known["images"])
     plugin, entry = plugin_of("models", model["settings"]), model["settings"]
     about = {**{key: who[key] for key in KEYS}, "simulated": known["simulated"]}
@@ -133,9 +142,12 @@ def run(
             points.append(_points(made[0][1], classes, int(seed)).assign(seed=str(seed)))
             if seed == entry["seeds"][0]:
                 driven.append(_units(*made[0], classes).assign(seed=str(seed)))
-        maps = _map(arrays.read(predictions, ndim=3)[0], data, classes, weights, tables.read(vertices), model, known)
-    note = {"code": code, "data": model["sources"], "latents": wanted, "units": {"value": "see metric"}}
+                kept = _codes(made[0][1], classes)
+        places = tables.read(vertices[0]) if vertices else pd.DataFrame(index=range(data.responses.shape[1]))
+        maps = _map(arrays.read(predictions, ndim=3)[0], data, classes, weights, places, model, known)
+    note: Row = {"code": code, "data": model["sources"], "latents": wanted, "units": {"value": "see metric"}}
     tables.write(separation, pd.DataFrame(found).reindex(columns=SEPARATION), note)
+    tables.write(codes, kept, note | {"simulated": known["simulated"]})
     for path, table, columns in (
         (embedding, pd.concat(points, ignore_index=True), EMBEDDING),
         (units, pd.concat(driven, ignore_index=True), UNITS),
@@ -243,6 +255,13 @@ def _units(
             "held_out": held_out[order].ravel(),
         }
     )
+
+
+def _codes(tested: tuple[np.ndarray, np.ndarray], classes: _Classes) -> pd.DataFrame:
+    """Code of each held-out picture."""
+    picture, image = np.unique(classes.image[tested[0]], return_inverse=True)
+    mean = metrics.average_by(tested[1].astype(np.float64), image, len(picture)).astype(np.float32)
+    return pd.DataFrame({"image_id": classes.names[picture], "code": list(mean)})
 
 
 def _map(

@@ -100,6 +100,8 @@ def run(
     who, known, model = read_settings(names), read_settings(facts), sidecars.read(config)
     everyone: list[str] = json.loads(subjects)
     aligned = align_all(responses, features, index, trials, split, everyone)
+    if not responses:  # codes of features: nobody's, and without places
+        everyone, vertices = [registry.NONE], [""]
     tests = [test_set(data, known["images"]) for data in aligned]
     predicted = arrays.read(predictions, ndim=3)
     ends = np.cumsum([len(rows) for _, _, rows in tests])
@@ -263,7 +265,8 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     picture[test.image] = data.trials["picture"].to_numpy()[rows]
     direction = model["settings"]["direction"]
     if direction != "decode":
-        places, measured = tables.read(vertices), np.asarray(data.responses[rows], dtype=np.float64)
+        measured = np.asarray(data.responses[rows], dtype=np.float64)
+        places = tables.read(vertices) if vertices else pd.DataFrame(index=range(measured.shape[1]))
         if direction == "represent":
             return ReconstructionScorer(test, in_training_scale(measured, test.fold, weights), regions_of(places))
         ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None

@@ -43,7 +43,8 @@ def run(
 
     Parameters
     ----------
-    responses, responses_sidecar, trials : paths to read, one of each per subject; several subjects are pooled
+    responses, responses_sidecar, trials : paths to read, one of each per subject; several subjects are pooled. Without
+        responses the model sees features alone, a picture a trial
     features, index, features_sidecar, split : paths to read; nothing for the first three where the model sees only
         responses
     weights : path of the safetensors to write: ``fold{f}/seed{s}/...`` states, ``fold{f}/inputs/...`` and
@@ -61,6 +62,7 @@ def run(
     facts = registry.literal("models", entry["plugin"], "FACTS")
     names: list[str] = json.loads(subjects)
     everyone = align_all(responses, features, index, trials, split, names)
+    names = names if responses else [registry.NONE]
     states: dict[str, np.ndarray] = {}
     predicted: list[list[np.ndarray]] = [[] for _ in names]
     rows: list[dict[str, object]] = []
@@ -101,10 +103,11 @@ def run(
             "code": code,
             "versions": sidecars.versions("numpy", "scipy", "scikit-learn"),
             "sources": [{key: note[key] for key in ("code", "data")} for note in sources],
-            "configs": [note.get("settings", note.get("rule")) for note in sources] + [measured[0]["dataset"]],
+            "configs": [note.get("settings", note.get("rule")) for note in sources]
+            + [note["dataset"] for note in measured[:1]],
             "feature_kind": described["kind"],
-            "transductive": measured[0]["transductive"],
-            "space": measured[0]["space"],
+            "transductive": measured[0]["transductive"] if measured else None,
+            "space": measured[0]["space"] if measured else registry.NONE,
         },
     )
     place.remove()

@@ -20,6 +20,7 @@ def run(
     comparisons: str,
     published_: str,
     separations: list[str],
+    matches: list[str],
     costs: str,
     figures: list[str],
     sources: list[str],
@@ -37,6 +38,7 @@ def run(
     ----------
     leaderboard, comparisons, published_, costs : paths of the study's tables
     separations : path of what the study's codes say of a class; empty where it asks nothing
+    matches : path of the units that are found again in other codes; empty where it asks for none
     figures : paths of its PNG figures
     sources : paths of its data sets' receipts
     splits, responses : paths of the sidecars of its splits and responses
@@ -72,6 +74,7 @@ def run(
         comparisons=pair_tables.read(comparisons),
         published=tables.read_text_csv(published_),
         separations=tables.read(separations[0]) if separations else None,
+        matches=tables.read(matches[0]) if matches else None,
     )
     write_text(page, text)
 

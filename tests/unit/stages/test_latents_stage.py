@@ -67,10 +67,13 @@ class Made:
         """Run the stage and read its tables."""
         found = {name: self.at(f"{name}.parquet") for name in ("separation", "embedding", "units", "reconstruction")}
         latents.run(
-            **{name: self.at(f"{name}.npy") for name in ("predictions", "responses")},
-            **{name: self.at(f"{name}.parquet") for name in ("vertices", "trials", "split", "stimuli")},
+            **{name: [self.at(f"{name}.parquet")] for name in ("vertices", "trials")},
+            **{name: self.at(f"{name}.parquet") for name in ("split", "stimuli")},
+            **{"predictions": self.at("predictions.npy"), "responses": [self.at("responses.npy")]},
+            **{"features": [], "index": [], "subjects": json.dumps(["sub-01"])},
             **{"weights": self.at("model.safetensors"), "config": self.at("config.json")},
             **found,
+            codes=self.at("codes.parquet"),
             names=json.dumps({**NAMES, "model": "m"}),
             facts=json.dumps({**FACTS, "images": images}),
             latents_=json.dumps(ASKED | asked),
