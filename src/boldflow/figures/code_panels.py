@@ -76,11 +76,11 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ValueError
         If no model of the settings is there.
     """
-    points = tables["embeddings"]
+    points = _of_responses(tables["embeddings"])
     if settings["models"]:
         points = points[points["model"].isin(settings["models"])]
     if points.empty:
-        there = sorted(tables["embeddings"]["model"].unique())
+        there = sorted(_of_responses(tables["embeddings"])["model"].unique())
         raise ValueError(f"code panels: models {settings['models']} have no codes; there are: {there}")
     found = tables["separations"]
     areas = found[found["metric"] == "auc"].rename(columns={"value": "auc"})
@@ -133,10 +133,15 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         ]
         legend = figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=7.5)
         legend.set_title("")
-        left_out = len(tables["embeddings"][ROW].drop_duplicates()) - len(rows)
+        left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)
         told = NAMES[settings["embedding"]] + (f"; {left_out} more models are not drawn" if left_out else "")
         drawing.write_at(figure, width - 0.1, 0.32, told, ha="right", color=drawing.GREY, size=7)
     return figure
+
+
+def _of_responses(points: pd.DataFrame) -> pd.DataFrame:
+    """Leave codes of features alone out: they have no subject."""
+    return points[points["response"] != "none"]
 
 
 def _panel(axes: Axes, part: pd.DataFrame) -> None:

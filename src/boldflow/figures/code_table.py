@@ -79,7 +79,12 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     board = tables["leaderboard"]
     view = np.where(board["metric"].isin(CODE), "trial", settings["view"])
     whole = board["roi"].isna() | (board["roi"] == "all")
-    keep = (board["direction"] == "represent") & board["metric"].isin(settings["metrics"]) & (board["view"] == view)
+    keep = (
+        (board["direction"] == "represent")
+        & (board["response"] != "none")
+        & board["metric"].isin(settings["metrics"])
+        & (board["view"] == view)
+    )
     own = board[keep & whole]
     if settings["models"]:
         own = own[own["model"].isin(settings["models"])]

@@ -261,3 +261,16 @@ def test_what_codes_say_stands_beside_the_published_test_and_is_left_out_where_n
     ]
     assert "category face against all others" in page.words and "200 refits" in page.words
     assert "What codes say" not in Page(render_page(STUDY, board(), [], costs, {})).words
+
+
+def test_units_that_are_found_again_are_told_by_pair_of_codes():
+    costs = pd.DataFrame(columns=["rule", "job", "seconds", "max_rss_mb"])
+    about = {"dataset": "sim", "response_a": "bold", "feature_a": "none", "model_a": "sae", "subject_a": "sub-01"}
+    about |= {"response_b": "none", "feature_b": "gabor", "model_b": "sae", "subject_b": "none", "stability": 0.25}
+    matches = pd.DataFrame({"r": [0.9, 0.5], "held_out": [0.4, 0.1]}).assign(**about, p=0.03, simulated=True)
+    matches = matches.assign(n_matching=18, n_held_out=17)
+    page = Page(render_page(STUDY, board(), [], costs, {}, separations=separations(), matches=matches))
+    words = [word.strip() for word in page.words.split("\n")]
+    start = words.index("sub-01 · bold · sae")
+    wanted = ["gabor · sae", "sim", "2", "0.700", "0.250", "0.0300", "18 and 17"]
+    assert words[start + 1 : start + 8] == wanted

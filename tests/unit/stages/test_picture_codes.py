@@ -8,7 +8,7 @@ import pytest
 
 from boldflow import registry
 from boldflow.artifacts import arrays, sidecars, tables
-from boldflow.stages import latents, score, train
+from boldflow.stages import latents, match, score, train
 from boldflow.stages._trials import align_all
 from tests.features import SCHEMAS
 
@@ -98,3 +98,34 @@ def test_codes_of_features_are_trained_scored_and_asked(made):
     )
     auc = tables.read(told["separation"]).iloc[0]
     assert auc["value"] > 0.9 and auc["n_test"] == auc["n_test_images"] == N_TEST
+
+
+def coded(folder, name, images, code, dataset="made"):
+    path = str(folder / f"{name}.parquet")
+    tables.write(path, pd.DataFrame({"image_id": images, "code": list(code.astype(np.float32))}), {"simulated": True})
+    return {**NAMES, "dataset": dataset, "subject": name}, path
+
+
+def test_units_are_matched_between_codes_of_the_same_pictures_only(tmp_path):
+    rng = np.random.default_rng(0)
+    code, images = rng.normal(size=(30, 4)), [f"{k}.png" for k in range(30)]
+    given = [
+        coded(tmp_path, "sub-01", images, code),
+        coded(tmp_path, "sub-02", images[:20][::-1], code[:20][::-1, [2, 0, 3, 1]]),
+        coded(tmp_path, "sub-03", images, rng.normal(size=(30, 4)), dataset="other"),
+    ]
+
+    def run(chosen):
+        names = {"results": [name for name, _ in chosen]}
+        out = {"table": str(tmp_path / "matches.parquet"), "csv": str(tmp_path / "matches.csv"), "code": "{}"}
+        asked = json.dumps({"permutations": 19, "match": ["pca"]})
+        match.run(codes=[path for _, path in chosen], names=json.dumps(names), latents=asked, **out)
+        return tables.read(tmp_path / "matches.parquet")
+
+    found = run(given)
+    assert set(found["subject_a"]) == {"sub-01"} and set(found["subject_b"]) == {"sub-02"} and len(found) == 4
+    assert dict(zip(found["unit_b"], found["unit_a"], strict=True)) == {0: 2, 1: 0, 2: 3, 3: 1}
+    np.testing.assert_allclose(found[["r", "held_out", "stability"]], 1, atol=1e-6)
+    assert (found["p"] == 0.05).all() and found["simulated"].all() and (found["n_matching"] == 10).all()
+    with pytest.raises(ValueError, match="no two of 2 codes"):
+        run(given[1:])
