@@ -6,7 +6,6 @@
 
 localrules:
     collect_separations,
-    match_units,
 
 
 rule analyse_latents:
@@ -91,7 +90,7 @@ rule match_units:
     benchmark:
         "benchmarks/match_units/{study}.tsv"
     conda:
-        "../../envs/report.yaml"
+        "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
