@@ -134,7 +134,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         legend = figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=7.5)
         legend.set_title("")
         left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)
-        told = NAMES[settings["embedding"]] + (f"; {left_out} more models are not drawn" if left_out else "")
+        told = NAMES[settings["embedding"]] + (f"; models not drawn: {left_out}" if left_out else "")
         drawing.write_at(figure, width - 0.1, 0.32, told, ha="right", color=drawing.GREY, size=7)
     return figure
 
