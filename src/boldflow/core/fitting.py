@@ -103,7 +103,8 @@ def fit_autoencoder(
     make : function from the number of inputs (TRs side by side) to the network
     subjects, seeds, device, checkpoint : as of ``fit_network``
     settings : dict
-        Keys of the schema's ``training``; where ``untrained`` is true the start is given, a control.
+        Keys of the schema's ``training``; where ``untrained`` is true the start is given, a control; where ``keep`` is
+        "last" validation trials are left out, and the last epoch's weights are kept.
 
     Returns
     -------
@@ -122,7 +123,8 @@ def fit_autoencoder(
         if settings.get(key) != right:
             raise ValueError(f"an autoencoder has no other {key} than {right}, found {settings.get(key)!r}")
     # it learns from inputs alone: no second copy of them on the device
-    data = replace(subjects[0], targets=np.empty((len(subjects[0].inputs), 0), dtype=np.float32))
+    given = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
+    data = replace(given, targets=np.empty((len(given.inputs), 0), dtype=np.float32))
     used = settings | ({"n_epochs": 0} if settings["untrained"] else {})
 
     def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:

@@ -17,6 +17,7 @@ ENTRY = dict(
     n_epochs=3, batch_size=16, learning_rate=1e-2, weight_decay=1e-4, schedule="constant", warm_up=0.0, clip=0.0,
     patience=0, monitor="loss", precision="float32", order_seed=33, subject_layers=False, normalise="y",
     symmetric=False, duplicates="negatives", scale=1.0, temperature="fixed", mse=0.0, untrained=False,
+    keep="best",
 )  # fmt: skip
 DENSE = ENTRY | dict(n_latents=4, sparsity=0.5, l1=0.1)
 SPARSE = ENTRY | dict(n_latents=40, code="topk", k=3, l0=0.05, threshold=0.1, bandwidth=0.5, revive_after=5)
@@ -299,6 +300,16 @@ def test_a_fit_that_was_stopped_gives_the_same_states(plugin, entry):
 def test_validation_trials_choose_the_epoch_and_are_measured():
     rows = load("models", "sae").fit([made(n_val=16)], DENSE, [1], "cpu", None).history
     assert len(rows) == 3 and {"loss", "val_loss", "val_mse", "val_zeros"} <= rows[0].keys()
+
+
+def test_where_the_last_epoch_is_kept_validation_trials_take_no_part():
+    module, data = load("models", "sae"), made(n_val=16)
+    found = module.fit([data], DENSE | {"keep": "last"}, [1], "cpu", None)
+    alone = TrainingData(*(getattr(data, name)[~data.is_val] for name in ("inputs", "targets", "groups", "is_val")))
+    wanted = module.fit([alone], DENSE, [1], "cpu", None).states[0]
+    assert len(found.history) == 3 and "val_loss" not in found.history[0]
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(value, found.states[0][name])
 
 
 def test_an_untrained_control_is_the_start():
