@@ -66,6 +66,8 @@ SURFACE = "fsaverage5"
 SIDES = ("left", "right")
 N_VERTICES = 10_242  # per hemisphere
 PIXEL_MM = 0.5
+MARGIN, NEAR_IN = 12, 0.012  # pixels around data, and inches of a pixel at most, where the rest is left out
+FLAT_PIXEL_MM = 1.0  # the flat mesh is larger than any view of the inflated one
 # from the mesh's centre towards the eye, and what is up; x is mirrored for the right hemisphere (x towards the midline)
 VIEWS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "lateral": ((-1, 0, 0), (0, 0, 1)),
@@ -230,7 +232,7 @@ def project_surface(side: str, view: str) -> Projection:
     Returns
     -------
     Projection
-        Pixels of ``PIXEL_MM``; row 0 is the top.
+        Pixels of ``PIXEL_MM`` (flat: ``FLAT_PIXEL_MM``); row 0 is the top.
 
     Raises
     ------
@@ -248,7 +250,8 @@ def project_surface(side: str, view: str) -> Projection:
     up /= np.linalg.norm(up)
     x, y, near = points @ np.cross(up, towards), -(points @ up), points @ towards
     used = np.unique(faces)  # a flat mesh leaves out the medial wall
-    column, row = (x - x[used].min()) / PIXEL_MM + 1, (y - y[used].min()) / PIXEL_MM + 1
+    pixel = FLAT_PIXEL_MM if view == "flat" else PIXEL_MM
+    column, row = (x - x[used].min()) / pixel + 1, (y - y[used].min()) / pixel + 1
     vertex = _nearest_vertex(column, row, near, faces)
     grey = np.where(depth > 0, 0.78, 0.88)[vertex]
     background = np.dstack([grey, grey, grey, vertex >= 0]).astype(np.float32)
@@ -493,6 +496,7 @@ def surface_figure(
     label: str,
     extend: str = "neither",
     note: str = "",
+    near: bool = False,
 ) -> Figure:
     """Draw rows of surfaces, a row per subject, with one colour bar for all.
 
@@ -513,6 +517,8 @@ def surface_figure(
         Where values lie beyond the scale.
     note : str
         A line below the colour bar.
+    near : bool
+        Whether panels show the surroundings of vertices with data only, the same in all rows, instead of the whole.
 
     Returns
     -------
@@ -526,9 +532,10 @@ def surface_figure(
     if not rows or not groups or not views:
         raise ValueError(f"nothing to draw: {len(rows)} rows, {len(groups)} groups, {len(views)} views")
     panels = [(side, view) for side in SIDES for view in (views if side == "left" else views[::-1])]
-    sizes = [project_surface(*panel).vertex.shape for panel in panels]
+    boxes = [_box(project_surface(*panel).vertex, panel[0], rows if near else []) for panel in panels]
+    sizes = [(bottom - top, right - left) for top, bottom, left, right in boxes]
     # all brains of a figure have one scale; columns are as wide as their view
-    inch = min(0.0036, 11.0 / len(groups) / sum(width for _, width in sizes))
+    inch = min(NEAR_IN if near else 0.0036, 11.0 / len(groups) / sum(width for _, width in sizes))
     tall = max(height for height, _ in sizes) * inch
     gap, group_gap, label_width, right = 0.08, 0.3, 0.95, 0.15
     group_width = sum(width for _, width in sizes) * inch + gap * (len(panels) - 1)
@@ -560,11 +567,13 @@ def surface_figure(
                     write_at(figure, start + group_width / 2, y + tall / 2, "no such result", color=GREY)
                     continue
                 x = start
-                for (side, view), (high, wide) in zip(panels, sizes, strict=True):
+                for (side, view), (high, wide), (above, below, first, last) in zip(panels, sizes, boxes, strict=True):
                     place = (x, y + (tall - high * inch) / 2, wide * inch, high * inch)
                     axes = figure.add_axes(share_of(place, width, height), label=f"{n} {side} {view}")
                     regions = row.regions[side] if row.regions else None
                     draw_surface(axes, side, view, values[side], colours, norm, regions)
+                    axes.set_xlim(first - 0.5, last - 0.5)
+                    axes.set_ylim(below - 0.5, above - 0.5)
                     x += wide * inch + gap
         bar_width = min(2.6, width - label_width - 0.4)
         centre = label_width + (width - label_width - right) / 2
@@ -582,6 +591,22 @@ def surface_figure(
         if note:
             write_at(figure, centre, 0.1, note, color=GREY, size=7)
     return figure
+
+
+def _box(vertex: np.ndarray, side: str, rows: Sequence[SurfaceRow]) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right (exclusive) of the pixels that show data in any row, with a margin; else of all."""
+    known = np.zeros(N_VERTICES, dtype=bool)
+    for row in rows:
+        for values in row.values:
+            known |= np.isfinite(values[side]) if values is not None else False
+    shown = (vertex >= 0) & known[vertex]
+    if not shown.any():
+        return 0, vertex.shape[0], 0, vertex.shape[1]
+    found: list[int] = []
+    for axis, size in ((1, vertex.shape[0]), (0, vertex.shape[1])):
+        places = np.flatnonzero(shown.any(axis=axis))
+        found += [max(0, int(places[0]) - MARGIN), min(size, int(places[-1]) + 1 + MARGIN)]
+    return found[0], found[1], found[2], found[3]
 
 
 def share_of(

@@ -16,8 +16,9 @@ FACTS = {
         "Mean response to the held-out pictures of the class less that to those it is held against, at each vertex of "
         "flat fsaverage5 (L left, R right hemisphere), in standard deviations of the training trials: as measured, as "
         "reconstructed from the code, and what the code leaves out (measured less reconstructed). A row is a subject; "
-        "blocks are models. All maps share one scale, symmetric about zero; arrows at its ends mean that values lie "
-        "beyond it. Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale."
+        "blocks are models. Only the surroundings of the data are shown. All maps share one scale, symmetric about "
+        "zero; arrows at its ends mean that values lie beyond it. Grey: no data (darker in sulci). Thin lines are "
+        "borders of the ROIs named below the scale."
     ),
 }
 SETTINGS = {
@@ -51,7 +52,12 @@ SETTINGS = {
         "description": "Most models (blocks) in the figure; more are left out and counted below it.",
         "type": "integer",
         "minimum": 1,
-        "default": 4,
+        "default": 3,
+    },
+    "near": {
+        "description": "Whether the surroundings of the data alone are shown, larger, instead of whole hemispheres.",
+        "type": "boolean",
+        "default": True,
     },
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }
@@ -113,6 +119,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         "class less others (s.d. of training trials)",
         extend="both" if np.nanmax(size, initial=0) > limit else "neither",
         note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        near=settings["near"],
     )
 
 
