@@ -209,7 +209,7 @@ def result_titles(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:
 
 
 @functools.cache
-def _mesh(side: str, flat: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _mesh(side: str, flat: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,), inflated or flat."""
     from nilearn import datasets, surface  # slow to import, and only maps need it
 

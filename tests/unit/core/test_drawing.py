@@ -27,7 +27,7 @@ def test_the_colour_of_a_subject_does_not_depend_on_the_order_of_rows():
 
 
 @pytest.mark.parametrize("side", drawing.SIDES)
-@pytest.mark.parametrize("view", drawing.VIEWS)
+@pytest.mark.parametrize("view", [view for view in drawing.VIEWS if view != "flat"])
 def test_a_view_shows_what_faces_it(side, view):
     """The witness is the mesh itself: vertices that are shown lie, on average, on the eye's side."""
     seen = drawing.project_surface(side, view)
@@ -38,6 +38,28 @@ def test_a_view_shows_what_faces_it(side, view):
     assert 0.2 < len(shown) / drawing.N_VERTICES < 0.8
     assert (points[shown] @ towards).mean() > (points[hidden] @ towards).mean() + 10
     assert seen.background.shape == (*seen.vertex.shape, 4)
+
+
+@pytest.mark.parametrize("side", drawing.SIDES)
+def test_the_flat_view_shows_the_whole_of_the_mesh_that_was_cut_open_and_not_the_medial_wall(side):
+    seen = drawing.project_surface(side, "flat")
+    faces = drawing._mesh(side, flat=True)[1]
+    shown = np.unique(seen.vertex[seen.vertex >= 0])
+    assert len(np.intersect1d(shown, faces)) == len(shown) > 0.95 * len(np.unique(faces))
+    assert len(np.unique(faces)) < drawing.N_VERTICES
+
+
+def test_panels_near_the_data_leave_the_rest_out():
+    values = np.full(drawing.N_VERTICES, np.nan)
+    vertex = drawing.project_surface("left", "flat").vertex
+    values[vertex[120:140, 100:130][vertex[120:140, 100:130] >= 0]] = 1.0
+    empty = np.full(drawing.N_VERTICES, np.nan)
+    row = drawing.SurfaceRow("", "one", [{"left": values, "right": empty}])
+    figure = drawing.surface_figure([row], [drawing.SurfaceGroup("")], ["flat"], "RdBu_r", NORM, "r", near=True)
+    left, right = figure.axes[:2]
+    for axis, (low, high) in ((left.get_xlim(), (100, 130)), (left.get_ylim()[::-1], (120, 140))):
+        assert low - 20 < axis[0] < low and high < axis[1] < high + 20
+    assert right.get_xlim() == (-0.5, drawing.project_surface("right", "flat").vertex.shape[1] - 0.5)
 
 
 def test_the_front_of_the_brain_is_left_in_a_lateral_view_of_the_left_hemisphere_and_right_in_the_other():
