@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.io
 
-from boldflow.artifacts import events
+from boldflow.artifacts import events, matlab
 
 N_SHARED = 1000  # pictures that all subjects were to see: the first of each subject's list
 REPEATS = 3  # showings of each picture
@@ -64,14 +63,8 @@ def design(path: str | Path) -> Design:
     """
     path = Path(path)
     names = ("masterordering", "subjectim", "sharedix")
-    try:
-        content = scipy.io.loadmat(path, variable_names=names)
-    except (ValueError, TypeError, OSError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise ValueError(f"{path} ({path.stat().st_size} bytes) is no whole MATLAB file: {error}") from None
-    missing = [name for name in names if name not in content]
-    if missing:
-        raise ValueError(f"{path} lacks {missing}, expected {list(names)}")
-    order, pictures, shared = (np.asarray(content[name]).astype(np.int64) for name in names)
+    content = matlab.read(path, names)
+    order, pictures, shared = (content[name].astype(np.int64) for name in names)
     order, shared = order.ravel(), shared.ravel()
     if order.min() < 1 or pictures.min() < 1 or order.max() > pictures.shape[1]:
         raise ValueError(
