@@ -2,11 +2,14 @@
 
 A volume's grid is (x, y, z), a surface's (n_vertices,); columns are in the order of ``np.argwhere(inside)`` on it. The
 files hold trial after trial with the first axis fastest, which h5py shows as (n_trials, z, y, x); an HDF5 file may hold
-chunks instead, of any shape: what is read at a time is whole chunks, and only those in which the mask lies.
+chunks instead, of any shape. Where a trial's numbers stand side by side (also in chunks of whole volumes that no filter
+has packed), the file is read as bytes: of each trial, those from the first to the last place of the mask. Of other
+chunks whole ones are read, and only those in which the mask lies.
 """
 
 import gzip
 import math
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +23,8 @@ import numpy as np
 BLOCK_BYTES = 64 << 20  # of stored numbers that are in memory at once, and of float32 values that are given at once
 UNREADABLE = (OSError, RuntimeError, KeyError, EOFError, zlib.error)
 BROKEN = (*UNREADABLE, ValueError, nib.filebasedimages.ImageFileError)
+PIECE_BYTES = 4 << 20  # of stored numbers that are read before they are picked: they stay in the processor's cache
+GAP_BYTES = 128 << 10  # places of a mask further apart are read apart: systems read about as much ahead
 KEY = "betas"  # name of the data in an HDF5 file
 SAME = 1e-6  # by what share a scale may differ from another and be it: headers hold it in single precision
 Block = tuple[slice, np.ndarray, np.ndarray]
@@ -31,7 +36,8 @@ class BetaFile:
 
     ``grid`` is (x, y, z) or (n_vertices,), ``dtype`` that of the stored numbers, ``chunks`` their shape as
     (n_trials, z, y, x) where the file has chunks, else None, ``slope`` and ``inter`` the scale that a NIfTI's header
-    states (1 and 0 where it states none); ``offset`` is the first byte where trial follows trial.
+    states (1 and 0 where it states none); ``starts`` (n_trials,) is the first byte of each trial where its numbers
+    stand side by side, else empty.
     """
 
     path: Path
@@ -41,7 +47,7 @@ class BetaFile:
     chunks: tuple[int, ...] | None = None
     slope: float = 1.0
     inter: float = 0.0
-    offset: int = 0
+    starts: tuple[int, ...] = ()
 
     def blocks(self, inside: np.ndarray, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """Read the columns of a mask, each number of the file at most once.
@@ -68,9 +74,7 @@ class BetaFile:
         if not inside.any():
             return
         try:
-            yield from (
-                self._streamed(inside, block_bytes) if self.chunks is None else self._chunked(inside, block_bytes)
-            )
+            yield from (self._streamed(inside, block_bytes) if self.starts else self._chunked(inside, block_bytes))
         except UNREADABLE as error:
             raise _broken(self.path, error) from None
 
@@ -88,19 +92,46 @@ class BetaFile:
         return found
 
     def _streamed(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
-        n_values, every = math.prod(self.grid), np.arange(np.count_nonzero(inside))
+        every = np.arange(np.count_nonzero(inside))
         places = np.ravel_multi_index(np.nonzero(inside), self.grid, order="F")
-        step = max(1, block_bytes // (4 * n_values))
-        buffer = np.empty((min(step, self.n_trials), n_values), dtype=self.dtype)
+        size, whole = self.dtype.itemsize, math.prod(self.grid)
+        spans = [(0, whole)] if _is_compressed(self.path) else _spans(places, GAP_BYTES // size)
+        ends = np.cumsum([stop - start for start, stop in spans])
+        # places among the numbers of a trial that are read, span after span
+        lowers, befores = np.array([start for start, _ in spans]), np.r_[0, ends[:-1]]
+        span = np.searchsorted(lowers, places, side="right") - 1
+        places = places - lowers[span] + befores[span]
+        width = int(ends[-1])
+        rows = max(1, block_bytes // (4 * len(every)))
+        step = max(1, min(PIECE_BYTES, block_bytes) // (size * width))
+        buffer = np.empty((min(step, self.n_trials), width), dtype=self.dtype)
         with _opened(self.path) as handle:
-            handle.seek(self.offset)
-            for start in range(0, self.n_trials, step):
-                some = buffer[: self.n_trials - start]
-                _fill(handle, some)
-                values = some.take(places, axis=1).astype(np.float32)
-                yield slice(start, start + len(some)), every, values
-            while handle.read(1 << 20) and isinstance(handle, gzip.GzipFile):
+            for first in range(0, self.n_trials, rows):
+                values = np.empty((min(rows, self.n_trials - first), len(every)), dtype=np.float32)
+                for start in range(0, len(values), step):
+                    some = buffer[: len(values) - start]
+                    self._fetch(handle, some, first + start, spans)
+                    values[start : start + len(some)] = some.take(places, axis=1)
+                yield slice(first, first + len(values)), every, values
+            while isinstance(handle, gzip.GzipFile) and handle.read(1 << 20):
                 pass  # the checksum stands at the end of what is compressed
+
+    def _fetch(self, handle: IO[bytes], some: np.ndarray, first: int, spans: list[tuple[int, int]]) -> None:
+        """Read the spans of some trials, and let the system read ahead those that follow."""
+        size = self.dtype.itemsize
+        after = self.starts[first + len(some) : first + 2 * len(some)]
+        if after and not isinstance(handle, gzip.GzipFile):
+            _announce(handle, after[0], after[-1] - after[0] + size * spans[-1][1])
+        if spans == [(0, math.prod(self.grid))] and self.chunks is None:  # trial follows trial
+            handle.seek(self.starts[first])
+            _fill(handle, some)
+            return
+        for trial, row in zip(self.starts[first : first + len(some)], some, strict=True):
+            before = 0
+            for start, stop in spans:
+                handle.seek(trial + size * start)
+                _fill(handle, row[before : before + stop - start])
+                before += stop - start
 
     def _chunked(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
         assert self.chunks is not None
@@ -247,16 +278,28 @@ def _look_hdf5(path: Path) -> BetaFile:
             raise ValueError(f"{KEY} is {stored.dtype} of shape {stored.shape}, expected numbers of 4 axes")
         n_trials, *grid = stored.shape
         about: dict[str, Any] = {"n_trials": n_trials, "grid": tuple(reversed(grid)), "dtype": stored.dtype}
+        size = stored.dtype.itemsize * math.prod(grid)
         if stored.chunks is None:
             offset = stored.id.get_offset()
             if offset is None:
                 raise ValueError(f"no number of {KEY} was written")
-            return BetaFile(path, **about, offset=offset)
-        there = stored.id.get_num_chunks()
+            return BetaFile(path, **about, starts=_starts(offset, size, n_trials))
+        about["chunks"] = stored.chunks
         wanted = math.prod(-(-n // chunk) for n, chunk in zip(stored.shape, stored.chunks, strict=True))
+        there = stored.id.get_num_chunks()
         if there != wanted:
             raise ValueError(f"{there} of {wanted} chunks were written")
-        return BetaFile(path, **about, chunks=stored.chunks)
+        if stored.chunks[1:] != stored.shape[1:] or stored.id.get_create_plist().get_nfilters():
+            return BetaFile(path, **about)
+        starts = np.empty(wanted * stored.chunks[0], dtype=np.int64)
+        inner = size * np.arange(stored.chunks[0])
+
+        def note(chunk: Any) -> None:
+            first = chunk.chunk_offset[0]
+            starts[first : first + len(inner)] = chunk.byte_offset + inner
+
+        stored.id.chunk_iter(note)
+        return BetaFile(path, **about, starts=tuple(starts[:n_trials].tolist()))
 
 
 def _look_nifti(path: Path) -> BetaFile:
@@ -277,7 +320,21 @@ def _checked(path: Path, stored: Any) -> BetaFile:
         raise ValueError(f"shape {shape} needs {needed} bytes")
     grid = shape[:1] if shape[1:3] == (1, 1) else shape[:3]
     n_trials = shape[3] if len(shape) == 4 else 1
-    return BetaFile(path, n_trials, grid, stored.dtype, None, float(stored.slope), float(stored.inter), offset)
+    starts = _starts(offset, stored.dtype.itemsize * math.prod(grid), n_trials)
+    return BetaFile(path, n_trials, grid, stored.dtype, None, float(stored.slope), float(stored.inter), starts)
+
+
+def _starts(offset: int, size: int, n_trials: int) -> tuple[int, ...]:
+    """Give the first byte of each trial where trial follows trial."""
+    return tuple(range(offset, offset + size * n_trials, size))
+
+
+def _spans(places: np.ndarray, gap: int) -> list[tuple[int, int]]:
+    """Cover places, from the first to the last, leaving out what is wider than a gap: (start, stop) of each piece."""
+    ordered = np.sort(places)
+    cuts = np.flatnonzero(np.diff(ordered) > gap)
+    starts, stops = ordered[np.r_[0, cuts + 1]], ordered[np.r_[cuts, len(ordered) - 1]] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
 LOOKS = {
@@ -319,6 +376,12 @@ def _is_compressed(path: Path) -> bool:
 
 def _opened(path: Path) -> IO[bytes]:
     return gzip.open(path) if _is_compressed(path) else path.open("rb", buffering=0)  # type: ignore[return-value]
+
+
+def _announce(handle: IO[bytes], start: int, length: int) -> None:
+    """Let the system read what comes next while what was read is worked on, where it can."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle.fileno(), start, length, os.POSIX_FADV_WILLNEED)
 
 
 def _fill(handle: Any, target: np.ndarray) -> None:
