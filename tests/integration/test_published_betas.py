@@ -90,7 +90,7 @@ def test_planted_numbers_come_back_as_published_and_by_session(fetching):
     np.testing.assert_array_equal(values, fetching.made.values)
     assert (vertices[["i", "j", "k"]].to_numpy() == np.argwhere(fetching.made.inside)).all()
     note = sidecars.read(folder / "responses.json")
-    assert note["units"] == "percent signal change" and note["transductive"] == "none" and "window" not in note
+    assert note["units"] == "percent signal change" and note["transductive"] == "session" and "window" not in note
     fetching.run("betas-z")
     values, _, folder = fetching.read("betas-z")
     np.testing.assert_allclose(values, fetching.made.wanted(), atol=1e-5)

@@ -140,7 +140,9 @@ class BetaRun:
     (n_columns,) per coordinate of a column (i, j, k of a voxel), ``rois`` a bool array (n_columns,) per region; both
     are the same in all records of a subject. ``ceilings`` holds published noise ceilings (n_columns,) by
     their published names: shares from 0 to 1, but ``ncsnr``, standard deviation of the signal over that of the noise of
-    single trials, which the scorer computes ceilings from.
+    single trials, which the scorer computes ceilings from. ``transductive`` tells over how much the values were
+    scaled, or their model was fitted, test trials among them: models of single trials choose responses, noise and ridge
+    of a session by all of its trials.
     """
 
     session: str | None
@@ -151,6 +153,7 @@ class BetaRun:
     places: dict[str, np.ndarray]
     rois: dict[str, np.ndarray] = field(default_factory=dict)
     ceilings: dict[str, np.ndarray] = field(default_factory=dict)
+    transductive: Literal["run", "session"] = "session"
 
 
 def flat(inputs: np.ndarray) -> np.ndarray:

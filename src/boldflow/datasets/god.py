@@ -339,7 +339,7 @@ def _prepared_samples(root: Path, subject: str) -> Iterator[BetaRun]:
         raise ValueError(f"{data.path} lacks voxel_x, voxel_y or voxel_z; there are: {told}")
     members = {key.removeprefix("ROI_"): data.metadata[key][voxels] == 1 for key in data.metadata if key[:4] == "ROI_"}
     regions = {name: inside for name, inside in members.items() if inside.any()}
-    yield BetaRun(None, None, names, values, "arbitrary", places, regions)
+    yield BetaRun(None, None, names, values, "arbitrary", places, regions, transductive="run")
 
 
 def _image_names(data: bdata.BData, samples: np.ndarray, test: np.ndarray) -> np.ndarray:

@@ -295,7 +295,7 @@ def _volumes(
     ncsnr = nsd_files.volume(ncsnr_path)
     if ncsnr.shape != inside.shape:
         raise ValueError(f"{ncsnr_path} is on a grid of {ncsnr.shape}, the regions of {subject} on {inside.shape}")
-    about = {
+    about: dict[str, Any] = {
         "places": dict(zip("ijk", np.argwhere(inside).T, strict=True)),
         "rois": _regions(root, subject, {name: values[inside] for name, values in sets.items()}),
         "ceilings": _ceilings(ncsnr_path, ncsnr[inside]),
@@ -315,7 +315,7 @@ def _surface(root: Path, subject: str, settings: dict[str, Any], names: dict[str
     for name, values in sets.items():
         if len(values) != len(ncsnr):
             raise ValueError(f"regions {name} have {len(values)} vertices, ncsnr of {subject} {len(ncsnr)}")
-    about = {
+    about: dict[str, Any] = {
         "places": {"hemisphere": np.repeat(nsd_tree.SIDES, half), "vertex": np.tile(np.arange(half), 2)},
         "rois": _regions(root, "fsaverage", sets),
         "ceilings": _ceilings(root / ncsnr_paths[0], ncsnr),

@@ -9,15 +9,21 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from boldflow.core import cleaning
+from boldflow.core import cleaning, repeats
 from boldflow.core.records import BetaRun, LazyBetas
 
 # Standard deviation over trials, median over columns, that can be: (least, most) by unit.
 PLAUSIBLE = {"percent": (0.02, 30.0), "z": (0.1, 10.0)}
 SCALE = 300.0  # by which NSD's integer betas are to be divided
 UNITS = {"percent": "percent signal change", "z": "z-score as published", "arbitrary": "as published, unit not stated"}
-BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time
+BLOCK_VALUES = 1 << 24  # values (trials times columns) that are read at a time
+CACHED_VALUES = 1 << 18  # values that are worked on at a time: in double precision they stay in the processor's cache
 FIRST = 5  # offenders that are named
+WIDTHS = ("none", "run", "session")  # of what a value has seen of test trials, the widest last
+# Sessions whose repeats agree less than this with their own pictures, and more than that with another session's, are
+# refused (standard deviations over shuffles); what lies between tells nothing.
+OWN_Z, OTHER_Z = 3.0, 6.0
+COMPARED = 2000  # columns from which agreement is computed, at most
 
 
 @dataclass
@@ -61,9 +67,11 @@ def read(
     ------
     ValueError
         If names of pictures are not those of the trial table, trials are given twice or not at all, records differ in
-        columns, or values cannot be in their unit; shows both sides.
+        columns, values cannot be in their unit, or a session's agree with the pictures of another one; shows both
+        sides.
     """
     made: Betas | None = None
+    seen: set[str] = set()
     usable = table["usable"].to_numpy(dtype=bool)
     given = np.zeros(len(table), dtype=bool)
     units: set[str] = set()
@@ -79,9 +87,10 @@ def read(
         if made is None:
             made = _empty(one, len(table), inside)
         for trials, columns, values in blocks_of(one.betas, inside):
-            made.values[rows[trials, None], columns] = values
+            _enter(made.values, rows[trials], columns, values)
         _check_scale(one, made.values, rows, subject)
         units.add(one.unit)
+        seen.add(one.transductive)
         given[rows] = True
     assert made is not None  # there is a record
     if len(units) != 1:
@@ -90,8 +99,9 @@ def read(
     if len(lacking):
         first = [f"session {r.session}, run {r.run}, trial {r.trial}" for r in lacking.head(FIRST).itertuples()]
         raise ValueError(f"{subject}: {len(lacking)} of {usable.sum()} usable trials have no betas: {'; '.join(first)}")
-    made.bad = _why_masked(made.values[usable], reasons)
-    made.note = {"units": UNITS[units.pop()], "transductive": "none"}
+    made.bad = _why_masked(made.values, usable, reasons)
+    made.note = {"units": UNITS[units.pop()], "transductive": max(seen, key=WIDTHS.index)}
+    _check_repeats(made, table[usable], usable, subject)
     if entry.get("zscore") == "session":
         _standardise(made, table, usable, parts)
     return made
@@ -130,6 +140,26 @@ def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
     return Betas(values, np.empty(0, dtype=object), places, ceilings, {})
 
 
+def _enter(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, some: np.ndarray) -> None:
+    """Put betas into their rows and columns; neighbours by slices, which is several times faster."""
+    at_rows, at_columns = _slice(rows), _slice(columns)
+    if isinstance(at_rows, slice) or isinstance(at_columns, slice):
+        values[at_rows, at_columns] = some
+    else:
+        values[rows[:, None], columns] = some
+
+
+def _few(n_columns: int, n_rows: int) -> Iterator[slice]:
+    """Cut columns into pieces that stay in the processor's cache."""
+    step = max(1, CACHED_VALUES // max(1, n_rows))
+    return (slice(start, min(n_columns, start + step)) for start in range(0, n_columns, step))
+
+
+def _slice(places: np.ndarray) -> slice | np.ndarray:
+    ordered = len(places) and (np.diff(places) == 1).all()
+    return slice(int(places[0]), int(places[-1]) + 1) if ordered else places
+
+
 def _of(table: pd.DataFrame, one: BetaRun) -> np.ndarray:
     """Mark the trials of a record's session and run."""
     found = np.ones(len(table), dtype=bool)
@@ -166,8 +196,8 @@ def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: st
     if one.unit not in PLAUSIBLE or len(rows) < 2:
         return
     low, high = PLAUSIBLE[one.unit]
-    step = max(1, BLOCK_VALUES // len(rows))
-    blocks = (values[rows, start : start + step] for start in range(0, values.shape[1], step))
+    at = _slice(rows)
+    blocks = (values[at, columns] for columns in _few(values.shape[1], len(rows)))
     with np.errstate(invalid="ignore"):
         spread = np.concatenate([block.std(axis=0, ddof=1, dtype=np.float64) for block in blocks])
     spread = spread[np.isfinite(spread) & (spread > 0)]
@@ -187,10 +217,45 @@ def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: st
     )
 
 
-def _why_masked(values: np.ndarray, reasons: tuple[str, str]) -> np.ndarray:
-    finite = np.isfinite(values).all(axis=0)
-    constant = (values == values[0]).all(axis=0)
-    return np.where(~finite, reasons[0], np.where(constant, reasons[1], "")).astype(object)
+def _why_masked(values: np.ndarray, usable: np.ndarray, reasons: tuple[str, str]) -> np.ndarray:
+    found = []
+    at = _slice(np.flatnonzero(usable))
+    for columns in _few(values.shape[1], len(values)):
+        some = values[at, columns]
+        finite, constant = np.isfinite(some).all(axis=0), (some == some[0]).all(axis=0)
+        found.append(np.where(~finite, reasons[0], np.where(constant, reasons[1], "")))
+    return np.concatenate(found).astype(object)
+
+
+def _check_repeats(made: Betas, shown: pd.DataFrame, usable: np.ndarray, subject: str) -> None:
+    """Refuse sessions whose betas agree with another session's pictures, and note how far they agree with their own."""
+    columns = np.flatnonzero(made.bad == "")
+    columns = columns[np.unique(np.linspace(0, len(columns) - 1, min(COMPARED, len(columns))).astype(int))]
+    session, names = pd.factorize(shown["session"])
+    image = pd.factorize(shown["image_id"])[0]
+    if len(names) < 2 or not len(columns) or len(np.unique(image)) == len(image):
+        return
+    trials = repeats.patterns(made.values[:, columns][usable], session)
+    own = {one: repeats.agreement(trials, image, session, one) for one in range(len(names))}
+    for one, found in own.items():
+        if found is None or found.z >= OWN_Z:
+            continue
+        mine = np.flatnonzero(session == one)
+        for other in range(len(names)):
+            theirs = np.flatnonzero(session == other)
+            if other == one or len(theirs) != len(mine):
+                continue
+            changed = image.copy()
+            changed[mine], changed[theirs] = image[theirs], image[mine]
+            better = repeats.agreement(trials, changed, session, one)
+            if better is not None and better.z >= OTHER_Z:
+                raise ValueError(
+                    f"{subject}: betas of session {names[one]} agree with other sessions' betas of the same pictures "
+                    f"if they are taken for those of session {names[other]} (r {better.r:.3f} above chance, "
+                    f"{better.z:.0f} standard deviations), and not as they are named (r {found.r:.3f}, {found.z:.1f}): "
+                    "were the files of these sessions exchanged? get both again"
+                )
+    made.note |= {"agreement_of_repeats": {str(names[one]): round(a.r, 4) for one, a in own.items() if a is not None}}
 
 
 def _standardise(made: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd.DataFrame | None) -> None:
@@ -205,10 +270,15 @@ def _standardise(made: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd
         if len(fitted) < 2:
             without.append(str(session))
             fitted = here
-        made.values[here], constant = cleaning.standardise_by(made.values[here], made.values[fitted])
-        made.bad = np.where((made.bad == "") & constant, "constant", made.bad)
+        at, measured = _slice(here), _slice(fitted)
+        for columns in _few(made.values.shape[1], len(here)):
+            some, all_ = made.values[measured, columns], made.values[at, columns]
+            made.values[at, columns], constant = cleaning.standardise_by(all_, some)
+            bad = made.bad[columns]
+            made.bad[columns] = np.where((bad == "") & constant, "constant", bad)
     made.note["units"] += ", then z-score per session (sample standard deviation)"
     made.note["statistics"] = "all trials" if parts is None else "training and validation trials"
-    made.note["transductive"] = "session" if parts is None or without else "none"
+    ours = "session" if parts is None or without else "none"
+    made.note["transductive"] = max(ours, made.note["transductive"], key=WIDTHS.index)
     if parts is not None:
         made.note["sessions_without_training_trials"] = without

@@ -48,7 +48,7 @@ def test_values_come_to_their_trials_whatever_the_order_of_sessions(table, value
         usable = table["usable"].to_numpy()
         np.testing.assert_array_equal(found.values[usable], values[usable])
         assert not found.values[~usable].any() and (found.bad == "").all()
-        assert found.note == {"units": "percent signal change", "transductive": "none"}
+        assert found.note == {"units": "percent signal change", "transductive": "session"}
 
 
 class Unread:
@@ -163,6 +163,51 @@ def test_sessions_are_standardised_over_all_trials_or_training_trials(table, val
     changed[part == "test"] += 3
     one, other = (read(sessions(table, v), table, parts, zscore="session").values for v in (values, changed))
     np.testing.assert_array_equal(one[fitted], other[fitted])  # test trials have no part in it
+
+
+@pytest.mark.parametrize(("unit", "seen"), [("percent", "session"), ("z", "session"), ("arbitrary", "run")])
+def test_the_sidecar_says_over_what_published_values_were_fitted_or_scaled(table, values, unit, seen):
+    """Z-scores as published are over all trials of a session, and scaling by training trials does not undo that."""
+    records = sessions(table, values, unit=unit, transductive=seen)
+    assert read(records, table).note["transductive"] == seen
+    part = np.where(np.arange(12) % 6 < 5, "train", "test")
+    parts = table[["session", "run", "trial"]].assign(onset_s=0.0, part=part)
+    assert read(records, table, parts, zscore="session").note["transductive"] == seen
+    assert read(records, table, zscore="session").note["transductive"] == "session"
+
+
+N_PICTURES, N_SESSIONS = 40, 3
+
+
+def repeated(seed, signal, exchanged=()):
+    """Each picture once per session, and betas whose sessions were exchanged."""
+    rng = np.random.default_rng(seed)
+    order = np.stack([rng.permutation(N_PICTURES) for _ in range(N_SESSIONS)])
+    betas = signal * rng.normal(size=(N_PICTURES, 60))[order] + rng.normal(size=(N_SESSIONS, N_PICTURES, 60))
+    places = np.arange(N_SESSIONS)
+    places[list(exchanged)] = places[list(exchanged)[::-1]]
+    labels = [f"{n:02d}" for n in range(1, N_SESSIONS + 1)]
+    names = [[f"p{k}" for k in row] for row in order]
+    table = pd.DataFrame({"session": np.repeat(labels, N_PICTURES), "run": "01", "image_id": np.concatenate(names)})
+    table = table.assign(trial=np.tile(np.arange(N_PICTURES), N_SESSIONS), usable=True)
+    runs = [
+        BetaRun(label, None, np.array(row), betas[place].astype(np.float32), "percent", {"i": np.arange(60)})
+        for label, row, place in zip(labels, names, places, strict=True)
+    ]
+    return _betas.read(iter(runs), table, "sub-x", {}, None, BAD, np.ones(60, bool))
+
+
+def test_exchanged_files_of_sessions_are_refused_by_what_repeats_of_pictures_say():
+    words = r"sub-x: betas of session 01 agree .* of session 03 \(r 0\.\d+ above chance, \d+ .*the files .* exchanged"
+    with pytest.raises(ValueError, match=words):
+        repeated(0, 1.0, exchanged=(0, 2))
+    found = repeated(0, 1.0).note["agreement_of_repeats"]
+    assert list(found) == ["01", "02", "03"] and min(found.values()) > 0.3
+
+
+def test_sessions_without_signal_are_not_called_exchanged():
+    for seed in range(10):
+        assert max(repeated(seed, 0.0).note["agreement_of_repeats"].values()) < 0.2
 
 
 def test_columns_that_are_not_wanted_are_left_out(table, values):
