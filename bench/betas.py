@@ -1,12 +1,14 @@
 """Single-trial betas of a session in NSD's layout: conversion to an array of a region, and random reads of trials.
 
-Made numbers: 750 trials of 83 x 104 x 81 int16, contiguous as h5py shows them, and the same as .nii.gz; the region has
-13,520 voxels in a shell. A session is converted to a .npy of float32, which is held against reading the file's bytes.
-Then random trials are read from the mapped .npy, by h5py from the file (a trial's volume, then the mask), and by
-nibabel from the .nii.gz. Cold: the kernel forgets the file's pages (fsync, then posix_fadvise DONTNEED); what the disk
-or its host keep is out of reach. Large files are written into a temporary folder (TMPDIR) and removed.
+Made numbers: 750 trials of 83 x 104 x 81 int16, contiguous as h5py shows them, in chunks of a volume each, and as
+.nii.gz; the region has 13,520 voxels in a shell. A session is converted to a .npy of float32 by the stage's own
+functions, which is held against reading the file's bytes. Then random trials are read from the mapped .npy as training
+does, by h5py from the contiguous file (a trial's volume, then the mask), and by nibabel from the .nii.gz. Cold: the
+kernel forgets the file's pages (fsync, then posix_fadvise DONTNEED); what the disk or its host keep is out of reach.
+Large files are written into a temporary folder (TMPDIR) and removed.
 """
 
+import functools
 import os
 import statistics
 import tempfile
@@ -17,9 +19,12 @@ from pathlib import Path
 import h5py
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
 from bench.harness import Row
 from boldflow.artifacts import arrays, beta_files
+from boldflow.core.records import BetaRun
+from boldflow.stages import _betas
 
 SHAPE, N_ROI = (750, 83, 104, 81), 13_520
 N_TRIALS, REPEATS = 60, 5
@@ -49,6 +54,7 @@ class _Session:
 
     def __init__(self, folder: Path, shape: tuple[int, ...], n_roi: int) -> None:
         self.shape, self.hdf5, self.nifti = shape, folder / "betas.hdf5", folder / "betas.nii.gz"
+        self.chunked = folder / "betas_chunks.hdf5"
         self.array = folder / "roi.npy"
         self.inside = _shell(shape[:0:-1], n_roi)
         rng = np.random.default_rng(0)
@@ -57,27 +63,31 @@ class _Session:
             for trial in range(shape[0]):
                 stored[trial] = rng.normal(0, 300, size=shape[1:]).astype(np.int16)
             volumes = np.asarray(stored[:])
+        with h5py.File(self.chunked, "w") as handle:
+            handle.create_dataset(beta_files.KEY, data=volumes, chunks=(1, *shape[1:]))
         image = nib.Nifti1Image(volumes.transpose(), np.eye(4))
         image.to_filename(self.nifti)
         self.trials = rng.permutation(shape[0])[:N_TRIALS]
+        names = [f"picture-{k}" for k in range(shape[0])]
+        self.table = pd.DataFrame({"session": "01", "run": "01", "image_id": names, "usable": True})
 
-    def convert(self) -> None:
-        """As the stage does: the columns of the region, divided, written whole."""
-        betas = beta_files.masked([self.hdf5], [self.inside], PERCENT)
-        found = np.empty(betas.shape, dtype=np.float32)
-        for trials, columns, values in betas.blocks(np.ones(betas.shape[1], dtype=bool)):
-            found[trials, columns] = values
-        arrays.write(self.array, found)
+    def convert(self, path: Path) -> None:
+        """As the stage does: the columns of the region, divided, their scale checked, written whole."""
+        betas = beta_files.masked([path], [self.inside], PERCENT)
+        every, names = np.ones(betas.shape[1], dtype=bool), self.table["image_id"].to_numpy()
+        records = iter([BetaRun("01", None, names, betas, "percent", {})])
+        made = _betas.read(records, self.table, "made", {}, None, ("not finite", "constant"), every)
+        arrays.write(self.array, made.values)
 
-    def raw(self) -> None:
+    def raw(self, path: Path) -> None:
         buffer = bytearray(beta_files.BLOCK_BYTES)
-        with self.hdf5.open("rb", buffering=0) as handle:
+        with path.open("rb", buffering=0) as handle:
             while handle.readinto(buffer):
                 pass
 
     def mapped(self) -> list[np.ndarray]:
-        array = arrays.read(self.array)
-        return [np.array(array[trial]) for trial in self.trials]
+        """As training reads the trials of its part of a split."""
+        return list(arrays.rows(arrays.read(self.array), self.trials))
 
     def by_h5py(self) -> list[np.ndarray]:
         inside = self.inside.transpose()
@@ -94,7 +104,11 @@ class _Session:
         return found
 
     def rows(self, repeats: int) -> list[Row]:
-        raw_s, convert_s = _timed([self.raw, self.convert], repeats, self.hdf5)
+        conversions = []
+        for path in (self.chunked, self.hdf5):
+            both = [functools.partial(self.raw, path), functools.partial(self.convert, path)]
+            raw_s, convert_s = _timed(both, repeats, path)
+            conversions.append(convert_s / raw_s)
         # voxels of the mapped array are in the mask's order, those of h5py in that of its transpose
         order = np.argsort(np.ravel_multi_index(np.nonzero(self.inside.transpose())[::-1], self.inside.shape))
         ours, peers = self.mapped(), [one[order] for one in self.by_h5py()]
@@ -109,8 +123,10 @@ class _Session:
         version, told = h5py.__version__, f"{len(self.trials)} trials, equal numbers: {same}"
         bench = "betas"
         return [
-            Row(bench, "raw read of the file, cold", "", f"{size}: conversion", convert_s / raw_s, "<=", CONVERSION,
+            Row(bench, "raw read of the file, cold", "", f"{size}: conversion", conversions[1], "<=", CONVERSION,
                 told, same, repeats),
+            Row(bench, "raw read of the file, cold", "", f"{size}, chunks of a volume: conversion", conversions[0],
+                "<=", CONVERSION, told, same, repeats),
             Row(bench, "h5py per trial, cold", version, f"{size}: random trials", h5py_cold / cold, ">=", COLD,
                 told, same, repeats),
             Row(bench, "h5py per trial, warm", version, f"{size}: random trials", h5py_warm / warm, ">=", WARM,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boldflow.artifacts import arrays
 from boldflow.core.records import State, TrainingData
 from boldflow.core.scaling import fit_scaler, fit_whole_scaler, identity_scaler, scale
 from boldflow.stages._trials import Aligned
@@ -33,7 +34,7 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     rows_of_features = data.trials["picture"].to_numpy() if picture is None else picture
 
     def responses(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(data.responses[rows], dtype=np.float32)
+        return np.asarray(arrays.rows(data.responses, rows), dtype=np.float32)
 
     def features(rows: np.ndarray) -> np.ndarray:
         return np.asarray(data.features[rows_of_features[rows]], dtype=np.float32)

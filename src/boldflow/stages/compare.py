@@ -77,7 +77,7 @@ def _rows(encoders: list[dict[str, Any]], has_images: bool, n_draws: int) -> lis
     one = encoders[0]
     data = align(one["responses"], one["features"], one["indexes"], one["trials"], one["splits"], one["subject"])
     test, _, rows = test_set(data, has_images)
-    measured = metrics.average_by(np.asarray(data.responses[rows]), test.image, test.n_images)
+    measured = metrics.average_by(arrays.rows(data.responses, rows), test.image, test.n_images)
     regions = regions_of(tables.read(one["vertices"]))
     counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
     # the images themselves come first

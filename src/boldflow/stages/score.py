@@ -265,7 +265,7 @@ def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertic
     picture[test.image] = data.trials["picture"].to_numpy()[rows]
     direction = model["settings"]["direction"]
     if direction != "decode":
-        measured = np.asarray(data.responses[rows], dtype=np.float64)
+        measured = np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)
         places = tables.read(vertices) if vertices else pd.DataFrame(index=range(measured.shape[1]))
         if direction == "represent":
             return ReconstructionScorer(test, in_training_scale(measured, test.fold, weights), regions_of(places))

@@ -147,3 +147,18 @@ def test_arrays_of_any_order_are_written_in_c_order_piece_by_piece(tmp_path, mon
     values[30, 2] = values[33, 1] = np.nan
     with pytest.raises(ValueError, match=r"2 of 287 values are not finite, the first at \(30, 2\)"):
         arrays.write(tmp_path / "b.npy", values)
+
+
+@pytest.mark.parametrize("wanted", [[7, 3, 3, 0], [], [4, 5, 6], "mask"])
+def test_rows_of_a_mapped_array_come_as_asked_and_the_system_hears_of_each_once(tmp_path, monkeypatch, wanted):
+    values = np.random.default_rng(0).normal(size=(9, 5))
+    arrays.write(tmp_path / "a.npy", values)
+    wanted = np.arange(9) % 4 == 1 if wanted == "mask" else np.array(wanted, dtype=int)
+    heard = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, length, how: heard.append((start, length)), raising=False)
+    mapped = arrays.read(tmp_path / "a.npy")
+    for one in (mapped, values, mapped[:, :3]):
+        np.testing.assert_array_equal(arrays.rows(one, wanted), one[wanted])
+    content = (tmp_path / "a.npy").read_bytes()
+    found = b"".join(content[start : start + length] for start, length in heard)
+    assert found == values[np.unique(np.arange(9)[wanted])].tobytes()
