@@ -125,7 +125,7 @@ ROWS = (
         8,
         "Wrong scale of betas",
         "every session of published betas is 300 times too large; sessions swapped, names shifted, a file cut; "
-        "betas of NSD not divided by 300, or divided twice",
+        "betas of NSD not divided by 300, or divided twice, and the files of two of its sessions exchanged",
         "refused with the spread found, what is plausible in that unit, and the likely cause; mended files give the "
         "same responses again",
         (

@@ -211,6 +211,12 @@ def test_betas_of_another_scale_and_regions_of_another_grid_are_refused_with_the
         ],
     )
     study.mend()
+    one, other = (nsd_tree.volume_betas("subj01", session, "hdf5") for session in (1, 3))
+    study.put(one, made.files[other])
+    study.put(other, made.files[one])
+    says = ["betas of session 01 agree", "taken for those of session 03", "were the files of these sessions exchanged?"]
+    study.fails(targets[0], says=says)
+    study.mend()
     study.completes(*targets)
 
 

@@ -23,7 +23,8 @@ import numpy as np
 BLOCK_BYTES = 64 << 20  # of stored numbers that are in memory at once, and of float32 values that are given at once
 UNREADABLE = (OSError, RuntimeError, KeyError, EOFError, zlib.error)
 BROKEN = (*UNREADABLE, ValueError, nib.filebasedimages.ImageFileError)
-PIECE_BYTES = 4 << 20  # of stored numbers that are read before they are picked: they stay in the processor's cache
+PIECE_BYTES = 4 << 20  # of bytes read, and of values picked from them, at a time: they stay in the processor's cache
+AHEAD_BYTES = 32 << 20  # that the system is asked to read before they are wanted
 GAP_BYTES = 128 << 10  # places of a mask further apart are read apart: systems read about as much ahead
 KEY = "betas"  # name of the data in an HDF5 file
 SAME = 1e-6  # by what share a scale may differ from another and be it: headers hold it in single precision
@@ -102,26 +103,23 @@ class BetaFile:
         span = np.searchsorted(lowers, places, side="right") - 1
         places = places - lowers[span] + befores[span]
         width = int(ends[-1])
-        rows = max(1, block_bytes // (4 * len(every)))
-        step = max(1, min(PIECE_BYTES, block_bytes) // (size * width))
+        step = max(1, min(PIECE_BYTES, block_bytes) // max(size * width, 4 * len(every)))
         buffer = np.empty((min(step, self.n_trials), width), dtype=self.dtype)
         with _opened(self.path) as handle:
-            for first in range(0, self.n_trials, rows):
-                values = np.empty((min(rows, self.n_trials - first), len(every)), dtype=np.float32)
-                for start in range(0, len(values), step):
-                    some = buffer[: len(values) - start]
-                    self._fetch(handle, some, first + start, spans)
-                    values[start : start + len(some)] = some.take(places, axis=1)
-                yield slice(first, first + len(values)), every, values
+            for first in range(0, self.n_trials, step):
+                some = buffer[: self.n_trials - first]
+                self._fetch(handle, some, first, spans)
+                yield slice(first, first + len(some)), every, some.take(places, axis=1).astype(np.float32)
             while isinstance(handle, gzip.GzipFile) and handle.read(1 << 20):
                 pass  # the checksum stands at the end of what is compressed
 
     def _fetch(self, handle: IO[bytes], some: np.ndarray, first: int, spans: list[tuple[int, int]]) -> None:
         """Read the spans of some trials, and let the system read ahead those that follow."""
         size = self.dtype.itemsize
-        after = self.starts[first + len(some) : first + 2 * len(some)]
-        if after and not isinstance(handle, gzip.GzipFile):
-            _announce(handle, after[0], after[-1] - after[0] + size * spans[-1][1])
+        ahead = max(1, AHEAD_BYTES // some.nbytes) * len(some)
+        coming = self.starts[first + ahead if first else 0 : first + ahead + len(some)]
+        if coming and not isinstance(handle, gzip.GzipFile):
+            _announce(handle, coming[0], coming[-1] - coming[0] + size * spans[-1][1])
         if spans == [(0, math.prod(self.grid))] and self.chunks is None:  # trial follows trial
             handle.seek(self.starts[first])
             _fill(handle, some)

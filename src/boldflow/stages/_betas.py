@@ -18,12 +18,14 @@ SCALE = 300.0  # by which NSD's integer betas are to be divided
 UNITS = {"percent": "percent signal change", "z": "z-score as published", "arbitrary": "as published, unit not stated"}
 BLOCK_VALUES = 1 << 24  # values (trials times columns) that are read at a time
 CACHED_VALUES = 1 << 18  # values that are worked on at a time: in double precision they stay in the processor's cache
+SCALED = 1000  # columns from which the scale of a record is seen, at most
 FIRST = 5  # offenders that are named
 WIDTHS = ("none", "run", "session")  # of what a value has seen of test trials, the widest last
 # Sessions whose repeats agree less than this with their own pictures, and more than that with another session's, are
 # refused (standard deviations over shuffles); what lies between tells nothing.
 OWN_Z, OTHER_Z = 3.0, 6.0
-COMPARED = 2000  # columns from which agreement is computed, at most
+COMPARED_VALUES, COMPARED = 10_000_000, (300, 2000)  # from which agreement is computed: in all, and columns
+NULL_SESSIONS = 8  # of more sessions than this, half or more that agree with nothing say that there is nothing to find
 
 
 @dataclass
@@ -136,7 +138,7 @@ def blocks_of(betas: np.ndarray | LazyBetas, wanted: np.ndarray) -> Iterator[tup
 def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
     tables = (pd.DataFrame(found, index=range(len(inside))) for found in (one.places, one.ceilings))
     places, ceilings = (table[inside].reset_index(drop=True) for table in tables)
-    values = np.zeros((n_trials, int(inside.sum())), dtype=np.float32, order="F")
+    values = np.zeros((n_trials, int(inside.sum())), dtype=np.float32)
     return Betas(values, np.empty(0, dtype=object), places, ceilings, {})
 
 
@@ -196,10 +198,9 @@ def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: st
     if one.unit not in PLAUSIBLE or len(rows) < 2:
         return
     low, high = PLAUSIBLE[one.unit]
-    at = _slice(rows)
-    blocks = (values[at, columns] for columns in _few(values.shape[1], len(rows)))
+    some = values[_slice(rows), :: max(1, values.shape[1] // SCALED)]
     with np.errstate(invalid="ignore"):
-        spread = np.concatenate([block.std(axis=0, ddof=1, dtype=np.float64) for block in blocks])
+        spread = some.std(axis=0, ddof=1, dtype=np.float64)
     spread = spread[np.isfinite(spread) & (spread > 0)]
     if not len(spread):
         return  # masked as constant or not finite, and counted there
@@ -218,43 +219,44 @@ def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: st
 
 
 def _why_masked(values: np.ndarray, usable: np.ndarray, reasons: tuple[str, str]) -> np.ndarray:
-    found = []
-    at = _slice(np.flatnonzero(usable))
-    for columns in _few(values.shape[1], len(values)):
-        some = values[at, columns]
-        finite, constant = np.isfinite(some).all(axis=0), (some == some[0]).all(axis=0)
-        found.append(np.where(~finite, reasons[0], np.where(constant, reasons[1], "")))
-    return np.concatenate(found).astype(object)
+    rows = np.flatnonzero(usable)
+    finite, constant = np.ones((2, values.shape[1]), dtype=bool)
+    step = max(1, CACHED_VALUES // values.shape[1])
+    for start in range(0, len(rows), step):
+        some = values[_slice(rows[start : start + step])]
+        finite &= np.isfinite(some).all(axis=0)
+        constant &= (some == values[rows[0]]).all(axis=0)
+    return np.where(~finite, reasons[0], np.where(constant, reasons[1], "")).astype(object)
 
 
 def _check_repeats(made: Betas, shown: pd.DataFrame, usable: np.ndarray, subject: str) -> None:
     """Refuse sessions whose betas agree with another session's pictures, and note how far they agree with their own."""
     columns = np.flatnonzero(made.bad == "")
-    columns = columns[np.unique(np.linspace(0, len(columns) - 1, min(COMPARED, len(columns))).astype(int))]
+    n_compared = min(len(columns), int(np.clip(COMPARED_VALUES // len(shown), *COMPARED)))
+    columns = columns[np.unique(np.linspace(0, len(columns) - 1, n_compared).astype(int))]
     session, names = pd.factorize(shown["session"])
     image = pd.factorize(shown["image_id"])[0]
     if len(names) < 2 or not len(columns) or len(np.unique(image)) == len(image):
         return
     trials = repeats.patterns(made.values[:, columns][usable], session)
     own = {one: repeats.agreement(trials, image, session, one) for one in range(len(names))}
-    for one, found in own.items():
-        if found is None or found.z >= OWN_Z:
+    doubtful = {one: found for one, found in own.items() if found is not None and found.z < OWN_Z}
+    if len(names) > NULL_SESSIONS and 2 * len(doubtful) >= len(names):
+        doubtful = {}
+    for (one, found), (other, _) in itertools.permutations(doubtful.items(), 2):
+        mine, theirs = np.flatnonzero(session == one), np.flatnonzero(session == other)
+        if len(theirs) != len(mine):
             continue
-        mine = np.flatnonzero(session == one)
-        for other in range(len(names)):
-            theirs = np.flatnonzero(session == other)
-            if other == one or len(theirs) != len(mine):
-                continue
-            changed = image.copy()
-            changed[mine], changed[theirs] = image[theirs], image[mine]
-            better = repeats.agreement(trials, changed, session, one)
-            if better is not None and better.z >= OTHER_Z:
-                raise ValueError(
-                    f"{subject}: betas of session {names[one]} agree with other sessions' betas of the same pictures "
-                    f"if they are taken for those of session {names[other]} (r {better.r:.3f} above chance, "
-                    f"{better.z:.0f} standard deviations), and not as they are named (r {found.r:.3f}, {found.z:.1f}): "
-                    "were the files of these sessions exchanged? get both again"
-                )
+        changed = image.copy()
+        changed[mine], changed[theirs] = image[theirs], image[mine]
+        better = repeats.agreement(trials, changed, session, one)
+        if better is not None and better.z >= OTHER_Z:
+            raise ValueError(
+                f"{subject}: betas of session {names[one]} agree with other sessions' betas of the same pictures if "
+                f"they are taken for those of session {names[other]} (r {better.r:.3f} above chance, {better.z:.0f} "
+                f"standard deviations), and not as they are named (r {found.r:.3f}, {found.z:.1f}): were the files of "
+                "these sessions exchanged? get both again"
+            )
     made.note |= {"agreement_of_repeats": {str(names[one]): round(a.r, 4) for one, a in own.items() if a is not None}}
 
 

@@ -198,7 +198,11 @@ def _windows(
 
 
 def _without(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Leave columns out of (n_trials, n_columns) in place, where columns lie one after the other in memory."""
+    """Leave columns out of (n_trials, n_columns) in place."""
+    if keep.all():
+        return values
+    if values.flags.c_contiguous:
+        return _compacted(values[:, None], keep)[:, 0]
     for left, column in enumerate(np.flatnonzero(keep)):
         if left != column:
             values[:, left] = values[:, column]
