@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from boldflow.core import layers
 from boldflow.core.decoders import Autoencoder, Parameters, Part, Sizes
 from boldflow.core.records import State, flat
 
@@ -173,7 +174,7 @@ class DenseAutoencoder:
         hidden = inputs.expand(len(own["layer0_bias"]), *inputs.shape)
         latent = hidden
         for k in range(N_LAYERS):
-            hidden = torch.baddbmm(own[f"layer{k}_bias"][:, None], hidden, own[f"layer{k}_weight"].transpose(1, 2))
+            hidden = layers.linear(hidden, own[f"layer{k}_weight"], own[f"layer{k}_bias"])
             if _is_normed(k):
                 hidden = functional.relu(_batch_norm(hidden, own, f"layer{k}", training))
             elif k == LATENT:
@@ -310,7 +311,7 @@ class OvercompleteAutoencoder:
     def _before(self, own: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Give (n_seeds, n_trials, n_latents) before the code."""
         centred = inputs - own["decoder_bias"][:, None]
-        return torch.baddbmm(own["encoder_bias"][:, None], centred, own["encoder_weight"].transpose(1, 2))
+        return layers.linear(centred, own["encoder_weight"], own["encoder_bias"])
 
     def _through(self, own: Parameters, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Give the reconstruction, the share of active latents (n_seeds,) and which units were active."""

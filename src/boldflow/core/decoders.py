@@ -13,6 +13,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch.nn import functional
 
+from boldflow.core import layers
+
 Parameters = dict[str, torch.Tensor]
 Sizes = dict[str, tuple[int, ...]]
 
@@ -182,7 +184,7 @@ class FmriLinear:
         for part in parts:
             mixed = torch.matmul(time, part.inputs).transpose(0, 1)  # (n_seeds, n_trials, n_vertices)
             weight, bias = own[f"input{part.subject}_weight"], own[f"input{part.subject}_bias"]
-            found.append(mixed @ weight.transpose(1, 2) + (bias * time.sum(dim=1, keepdim=True))[:, None])
+            found.append(layers.linear(mixed, weight, bias * time.sum(dim=1, keepdim=True)))
         return _in_order(found, parts) + own["time_bias"][:, None]
 
 
@@ -217,9 +219,8 @@ def _first(own: Parameters, parts: Sequence[Part]) -> torch.Tensor:
     found = []
     for part in parts:
         weight, bias = own[f"input{part.subject}_weight"], own[f"input{part.subject}_bias"]
-        n_seeds, width, n_vertices = weight.shape
-        flat = functional.linear(part.inputs.flatten(0, 1), weight.reshape(-1, n_vertices), bias.reshape(-1))
-        found.append(flat.view(*part.inputs.shape[:2], n_seeds, width).permute(2, 0, 1, 3))
+        given = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias)
+        found.append(given.unflatten(0, part.inputs.shape[:2]).permute(2, 0, 1, 3))
     return _in_order(found, parts).contiguous()
 
 
@@ -233,8 +234,7 @@ def _in_order(found: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Ten
 
 def _linear(x: torch.Tensor, own: Parameters, name: str) -> torch.Tensor:
     """Take (n_seeds, ..., n) through a layer of each seed."""
-    weight, bias = own[f"{name}_weight"], own[f"{name}_bias"]
-    flat = torch.baddbmm(bias[:, None], x.reshape(len(x), -1, x.shape[-1]), weight.transpose(1, 2))
+    flat = layers.linear(x.reshape(len(x), -1, x.shape[-1]), own[f"{name}_weight"], own[f"{name}_bias"])
     return flat.view(*x.shape[:-1], -1)
 
 

@@ -38,10 +38,10 @@ class Resident:
             )
         shapes = [with_time(one.inputs).shape[1:] for one in subjects]
         _agree(shapes, [one.targets.shape[1] for one in subjects], apart)
-        for one in subjects:
-            if not (np.isfinite(one.inputs).all() and np.isfinite(one.targets).all()):
-                raise ValueError("inputs and targets must be finite")
         whole = [torch.from_numpy(np.ascontiguousarray(with_time(one.inputs), dtype=np.float32)) for one in subjects]
+        for one, inputs in zip(subjects, whole, strict=True):
+            if not (_finite(inputs) and np.isfinite(one.targets).all()):
+                raise ValueError("inputs and targets must be finite")
         self.device = torch.device(device)
         # moved one by one: no second copy of all on this side
         on = [one.to(self.device) for one in whole]
@@ -111,6 +111,11 @@ def _agree(shapes: Sequence[tuple[int, ...]], n_targets: Sequence[int], apart: b
             f"pooled subjects have {n_vertices} vertices, and one input layer takes one number of them: set "
             "subject_layers to true, or choose responses on a common surface (space fsaverage5, no rois)"
         )
+
+
+def _finite(values: torch.Tensor) -> bool:
+    """Tell whether all values are finite: a finite sum says so in one pass, and only another is looked into."""
+    return bool(values.sum().isfinite() or values.isfinite().all())
 
 
 def _on(values: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.optim.adamw import adamw
 
-from boldflow.core import losses, schedules
+from boldflow.core import layers, losses, schedules
 from boldflow.core.checkpoint import Checkpoint, Progress
 from boldflow.core.decoders import Autoencoder, Network, Parameters, Part
 from boldflow.core.resident import Resident
@@ -190,6 +190,7 @@ class _Fit:
             checkpoint.boundary(self.total if over else self.at.step, self.total, self._progress)
         for number, seed in enumerate(self.at.seeds):
             self._finish(seed, number)
+        layers.recycle([])
         return [self.done[seed] for seed in self.order], self.rows
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -258,6 +259,7 @@ class _Fit:
     def _gradients(self, rows: np.ndarray, noise: list[torch.Tensor]) -> torch.Tensor:
         """Leave the gradients of a batch; where memory is short, in pieces of half the size from then on."""
         while True:
+            layers.recycle(value.grad for value in self.own.values())
             for value in self.own.values():
                 value.grad = None
             try:
