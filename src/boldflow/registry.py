@@ -77,7 +77,10 @@ NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "che
 METRICS = {
     "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
     "represent": ("mse", "r2", "r", "zeros", "dead_units"),
-    "embedding": ("top1", "top5", "top10", "inv_norm_rank", "mean_rank", "median_rank", "two_way", "nway50"),
+    "embedding": (
+        *("top1", "top5", "top10", "inv_norm_rank", "inv_norm_rank_median", "mean_rank", "median_rank", "sd_rank"),
+        *("two_way", "nway50", "feature_r"),
+    ),
     "classes": ("accuracy", "auc"),
 }
 # Tables that a study with the key latents makes of the codes of its models.

@@ -20,7 +20,12 @@ DRAWN = (250, 300)  # sizes of the random galleries that papers report
 N_DRAWN = 30
 BLOCK = 2048  # vertices at a time in the bootstrap of maps
 N_NEAREST = 5
+BATCH = 64  # test trials among which each is sought, in their order: NeuralBench's batches
+BATCHES = f"batch{BATCH}"  # name of that gallery
+FREQUENT = 250  # pictures of NeuralBench's smaller gallery
+MEDIANS = ("median_rank", "inv_norm_rank_median")
 BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
+WITHOUT_ORDER = frozenset({"ceiling", "sd_rank"})  # metrics of which neither high nor low is better
 LOWER_IS_BETTER = frozenset({"mean_rank", "median_rank", "mse"})
 
 Array = np.ndarray
@@ -92,8 +97,8 @@ class Measure:
 
 
 def query_measure(view: str, metric: str, values: Array, unit: Array, **more: object) -> Measure:
-    """Make a measure that averages over queries (or takes their median, for ``median_rank``)."""
-    median = metric == "median_rank"
+    """Make a measure that averages over queries (or takes their median, for ``MEDIANS``)."""
+    median = metric in MEDIANS
     value = float(np.median(values) if median else np.mean(values))
     of = statistics.median_draws if median else statistics.mean_draws
     return Measure(view, metric, value, lambda counts: of(values, unit, counts), **more)  # type: ignore[arg-type]
@@ -141,13 +146,15 @@ class RetrievalScorer:
 
     ``targets`` (n_images, n_features): features of the test images in the scale of their fold's training targets.
     ``everything``: per fold, features of all stimuli in that scale, (n_stimuli, n_features), read in blocks; ``row``
-    (n_images,): the stimulus of each test image.
+    (n_images,): the stimulus of each test image. ``frequency`` (n_images,): how often each is tested, by all who are
+    tested; by default as often as here.
     """
 
     test: TestSet
     targets: Array
     everything: Sequence[Rows] = field(default_factory=list)
     row: Array | None = None
+    frequency: Array | None = None
 
     @cached_property
     def galleries(self) -> list[Gallery]:
@@ -160,9 +167,10 @@ class RetrievalScorer:
         found: list[Measure] = []
         for view, given, image in self.test.views(predicted):
             found += self._test_gallery(view, given, image, own)
+            found += self._frequent(view, given, image, own)
             if self.everything:
                 found += self._full_gallery(view, given, image, own)
-        return found
+        return [*found, *self._batches(predicted, own), self._features(predicted, own)]
 
     def nearest(self, predicted: Array) -> tuple[Array, Array, Array]:
         """Rank and best candidates of each query of the last view.
@@ -230,6 +238,49 @@ class RetrievalScorer:
             measures.append(query_measure(view, name, values, unit, **more))
         return measures
 
+    def _frequent(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+        """Find the pictures that are tested most often (of equal ones the first) among each other."""
+        if self.gallery_size <= FREQUENT:
+            return []
+        often = self.test.repeats if self.frequency is None else self.frequency
+        above, tied, rows = [], [], []
+        for fold in np.unique(self.test.image_fold):
+            there = np.flatnonzero(self.test.image_fold == fold)
+            chosen = np.sort(there[np.argsort(-often[there], kind="stable")[:FREQUENT]])
+            queries = np.flatnonzero(np.isin(image, chosen))
+            scores = metrics.identification_scores(given[queries], self.targets[own[chosen]])
+            ranked = metrics.ranks(scores, np.searchsorted(chosen, image[queries]))
+            above.append(ranked.above)
+            tied.append(ranked.tied)
+            rows.append(queries)
+        found = metrics.Ranks(np.concatenate(above), np.concatenate(tied), FREQUENT)
+        return _rank_measures(view, found, self.test.unit[image[np.concatenate(rows)]], f"frequent{FREQUENT}")
+
+    def _batches(self, predicted: Array, own: Array) -> list[Measure]:
+        """Find each trial among those of its batch; trials of the same picture are level, and share their rank."""
+        target = self.targets[own[self.test.image]]
+        above, tied, size = (np.empty(len(target), int) for _ in range(3))
+        for fold in np.unique(self.test.fold):
+            whole = np.flatnonzero(self.test.fold == fold)
+            for rows in (whole[k : k + BATCH] for k in range(0, len(whole), BATCH)):
+                scores = metrics.identification_scores(predicted[rows], target[rows])
+                ranked = metrics.ranks(scores, np.arange(len(rows)))
+                above[rows], tied[rows], size[rows] = ranked.above, ranked.tied, len(rows)
+        ranked = metrics.Ranks(above, tied, int(size.max()))
+        places = np.where(size > 1, 1 - ranked.rank / np.maximum(size - 1, 1), 0.5)
+        return _rank_measures("trial", ranked, self.test.unit[self.test.image], BATCHES, size, places)
+
+    def _features(self, predicted: Array, own: Array) -> Measure:
+        """Correlate each feature with the decoded one over trials, mean over features."""
+        image = self.test.image
+        target = self.targets[own[image]]
+
+        def draws(counts: Array) -> Array:
+            weights = counts[:, self.test.unit[image]].astype(np.float64)
+            return metrics.weighted_correlation(predicted, target, weights).mean(axis=1)
+
+        return Measure("trial", "feature_r", float(metrics.correlation(predicted, target).mean()), draws, 0.0)
+
     def _full_gallery(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
         assert self.row is not None
         above, tied = np.empty(len(image), int), np.empty(len(image), int)
@@ -241,15 +292,28 @@ class RetrievalScorer:
         return _rank_measures(view, ranked, self.test.unit[image], "full")
 
 
-def _rank_measures(view: str, ranked: metrics.Ranks, unit: Array, gallery: str) -> list[Measure]:
+def _rank_measures(
+    view: str,
+    ranked: metrics.Ranks,
+    unit: Array,
+    gallery: str,
+    sizes: Array | None = None,
+    places: Array | None = None,
+) -> list[Measure]:
+    """Make the measures of ranks; ``sizes`` and ``places`` (n_queries,) where each query has a gallery of its own."""
     size = ranked.gallery_size
-    measures = {f"top{k}": (metrics.top_k(ranked, k), k / size) for k in TOP if k < size}
-    measures["inv_norm_rank"] = (metrics.inverse_normalised_rank(ranked), 0.5)
-    measures["mean_rank"] = measures["median_rank"] = (ranked.rank, (size - 1) / 2)
-    if size >= N_WAY:
+    every = np.array([size]) if sizes is None else sizes
+    places = metrics.inverse_normalised_rank(ranked) if places is None else places
+    measures = {f"top{k}": (metrics.top_k(ranked, k), np.minimum(k / every, 1).mean()) for k in TOP if k < size}
+    measures["inv_norm_rank"] = measures["inv_norm_rank_median"] = (places, 0.5)
+    measures["mean_rank"] = measures["median_rank"] = (ranked.rank, (every.mean() - 1) / 2)
+    if size >= N_WAY and sizes is None:
         measures["nway50"] = (metrics.n_way_top1(ranked, N_WAY), 1 / N_WAY)
     more = {"gallery": gallery, "gallery_size": size}
-    return [query_measure(view, name, v, unit, chance=chance, **more) for name, (v, chance) in measures.items()]
+    found = [query_measure(view, name, v, unit, chance=float(chance), **more) for name, (v, chance) in measures.items()]
+    # how far ranks lie apart is neither better nor worse: no interval, no p
+    spread = float(ranked.rank.std(ddof=1)) if len(ranked.rank) > 1 else 0.0
+    return [*found, Measure(view, "sd_rank", spread, method="none", **more)]  # type: ignore[arg-type]
 
 
 def _drawn(scores: Array, true: Array, n: int) -> dict[str, Array]:

@@ -17,9 +17,11 @@ from boldflow.core.reconstruction import ReconstructionScorer, code_measures
 from boldflow.core.records import State
 from boldflow.core.scaling import ScaledRows
 from boldflow.core.scoring import (
+    BATCHES,
     BOOTSTRAP_SEED,
     LOWER_IS_BETTER,
     N_NEAREST,
+    WITHOUT_ORDER,
     ClassScorer,
     EncodingScorer,
     Measure,
@@ -190,7 +192,7 @@ def _over_subjects(
     n_draws: int,
     code: str,
 ) -> Scored:
-    """Score predictions averaged over an image's repeats, then over the subjects who saw it."""
+    """Score predictions averaged over an image's repeats, then over who saw it, and over all its trials at once."""
     keys, pictures, units = [], [], []
     for data, (test, image_id, rows) in zip(aligned, tests, strict=True):
         first = np.unique(test.image, return_index=True)[1]
@@ -202,21 +204,27 @@ def _over_subjects(
     fold, picture = np.array([int(name[:6]) for name in names]), np.concatenate(pictures)[first]
     image = np.arange(len(names))
     together = TestSet(fold, image, fold, np.asarray(pd.factorize(np.concatenate(units)[first])[0]))
-    scorer = _retrieval(aligned[0], together, picture, weights)
+    seen = [own[test.image] for own, (test, _, _) in zip(keys, tests, strict=True)]
+    instance = np.unique(np.concatenate(seen), return_inverse=True)[1]  # picture of each trial
+    scorer = replace(_retrieval(aligned[0], together, picture, weights), frequency=np.bincount(instance))
     counts = statistics.bootstrap_counts(together.n_units, n_draws, BOOTSTRAP_SEED)
     about = _about(who, known, model, code)
     n_trials = sum(len(test.image) for test, _, _ in tests) / len(names)
     found: list[Row] = []
     drawn: list[np.ndarray] = []
     for number, seed in enumerate(model["settings"]["seeds"]):
-        means = []
-        for given, (test, _, _) in zip(predicted, tests, strict=True):
-            own = in_training_scale(np.asarray(given[number], dtype=np.float64), test.fold, weights)
-            means.append(average_by(own, test.image, test.n_images))
-        averaged, _ = average_over_subjects(means, keys)
-        measures = [replace(one, view="subjects") for one in scorer.measure(averaged)]
-        rows_ = _rows(measures, {**about, "seed": str(seed)}, together, counts, "images", drawn, model, None)
-        found += [{**row, "n_repeats_averaged": n_trials} for row in rows_]
+        scaled = [
+            in_training_scale(np.asarray(given[number], dtype=np.float64), test.fold, weights)
+            for given, (test, _, _) in zip(predicted, tests, strict=True)
+        ]
+        means = [average_by(own, t.image, t.n_images) for own, (t, _, _) in zip(scaled, tests, strict=True)]
+        views = {"subjects": average_over_subjects(means, keys)[0]}
+        views["instances"] = average_by(np.concatenate(scaled), instance, len(names))
+        for view, averaged in views.items():
+            # pictures are no batches of trials
+            measures = [replace(one, view=view) for one in scorer.measure(averaged) if one.gallery != BATCHES]
+            rows_ = _rows(measures, {**about, "seed": str(seed)}, together, counts, "images", drawn, model, None)
+            found += [{**row, "n_repeats_averaged": n_trials} for row in rows_]
     empty = (pd.DataFrame(columns=MAP), pd.DataFrame(columns=QUERIES), pd.DataFrame(columns=BANDS))
     return Scored(found, drawn, *empty)
 
@@ -320,7 +328,7 @@ def _p_kind(model: Row) -> str | None:
 
 
 def _significance(measure: Measure, null: np.ndarray | None, model: Row) -> Row:
-    if null is None or measure.metric == "ceiling":
+    if null is None or measure.metric in WITHOUT_ORDER:
         return {}
     p = statistics.permutation_p(measure.value, null, measure.metric not in LOWER_IS_BETTER)
     return {"p": p, "p_kind": _p_kind(model), "n_permutations": len(null)}

@@ -1,5 +1,7 @@
 """Scorers against plain loops, and comparisons between models by simulation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,115 @@ def test_every_view_and_gallery_is_a_plain_loop():
                 one = found[(view, metric, None, gallery)]
                 assert one.value == pytest.approx(value), (view, metric, gallery)
                 assert one.gallery_size == len(candidates)
+
+
+# What versions 0.2.3 and 0.4.0 of NeuralBench call their scores: ours, but for view and gallery, which endings tell.
+NEURALBENCH = {
+    "median_retrieval_rank": "median_rank",
+    "mean_retrieval_rank": "mean_rank",
+    "std_retrieval_rank": "sd_rank",
+    **{f"top{k}_acc": f"top{k}" for k in (1, 5, 10)},
+    "inv_norm_rank_mean": "inv_norm_rank",
+    "inv_norm_rank_median": "inv_norm_rank_median",
+}
+OF_BATCHES = ("median_rank", "mean_rank", "std_rank", "inv_norm_rank_mean", "inv_norm_rank_median")
+OF_BATCHES = tuple(f"batch_{name}" for name in (*OF_BATCHES, "top1_acc", "top5_acc", "top10_acc"))
+
+
+def reduced(name, ranks, sizes):
+    """By the name of a score, from ranks in galleries of these sizes; ties are rare enough to share."""
+    places = 1 - ranks / (sizes - 1)
+    known = {"inv_norm_rank_mean": np.mean(places), "inv_norm_rank_median": np.median(places)}
+    known |= {"median": np.median(ranks), "mean": np.mean(ranks), "std": np.std(ranks, ddof=1)}
+    known |= {f"top{k}_acc": np.mean(ranks < k) for k in (1, 5, 10)}
+    return next(value for part, value in known.items() if name.startswith(part))
+
+
+def place(query, candidates, own):
+    """Mean of the ranks with and without what is level, one candidate after the other."""
+    scores = [float(query @ one) / float(np.linalg.norm(one)) for one in candidates]
+    above = sum(one > scores[own] for one in scores)
+    return (above + sum(one >= scores[own] for one in scores) - 1) / 2
+
+
+@pytest.mark.parametrize("smaller", [False, True], ids=["all pictures", "size=250"])
+@pytest.mark.parametrize("ending", ["", "_subject-agg"])
+def test_scores_of_neuralbench_by_their_names_are_plain_loops_over_the_pictures(ending, smaller):
+    """One subject: instance-agg is subject-agg, and subject-ind the plain score."""
+    rng = np.random.default_rng(5)
+    n, repeats = 260, rng.integers(1, 4, 260)
+    image = rng.permutation(np.repeat(np.arange(n), repeats))
+    targets = rng.normal(size=(n, 8))
+    predicted = targets[image] + 2 * rng.normal(size=(len(image), 8))
+    test = scoring.TestSet(np.zeros(len(image), int), image, np.zeros(n, int), np.arange(n))
+    found = by_key(scoring.RetrievalScorer(test, targets).measure(predicted))
+    there = sorted(sorted(range(n), key=lambda one: -repeats[one])[:250]) if smaller else list(range(n))
+    if ending:
+        queries = [(predicted[image == one].mean(axis=0), there.index(one)) for one in there]
+    else:
+        queries = [(row, there.index(one)) for row, one in zip(predicted, image, strict=True) if one in there]
+    ranks = np.array([place(query, targets[there], own) for query, own in queries])
+    where = ("image" if ending else "trial", None, "frequent250" if smaller else "test")
+    for name, metric in NEURALBENCH.items():
+        one = found[where[0], metric, *where[1:]]
+        assert one.value == pytest.approx(reduced(name, ranks, np.float64(len(there)))), (name, ending)
+        assert one.gallery_size == len(there)
+
+
+def test_scores_within_batches_are_plain_loops_and_trials_of_one_picture_are_level():
+    scorer, predicted, image = retrieval(6, n_images=30, repeats=5)
+    assert len(image) == 150  # two whole batches and one of 22
+    found = by_key(scorer.measure(predicted))
+    ranks, sizes = np.empty(150), np.empty(150)
+    for first in (0, 64, 128):
+        rows = image[first : first + 64]
+        for number in range(len(rows)):
+            ranks[first + number] = place(predicted[first + number], scorer.targets[rows], number)
+            sizes[first + number] = len(rows)
+    for name in (name for name in OF_BATCHES if "top" not in name):
+        ours = {"std_rank": "sd_rank", "inv_norm_rank_mean": "inv_norm_rank"}.get(name[6:], name[6:])
+        one = found["trial", ours, None, "batch64"]
+        assert one.value == pytest.approx(reduced(name[6:], ranks, sizes)), name
+    for k in (1, 5, 10):  # a true one that is level with others counts by its share of the first k places
+        hits = []
+        for first in (0, 64, 128):
+            rows = image[first : first + 64]
+            for number in range(len(rows)):
+                cosine = scorer.targets[rows] @ predicted[first + number]
+                cosine = cosine / np.linalg.norm(scorer.targets[rows], axis=1)
+                above = (cosine > cosine[number] + 1e-9).sum()
+                hits.append(np.clip((k - above) / (rows == rows[number]).sum(), 0, 1))
+        one = found["trial", f"top{k}", None, "batch64"]
+        assert one.value == pytest.approx(np.mean(hits)) and one.chance == pytest.approx(k * 3 / 150, abs=0.02)
+    columns = [np.corrcoef(a, b)[0, 1] for a, b in zip(predicted.T, scorer.targets[image].T, strict=True)]
+    r = found["trial", "feature_r", None, None]
+    assert r.value == pytest.approx(np.mean(columns))
+    counts = statistics.bootstrap_counts(30, 5, 0)
+    for drawn, count in zip(r.draw(counts), counts, strict=True):
+        rows = np.repeat(np.arange(150), count[image])
+        pairs = zip(predicted[rows].T, scorer.targets[image[rows]].T, strict=True)
+        assert drawn == pytest.approx(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+
+
+def test_smaller_galleries_and_batches_follow_permuted_labels():
+    """Predictions of other pictures: with their labels permuted alike the scores are the same."""
+    rng = np.random.default_rng(7)
+    scorer, predicted, _ = retrieval(7, n_images=260, repeats=2, n_features=8)
+    order = rng.permutation(260)
+    other = scoring.RetrievalScorer(scorer.test, scorer.targets[order])
+    plain = scoring.RetrievalScorer(scorer.test, scorer.targets)
+    wanted, found = by_key(other.measure(predicted)), by_key(plain.measure(predicted, order))
+    for gallery in ("frequent250", "batch64"):
+        for metric in ("top5", "mean_rank"):
+            assert found["trial", metric, None, gallery].value == wanted["trial", metric, None, gallery].value
+    assert found["trial", "feature_r", None, None].value == wanted["trial", "feature_r", None, None].value
+
+
+def test_the_page_of_neuralbenchs_metrics_has_each_of_their_names():
+    page = (Path(__file__).parents[3] / "docs/neuralbench.md").read_text(encoding="utf-8")
+    endings = ("_subject-agg", "_instance-agg", "_subject-ind", "_size=250")
+    for name in (*NEURALBENCH, *OF_BATCHES, "batch_pearson_corr", *endings):
+        assert f"`{name}`" in page, name
 
 
 def test_bootstrap_draws_are_the_measure_of_the_resampled_images():

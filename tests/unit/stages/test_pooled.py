@@ -139,6 +139,7 @@ def test_each_subject_is_decoded_by_the_pooled_model_and_scored_under_its_own_na
     assert set(map(tuple, one[["subject", "view"]].to_numpy())) == {
         *((subject, view) for subject in SUBJECTS for view in ("trial", "image")),
         ("pooled", "subjects"),
+        ("pooled", "instances"),
     }
     assert queries.groupby("subject")["image_id"].nunique().to_dict() == {"sub-01": N_TEST, "sub-02": N_TEST - 1}
     # witness: averages and ranks by hand, from predictions and files alone
@@ -157,6 +158,10 @@ def test_each_subject_is_decoded_by_the_pooled_model_and_scored_under_its_own_na
     places = sorted({place for _, place in averaged})
     both = [np.mean([averaged[s, p] for s in SUBJECTS if (s, p) in averaged], axis=0) for p in places]
     assert values["pooled", "subjects"] == pytest.approx(inverse_rank(both, gallery[places], range(len(places))))
+    every = [
+        scaled[np.concatenate([rows for (_, p), rows in means.items() if p == place])].mean(axis=0) for place in places
+    ]
+    assert values["pooled", "instances"] == pytest.approx(inverse_rank(every, gallery[places], range(len(places))))
 
 
 def test_targets_are_scaled_together_and_inputs_apart(tmp_path):
