@@ -57,6 +57,7 @@ SHARED = (
     ("agreement", "datasets", "agreements"),
     ("checkpoint", "features", "networks"),
     ("training", "models", "training"),
+    ("linear_start", "models", "linear_start"),
     ("represents", "models", "representing"),
     ("autoencoder", "models", "autoencoders"),
 )

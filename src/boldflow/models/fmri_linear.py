@@ -10,14 +10,15 @@ from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.decoders import FmriLinear
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "start": {
-        "description": "random weights, or those of a ridge on the mean over TRs (which counts as epoch 0).",
-        "enum": ["random", "ridge"],
-        "default": "random",
-    },
+FACTS = {
+    "device": "cuda",
+    "threads": 2,
+    "closed_form": False,
+    "keeps": "weights",
+    "training": True,
+    "linear_start": True,
 }
+SETTINGS: dict[str, dict[str, Any]] = {}
 
 
 def fit(

@@ -10,44 +10,29 @@ from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.decoders import LinearMap
 from boldflow.core.records import Fitted, State, TrainingData
 
-FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
+FACTS = {
+    "device": "cuda",
+    "threads": 2,
+    "closed_form": False,
+    "keeps": "weights",
+    "training": True,
+    "linear_start": True,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "start": {
-        "description": "random weights, or those of a ridge (which counts as epoch 0).",
-        "enum": ["random", "ridge"],
-        "default": "ridge",
-    },
     "refit": {
         "description": "Train anew on training and validation trials, for as many epochs as were best before.",
         "type": "boolean",
         "default": True,
     },
-    "symmetric": {
-        "description": "true: from brain to picture and from picture to brain, averaged. false: the first alone.",
-        "type": "boolean",
-        "default": True,
-    },
-    "duplicates": {
-        "description": "Other trials of the same picture in a batch: counted as wrong candidates, or left out.",
-        "enum": ["negatives", "masked"],
-        "default": "masked",
-    },
-    "temperature": {
-        "description": "Whether the factor of the scores is a parameter.",
-        "enum": ["fixed", "learned"],
-        "default": "learned",
-    },
-    "monitor": {
-        "description": "What tells the best epoch, on validation trials; as for every model that trains a network.",
-        "enum": ["batch_top5", "inv_norm_rank", "loss"],
-        "default": "loss",
-    },
-    "learning_rate": {
-        "description": "The highest, of AdamW; small, since the start is a ridge.",
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 0.00003,
-    },
+}
+# the rate is small, since the start is a ridge
+DEFAULTS: dict[str, Any] = {
+    "start": "ridge",
+    "symmetric": True,
+    "duplicates": "masked",
+    "temperature": "learned",
+    "monitor": "loss",
+    "learning_rate": 0.00003,
 }
 
 
