@@ -71,6 +71,23 @@ def problems_of_study(section, entry, dataset):
     return found or registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
 
 
+def test_every_study_of_the_project_is_right_and_neuralbenchs_variants_have_its_models():
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    models = {}
+    for path in sorted((ROOT / "config" / "studies").glob("*.yaml")):
+        study = yaml.safe_load(path.read_text())
+        assert registry.study_problems(config, study, SCHEMAS, Draft202012Validator) == [], path.name
+        models[path.stem] = {one.model for one in registry.expand(config, study)}
+    named = [name for name in models if name.startswith("neuralbench")]
+    assert sorted(named) == ["neuralbench", "neuralbench-mni", "neuralbench-things", "neuralbench-tiny"]
+    for name in named:
+        wanted = {"fmri-mlp", "fmri-linear", "fmri-mlp-mended", "fmri-linear-mended", "ridge", "linear-contrastive"}
+        assert wanted | {"dummy", "chance"} <= models[name], name
+
+
 @pytest.mark.parametrize(
     ("split", "dataset", "words"),
     [

@@ -4,7 +4,7 @@
            stimuli_root: /data/mine/stimuli}
 
 Events are read from ``sub-*/[ses-*/]func/*_events.tsv`` below the folder, BOLD from ``derivatives`` below it. Events
-whose image column is empty or n/a show no picture and are no trials.
+whose image column is empty or n/a show no picture and are no trials, nor are those that ``events_where`` leaves out.
 """
 
 import functools
@@ -58,6 +58,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "image_column": {
         "type": "string", "minLength": 1,
         "description": "The column of the events that names the picture, such as stim_file.",
+    },
+    "events_where": {
+        "type": "object", "default": {}, "minProperties": 0,
+        "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        "description": "Values of columns, such as {trial_type: [exp, test]}: other events are no trials.",
     },
     "image_name": {
         "enum": ["path", "name", "stem"], "default": "path",
@@ -137,16 +142,22 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     Raises
     ------
     ValueError
-        If a table is not as it should be (file and line are named), lacks the image column (the columns are named),
-        or if no event shows a picture.
+        If a table is not as it should be (file and line are named), lacks the image column or one of ``events_where``
+        (the columns are named), or if no event is left that shows a picture.
     FileNotFoundError
         If there are no events.
     """
-    column = settings["image_column"]
-    shown = bids.read_runs(root, _events(root, subject, settings), [], [], [column])
-    named = shown[shown[column] != ""].rename(columns={column: "image_id"})
+    column, wanted = settings["image_column"], settings["events_where"]
+    shown = bids.read_runs(root, _events(root, subject, settings), [], [], [column, *(set(wanted) - {column})])
+    kept = shown
+    for name, values in wanted.items():
+        there = sorted(kept[name].unique())
+        kept = kept[kept[name].isin(values)]
+        if kept.empty:
+            raise ValueError(f"{subject}: no event has a {name} of {values} (events_where); found {there[:5]}")
+    named = kept[kept[column] != ""].rename(columns={column: "image_id"})
     if named.empty:
-        raise ValueError(f"{subject}: none of {len(shown)} events names a picture in column {column!r}")
+        raise ValueError(f"{subject}: none of {len(kept)} events names a picture in column {column!r}")
     return bids.as_trials(named.assign(usable=True))
 
 

@@ -42,6 +42,22 @@ def test_trials_and_runs_are_those_of_the_data_sets_own_plug_in(tree):
         np.testing.assert_array_equal(one.mask, other.mask)
 
 
+def test_events_of_other_kinds_are_no_trials(tree):
+    every = bids.trials(tree, "sub-01", entry(tree))
+    kinds = {"trial_type": ["face", "scene"]}
+    found = bids.trials(tree, "sub-01", entry(tree, events_where=kinds))
+    wanted = every[every["image_id"].str.startswith(("face_", "scene_"))]
+    assert 0 < len(found) < len(every)
+    assert (
+        found[["run", "onset_s", "image_id"]].to_numpy().tolist()
+        == wanted[["run", "onset_s", "image_id"]].to_numpy().tolist()
+    )
+    with pytest.raises(
+        ValueError, match=r"sub-01: no event has a trial_type of \['fase'\] \(events_where\); found \['"
+    ):
+        bids.trials(tree, "sub-01", entry(tree, events_where={"trial_type": ["fase"]}))
+
+
 def test_what_is_needed_is_there(tree):
     mine = entry(tree)
     assert len(bids.files_needed(tree, "dataset", mine)) == 4  # events of two runs of two subjects
