@@ -93,6 +93,7 @@ def measure(study: Simulation) -> Scores:
 def _of_subject(data: Aligned, entry: dict[str, Any]) -> tuple[float, np.ndarray]:
     """Fit one subject; its value on validation trials, and of each test picture in the order of their names."""
     plugin = registry.load("models", entry["plugin"])
+    trains = registry.literal("models", entry["plugin"], "FACTS").get("training", False)
     readers = inputs_and_targets(data, entry["direction"])
     training, of_inputs, of_targets = training_data(data, 0, readers, entry)
     test, names, rows = test_set(data, True)
@@ -102,7 +103,7 @@ def _of_subject(data: Aligned, entry: dict[str, Any]) -> tuple[float, np.ndarray
     with fixed_threads(1):  # small products
         fitted = plugin.fit([training], entry, entry["seeds"], "cpu", None)
         places = [_places(plugin.predict(state, inputs), gallery, test.image) for state in fitted.states]
-        val = _chosen(fitted.history, entry) if fitted.history else _left_out(plugin, training, entry)
+        val = _chosen(fitted.history, entry) if trains else _left_out(plugin, training, entry)
     return val, np.mean(places, axis=0)[np.argsort(names)]
 
 
@@ -124,7 +125,7 @@ def _chosen(history: list[dict[str, Any]], entry: dict[str, Any]) -> float:
 
 
 def _left_out(plugin: Any, training: TrainingData, entry: dict[str, Any]) -> float:
-    """Value on validation trials of a model without a history: fitted to the training trials alone."""
+    """Value on validation trials of a model that chooses no epoch: fitted to the training trials alone."""
     parts = ("inputs", "targets", "groups", "is_val")
     fit, held = (
         TrainingData(*(getattr(training, name)[rows] for name in parts)) for rows in (~training.is_val, training.is_val)

@@ -35,8 +35,8 @@
     The code from which ``predict`` reconstructs its inputs.
 
 A model with ``training: True`` in its facts has the keys of the schema's ``training`` beside its own, and goes through
-``core.fitting.fit_network``: networks, losses, the loop, checkpoints and precision are there. ``linear_start: True`` adds
-the key ``start``.
+``core.fitting.fit_network``: networks, losses, the loop, checkpoints and precision are there. ``linear_start: True``
+adds the key ``start``.
 
 For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round; for ``represent``
 (feature none) both are responses, and ``represents: True`` of the facts allows nothing else (``autoencoder: True``
