@@ -11,12 +11,9 @@ from boldflow.core.ridge import fit_ridge
 from tests.features import SCHEMAS
 
 N, V, D = 60, 12, 5
-NETWORKS = [
-    name
-    for name in registry.plugins("models")
-    if registry.literal("models", name, "FACTS").get("training")
-    and "direction" not in registry.literal("models", name, "SETTINGS")  # autoencoders have tests of their own
-]
+FACTS = {name: registry.literal("models", name, "FACTS") for name in registry.plugins("models")}
+# autoencoders have tests of their own
+NETWORKS = [name for name, facts in FACTS.items() if facts.get("training") and not facts.get("represents")]
 
 
 @pytest.fixture(autouse=True)
