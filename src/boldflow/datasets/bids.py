@@ -238,6 +238,8 @@ def _some(root: str | Path, patterns: list[str]) -> list[str]:
 
 
 def _events(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
+    if not Path(root).is_dir():
+        raise FileNotFoundError(f"{root} is not there: set folder of the data set in config/config.yaml to yours")
     if not (Path(root) / subject).is_dir():
         there = sorted(path.name for path in Path(root).glob("sub-*") if path.is_dir())
         raise FileNotFoundError(f"{root} has no folder {subject!r}: subjects are named as their folders, {there[:5]}")
