@@ -195,13 +195,14 @@ ROWS = (
     Row(
         14,
         "kill -9 of a training job",
-        "the process is killed at three random moments after a checkpoint, a network in training at five; jobs that "
-        "describe 500 pictures in three shards are killed at five",
+        "the process is killed at three random moments after a checkpoint, a network in training at five, on a real "
+        "Slurm too; jobs that describe 500 pictures in three shards are killed at five",
         "the next try goes on from the last whole checkpoint; predictions, history, weights and scores are byte for "
         "byte the undisturbed run's; at most two checkpoints of a fit are kept; features too, and no shard "
         "is made twice",
         (
             (PROCESSES, "test_a_training_killed_at_random_moments_goes_on_from_its_last_whole_checkpoint"),
+            (CLUSTER, "test_a_network_killed_five_times_gives_the_bits_of_one_that_was_left_alone"),
             (PROCESSES, "test_a_checkpoint_of_other_settings_is_not_used"),
             (
                 FEATURES,
@@ -268,12 +269,13 @@ ROWS = (
         20,
         "Disk full",
         "files may not grow beyond 200 kB, so that responses, weights, features and the pack of pictures cannot be "
-        "written; checkpoints fill a small file system (beside the workflow)",
+        "written; checkpoints of a network in training fill a small file system",
         "no half file; file and free bytes are told, of weights and checkpoints their own bytes too; the "
-        "next run completes; `estimate` would have said so before",
+        "next run completes, a training from its last whole checkpoint; `estimate` would have said so before",
         (
             (FILES, "test_a_full_disk_leaves_no_half_file_and_says_what_is_free"),
             (FEATURES, "test_a_full_disk_leaves_no_half_features_and_the_next_run_completes"),
+            (NETWORKS, "test_a_disk_that_fills_in_a_checkpoint_stops_the_training_which_goes_on_once_there_is_room"),
             (CHECKPOINTS, "test_a_disk_that_fills_in_a_checkpoint_is_told_of_and_what_was_kept_is_whole"),
             (ESTIMATE, "test_what_fits_and_what_does_not_is_said_by_words_and_by_exit_code"),
         ),

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project, once
-from tests.running import Site, wait_for
+from tests.running import SLOW, SLOW_NETWORK, Site, result, wait_for
 from tests.slurm.cluster import Cluster, own_system_folder
 
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
 TINY = ("--config", "study=demo-tiny")
 EPOCHS = 2500  # about 20 s of steps
+NETWORK_EPOCHS, NETWORK_PAUSE_S = 160, 0.02  # of four steps each: not below 13 s
 
 
 @dataclass
@@ -82,6 +83,17 @@ def undisturbed(local: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
         Site(local.again(folder).folder).slow(EPOCHS).start("--config", "study=wide").ends()
 
     return Site(once(tmp_path_factory, "undisturbed", make))
+
+
+@pytest.fixture(scope="session")
+def undisturbed_network(local: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The slow network of one subject, trained and scored on this machine without any fault; never touched."""
+
+    def make(folder: Path) -> None:
+        one = Site(local.again(folder).folder).slow(NETWORK_EPOCHS, NETWORK_PAUSE_S, SLOW_NETWORK)
+        one.start(f"{result()}/scores.parquet", *SLOW).ends()
+
+    return Site(once(tmp_path_factory, "undisturbed_network", make))
 
 
 @pytest.fixture

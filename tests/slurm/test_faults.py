@@ -2,14 +2,16 @@
 
 import json
 import os
+import random
+import signal
 import subprocess
 import time
 
 from tests.running import SLOW as SLOW_CONFIG
+from tests.running import SLOW_NETWORK, Site, hit, log, result, wait_for
 from tests.running import WIDE as WIDE_CONFIG
-from tests.running import Site, log, result, wait_for
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import EPOCHS, TINY, ClusterSite
+from tests.slurm.conftest import EPOCHS, NETWORK_EPOCHS, NETWORK_PAUSE_S, TINY, ClusterSite
 
 HUNGRY = '''"""Takes 3 GB while it is fitted."""
 import time
@@ -89,6 +91,27 @@ def test_a_node_that_dies_in_mid_training(site: ClusterSite, undisturbed: Site, 
     assert cluster.ask("sacct", "-X", "-n", "-j", jobs[1], "-o", "NodeList").strip() != node
     assert site.resumed() and site.times() == before
     site.as_undisturbed(undisturbed)
+
+
+def test_a_network_killed_five_times_gives_the_bits_of_one_that_was_left_alone(
+    site: ClusterSite, undisturbed_network: Site, cluster: Cluster
+):
+    """kill -9 of the training at five random moments after a checkpoint: each Slurm job fails, and is tried again."""
+    site.slow(NETWORK_EPOCHS, NETWORK_PAUSE_S, SLOW_NETWORK)
+    # the same memory and minutes at each try; the network trains on a CPU here
+    same = [f"train_model:{one}" for one in ("gpu=0", "mem_mb=2000", "runtime=10")]
+    run = site.start(*SLOW, "--retries", "5", "--set-resources", *same)
+    moments = random.Random(14)
+    for _ in range(5):
+        hit(site, signal.SIGKILL, moments.uniform(0, 0.6))
+        assert not (site.folder / result() / "model.safetensors").exists()
+        kept = sorted((site.folder / result() / ".checkpoints/fold0/seeds").glob("step-*"))
+        assert 1 <= len(kept) <= 3
+    run.ends()
+    states = cluster.job_states()
+    assert [states[job] for job in site.submitted("train_model")] == ["FAILED"] * 5 + ["COMPLETED"]
+    assert site.resumed()
+    site.as_undisturbed(undisturbed_network)
 
 
 def test_a_job_over_its_memory_is_tried_again_with_twice_as_much(site: ClusterSite, cluster: Cluster):
