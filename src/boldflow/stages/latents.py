@@ -198,7 +198,7 @@ def _lengths(plugin: Any, data: Aligned, weights: str, seed: int, classes: _Clas
         rows = data.rows(fold, "test")
         rows = rows[classes.kept[classes.image[rows]]]
         picture, image = np.unique(classes.image[rows], return_inverse=True)
-        values = metrics.average_by(np.asarray(data.responses[rows], dtype=np.float64), image, len(picture))
+        values = metrics.average_by(np.asarray(arrays.rows(data.responses, rows), dtype=np.float64), image, len(picture))
         values = in_training_scale(values, np.full(len(values), fold), weights, "inputs")
         inside = classes.label[picture]
         if apart and 1 < inside.sum() < len(inside) - 1:
@@ -275,7 +275,7 @@ def _map(
 ) -> pd.DataFrame:
     """Difference of the classes at each vertex, measured and reconstructed; on fsaverage5 where that is possible."""
     test, _, rows = test_set(data, known["images"])
-    both = [predicted.astype(np.float64), np.asarray(data.responses[rows], dtype=np.float64)]
+    both = [predicted.astype(np.float64), np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)]
     reconstructed, measured = (in_training_scale(values, test.fold, weights, "targets") for values in both)
     image = classes.image[rows]
     inside, outside = classes.label[image], classes.kept[image] & ~classes.label[image]
