@@ -198,7 +198,9 @@ def _lengths(plugin: Any, data: Aligned, weights: str, seed: int, classes: _Clas
         rows = data.rows(fold, "test")
         rows = rows[classes.kept[classes.image[rows]]]
         picture, image = np.unique(classes.image[rows], return_inverse=True)
-        values = metrics.average_by(np.asarray(arrays.rows(data.responses, rows), dtype=np.float64), image, len(picture))
+        values = metrics.average_by(
+            np.asarray(arrays.rows(data.responses, rows), dtype=np.float64), image, len(picture)
+        )
         values = in_training_scale(values, np.full(len(values), fold), weights, "inputs")
         inside = classes.label[picture]
         if apart and 1 < inside.sum() < len(inside) - 1:
