@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import cortex, drawing
 
 NEEDS = ["maps", "bands"]
 FACTS = {
@@ -118,21 +118,21 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     for key, block in table.groupby(drawing.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             by_band = {band: part[part["band"] == band] for band in bands}
-            values = [drawing.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]
-            regions = drawing.hemispheres(by_band[JOINT], "roi") if settings["borders"] else None
-            rows.append(drawing.SurfaceRow(titles[key], str(subject), values, regions))
+            values = [cortex.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]
+            regions = cortex.hemispheres(by_band[JOINT], "roi") if settings["borders"] else None
+            rows.append(cortex.SurfaceRow(titles[key], str(subject), values, regions))
     everything = table["r2"].to_numpy(dtype=float)
-    limit = settings["limit"] or drawing.round_up(everything[everything > 0])
+    limit = settings["limit"] or cortex.round_up(everything[everything > 0])
     part_of = "unique to" if settings["measure"] == "unique" else "of it by"
-    return drawing.surface_figure(
+    return cortex.surface_figure(
         rows,
-        [drawing.SurfaceGroup("Joint R²" if band == JOINT else f"{part_of} {band}") for band in bands],
+        [cortex.SurfaceGroup("Joint R²" if band == JOINT else f"{part_of} {band}") for band in bands],
         settings["views"],
         "YlGnBu",
         Normalize(0, limit),
         "R² (image view)",
         extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
-        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
 
 
@@ -146,5 +146,5 @@ def _chosen(tables: dict[str, Any], settings: dict[str, Any]) -> tuple[pd.DataFr
             f"band map: no result has the measure {settings['measure']!r}; it needs a model that tells bands of a "
             "stack apart (for unique: fitted with unique: true)"
         )
-    chosen = drawing.choose_maps(told, settings, "band map")
+    chosen = cortex.choose_maps(told, settings, "band map")
     return chosen, {band: column for band, column in columns.items() if chosen[column].notna().any()}

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import cortex
 
 NEEDS = ["maps"]
 FACTS = {
@@ -88,7 +88,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ValueError
         If no row is chosen, one does not lie on fsaverage5, or two results give one vertex different ceilings.
     """
-    chosen = drawing.choose_maps(tables["maps"], settings, "ceiling map")
+    chosen = cortex.choose_maps(tables["maps"], settings, "ceiling map")
     kept = chosen[MODEL].drop_duplicates().head(settings["max_results"])
     r = chosen["r"].to_numpy(dtype=float)
     columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex", "ceiling", "explained", "roi", "simulated"]
@@ -105,7 +105,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a row per subject, the ceiling first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(drawing.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(
+    left_out = len(cortex.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(
         table[MODEL].drop_duplicates()
     )
     models = list(table[MODEL].drop_duplicates().itertuples(index=False, name=None))
@@ -115,22 +115,22 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         named = dict(zip(PLACE, map(str, key), strict=False))
         results = {model: part[(part["feature"] == model[0]) & (part["model"] == model[1])] for model in models}
         given = [one for one in results.values() if len(one)]
-        values: list[dict[str, np.ndarray] | None] = [drawing.hemispheres(given[0], "ceiling")]
-        values += [drawing.hemispheres(one, "explained") if len(one) else None for one in results.values()]
-        regions = drawing.hemispheres(given[0], "roi") if settings["borders"] else None
-        rows.append(drawing.SurfaceRow(" · ".join(named[v] for v in varying), str(key[-1]), values, regions))
+        values: list[dict[str, np.ndarray] | None] = [cortex.hemispheres(given[0], "ceiling")]
+        values += [cortex.hemispheres(one, "explained") if len(one) else None for one in results.values()]
+        regions = cortex.hemispheres(given[0], "roi") if settings["borders"] else None
+        rows.append(cortex.SurfaceRow(" · ".join(named[v] for v in varying), str(key[-1]), values, regions))
     everything = table[["ceiling", "explained"]].to_numpy(dtype=float)
-    limit = settings["limit"] or drawing.round_up(everything)
-    return drawing.surface_figure(
+    limit = settings["limit"] or cortex.round_up(everything)
+    return cortex.surface_figure(
         rows,
         [
-            drawing.SurfaceGroup("Noise ceiling NC"),
-            *(drawing.SurfaceGroup(f"Explained by {model} · {feature}") for feature, model in models),
+            cortex.SurfaceGroup("Noise ceiling NC"),
+            *(cortex.SurfaceGroup(f"Explained by {model} · {feature}") for feature, model in models),
         ],
         settings["views"],
         "YlGnBu",
         Normalize(0, limit),
         "Share of variance: NC, sign(r) r² (image view)",
         extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
-        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )

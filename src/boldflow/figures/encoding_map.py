@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import cortex, drawing
 
 NEEDS = ["maps"]
 FACTS = {
@@ -93,7 +93,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ValueError
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
-    chosen = drawing.choose_maps(tables["maps"], settings, "encoding map")
+    chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
     kept = drawing.results(chosen).head(settings["max_results"])
     columns = [*drawing.RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
     table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
@@ -105,25 +105,25 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    chosen = drawing.choose_maps(tables["maps"], settings, "encoding map")
+    chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
     left_out = len(drawing.results(chosen)) - len(drawing.results(table))
     titles = drawing.result_titles(table)
     shown = ("ceiling", "r") if settings["ceiling"] else ("r",)
     rows = []
     for key, block in table.groupby(drawing.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
-            regions = drawing.hemispheres(part, "roi") if settings["borders"] else None
-            values = [drawing.hemispheres(part, column) for column in shown]
-            rows.append(drawing.SurfaceRow(titles[key], str(subject), values, regions))
+            regions = cortex.hemispheres(part, "roi") if settings["borders"] else None
+            values = [cortex.hemispheres(part, column) for column in shown]
+            rows.append(cortex.SurfaceRow(titles[key], str(subject), values, regions))
     size = np.abs(table[list(shown)].to_numpy(dtype=float))
-    limit = settings["limit"] or drawing.round_up(size)
-    return drawing.surface_figure(
+    limit = settings["limit"] or cortex.round_up(size)
+    return cortex.surface_figure(
         rows,
-        [drawing.SurfaceGroup(TITLES[column]) for column in shown],
+        [cortex.SurfaceGroup(TITLES[column]) for column in shown],
         settings["views"],
         "RdBu_r",
         Normalize(-limit, limit),
         "Pearson r (image view)",
         extend="both" if np.nanmax(size, initial=0) > limit else "neither",
-        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )

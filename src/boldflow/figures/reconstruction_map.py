@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.core import cortex, drawing
 
 NEEDS = ["reconstructions"]
 FACTS = {
@@ -105,26 +105,26 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     rows = []
     for key, block in table.groupby(drawing.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
-            regions = drawing.hemispheres(part, "roi") if settings["borders"] else None
-            values = [drawing.hemispheres(part, column) for column in SHOWN]
-            rows.append(drawing.SurfaceRow(titles[key].replace(" · none", ""), str(subject), values, regions))
+            regions = cortex.hemispheres(part, "roi") if settings["borders"] else None
+            values = [cortex.hemispheres(part, column) for column in SHOWN]
+            rows.append(cortex.SurfaceRow(titles[key].replace(" · none", ""), str(subject), values, regions))
     size = np.abs(table[list(SHOWN)].to_numpy(dtype=float))
-    limit = drawing.round_up(size, most=5.0)
-    return drawing.surface_figure(
+    limit = cortex.round_up(size, most=5.0)
+    return cortex.surface_figure(
         rows,
-        [drawing.SurfaceGroup(title) for title in SHOWN.values()],
+        [cortex.SurfaceGroup(title) for title in SHOWN.values()],
         settings["views"],
         "RdBu_r",
         Normalize(-limit, limit),
         "class less others (s.d. of training trials)",
         extend="both" if np.nanmax(size, initial=0) > limit else "neither",
-        note=drawing.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
         near=settings["near"],
     )
 
 
 def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
     """Keep the rows that the settings name; where they name no responses, of those on the mesh if there are any."""
-    there = maps[maps["space"] == drawing.SURFACE]
+    there = maps[maps["space"] == cortex.SURFACE]
     own = maps if settings["responses"] or there.empty else there
-    return drawing.choose_maps(own, settings, "reconstruction map")
+    return cortex.choose_maps(own, settings, "reconstruction map")

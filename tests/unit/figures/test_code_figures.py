@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.leaderboard import tidy
-from boldflow.core import drawing
+from boldflow.core import cortex, drawing
 from boldflow.figures import code_panels, code_table, reconstruction_map, unit_images
 from tests.made_figures import defaults, subjects, texts
 
@@ -41,7 +41,7 @@ def made(n, dataset="sim", simulated=True):
         content = dict(zip(("pca_1", "pca_2", "tsne_1", "tsne_2"), placed.T, strict=True))
         names = [f"{k:02d}.png" for k in range(40)]
         points.append(pd.DataFrame({**own, "image_id": names, "in_class": inside, **content}))
-        for side in drawing.SIDES:
+        for side in cortex.SIDES:
             vertex = np.arange(2000, 4000)
             where = {"space": "fsaverage5", "hemisphere": side, "vertex": vertex}
             value = np.sin(vertex / 150)

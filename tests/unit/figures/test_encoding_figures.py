@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.leaderboard import tidy
-from boldflow.core import drawing
+from boldflow.core import cortex, drawing
 from boldflow.figures import band_map, band_shares, encoding_map, roi_summary, win_share
 from tests.made_figures import defaults, subjects, texts
 
@@ -66,9 +66,9 @@ def wins(n):
 def maps(n, unique=True):
     parts = []
     for k, subject in enumerate(subjects(n)):
-        for side in drawing.SIDES:
+        for side in cortex.SIDES:
             rng = np.random.default_rng([k, side == "left"])
-            vertex = np.arange(0, drawing.N_VERTICES, 2)
+            vertex = np.arange(0, cortex.N_VERTICES, 2)
             place = {"space": "fsaverage5", "hemisphere": side, "vertex": vertex, "subject": subject, **ABOUT}
             place |= {"roi": np.where(vertex < 3000, "V1", ""), "ceiling": rng.uniform(size=len(vertex))}
             parts.append(pd.DataFrame({**place, "feature": "gabor", "model": "ridge-encoder", "r": 0.1}))
@@ -214,9 +214,9 @@ def surfaces(figure):
 
 
 def shown(part, side, view, column):
-    vertex = drawing.project_surface(side, view).vertex
+    vertex = cortex.project_surface(side, view).vertex
     own = part[part["hemisphere"] == side]
-    values = drawing.vertex_array(own["vertex"], own[column])
+    values = cortex.vertex_array(own["vertex"], own[column])
     return np.where(vertex >= 0, values[vertex], np.nan)
 
 

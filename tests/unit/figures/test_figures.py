@@ -10,7 +10,7 @@ import pytest
 from boldflow import registry
 from boldflow.artifacts import comparisons
 from boldflow.artifacts.leaderboard import tidy
-from boldflow.core import drawing
+from boldflow.core import cortex
 from boldflow.figures import ceiling_map, encoding_map, leaderboard, learning_curves, retrieval_examples
 
 FIGURES = {
@@ -64,9 +64,9 @@ def boards(leaderboard, pairs=None):
 def maps(n, results=(("ridge-encoder", "gabor"),), space="fsaverage5"):
     parts = []
     for k, subject in enumerate(subjects(n)):
-        for side in drawing.SIDES:
+        for side in cortex.SIDES:
             rng = np.random.default_rng(k)
-            vertex = np.arange(0, drawing.N_VERTICES, 2)
+            vertex = np.arange(0, cortex.N_VERTICES, 2)
             ceiling = rng.uniform(size=len(vertex))
             for model, feature in results:
                 r = rng.uniform(-0.5, 0.8, len(vertex))
@@ -254,8 +254,8 @@ def surfaces(figure):
 
 
 def check_surface(image, side, view, part, column):
-    vertex = drawing.project_surface(side, view).vertex
-    values = drawing.vertex_array(part["vertex"], part[column])
+    vertex = cortex.project_surface(side, view).vertex
+    values = cortex.vertex_array(part["vertex"], part[column])
     shown = np.where(vertex >= 0, values[vertex], np.nan)
     np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), shown)
 
