@@ -28,6 +28,7 @@ rule train_model:
         "benchmarks/train_model/{dataset}_{subject}_{response}_{feature}_{model}_{split}.tsv"
     wildcard_constraints:
         subject=SUBJECTS_OR_POOLED,
+    priority: 1  # on a small machine scoring, which takes one thread, then runs side by side
     conda:
         "../../envs/train.yaml"
     threads: 2

@@ -14,7 +14,6 @@ import numpy as np
 from himalaya.backend import get_backend, set_backend
 from himalaya.kernel_ridge import generate_dirichlet_samples
 from himalaya.ridge import solve_group_ridge_random_search
-from himalaya.scoring import r2_score_split
 from scipy import linalg
 from sklearn.model_selection import PredefinedSplit
 
@@ -142,76 +141,6 @@ def fit_banded(
         fits = [_refit(inputs, targets, bands, gamma, state["alpha"]) for gamma in left]
         without, without_intercept = np.stack([fit[0] for fit in fits]), np.stack([fit[1] for fit in fits])
     return BandedFit(weights, intercept, gammas, state["alpha"], state["errors"], draws, without, without_intercept)
-
-
-def product_measure(measured: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Split the share of variance that a sum of predictions explains into what each of them brings.
-
-    Parameters
-    ----------
-    measured : array of shape (n_rows, n_vertices)
-    parts : array of shape (n_parts, n_rows, n_vertices)
-        Predictions that add up; all are centred over rows first.
-
-    Returns
-    -------
-    array of shape (n_parts, n_vertices)
-        Their sum is R^2 of the sum of the parts, 1 - |y - p|^2 / |y|^2 of centred columns; single ones may be negative.
-        0 where the measured column does not vary.
-
-    Notes
-    -----
-    The product measure (Hoffman 1960, Psychol. Bull. 57, 116-131) for held-out rows, (2 <y, p_b> - <p, p_b>) / <y, y>,
-    as ``himalaya.scoring.r2_score_split`` computes it.
-    """
-    found = np.zeros((len(parts), measured.shape[1]))
-    with _numpy_backend():
-        for start in range(0, measured.shape[1], BLOCK):
-            y = measured[:, start : start + BLOCK].astype(np.float64)
-            p = parts[:, :, start : start + BLOCK].astype(np.float64)
-            scale = (y**2).mean(axis=0)
-            y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
-            varies = (y**2).mean(axis=0) > 1e-12 * scale
-            found[:, start : start + BLOCK][:, varies] = r2_score_split(y[:, varies], p[:, :, varies])
-    return found
-
-
-def pooled_product_measure(
-    measured: np.ndarray, parts: np.ndarray, member: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Split the variance that predictions explain in regions, under several weightings of the rows at once.
-
-    Parameters
-    ----------
-    measured : array of shape (n_rows, n_vertices)
-    parts : array of shape (n_parts, n_rows, n_vertices)
-    member : array of shape (n_vertices, n_regions)
-        1 where a vertex is in a region.
-    weights : array of shape (n_draws, n_rows)
-        Counts of each row in a bootstrap draw.
-
-    Returns
-    -------
-    array of shape (n_parts, n_draws, n_regions)
-        As ``product_measure``, with numerators and variances summed over the vertices of a region; 0 where none varies.
-    """
-    total = weights.sum(axis=1, keepdims=True)
-    found = np.zeros((len(parts), len(weights), member.shape[1]))
-    variance = np.zeros(found.shape[1:])
-    for start in range(0, measured.shape[1], BLOCK):
-        block = slice(start, start + BLOCK)
-        # centred over all rows first: what a draw's own mean takes away is small, and rounds to little
-        y, p = measured[:, block], parts[:, :, block]
-        y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
-        joint = p.sum(axis=0)
-        mean_y, mean_joint = weights @ y / total, weights @ joint / total
-        variance += (weights @ y**2 / total - mean_y**2) @ member[block]
-        for number, part in enumerate(p):
-            mean = weights @ part / total
-            brings = weights @ (part * (2 * y - joint)) / total - mean * (2 * mean_y - mean_joint)
-            found[number] += brings @ member[block]
-    varies = variance > 1e-12 * np.maximum((measured**2).mean(axis=0) @ member, np.finfo(np.float64).tiny)
-    return found * varies / np.where(varies, variance, 1.0)
 
 
 def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], alphas: np.ndarray) -> None:

@@ -7,7 +7,8 @@ normalised, ranks from 0 with ties shared, ceilings as shares of variance.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+import scipy  # scipy.stats is loaded where it is first used: it takes longer than most jobs
+from scipy import special
 
 TINY = 1e-15  # keeps a candidate of zero length from dividing by zero; as in NeuralBench's loss
 COLUMNS = 1024  # worked on at a time: temporaries of all would be made anew in memory each time
@@ -160,7 +161,7 @@ def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
     for label in range(scores.shape[1]):
         own = true == label
         if 0 < own.sum() < len(own):
-            order = stats.rankdata(scores[:, label])
+            order = scipy.stats.rankdata(scores[:, label])
             wins = order[own].sum() - own.sum() * (own.sum() + 1) / 2
             areas.append(wins / (own.sum() * (~own).sum()))
     return float(np.mean(areas)) if areas else float("nan")
@@ -464,8 +465,8 @@ def reliable_vertices(responses: np.ndarray, image: np.ndarray, level: float = 0
         return np.zeros(responses.shape[1], dtype=bool)
     typical = (n - (counts**2).sum() / n) / (n_images - 1)
     f = np.divide(signal * typical + noise, noise, out=np.zeros_like(noise), where=noise > 0)
-    p = stats.f.sf(f, n_images - 1, n - n_images)
-    return np.asarray(stats.false_discovery_control(p) <= level)
+    p = special.fdtrc(n_images - 1, n - n_images, f)
+    return np.asarray(scipy.stats.false_discovery_control(p) <= level)
 
 
 def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Uncertainty within a subject: bootstrap over images, paired differences, permutation; intervals over groups."""
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 def bootstrap_counts(n_units: int, n_draws: int, seed: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def jackknife_interval(value: float, left_out: np.ndarray, level: float = 0.95) 
     """
     n = len(left_out)
     error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
-    half = float(stats.norm.ppf((1 + level) / 2) * error)
+    half = float(special.ndtri((1 + level) / 2) * error)
     return value - half, value + half
 
 
@@ -122,7 +122,7 @@ def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
     error = differences.std() * np.sqrt(n_units / (n_units - 1)) if n_units > 1 else 0.0
     if beyond >= TAIL or error <= 1e-12 * max(abs(value), 1e-300):
         return counted
-    return float(np.clip(2 * stats.t.sf(abs(value) / error, n_units - 1), SMALLEST, counted))
+    return float(np.clip(2 * special.stdtr(n_units - 1, -abs(value) / error), SMALLEST, counted))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from boldflow.artifacts import weights as weight_files
 from boldflow.core import metrics, statistics
-from boldflow.core.banded import pooled_product_measure, product_measure
+from boldflow.core.partition import pooled_product_measure, product_measure
 from boldflow.core.scaling import scale
 from boldflow.core.scoring import EncodingScorer
 from boldflow.stages._inputs import inputs_and_targets

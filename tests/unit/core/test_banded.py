@@ -7,7 +7,7 @@ from himalaya.scoring import r2_score, r2_score_split
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import PredefinedSplit
 
-from boldflow.core import banded
+from boldflow.core import banded, partition
 from boldflow.core.checkpoint import Nowhere, Progress, Stopped
 from boldflow.core.records import Band, TrainingData
 from boldflow.core.ridge import fit_ridge, group_folds
@@ -173,16 +173,16 @@ def test_shares_of_planted_bands_are_recovered():
     parts = banded_ridge.parts(state, x)
     predicted = banded_ridge.predict(state, x)
     np.testing.assert_allclose(parts.sum(axis=0) + state["intercept"], predicted, atol=1e-5)
-    shares = banded.product_measure(y, parts)
+    shares = partition.product_measure(y, parts)
     truth = 1 / (1 + noise**2)
     own, other = (slice(0, 20), slice(20, 40)), (slice(20, 40), slice(0, 20))
     for band in (0, 1):
         assert shares[band, own[band]].mean() == pytest.approx(truth, abs=0.04)
         assert abs(shares[band, other[band]].mean()) < 0.02
         assert abs(shares[band, 40:].mean()) < 0.02
-    joint = banded.product_measure(y, predicted[None])[0]
+    joint = partition.product_measure(y, predicted[None])[0]
     for band, left in enumerate(banded_ridge.without(state, x)):
-        unique = joint - banded.product_measure(y, left[None])[0]
+        unique = joint - partition.product_measure(y, left[None])[0]
         np.testing.assert_allclose(unique[own[band]], shares[band, own[band]], atol=0.1)
         assert abs(unique[other[band]].mean()) < 0.02
 
@@ -210,21 +210,21 @@ def parts_and_measured(seed=0, n=40, v=7):
 
 def test_the_product_measure_is_himalayas_and_adds_up_to_r_squared():
     parts, y = parts_and_measured()
-    found = banded.product_measure(y, parts)
+    found = partition.product_measure(y, parts)
     centred, each = y - y.mean(axis=0), parts - parts.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(found, r2_score_split(centred, each))
     np.testing.assert_allclose(found.sum(axis=0), r2_score(centred, each.sum(axis=0)))
-    np.testing.assert_allclose(found, banded.product_measure(y + 100, parts - 3))
+    np.testing.assert_allclose(found, partition.product_measure(y + 100, parts - 3))
 
 
 def test_a_measured_column_that_does_not_vary_has_no_shares():
     parts, y = parts_and_measured()
     y[:, 2] = 0.1
-    found = banded.product_measure(y, parts)
+    found = partition.product_measure(y, parts)
     assert (found[:, 2] == 0).all() and np.isfinite(found).all()
     everything = np.zeros((7, 1))
     everything[2] = 1
-    assert (banded.pooled_product_measure(y, parts, everything, np.ones((1, 40))) == 0).all()
+    assert (partition.pooled_product_measure(y, parts, everything, np.ones((1, 40))) == 0).all()
 
 
 def test_pooled_shares_of_a_draw_are_sums_over_its_rows_and_the_regions_vertices():
@@ -232,7 +232,7 @@ def test_pooled_shares_of_a_draw_are_sums_over_its_rows_and_the_regions_vertices
     member = np.array([[1, 1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0, 0]], dtype=float).T
     rng = np.random.default_rng(2)
     counts = rng.multinomial(40, np.full(40, 1 / 40), size=5)
-    found = banded.pooled_product_measure(y, parts, member, counts.astype(float))
+    found = partition.pooled_product_measure(y, parts, member, counts.astype(float))
     assert found.shape == (3, 5, 2)
     for draw, count in enumerate(counts):
         rows = np.repeat(np.arange(40), count)

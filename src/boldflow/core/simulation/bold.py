@@ -4,7 +4,7 @@ Time series are (n_volumes, n_voxels); BOLD is in units of which the baseline is
 """
 
 import numpy as np
-from scipy import ndimage, sparse, stats
+from scipy import ndimage, sparse, special
 from scipy.spatial import cKDTree
 
 BASELINE = 1000.0
@@ -38,7 +38,8 @@ def haemodynamic_response(time_s: np.ndarray, duration_s: float) -> np.ndarray:
     """
 
     def integral(t: np.ndarray) -> np.ndarray:
-        return stats.gamma.cdf(t, 6) - stats.gamma.cdf(t, 16) / 6
+        after = np.maximum(t, 0)
+        return special.gammainc(6, after) - special.gammainc(16, after) / 6
 
     def response(t: np.ndarray) -> np.ndarray:
         return integral(t) - integral(t - duration_s)
