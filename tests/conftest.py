@@ -3,13 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config", "workflow", "src", "envs", "profiles", "cpu", "slurm", "pyproject.toml")
@@ -34,16 +35,8 @@ class Project:
         """Run Snakemake with the cpu profile; the output is one text."""
         found = real_data()
         given = {"BOLDFLOW_REAL_DATA": str(found)} if found else {}
-        result = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, "--profile", "cpu", "--nocolor"],
-            cwd=self.folder,
-            env={**os.environ, **given, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=550,
-        )
+        words, environment = [*arguments, "--profile", "cpu", "--nocolor"], {**os.environ, **given, **variables}
+        result = forked.run("snakemake", words, self.folder, environment)
         if check and result.returncode:
             pytest.fail(f"snakemake {arguments} ended with {result.returncode}:\n{result.stdout[-6000:]}")
         return result

@@ -4,13 +4,13 @@ import io
 import os
 import re
 import subprocess
-import sys
 import tarfile
 
 import pandas as pd
 import pytest
 
 from boldflow import registry
+from tests import forked
 from tests.conftest import ROOT, copy_project, real_data
 
 BUNDLES = {"bold5000": "ds001499", "god": "ds001246", "things-fmri": "ds004192"}
@@ -236,34 +236,24 @@ def test_sizes_are_the_sums_of_annex_keys(done, name, recording):
 
 
 STUDIES = sorted(path.stem for path in (ROOT / "config" / "studies").glob("*.yaml"))
+AS_A_PROGRAM = "import runpy; runpy.run_module('boldflow', run_name='__main__', alter_sys=True)"
 OF_THE_USERS = ("neuralbench-mni", "neuralbench-things")  # from folders that are not there
 
 
 def test_what_refuses_the_network_does(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     asking = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
-    done = subprocess.run(
-        [sys.executable, "-c", asking],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        check=False,
-    )
-    assert b"a network was asked for" in done.stderr
+    (tmp_path / "sealed.py").write_text(f"{NO_NETWORK}\n{asking}\n")
+    done = forked.run("sealed", [], tmp_path, os.environ, apart=True)
+    assert "a network was asked for" in done.stderr
 
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_is_estimated_without_a_network(done, tmp_path, study):
-    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
+    (tmp_path / "sealed.py").write_text(f"{NO_NETWORK}\n{AS_A_PROGRAM}")
     fresh = copy_project(tmp_path / "project")
-    told = subprocess.run(
-        [sys.executable, "-m", "boldflow", "estimate", "--config", f"study={study}"],
-        cwd=fresh.folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(fresh.folder / "src")])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    places = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(fresh.folder / "src")])}
+    words = ["estimate", "--config", f"study={study}"]
+    told = forked.run("sealed", words, fresh.folder, {**os.environ, **places}, apart=True, timeout=200)
     if study in OF_THE_USERS:
         assert told.returncode == 2 and "is not there: set folder of the data set" in told.stderr
         return

@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pytest
+
+from tests import forked
 
 pytestmark = pytest.mark.end_to_end
 STUDY = ("--config", "study=demo-tiny")
@@ -19,14 +19,8 @@ RECEIPT = "resources/receipts/sim-tiny/sub-01/bold.json"
 def command(project, *arguments, code=0):
     """Run a command of the copy, see its exit code and that nothing was written but Snakemake's own notes."""
     before = times(project)
-    done = subprocess.run(
-        [sys.executable, "-m", "boldflow", *arguments],
-        cwd=project.folder,
-        env={**os.environ, "PYTHONPATH": str(project.folder / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(project.folder / "src")}
+    done = forked.run("boldflow", arguments, project.folder, environment, apart=True)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert times(project) == before, "a command started a job"
