@@ -247,10 +247,15 @@ def test_what_refuses_the_network_does(tmp_path):
     assert "a network was asked for" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A copy of the project in which nothing is made."""
+    return copy_project(tmp_path_factory.mktemp("estimates") / "project")
+
+
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_study_is_estimated_without_a_network(done, tmp_path, study):
+def test_a_study_is_estimated_without_a_network(done, fresh, tmp_path, study):
     (tmp_path / "sealed.py").write_text(f"{NO_NETWORK}\n{AS_A_PROGRAM}")
-    fresh = copy_project(tmp_path / "project")
     places = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(fresh.folder / "src")])}
     words = ["estimate", "--config", f"study={study}"]
     told = forked.run("sealed", words, fresh.folder, {**os.environ, **places}, apart=True, timeout=200)
