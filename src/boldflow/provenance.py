@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
-# These two shape what the workflow asks for, never what a job computes: they are in no digest.
-PARSE_ONLY = frozenset({"boldflow.registry", "boldflow.provenance"})
+# These shape what the workflow asks for, never what a job computes: they are in no digest.
+PARSE_ONLY = frozenset({"boldflow.registry", "boldflow.validation", "boldflow.provenance"})
 # Text that a module carries beside it (the report's template) counts as its code.
 COMPANIONS = (".html", ".css")
 # in Snakemake's own folder, of the working directory; of no consequence where it is missing or cannot be written

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boldflow import registry
+from boldflow import registry, validation
 from tests.conftest import ROOT
 
 SCHEMAS = registry.read_schemas(ROOT / "workflow" / "schemas")
@@ -67,8 +67,8 @@ def problems_of_study(section, entry, dataset):
     study = yaml.safe_load((ROOT / "config" / "studies" / f"{STUDIES.get(dataset, dataset)}.yaml").read_text())
     config[section]["mine"] = entry
     study["runs"][0][section] = ["mine"]
-    found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
-    return found or registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
+    found = validation.config_problems(config, SCHEMAS, Draft202012Validator)
+    return found or validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
 
 
 def test_every_study_of_the_project_is_right_and_neuralbenchs_variants_have_its_models():
@@ -79,7 +79,7 @@ def test_every_study_of_the_project_is_right_and_neuralbenchs_variants_have_its_
     models = {}
     for path in sorted((ROOT / "config" / "studies").glob("*.yaml")):
         study = yaml.safe_load(path.read_text())
-        assert registry.study_problems(config, study, SCHEMAS, Draft202012Validator) == [], path.name
+        assert validation.study_problems(config, study, SCHEMAS, Draft202012Validator) == [], path.name
         models[path.stem] = {one.model for one in registry.expand(config, study)}
     named = [name for name in models if name.startswith("neuralbench")]
     assert sorted(named) == ["neuralbench", "neuralbench-mni", "neuralbench-things", "neuralbench-tiny"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boldflow import registry
+from boldflow import registry, validation
 from tests.features import SCHEMAS
 
 CONFIG = {
@@ -25,7 +25,7 @@ def problems(model="pca", feature="none", response="mean", metric="r2", **more):
         "runs": [row | {"models": [model], "splits": ["repeated"]}],
         **more,
     }
-    return registry.study_problems(CONFIG, study, SCHEMAS, Draft202012Validator)
+    return validation.study_problems(CONFIG, study, SCHEMAS, Draft202012Validator)
 
 
 def test_a_model_of_responses_alone_takes_the_feature_none():
@@ -59,7 +59,7 @@ def test_an_untrained_model_says_so_in_its_name(name, entry, told):
     from jsonschema import Draft202012Validator
 
     config = {"study": "x", **CONFIG, "models": {name: {"plugin": "sae", **entry}}}
-    found = registry.config_problems(config, SCHEMAS, Draft202012Validator)
+    found = validation.config_problems(config, SCHEMAS, Draft202012Validator)
     assert any(one.startswith(told) for one in found) if told else not [one for one in found if name in one]
 
 
@@ -67,7 +67,7 @@ def test_a_plug_in_of_responses_alone_has_no_other_direction():
     from jsonschema import Draft202012Validator
 
     config = CONFIG | {"models": {"pca": {"direction": "decode"}}}
-    found = registry.config_problems({"study": "x", **config}, SCHEMAS, Draft202012Validator)
+    found = validation.config_problems({"study": "x", **config}, SCHEMAS, Draft202012Validator)
     assert any("models.pca.direction: 'decode' is not known" in one for one in found)
 
 

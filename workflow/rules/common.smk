@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import provenance, registry, runs
+from boldflow import provenance, registry, runs, validation
 
 try:
     # Snakemake says of a broken file that it is broken, not where
@@ -54,7 +54,7 @@ def read_study(name):
             study = yaml.safe_load(STUDY_FILES[name].read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             stop(STUDY_FILES[name], [f"not YAML: {error}"])
-        problems = registry.study_problems(config, study, SCHEMAS, Draft202012Validator)
+        problems = validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
         if problems:
             stop(STUDY_FILES[name], problems)
         STUDIES[name] = {"description": "", "figures": [], **study, "name": name}
@@ -851,7 +851,7 @@ onerror:
     runs.leave(outputs_of_jobs())
 
 
-problems = registry.config_problems(config, SCHEMAS, Draft202012Validator)
+problems = validation.config_problems(config, SCHEMAS, Draft202012Validator)
 if problems:
     stop("configuration (config/config.yaml and --config)", problems)
 STUDY = chosen_study()

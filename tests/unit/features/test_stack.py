@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import registry, validation
 from boldflow.artifacts import arrays, sidecars, stimuli, tables
 from boldflow.features import stack
 from boldflow.stages import features as features_stage
@@ -124,7 +124,7 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
 
 def problems(**features):
     config = {"features": features}
-    return [one for name in features for one in registry._member_problems(config, name)]
+    return [one for name in features for one in validation._member_problems(config, name)]
 
 
 def test_members_are_entries_that_describe_stimuli_themselves():

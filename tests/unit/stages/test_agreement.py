@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from boldflow import registry
+from boldflow import registry, validation
 from boldflow.stages import _arrival, fetch_dataset, fetch_stimuli, fetch_subject
 from tests.conftest import ROOT
 
@@ -45,7 +45,7 @@ def test_a_signed_agreement_opens_and_data_without_one_need_none(asks):
 def problems(entry):
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     config["datasets"]["mine"] = {"plugin": "haxby"} | entry
-    return registry.config_problems(copy.deepcopy(config), SCHEMAS, Draft202012Validator)
+    return validation.config_problems(copy.deepcopy(config), SCHEMAS, Draft202012Validator)
 
 
 @pytest.mark.parametrize("date", ["2026-01-31", datetime.date(2026, 1, 31)])

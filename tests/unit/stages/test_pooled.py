@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import registry, validation
 from boldflow.artifacts import arrays, sidecars, tables, weights
 from boldflow.stages import score, train
 from tests.features import SCHEMAS
@@ -214,6 +214,6 @@ def test_pooling_is_checked_at_parse():
         },
     }
     row = {"subjects": "pooled", "models": ["ridge", "fmri-mlp", "dummy-encoder"]}
-    found = registry._pooling_problems(config, SCHEMAS, row, ["sim", "one"])
+    found = validation._pooling_problems(config, SCHEMAS, row, ["sim", "one"])
     assert [words.split("'")[1] for words in found] == ["one", "ridge", "dummy-encoder"]
     assert "those that can: ['fmri-mlp', 'dummy']" in found[1]
