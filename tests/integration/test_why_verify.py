@@ -148,25 +148,35 @@ def test_verify_says_what_made_a_file_and_that_it_would_be_the_same(finished, fi
     assert f"data: sim-tiny at commit {commit}" in text and "settings: " in text and "modules of rule" in text
 
 
-@pytest.mark.parametrize("suffix", [".pdf", ".svg", ".png", ".csv"])
-def test_verify_tells_a_changed_table_module_and_setting_apart(copy, suffix):
-    file = f"{FIGURE}{suffix}"
-    table = copy.again(copy.folder.parent / "table")
-    change_table(table, f"{FOLDER}/leaderboard.parquet", keep_time=suffix == ".pdf")
-    text = command(table, "verify", file, code=1)
-    assert f"  table {FOLDER}/leaderboard.parquet changed: SHA-256 " in text
-    assert text.endswith("would differ: changed table\n")
+def plant_table(project):
+    change_table(project, f"{FOLDER}/leaderboard.parquet", keep_time=True)
 
-    module = copy.again(copy.folder.parent / "module")
-    append(module, "src/boldflow/figures/leaderboard.py")
-    text = command(module, "verify", file, code=1)
-    assert "  module boldflow.figures.leaderboard changed\n" in text
-    assert text.endswith("would differ: changed module\n")
 
-    copy.edit("config/config.yaml", "\n  leaderboard: {}\n", "\n  leaderboard: {rois: [V1]}\n")
-    text = command(copy, "verify", file, code=1)
-    assert '  setting rois of leaderboard: [] -> ["V1"]\n' in text
-    assert text.endswith("would differ: changed setting\n")
+def plant_module(project):
+    append(project, "src/boldflow/figures/leaderboard.py")
+
+
+def plant_setting(project):
+    project.edit("config/config.yaml", "\n  leaderboard: {}\n", "\n  leaderboard: {rois: [V1]}\n")
+
+
+PLANTED = {
+    "table": (plant_table, f"  table {FOLDER}/leaderboard.parquet changed: SHA-256 "),
+    "module": (plant_module, "  module boldflow.figures.leaderboard changed\n"),
+    "setting": (plant_setting, '  setting rois of leaderboard: [] -> ["V1"]\n'),
+}
+# each change by one kind of file, and all by another: how a file tells what made it is a matter of its kind alone
+SEEN_BY = [(".pdf", "table"), (".pdf", "module"), (".pdf", "setting")]
+SEEN_BY += [(".svg", "setting"), (".png", "module"), (".csv", "table")]
+
+
+@pytest.mark.parametrize(("suffix", "what"), SEEN_BY)
+def test_verify_tells_a_changed_table_module_and_setting_apart(copy, suffix, what):
+    plant, words = PLANTED[what]
+    plant(copy)
+    text = command(copy, "verify", f"{FIGURE}{suffix}", code=1)
+    assert words in text
+    assert text.endswith(f"would differ: changed {what}\n")
 
 
 def test_verify_walks_back_to_what_upstream_results_were_made_from(copy):
