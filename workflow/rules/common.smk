@@ -203,6 +203,11 @@ def wildcard_names(wildcards):
     return provenance.canonical(dict(wildcards.items()))
 
 
+def threads_of_model(wildcards):
+    """Give as many threads as the model's facts say it computes with."""
+    return registry.facts(config, "models", wildcards.model)["threads"]
+
+
 def gpus_of_model(wildcards):
     """Ask for one GPU where the model's facts say so."""
     return int(

@@ -31,7 +31,7 @@ rule train_model:
     priority: 1  # on a small machine scoring, which takes one thread, then runs side by side
     conda:
         "../../envs/train.yaml"
-    threads: 2
+    threads: threads_of_model
     resources:
         gpu=gpus_of_model,
         mem_mb=more_memory,

@@ -57,12 +57,14 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, penalty: float = 1.0) -> np.ndarr
     ridge = np.full(design.shape[1], penalty)
     ridge[-1] = 1e-10
     weights = np.zeros(design.shape[1])
+    weights[-1] = special.logit(y.mean())
     for _ in range(MOST_STEPS):
         odds = special.expit(design @ weights)
         slope = design.T @ (odds - y) + ridge * weights
-        curve = (design.T * (odds * (1 - odds))) @ design
+        spread = design * np.sqrt(odds * (1 - odds))[:, None]
+        curve = spread.T @ spread
         curve[np.diag_indices_from(curve)] += ridge
-        step = linalg.solve(curve, slope, assume_a="pos")
+        step = linalg.cho_solve(linalg.cho_factor(curve, overwrite_a=True, check_finite=False), slope)
         weights -= step
         if np.abs(step).max() < CLOSE * max(1.0, float(np.abs(weights).max())):
             return weights

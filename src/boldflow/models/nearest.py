@@ -8,7 +8,7 @@ import numpy as np
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData, flat
 
-FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "data"}
+FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "data"}
 SETTINGS: dict[str, Any] = {}
 
 

@@ -9,7 +9,7 @@ from scipy import linalg
 from boldflow.core.checkpoint import Checkpoint
 from boldflow.core.records import Fitted, State, TrainingData, flat
 
-FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights", "represents": True}
+FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "weights", "represents": True}
 SETTINGS: dict[str, dict[str, Any]] = {
     "n_latents": {
         "description": "Components; no more are kept than there are trials or vertices (history.csv tells).",

@@ -11,7 +11,7 @@ from boldflow.core.records import Fitted, State, TrainingData
 
 FACTS = {
     "device": "cuda",
-    "threads": 2,
+    "threads": 1,
     "closed_form": False,
     "keeps": "weights",
     "training": True,
