@@ -54,7 +54,9 @@ def read_study(name):
             study = yaml.safe_load(STUDY_FILES[name].read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             stop(STUDY_FILES[name], [f"not YAML: {error}"])
-        problems = validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
+        problems = validation.study_problems(
+            config, study, SCHEMAS, Draft202012Validator
+        )
         if problems:
             stop(STUDY_FILES[name], problems)
         STUDIES[name] = {"description": "", "figures": [], **study, "name": name}
