@@ -88,8 +88,10 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
                 problems += _network_problems(config, schemas, name) + _member_problems(config, name)
             if section == "models" and not wrong:
                 problems += _control_problems(where, name, entry or {})
-            if section == "datasets" and not wrong and entry and "agreement" in entry:
-                problems += _agreement_problems(where, entry["agreement"]["date"])
+            if section == "datasets" and not wrong and entry:
+                problems += _subject_problems(where, str(plugin), entry)
+                if "agreement" in entry:
+                    problems += _agreement_problems(where, entry["agreement"]["date"])
     return problems
 
 
@@ -221,7 +223,12 @@ def _response_problems(
             f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
             f"not have; {nearest(recording_, data['recordings'])}"
         )
-    if response.get("split", result.split) != result.split:
+    if response.get("split", result.split) not in config["splits"]:
+        yield (
+            f"response {result.response!r} takes its statistics from the training trials of split "
+            f"{response['split']!r}, which is not in the catalogue; {nearest(response['split'], config['splits'])}"
+        )
+    elif response.get("split", result.split) != result.split:
         yield (
             f"response {result.response!r} takes its statistics from the training trials of split "
             f"{response['split']!r}, and is used with split {result.split!r}: what one tests may train the other"
@@ -281,11 +288,24 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
 
 
 def _agreement_problems(where: str, day: Any) -> list[str]:
+    told = f"{where}.agreement.date: found {str(day)!r}, expected the day on which it was signed"
     try:
-        datetime.date.fromisoformat(str(day))
+        signed = datetime.date.fromisoformat(str(day))
     except ValueError:
-        return [f"{where}.agreement.date: found {day!r}, expected the day on which it was signed, such as 2026-01-31"]
-    return []
+        return [f"{told}, such as 2026-01-31"]
+    today = datetime.date.today()
+    # where the day has begun already depends on the place
+    return [f"{told}; today is {today}"] if signed > today + datetime.timedelta(days=1) else []
+
+
+def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:
+    """Name subjects of an entry that its plug-in does not know; a folder of the user's own has any."""
+    known = literal("datasets", plugin, "FACTS")["subjects"]
+    return [
+        f"{where}.subjects[{index}]: no subject {name!r}; {nearest(name, known)}"
+        for index, name in enumerate(entry.get("subjects", []))
+        if known and name not in known
+    ]
 
 
 def _member_problems(config: Config, name: str) -> list[str]:

@@ -114,6 +114,28 @@ def test_a_split_that_can_be_has_no_problem():
     assert problems_of_study("splits", {"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}, "god") == []
 
 
+def test_a_subject_that_the_plugin_does_not_know_is_told_with_the_nearest():
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["datasets"] |= {"mine": {"plugin": "nsd", "subjects": ["subj01", "subj09"]}}
+    (told,) = validation.config_problems(config, SCHEMAS, Draft202012Validator)
+    assert told.startswith("datasets.mine.subjects[1]: no subject 'subj09'; did you mean 'subj0")
+
+
+def test_a_response_of_a_split_that_is_not_there_is_told_with_the_nearest():
+    import yaml
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    name = next(name for name, one in config["responses"].items() if (one or {}).get("split") == "repeated")
+    entry = config["responses"][name] | {"split": "repeted"}
+    result = registry.Result("sim-rapid", "sub-01", name, "labels", "ridge", "repeated")
+    data = registry.facts(config, "datasets", "sim-rapid")
+    told = list(validation._response_problems(config, result, entry, config["splits"]["repeated"], "decode", data))
+    assert any("'repeted', which is not in the catalogue; did you mean 'repeated'" in one for one in told), told
+
+
 def test_a_fact_that_is_none_is_the_entrys_own():
     config = {"datasets": {"mine": {"plugin": "bids", "tr_s": 1.5}, "haxby": {"tr_s": 9}}}
     assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5

@@ -63,6 +63,7 @@ def test_a_day_is_read_with_and_without_quotation_marks_and_is_no_setting(asks, 
         ({"name": "Ada"}, "datasets.mine.agreement: key 'date' is missing"),
         ({"name": " ", "date": "2026-01-31"}, "datasets.mine.agreement.name: found ' '"),
         ({"name": "Ada", "date": "31.1.2026"}, "datasets.mine.agreement.date: found '31.1.2026', expected the day"),
+        ({"name": "Ada", "date": "2999-12-31"}, "signed; today is "),
         ("yes", "datasets.mine.agreement: found 'yes' (str), expected object"),
     ],
 )
