@@ -120,17 +120,19 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     with mpl.rc_context(drawing.RC):
         figure = Figure(figsize=(width, height))
         for n, (_, column) in enumerate(columns.iterrows()):
+            own = table[(table[COLUMN] == column).all(axis=1)]
+            lowest = max(measures.index(measure) for measure in own["measure"].unique())
             for m, measure in enumerate(measures):
                 left, top = LEFT_IN + n * (PANEL_IN[0] + GAP_IN), HEAD_IN + m * (PANEL_IN[1] + 0.25)
                 place = (left / width, 1 - (top + PANEL_IN[1]) / height, PANEL_IN[0] / width, PANEL_IN[1] / height)
                 axes = figure.add_axes(place, label=f"{n} {measure}")
-                part = table[(table[COLUMN] == column).all(axis=1) & (table["measure"] == measure)]
+                part = own[own["measure"] == measure]
                 _panel(axes, part, measure, styles)
                 if n == 0:
                     axes.set_ylabel(LABELS[measure])
                 if m == 0:
                     axes.set_title("\n".join(str(column[name]) for name in varying), loc="left", fontsize=7.5)
-                if m == len(measures) - 1:
+                if m == lowest:
                     axes.set_xlabel("epoch")
                 else:
                     axes.set_xticklabels([])
@@ -140,7 +142,12 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
 
 
 def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, drawing.Style]) -> None:
-    """One model's curves of one measure."""
+    """One model's curves of one measure; where it was not measured (no validation trials), the panel says so."""
+    if part.empty:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=drawing.GREY, fontsize=7.5)
+        return
     for subject, own in part.groupby("subject", sort=True):
         colour = styles[str(subject)].colour
         axes.fill_between(own["epoch"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)

@@ -387,6 +387,16 @@ def test_learning_curves_are_means_and_ranges_over_the_seeds_that_still_train():
     np.testing.assert_allclose(drawn(first, "mean")[0].get_xydata(), wanted[["epoch", "mean"]])
 
 
+def test_a_measure_that_a_model_lacks_is_said_in_its_panel_and_epochs_stand_below_the_last_that_it_has():
+    given = histories(1)
+    given.loc[given["model"] == "fmri-mlp", [name for name in given if name.startswith("val_")]] = np.nan
+    figure = learning_curves.draw({"histories": given}, defaults("learning_curves", models=["fmri-mlp"]))
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch"]
+    figure = learning_curves.draw({"histories": given}, defaults("learning_curves"))
+    said = [axes for axes in figure.axes if any(text.get_text() == "not measured" for text in axes.texts)]
+    assert len(said) == 2 and not any(axes.lines for axes in said)
+
+
 def test_models_of_learning_curves_can_be_chosen_and_none_is_refused():
     chosen = defaults("learning_curves", models=["linear-contrastive", "fmri-mlp"], measures=["val_loss"])
     source = learning_curves.source_table({"histories": histories(1)}, chosen)
