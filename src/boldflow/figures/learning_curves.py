@@ -146,6 +146,7 @@ def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, drawi
     if part.empty:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
+        axes.patch.set_visible(False)  # the panel above has its epochs here
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=drawing.GREY, fontsize=7.5)
         return
     for subject, own in part.groupby("subject", sort=True):
