@@ -12,7 +12,7 @@ import pytest
 from nilearn import datasets, surface
 from scipy import signal as filters
 
-from boldflow.core import cleaning, metrics, projection
+from boldflow.core import ceilings, cleaning, metrics, projection
 from boldflow.core.ridge import fit_ridge
 from boldflow.core.scaling import fit_scaler, scale
 from boldflow.core.simulation import bold, brain, images
@@ -130,7 +130,7 @@ def components(values, picture):
 
 
 def estimated(scan):
-    return metrics.variance_components(scan.noisy[scan.is_test], scan.picture[scan.is_test])
+    return ceilings.variance_components(scan.noisy[scan.is_test], scan.picture[scan.is_test])
 
 
 def truth(scan, scans):
@@ -201,7 +201,7 @@ def test_estimated_ceilings_follow_true_ones_as_the_design_allows(scans):
         between = noise * rng.noncentral_chisquare(N_TEST - 1, fixed) / (N_TEST - 1)
         drawn = np.maximum(between - within, 0) / REPEATS
         wanted.append(np.corrcoef(drawn / (drawn + within), true)[0, 1])
-        ceiling = metrics.noise_ceiling(*estimated(scan), np.array([1]))[scan.early]
+        ceiling = ceilings.noise_ceiling(*estimated(scan), np.array([1]))[scan.early]
         found.append(np.corrcoef(ceiling, true)[0, 1])
     assert np.mean(found) == pytest.approx(np.mean(wanted), abs=0.05)
 

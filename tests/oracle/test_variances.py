@@ -6,7 +6,7 @@ Every test that says an estimate is right also shows, in the same simulation, th
 import numpy as np
 import pytest
 
-from boldflow.core import metrics
+from boldflow.core import ceilings, metrics
 
 SEEDS = 20
 DESIGNS = {
@@ -56,7 +56,7 @@ def population(n=600):
 def test_signal_and_noise_variances_are_the_planted_ones(design):
     """Two standard errors of 20 seeds hold in 19 batches of 20; those of all 200 together are three times finer."""
     signal, noise = population()
-    found = over_seeds(DESIGNS[design], signal, noise, metrics.variance_components, 10 * SEEDS)
+    found = over_seeds(DESIGNS[design], signal, noise, ceilings.variance_components, 10 * SEEDS)
     for values, truth in zip(found, (signal.mean(), noise.mean()), strict=True):
         batches = [distance(batch, truth) for batch in values.reshape(10, SEEDS)]
         assert np.sum(np.array(batches) > 2) <= 2
@@ -77,10 +77,10 @@ def test_untruncated_signal_of_null_vertices_is_zero_and_truncated_is_not(design
     noise = population()[1]
 
     def truncated(values, image):
-        return np.maximum(metrics.variance_components(values, image), 0)
+        return np.maximum(ceilings.variance_components(values, image), 0)
 
     nothing = np.zeros_like(noise)
-    ours, cut = (over_seeds(DESIGNS[design], nothing, noise, f)[0] for f in (metrics.variance_components, truncated))
+    ours, cut = (over_seeds(DESIGNS[design], nothing, noise, f)[0] for f in (ceilings.variance_components, truncated))
     assert distance(ours, 0.0) < 2
     assert distance(cut, 0.0) > 10
 
@@ -88,16 +88,16 @@ def test_untruncated_signal_of_null_vertices_is_zero_and_truncated_is_not(design
 def null_bias(repeats, estimate):
     """Mean single-trial ceiling of vertices that do not respond."""
     noise = population()[1]
-    ceilings = []
+    found = []
     for seed in range(SEEDS):
         values, image, _ = simulate(repeats, np.zeros_like(noise), noise, seed)
-        ceilings.append(metrics.noise_ceiling(*estimate(values, image), np.array([1])).mean())
-    return np.array(ceilings)
+        found.append(ceilings.noise_ceiling(*estimate(values, image), np.array([1])).mean())
+    return np.array(found)
 
 
 def test_averaging_within_image_variances_raises_the_null_bias_at_unequal_repeats():
     few = (1, 1, 1, 2, 2, 3, 8) * 6
-    naive, ours = null_bias(few, total_minus_noise), null_bias(few, metrics.variance_components)
+    naive, ours = null_bias(few, total_minus_noise), null_bias(few, ceilings.variance_components)
     assert (naive > 1.4 * ours).all()
 
 
@@ -117,7 +117,7 @@ def test_estimated_ceilings_follow_true_ones_as_the_design_allows(n_images, n_re
         rng = np.random.default_rng([7, seed])
         ceiling = rng.uniform(0.05, 0.5, 1000)
         values, image, _ = simulate((n_repeats,) * n_images, ceiling, 1 - ceiling, [8, seed])
-        estimated = metrics.noise_ceiling(*metrics.variance_components(values, image), np.array([1]))
+        estimated = ceilings.noise_ceiling(*ceilings.variance_components(values, image), np.array([1]))
         found.append(np.corrcoef(estimated, ceiling)[0, 1])
         wanted.append(np.corrcoef(parametric(n_images, n_repeats, ceiling, rng), ceiling)[0, 1])
     assert np.mean(found) == pytest.approx(np.mean(wanted), abs=0.02)  # 0.05 is asked for
@@ -133,15 +133,15 @@ def regions(n_images, n_repeats, seed, planted=0.30):
     predicted = planted * truth + np.sqrt(planted * (1 - planted)) * other  # correlates sqrt(planted) with the truth
     measured = metrics.average_by(values, image, n_images)
     r = metrics.correlation(predicted, measured)
-    signal, noise = metrics.variance_components(values, image)
-    upper = metrics.noise_ceiling(signal, noise, np.full(n_images, n_repeats))
+    signal, noise = ceilings.variance_components(values, image)
+    upper = ceilings.noise_ceiling(signal, noise, np.full(n_images, n_repeats))
     return r, measured.var(axis=0, ddof=1), signal, upper
 
 
 @pytest.mark.parametrize(("n_images", "n_repeats"), CEILINGS)
 def test_share_explained_is_the_planted_one_and_a_mean_of_ratios_is_not(n_images, n_repeats):
     found = [regions(n_images, n_repeats, seed) for seed in range(SEEDS)]
-    ours = [metrics.explained_share(r, variance, signal, n_images) for r, variance, signal, _ in found]
+    ours = [ceilings.explained_share(r, variance, signal, n_images) for r, variance, signal, _ in found]
     assert np.mean(ours) == pytest.approx(0.30, abs=0.02)
     every = [(r[upper > 0] ** 2 / upper[upper > 0]).mean() for r, _, _, upper in found]
     chosen = [(r[upper > 0.1] ** 2 / upper[upper > 0.1]).mean() for r, _, _, upper in found]

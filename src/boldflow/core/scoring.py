@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from boldflow.core import metrics, statistics
+from boldflow.core import ceilings, metrics, statistics
 from boldflow.core.retrieval import Gallery, Rows
 
 TOP = (1, 5, 10)
@@ -360,16 +360,16 @@ class EncodingScorer:
         """Average the repeats and estimate variance components, once."""
         self.test, self.regions = test, regions
         self.measured = metrics.average_by(responses, test.image, test.n_images)
-        self.signal, self.noise = metrics.variance_components(responses.astype(np.float64), test.image)
+        self.signal, self.noise = ceilings.variance_components(responses.astype(np.float64), test.image)
         self._signal, self._noise = self.signal, self.noise  # of ceilings
         if ncsnr is not None:
             total = np.var(responses, axis=0, dtype=np.float64, ddof=1)
-            self._signal, self._noise = metrics.split_variance(total, ncsnr)
-        self.ceiling = metrics.noise_ceiling(self._signal, self._noise, test.repeats)
+            self._signal, self._noise = ceilings.split_variance(total, ncsnr)
+        self.ceiling = ceilings.noise_ceiling(self._signal, self._noise, test.repeats)
 
     def pooled_ceiling(self, mask: Array) -> float:
         """Noise ceiling of a region, bool (n_vertices,), as a share of the variance of the scored rows."""
-        return metrics.pooled_ceiling(self._signal[mask], self._noise[mask], self.test.repeats)
+        return ceilings.pooled_ceiling(self._signal[mask], self._noise[mask], self.test.repeats)
 
     def correlation(self, predicted: Array) -> Array:
         """Pearson r of each vertex over test images, repeats averaged, (n_vertices,)."""

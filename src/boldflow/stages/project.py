@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow.artifacts import arrays, sidecars, tables
-from boldflow.core import cleaning, metrics
+from boldflow.core import ceilings, cleaning
 from boldflow.core.compute import fixed_threads
 from boldflow.stages import _betas, _fsaverage, _glm
 from boldflow.stages._arrival import open_dataset, plugin_of, read_settings
@@ -223,7 +223,7 @@ def _variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.nda
     """Estimate signal and noise variance of each column, some columns at a time."""
     block = max(1, BLOCK_VALUES // len(averaged))
     parts = [
-        metrics.variance_components(averaged[:, start : start + block][usable], image[usable])
+        ceilings.variance_components(averaged[:, start : start + block][usable], image[usable])
         for start in range(0, averaged.shape[1], block)
     ]
     signal, noise = (np.concatenate(found) for found in zip(*parts, strict=True))
