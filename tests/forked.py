@@ -6,6 +6,7 @@ is imported beforehand is Snakemake's; the package of a copy of the project is i
 
 import multiprocessing
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def run(
     environment: Mapping[str, str],
     apart: bool = False,
     timeout: float = 550,
+    largest: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a module as ``python -m`` does.
 
@@ -37,6 +39,8 @@ def run(
         Whether stderr is kept apart from stdout.
     timeout : float
         Seconds; the run is killed then.
+    largest : int, optional
+        Limit of the bytes of any file that is written, the output among them.
 
     Raises
     ------
@@ -44,6 +48,7 @@ def run(
         As ``subprocess.run``.
     """
     if environment.get(AT_START) != os.environ.get(AT_START):
+        assert largest is None
         words = [sys.executable, "-m", module, *arguments]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE if apart else subprocess.STDOUT}
         return subprocess.run(words, cwd=folder, env=environment, text=True, check=False, timeout=timeout, **streams)
@@ -51,7 +56,7 @@ def run(
         files = [Path(place) / "stdout", Path(place) / "stderr"]
         for file in files:
             file.touch()
-        told = (module, [*arguments], str(folder), {**environment}, [str(f) for f in files[: 1 + apart]])
+        told = (module, [*arguments], str(folder), {**environment}, [str(f) for f in files[: 1 + apart]], largest)
         process = CONTEXT.Process(target=_be, args=told)
         process.start()
         process.join(timeout)
@@ -62,8 +67,12 @@ def run(
     return subprocess.CompletedProcess([module, *arguments], process.exitcode, *said)
 
 
-def _be(module: str, arguments: list[str], folder: str, environment: dict[str, str], files: list[str]) -> None:
+def _be(
+    module: str, arguments: list[str], folder: str, environment: dict[str, str], files: list[str], largest: int | None
+) -> None:
     """Become the program."""
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     for number, name in zip((1, 2), [files[0], files[-1]], strict=True):
         handle = os.open(name, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, number)

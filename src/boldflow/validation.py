@@ -223,16 +223,12 @@ def _response_problems(
             f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
             f"not have; {nearest(recording_, data['recordings'])}"
         )
-    if response.get("split", result.split) not in config["splits"]:
-        yield (
-            f"response {result.response!r} takes its statistics from the training trials of split "
-            f"{response['split']!r}, which is not in the catalogue; {nearest(response['split'], config['splits'])}"
-        )
-    elif response.get("split", result.split) != result.split:
-        yield (
-            f"response {result.response!r} takes its statistics from the training trials of split "
-            f"{response['split']!r}, and is used with split {result.split!r}: what one tests may train the other"
-        )
+    learnt = response.get("split", result.split)
+    from_split = f"response {result.response!r} takes its statistics from the training trials of split {learnt!r}"
+    if learnt not in config["splits"]:
+        yield f"{from_split}, which is not in the catalogue; {nearest(learnt, config['splits'])}"
+    elif learnt != result.split:
+        yield f"{from_split}, and is used with split {result.split!r}: what one tests may train the other"
     if "split" in response and split["test"] == "run":
         yield (
             f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "

@@ -2,10 +2,7 @@
 
 import os
 import re
-import resource
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,20 +56,7 @@ class Study(Project):
         ``largest`` limits the bytes of any file that is written.
         """
         before = self.files()
-        asked = ("-f", *targets, "--keep-going", *self.chosen)
-        if largest is None:
-            done = self.snakemake(*asked, check=False)
-        else:
-            done = subprocess.run(
-                [sys.executable, "-m", "snakemake", *asked, "--profile", "cpu", "--nocolor"],
-                cwd=self.folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=300,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest)),
-            )
+        done = self.snakemake("-f", *targets, "--keep-going", *self.chosen, check=False, largest=largest)
         assert done.returncode == 1, done.stdout
         for words in says:
             assert words in done.stdout, f"{words!r} is not in:\n{done.stdout}"

@@ -237,13 +237,22 @@ def test_sizes_are_the_sums_of_annex_keys(done, name, recording):
 
 STUDIES = sorted(path.stem for path in (ROOT / "config" / "studies").glob("*.yaml"))
 AS_A_PROGRAM = "import runpy; runpy.run_module('boldflow', run_name='__main__', alter_sys=True)"
+ASKING = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
+ASKED_BY_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ASKING!r}])"
 OF_THE_USERS = ("neuralbench-mni", "neuralbench-things")  # from folders that are not there
 
 
-def test_what_refuses_the_network_does(tmp_path):
-    asking = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
-    (tmp_path / "sealed.py").write_text(f"{NO_NETWORK}\n{asking}\n")
-    done = forked.run("sealed", [], tmp_path, os.environ, apart=True)
+def seal(folder):
+    """Write a module that runs the project without a network; a start file seals what that starts in turn."""
+    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    (folder / "sealed.py").write_text(f"{NO_NETWORK}\n{AS_A_PROGRAM}")
+
+
+@pytest.mark.parametrize("program", [ASKING, ASKED_BY_A_CHILD])
+def test_what_refuses_the_network_does(tmp_path, program):
+    seal(tmp_path)
+    (tmp_path / "sealed.py").write_text(f"{NO_NETWORK}\n{program}\n")
+    done = forked.run("sealed", [], tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path)}, apart=True)
     assert "a network was asked for" in done.stderr
 
 
@@ -255,7 +264,7 @@ def fresh(tmp_path_factory):
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_is_estimated_without_a_network(done, fresh, tmp_path, study):
-    (tmp_path / "sealed.py").write_text(f"{NO_NETWORK}\n{AS_A_PROGRAM}")
+    seal(tmp_path)
     places = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(fresh.folder / "src")])}
     words = ["estimate", "--config", f"study={study}"]
     told = forked.run("sealed", words, fresh.folder, {**os.environ, **places}, apart=True, timeout=200)

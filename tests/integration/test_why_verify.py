@@ -148,15 +148,15 @@ def test_verify_says_what_made_a_file_and_that_it_would_be_the_same(finished, fi
     assert f"data: sim-tiny at commit {commit}" in text and "settings: " in text and "modules of rule" in text
 
 
-def plant_table(project):
-    change_table(project, f"{FOLDER}/leaderboard.parquet", keep_time=True)
+def plant_table(project, keep_time):
+    change_table(project, f"{FOLDER}/leaderboard.parquet", keep_time)
 
 
-def plant_module(project):
+def plant_module(project, keep_time):
     append(project, "src/boldflow/figures/leaderboard.py")
 
 
-def plant_setting(project):
+def plant_setting(project, keep_time):
     project.edit("config/config.yaml", "\n  leaderboard: {}\n", "\n  leaderboard: {rois: [V1]}\n")
 
 
@@ -173,7 +173,7 @@ SEEN_BY += [(".svg", "setting"), (".png", "module"), (".csv", "table")]
 @pytest.mark.parametrize(("suffix", "what"), SEEN_BY)
 def test_verify_tells_a_changed_table_module_and_setting_apart(copy, suffix, what):
     plant, words = PLANTED[what]
-    plant(copy)
+    plant(copy, keep_time=suffix == ".pdf")
     text = command(copy, "verify", f"{FIGURE}{suffix}", code=1)
     assert words in text
     assert text.endswith(f"would differ: changed {what}\n")

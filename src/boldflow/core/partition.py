@@ -31,9 +31,8 @@ def product_measure(measured: np.ndarray, parts: np.ndarray) -> np.ndarray:
         scale = (y**2).mean(axis=0)
         y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
         variance = (y**2).mean(axis=0)
-        varies = variance > 1e-12 * scale
         brings = (p * (2 * y - p.sum(axis=0))).mean(axis=1)
-        found[:, block] = brings * varies / np.where(varies, variance, 1.0)
+        np.divide(brings, variance, out=found[:, block], where=variance > 1e-12 * scale)
     return found
 
 
