@@ -118,11 +118,11 @@ def test_without_a_public_address_the_reason_says_what_is_missing(here, work, se
 
 
 @pytest.mark.parametrize("fault", ["flip", "short", "html"])
-def test_content_that_does_not_match_is_fetched_once_more(here, server, fault):
+def test_content_that_does_not_match_is_fetched_once_more(here, server, fault, caplog):
     server.faults[place(FIRST)] = [fault]
     annex.get(here, ["sub-01"])
     assert (here / FIRST).read_bytes() == server.contents[place(FIRST)]
-    assert from_the_beginning(server) == 2
+    assert 2 <= from_the_beginning(server) <= 2 + ended_by_its_database(caplog)
     assert len(server.gets(place(SECOND))) == 1
 
 
@@ -131,8 +131,13 @@ def from_the_beginning(server):
     return sum(one.start == 0 for one in server.gets(place(FIRST)))
 
 
+def ended_by_its_database(caplog):
+    """Tries that git-annex ended because its own database was busy: it says nothing then of what has arrived."""
+    return caplog.text.count("database is locked")
+
+
 @pytest.mark.parametrize("fault", ["flip", "short", "html"])
-def test_content_that_never_matches_is_named_with_expected_and_found(here, server, fault):
+def test_content_that_never_matches_is_named_with_expected_and_found(here, server, fault, caplog):
     server.faults[place(FIRST)] = [fault]
     server.forever.add(place(FIRST))
     right = server.contents[place(FIRST)]
@@ -154,7 +159,7 @@ def test_content_that_never_matches_is_named_with_expected_and_found(here, serve
         assert words in told
     assert SECOND not in told and (here / SECOND).exists(), "what is whole stays"
     assert not (here / FIRST).exists()
-    assert from_the_beginning(server) == 2, "one more get, and no further one"
+    assert 2 <= from_the_beginning(server) <= 2 + ended_by_its_database(caplog), "one more get, and no further one"
     assert not list((here / ".git/annex/tmp").iterdir()) and not list((here / ".git/boldflow-arriving").iterdir())
 
 
