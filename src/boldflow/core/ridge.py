@@ -3,7 +3,9 @@
 Everything starts from one Gram matrix of the centred inputs, of features (primal) or of trials (dual), whichever is
 smaller, and its eigendecomposition ``gram = vectors @ diag(values) @ vectors.T``: penalties then only rescale
 coordinates, so that all of them and all targets share it. Trials come first everywhere. Gram matrices and their
-eigendecompositions are in double precision always; ``dtype`` is that of the products with targets.
+eigendecompositions are in double precision always; ``dtype`` is that of the products with targets. Weights are given in
+single precision, and where eigenvectors of features take them there they are computed in it: rotations keep lengths, so
+each is within some 1e-6 of the length of its target's weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -170,6 +172,7 @@ class _Arrays:
 
     def __init__(self, dtype: str) -> None:
         self.double: Any = np.dtype("float64")
+        self.single: Any = np.dtype("float32")
         self.working: Any = np.dtype(dtype)
 
     def put(self, values: np.ndarray, dtype: Any) -> Array:
@@ -184,9 +187,9 @@ class _Arrays:
         """Make an index of rows."""
         return index
 
-    def cast(self, values: Array) -> Array:
-        """Take to the working precision; no copy where it has it."""
-        return values.astype(self.working, copy=False)
+    def cast(self, values: Array, precision: Any = None) -> Array:
+        """Take to a precision, the working one where none is named; no copy where it has it."""
+        return values.astype(precision or self.working, copy=False)
 
     def empty(self, *shape: int) -> Array:
         """Make room, in the working precision."""
@@ -205,7 +208,7 @@ class _Tensors(_Arrays):
         import torch  # only here: it takes seconds, and a fit on the CPU does without
 
         self.xp, self.device = torch, torch.device(device)
-        self.double, self.working = torch.float64, getattr(torch, dtype)
+        self.double, self.single, self.working = torch.float64, torch.float32, getattr(torch, dtype)
 
     def put(self, values: np.ndarray, dtype: Any) -> Array:
         return self.xp.tensor(values, dtype=dtype, device=self.device)
@@ -217,8 +220,8 @@ class _Tensors(_Arrays):
     def rows(self, index: np.ndarray) -> Array:
         return self.put(index, self.xp.int64)
 
-    def cast(self, values: Array) -> Array:
-        return values.to(self.working)
+    def cast(self, values: Array, precision: Any = None) -> Array:
+        return values.to(precision or self.working)
 
     def empty(self, *shape: int) -> Array:
         return self.xp.empty(shape, dtype=self.working, device=self.device)
@@ -401,6 +404,11 @@ class _Prepared:
         return self.whole.vectors if self.side.dual else self.side.working @ self.whole.vectors
 
     @cached_property
+    def turned(self) -> Array:
+        """Eigenvectors in the precision of weights."""
+        return self.ops.cast(self.whole.vectors, self.ops.single)
+
+    @cached_property
     def left_out(self) -> "_LeftOut":
         """For leaving out groups or trials without refits."""
         return _LeftOut(self)
@@ -455,8 +463,10 @@ class _Prepared:
 
     def weights(self, rotated: Array, best: np.ndarray) -> Array:
         """Weights of some targets, (n_inputs, n_targets)."""
-        solved = self.whole.vectors @ self.shrunk(rotated, best)
-        return self.side.working.T @ solved if self.side.dual else solved
+        shrunk = self.shrunk(rotated, best)
+        if self.side.dual:
+            return self.side.working.T @ (self.whole.vectors @ shrunk)
+        return self.turned @ self.ops.cast(shrunk, self.ops.single)
 
     def basis(self, inputs: np.ndarray) -> Array:
         """Express new inputs so that a prediction is ``basis @ shrunk``, (n_new, n_eigen)."""
