@@ -11,17 +11,13 @@ each is within some 1e-6 of the length of its target's weights.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from scipy import linalg
 
-BLOCK = 1024  # targets at a time: bounds memory, does not change the result
-FOLD_BLOCKS = 4  # of them at a time where only a fold's trials are read
-KEPT_BYTES = 1.5 * 2**30  # of products of inputs and targets, kept fold by fold; larger ones are computed again
+from boldflow.core.operations import Array, Operations, operations, squares
+from boldflow.core.ridge_folds import KEPT_BYTES, Fold, LeftOutFolds, Side, System, Targets
+
 SELECTIONS = ("kfold", "loo", "gcv")
-
-Array = Any  # a NumPy array, or a torch tensor on a GPU
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,8 @@ class RidgeFit:
     """A fitted ridge.
 
     ``weights`` (n_inputs, n_targets), ``intercept`` (n_targets,), ``alphas`` (n_targets,) as chosen, ``errors``
-    (n_alphas, n_targets) mean squared error over the left-out trials (for "gcv" its estimate).
+    (n_alphas, n_targets) mean squared error over the left-out trials (for "gcv" its estimate; for "kfold" in single
+    precision where that tells the alphas of a target apart).
     """
 
     weights: np.ndarray
@@ -115,9 +112,9 @@ def fit_ridge(
     -----
     Hoerl and Kennard 1970, Technometrics 12, 55-67. Golub, Heath and Wahba 1979, Technometrics 21, 215-223.
     """
-    ops = _operations(dtype, device)
+    ops = operations(dtype, device)
     prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
-    y = _Targets(targets, ops)
+    y = Targets(targets, ops)
     rotated, errors, best = prepared.choose(y)
     weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)
     for block in y.blocks():
@@ -152,205 +149,17 @@ def refit_ridge(
     -------
     function from targets (n_trials, n_targets) to predictions (n_test, n_targets), float64
     """
-    ops = _operations(dtype, "cpu")
+    ops = operations(dtype, "cpu")
     prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
     prepared.keep_folds()
     basis = prepared.basis(test_inputs)
 
     def predict(targets: np.ndarray) -> np.ndarray:
-        y = _Targets(targets, ops)
+        y = Targets(targets, ops)
         rotated, _, best = prepared.choose(y)
         return np.asarray(basis @ prepared.shrunk(rotated, best) + y.mean, dtype=np.float64)
 
     return predict
-
-
-class _Arrays:
-    """Arrays on the CPU: what ridge needs beyond operators that NumPy and torch share."""
-
-    xp: Any = np
-
-    def __init__(self, dtype: str) -> None:
-        self.double: Any = np.dtype("float64")
-        self.single: Any = np.dtype("float32")
-        self.working: Any = np.dtype(dtype)
-
-    def put(self, values: np.ndarray, dtype: Any) -> Array:
-        """Bring to the device; no copy where it is there already."""
-        return np.asarray(values, dtype=dtype)
-
-    def get(self, values: Array) -> np.ndarray:
-        """Give as NumPy's."""
-        return np.asarray(values)
-
-    def rows(self, index: np.ndarray) -> Array:
-        """Make an index of rows."""
-        return index
-
-    def cast(self, values: Array, precision: Any = None) -> Array:
-        """Take to a precision, the working one where none is named; no copy where it has it."""
-        return values.astype(precision or self.working, copy=False)
-
-    def empty(self, *shape: int) -> Array:
-        """Make room, in the working precision."""
-        return np.empty(shape, dtype=self.working)
-
-    def eigh(self, gram: Array) -> tuple[Array, Array]:
-        """Decompose; ``gram`` is lost."""
-        values, vectors = linalg.eigh(gram, overwrite_a=True, check_finite=False)
-        return values, vectors
-
-
-class _Tensors(_Arrays):
-    """The same on one device of torch."""
-
-    def __init__(self, dtype: str, device: str) -> None:
-        import torch  # only here: it takes seconds, and a fit on the CPU does without
-
-        self.xp, self.device = torch, torch.device(device)
-        self.double, self.single, self.working = torch.float64, torch.float32, getattr(torch, dtype)
-
-    def put(self, values: np.ndarray, dtype: Any) -> Array:
-        return self.xp.tensor(values, dtype=dtype, device=self.device)
-
-    def get(self, values: Array) -> np.ndarray:
-        found: np.ndarray = values.cpu().numpy()
-        return found
-
-    def rows(self, index: np.ndarray) -> Array:
-        return self.put(index, self.xp.int64)
-
-    def cast(self, values: Array, precision: Any = None) -> Array:
-        return values.to(precision or self.working)
-
-    def empty(self, *shape: int) -> Array:
-        return self.xp.empty(shape, dtype=self.working, device=self.device)
-
-    def eigh(self, gram: Array) -> tuple[Array, Array]:
-        values, vectors = self.xp.linalg.eigh(gram)
-        return values, vectors
-
-
-def _operations(dtype: str, device: str) -> _Arrays:
-    """Choose where to compute: exactly the device that is named."""
-    return _Arrays(dtype) if device == "cpu" else _Tensors(dtype, device)
-
-
-class _Targets:
-    """Targets that are read in blocks, centred over all trials."""
-
-    def __init__(self, values: np.ndarray, ops: _Arrays) -> None:
-        self.values, self.ops = values, ops
-        self.mean = np.empty(values.shape[1])
-        for block in self.blocks():
-            self.mean[block] = _finite_mean(values[:, block])
-
-    def blocks(self, times: int = 1) -> Iterator[slice]:
-        """Split the columns, ``times`` as wide as usual."""
-        n, step = self.values.shape[1], times * BLOCK
-        return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-    def take(self, block: slice, rows: np.ndarray | None = None) -> Array:
-        """Read a block of columns, all rows or some."""
-        values = self.values[:, block] if rows is None else self.values[rows, block]
-        return self.ops.put(values - self.mean[block], self.ops.working)
-
-
-class _Side:
-    """Inputs centred over all trials, and their Gram matrix: of features, or of trials where those are fewer."""
-
-    def __init__(self, inputs: np.ndarray, ops: _Arrays) -> None:
-        self.ops, self.mean = ops, _finite_mean(inputs)
-        self.x = ops.put(inputs - self.mean, ops.double)
-        self.working = ops.cast(self.x)
-        self.n = len(inputs)
-        self.dual = self.n < inputs.shape[1]
-        self.gram = self.x @ self.x.T if self.dual else self.x.T @ self.x
-
-    def products(self, y: _Targets, rows: np.ndarray | None = None) -> Array:
-        """Products of inputs and targets, (n_inputs, n_targets), over all trials or some."""
-        found = self.ops.empty(self.x.shape[1], y.values.shape[1])
-        x = self.working if rows is None else self.working[self.ops.rows(rows)]
-        for block in y.blocks():
-            found[:, block] = x.T @ y.take(block, rows)
-        return found
-
-    def fold(self, test: np.ndarray) -> "_Fold":
-        """Take trials out of the Gram matrix, and the inputs' mean with them."""
-        left, kept = self.ops.rows(np.flatnonzero(test)), self.ops.rows(np.flatnonzero(~test))
-        n = len(kept)
-        if self.dual:
-            gram, across = self.gram[kept][:, kept], self.gram[left][:, kept]
-            column = gram.mean(axis=0)
-            grand = column.mean()
-            across += grand - across.mean(axis=1)[:, None] - column
-            gram += grand - column[:, None] - column
-            return _Fold(np.flatnonzero(test), np.flatnonzero(~test), _System(gram, across, self.ops), None, None)
-        x = self.x[left]
-        total = x.sum(axis=0)  # that of the other trials is its negative: all of them sum to 0
-        gram = self.gram - x.T @ x
-        gram -= total[:, None] * (total / n)
-        system = _System(gram, x + total / n, self.ops)
-        return _Fold(np.flatnonzero(test), np.flatnonzero(~test), system, self.ops.cast(x), self.ops.cast(total / n))
-
-
-class _System:
-    """Eigendecomposition of a Gram matrix, and how new inputs are seen from it.
-
-    A prediction is ``basis @ (rotated / (values + alpha))`` with ``rotated = vectors.T @ side``, where ``side`` is the
-    product of inputs and targets (primal) or the targets (dual), centred.
-    """
-
-    def __init__(self, gram: Array, across: Array | None, ops: _Arrays) -> None:
-        """Decompose ``gram``, which is lost.
-
-        ``across`` holds new inputs, centred as the gram is: (n_new, n_inputs), or their products with its trials.
-        """
-        values, vectors = ops.eigh(gram)
-        self.values, self.vectors = ops.cast(values.clip(0)), ops.cast(vectors)
-        self.basis = None if across is None else ops.cast(across) @ self.vectors
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """What is left without a fold's trials.
-
-    ``left``, ``kept``: rows. ``x`` (n_left, n_inputs): inputs left out; ``pull`` (n_inputs,): their sum over the number
-    of trials kept; both None in the dual.
-    """
-
-    left: np.ndarray
-    kept: np.ndarray
-    system: _System
-    x: Array | None
-    pull: Array | None
-
-    def add_errors(
-        self, errors: np.ndarray, y: _Targets, cross: Array | None, own: Array | None, alphas: np.ndarray
-    ) -> None:
-        """Add squared errors of left-out trials to ``errors`` (n_alphas, n_targets), in place.
-
-        ``cross`` (n_inputs, n_targets): products of all inputs and targets (primal); ``own``: those of this fold, where
-        they were kept.
-        """
-        ops, system = y.ops, self.system
-        shrink = [1 / (system.values + float(alpha)) for alpha in alphas]
-        for block in y.blocks(FOLD_BLOCKS):
-            wanted = y.take(block, self.left)
-            pull = wanted.sum(axis=0)
-            if cross is None:
-                side = y.take(block, self.kept)
-                side += pull / len(self.kept)
-            else:
-                assert self.x is not None and self.pull is not None
-                side = cross[:, block] - (self.x.T @ wanted if own is None else own[:, block])
-                side -= self.pull[:, None] * pull
-            wanted += pull / len(self.kept)
-            rotated = system.vectors.T @ side
-            for index, one in enumerate(shrink):
-                missed = (system.basis * one) @ rotated
-                missed -= wanted
-                errors[index, block] += ops.get(_squares(ops, missed))
 
 
 class _Prepared:
@@ -365,7 +174,7 @@ class _Prepared:
         seed: int,
         alpha_per: str,
         selection: str,
-        ops: _Arrays,
+        ops: Operations,
     ) -> None:
         self.alphas = np.sort(np.asarray(alphas, dtype=np.float64))
         if self.alphas.size == 0 or self.alphas[0] <= 0:
@@ -379,24 +188,24 @@ class _Prepared:
             self.fold_of = group_folds(groups, n_folds, seed)
         elif self.selection != "none" and len(np.unique(groups)) < 2:
             raise ValueError("cross-validation needs two groups of trials or more, found 1")
-        self.side = _Side(inputs, ops)
-        self.kept: list[_Fold] | None = None
+        self.side = Side(inputs, ops)
+        self.kept: list[Fold] | None = None
 
     def keep_folds(self) -> None:
         """Decompose all folds now, to be used again and again."""
         self.kept = list(self._folds())
 
-    def _folds(self) -> Iterator[_Fold]:
+    def _folds(self) -> Iterator[Fold]:
         if self.kept is not None:
             return iter(self.kept)
         found = np.unique(self.fold_of) if self.selection == "kfold" else np.empty(0)
         return (self.side.fold(self.fold_of == fold) for fold in found)
 
     @cached_property
-    def whole(self) -> _System:
+    def whole(self) -> System:
         """Of all trials; the Gram matrix is gone afterwards, so folds come before."""
         gram, self.side.gram = self.side.gram, None
-        return _System(gram, None, self.ops)
+        return System(gram, None, self.ops)
 
     @cached_property
     def seen(self) -> Array:
@@ -413,7 +222,7 @@ class _Prepared:
         """For leaving out groups or trials without refits."""
         return _LeftOut(self)
 
-    def choose(self, y: _Targets) -> tuple[Array, np.ndarray, np.ndarray]:
+    def choose(self, y: Targets) -> tuple[Array, np.ndarray, np.ndarray]:
         """Choose the alpha of each target.
 
         Returns
@@ -427,10 +236,9 @@ class _Prepared:
         cross = None
         if self.selection == "kfold":
             cross, parts = self._cross(y)
-            for fold, own in zip(self._folds(), parts, strict=True):
-                fold.add_errors(errors, y, cross, own, self.alphas)
-            del parts
-            errors /= side.n
+            left_out = LeftOutFolds(self._folds(), y, cross, parts, self.alphas)
+            errors = (left_out.errors_around_the_best() if self._screens() else left_out.errors()) / side.n
+            del parts, left_out
         vectors = self.whole.vectors
         rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
         once = side.dual or self.selection == "loo" or n_targets > side.n  # else two products of each block are less
@@ -445,7 +253,15 @@ class _Prepared:
         shared = np.full(n_targets, np.argmin(errors.mean(axis=1)))
         return rotated, errors, np.argmin(errors, axis=0) if self.per_target else shared
 
-    def _cross(self, y: _Targets) -> tuple[Array | None, list[Array | None]]:
+    def _screens(self) -> bool:
+        """Tell whether alphas are told apart in single precision first: all folds are then kept, to be read twice."""
+        if not self.per_target or self.ops.working != self.ops.double:
+            return False
+        n_eigen = min(self.side.x.shape)
+        n_folds = len(np.unique(self.fold_of))
+        return 8 * (n_folds * n_eigen**2 + self.side.n * (n_eigen + self.side.x.shape[1])) <= KEPT_BYTES
+
+    def _cross(self, y: Targets) -> tuple[Array | None, list[Array | None]]:
         """Products of inputs and targets, (n_inputs, n_targets): of all trials, and of each fold if there is room."""
         side, folds = self.side, np.unique(self.fold_of)
         nothing: list[Array | None] = [None] * len(folds)
@@ -455,7 +271,10 @@ class _Prepared:
         if n_bytes > KEPT_BYTES:
             return side.products(y), nothing
         parts = [side.products(y, np.flatnonzero(self.fold_of == fold)) for fold in folds]
-        return sum(parts[1:], start=parts[0]), parts
+        total = parts[0] + parts[1]
+        for part in parts[2:]:
+            total += part
+        return total, parts
 
     def shrunk(self, rotated: Array, best: np.ndarray) -> Array:
         """Apply the penalties chosen, (n_eigen, n_targets)."""
@@ -511,7 +330,7 @@ class _LeftOut:
         if not self.side.dual:
             # rotated = sqrt(values) times coordinates of the targets; where no inputs vary there are none
             power *= self.inverse[:, None]
-            beyond = (_squares(self.ops, y) - power.sum(axis=0)).clip(0)
+            beyond = (squares(self.ops, y) - power.sum(axis=0)).clip(0)
         return self.kept @ power + self.unseen * beyond
 
     def _exact(self, y: Array, rotated: Array) -> Array:
@@ -522,7 +341,7 @@ class _LeftOut:
                 missed *= alpha
             else:
                 missed -= y
-            total.append(sum(_left_out_squares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
+            total.append(sum(_left_outsquares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
         return self.ops.xp.stack(total)
 
     def _inverses(self, rows: np.ndarray) -> list[Array]:
@@ -539,18 +358,13 @@ class _LeftOut:
         return [self.ops.xp.linalg.inv((basis * one) @ basis.swapaxes(1, 2) + start) for one in shrink]
 
 
-def _squares(ops: _Arrays, values: Array) -> Array:
-    """Sum of squares of each column."""
-    return ops.xp.einsum("ij,ij->j", values, values)
-
-
-def _left_out_squares(ops: _Arrays, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
+def _left_outsquares(ops: Operations, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
     """Sum of squared errors of each target over groups of one size that are left out in turn."""
     if rows.shape[1] == 1:
         single = missed if len(rows) == len(missed) else missed[rows[:, 0]]
         weight = inverse if len(rows) < len(missed) else inverse[np.argsort(rows[:, 0])]
         return ops.xp.einsum("i,ij,ij->j", weight**2, single, single)
-    return _squares(ops, (inverse @ missed[rows]).reshape(rows.size, -1))
+    return squares(ops, (inverse @ missed[rows]).reshape(rows.size, -1))
 
 
 def _rows_by_size(groups: np.ndarray) -> list[np.ndarray]:
@@ -558,12 +372,3 @@ def _rows_by_size(groups: np.ndarray) -> list[np.ndarray]:
     index, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
     order, start = np.argsort(index, kind="stable"), np.cumsum(counts) - counts
     return [order[start[counts == size][:, None] + np.arange(size)] for size in np.unique(counts)]
-
-
-def _finite_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over trials, in double precision; that of a column which is not finite is not."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean: np.ndarray = values.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(mean).all():
-        raise ValueError("inputs and targets must be finite")
-    return mean
