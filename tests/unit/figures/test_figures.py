@@ -364,6 +364,17 @@ def test_a_model_can_be_named_and_an_unknown_one_is_refused():
         retrieval_examples.source_table({"queries": queries(1)}, defaults("retrieval_examples", model="mlp"))
 
 
+def test_the_model_that_ranks_best_is_drawn_and_no_baseline():
+    ridge = queries(2).query("model == 'ridge'")
+    better = ridge.assign(model="better", rank=ridge["rank"] / 2)
+    worse = ridge.assign(model="worse", rank=ridge["rank"] + 1)
+    given = pd.concat(
+        [queries(2).assign(rank=lambda table: table["rank"] * (table["model"] != "chance")), worse, better]
+    )
+    source = retrieval_examples.source_table({"queries": given}, defaults("retrieval_examples"))
+    assert set(source["model"]) == {"better"} and len(source) == 2 * 3
+
+
 def test_a_missing_picture_is_named():
     given = {"queries": queries(1), "images": {}}
     with pytest.raises(ValueError, match=r"im[0-9]+' of data set 'sim'"):
