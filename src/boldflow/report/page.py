@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from boldflow.artifacts.comparisons import MODEL, SAME
+from boldflow.artifacts.comparisons import MODEL, OVER_SEEDS, SAME
 from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
 from boldflow.core.comparison import key_of, tie_letters
 from boldflow.core.drawing import metric_label
@@ -412,21 +412,28 @@ def _details(caption: str, part: pd.DataFrame) -> list[Fold]:
 
 
 def _differences(comparisons: pd.DataFrame | None, headline: pd.DataFrame) -> dict[str, Any] | None:
-    """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model."""
+    """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model.
+
+    Where there are several seeds, means over them are compared, and nothing else.
+    """
     if comparisons is None or not comparisons["primary"].fillna(False).any():
         return None
     part = comparisons[comparisons["primary"].fillna(False).astype(bool)]
+    over_seeds = part["seed"].eq(OVER_SEEDS)
+    if over_seeds.any():
+        part = part[over_seeds]
+        headline = headline.assign(seed=OVER_SEEDS).groupby([*SAME, *MODEL], sort=False, dropna=False, as_index=False)
+        headline = headline["value"].mean()
     total, only_best = len(part), len(part) > FEW_PAIRS
     sides = {}
     for side in ("a", "b"):
         names = part[[f"model_{side}", f"feature_{side}"]].astype(str).agg(" · ".join, axis=1)
         sides[side] = names + (" · " + part["roi"].astype(str) if len(set(part["roi"].dropna())) > 1 else "")
     if only_best:
-        leaders = headline[[("a" in letters) for letters in headline["ties"]]]
-        leaders = leaders.loc[_best_index(leaders)]
-        told = set(key_of(leaders, [*SAME, *MODEL]))
-        with_best = [key_of(part, [*SAME, *(f"{name}_{side}" for name in MODEL)]).isin(told) for side in ("a", "b")]
-        keep = with_best[0] | with_best[1]
+        named = [key_of(part, [*SAME, *(f"{name}_{side}" for name in MODEL)]) for side in ("a", "b")]
+        compared = headline[key_of(headline, [*SAME, *MODEL]).isin({*named[0], *named[1]})]
+        best = set(key_of(compared.loc[_best_index(compared)], [*SAME, *MODEL]))
+        keep = named[0].isin(best) | named[1].isin(best)
         part, sides = part[keep], {side: names[keep] for side, names in sides.items()}
     rows = [
         [
@@ -440,7 +447,8 @@ def _differences(comparisons: pd.DataFrame | None, headline: pd.DataFrame) -> di
         for one, first, second in zip(part.itertuples(), sides["a"], sides["b"], strict=True)
     ]
     columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
-    caption = "Do two models differ?" + (" Pairs with the best model of each subject" if only_best else "")
+    means = " Means over seeds." if over_seeds.any() else ""
+    caption = "Do two models differ?" + means + (" Pairs with the best model of each subject" if only_best else "")
     table = Table(caption, columns, rows, frozenset({3, 4}), _mark(part["simulated"]))
     return {"table": table, "total": total, "only_best": only_best}
 

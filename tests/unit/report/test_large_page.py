@@ -129,3 +129,15 @@ def test_no_block_where_nothing_published_is_of_the_study(large):
     table, others = beside(board, published.read(ROOT / "config" / "published.csv"))
     assert others.empty and table["published_value"].isna().all()
     assert 'id="published"' not in page(table, pairs, others.astype(str))
+
+
+def test_of_several_seeds_the_means_are_compared(large):
+    board, pairs, _ = large
+    seeds = [board.assign(seed=seed) for seed in ("33", "34")]
+    given = pd.concat(
+        [*(pairs.assign(seed=seed) for seed in ("33", "34")), pairs.assign(seed="mean", difference=0.123)]
+    )
+    text = page(pd.concat(seeds, ignore_index=True), given)
+    table = next(one for one in parts(text) if "Do two models differ" in one["caption"])
+    assert "Means over seeds." in table["caption"] and table["rows"] == 1 + 8 * 24
+    assert text.count("<td>0.123 [") + text.count(">0.123 [") >= 8 * 24
