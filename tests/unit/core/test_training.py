@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench._plain_decoders import PlainMlp, plain_loop
+from bench._plain_decoders import PlainMlp, plain_clip_loss, plain_loop
 from boldflow.artifacts import checkpoints
 from boldflow.core import decoders, training
 from boldflow.core.checkpoint import Nowhere, Progress, Stopped
@@ -60,14 +60,20 @@ def same(one, other):
     return all(np.array_equal(one.values[name], other.values[name]) for name in one.values)
 
 
-def test_losses_are_those_of_a_plain_loop():
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_losses_are_those_of_a_plain_loop(share):
     """Witness: DataLoader, torch's layers, AdamW, OneCycleLR and clip_grad_norm_; dropout off, since masks differ."""
+
+    def mixed(predicted, targets):
+        apart = torch.nn.functional.mse_loss(predicted, targets)
+        return (1 - share) * plain_clip_loss(predicted, targets) + share * apart
+
     network, data = mlp(dropout=0.0, block_dropout=0.0), made()
-    _, rows = run(network, data, seeds=(1, 2, 3), learning_rate=1e-2)
+    _, rows = run(network, data, seeds=(1, 2, 3), learning_rate=1e-2, contrast=Contrast(mse=share))
     for seed in (1, 2, 3):
         plain = PlainMlp(V, T, D, 16, (0, 0, 0)).take(decoders.start(network, seed))
         given = (torch.from_numpy(one) for one in (data.inputs, data.targets))
-        steps = list(plain_loop(plain, *given, 6, batch_size=16, highest=1e-2))
+        steps = list(plain_loop(plain, *given, 6, loss_of=mixed, batch_size=16, highest=1e-2))
         sizes = np.array([16, 16, 16, 16, 6])
         wanted = (np.array(steps).reshape(6, 5) * sizes).sum(axis=1) / N
         np.testing.assert_allclose(column(rows, "loss", seed), wanted, rtol=1e-5)
