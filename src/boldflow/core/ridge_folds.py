@@ -17,7 +17,7 @@ FOLD_BLOCKS = 4  # of them at a time where only a fold's trials are read
 KEPT_BYTES = 1.5 * 2**30  # of what may be kept to be read twice; where there is more it is computed again, or not split
 SURE = 4  # standard deviations of a sum of roundings
 UNIT = 2.0**-24  # of rounding, in single precision
-ROWS = 32  # whose squares are summed up in single precision
+ROWS = 64  # whose squares are summed up in single precision
 Columns = slice | np.ndarray
 
 
@@ -81,7 +81,7 @@ class Side:
         """Products of inputs and targets, (n_inputs, n_targets), over all trials or some."""
         found = self.ops.empty(self.x.shape[1], y.values.shape[1])
         x = self.working if rows is None else self.working[self.ops.rows(rows)]
-        for block in y.blocks():
+        for block in y.blocks(1 if rows is None else FOLD_BLOCKS):
             found[:, block] = x.T @ y.take(block, rows)
         return found
 
@@ -259,12 +259,19 @@ class _Screen:
         length = ops.cast(squares(ops, wanted), ops.double) ** 0.5
         walk = self.spread @ (rotated * rotated) / 6
         for index, one in enumerate(self.basis):
-            away = one @ rotated
-            away -= wanted
-            rows = range(0, len(away), ROWS)
-            found = sum(ops.cast(squares(ops, away[k : k + ROWS]), ops.double) for k in rows)
+            found = _sum_of_squares(ops, one @ rotated, wanted)
             missed = found**0.5
             apart = self.of_product * ((missed + length) ** 2 / 3 + walk[index]) ** 0.5
             apart += 2 * UNIT * (missed + length)
             errors[index] += ops.get(found * unit**2)
             rounding[index] += ops.get(((2 * missed + apart) * apart + self.of_squares * found) * unit**2)
+
+
+def _sum_of_squares(ops: Operations, given: Array, wanted: Array) -> Array:
+    """Sum of squared differences of columns, in double; ``given`` is lost. Some rows at a time stay in the cache."""
+    found = 0.0
+    for start in range(0, len(given), ROWS):
+        some = given[start : start + ROWS]
+        some -= wanted[start : start + ROWS]
+        found = found + ops.cast(squares(ops, some), ops.double)
+    return found

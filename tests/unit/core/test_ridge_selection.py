@@ -76,7 +76,9 @@ def test_rounding_in_single_precision_stays_within_its_bound(scale, n_eigen):
     rotated, wanted = scale * rng.normal(size=(n_eigen, 500)), 10 * scale * rng.normal(size=(70, 500))
     rotated[:, :20], wanted[:, 10:30] = 0, 0
     found, rounding = np.zeros((2, 500)), np.zeros((2, 500))
-    ridge_folds._Screen(operations.operations("float64", "cpu"), basis, shrink).add(rotated, wanted, found, rounding)
+    ridge_folds._Screen(operations.operations("float64", "cpu"), basis, shrink).add(
+        rotated.copy(), wanted.copy(), found, rounding
+    )
     exact = np.array([((basis * one @ rotated - wanted) ** 2).sum(axis=0) for one in shrink])
     assert (np.abs(found - exact) <= rounding).all() and (found[:, 10:20] == 0).all()
     assert np.abs(found - exact).max() > 0 and (rounding[:, 30:] < 1e-4 * exact[:, 30:]).all()
