@@ -41,7 +41,7 @@ class ReconstructionScorer:
                 value = float(draws(np.ones((1, self.test.n_units)))[0])
                 found += [
                     query_measure(view, "mse", errors, unit, roi=region),
-                    Measure(view, "r2", value, draws, 0.0, 1.0, region),
+                    Measure(view, "r2", value, draws, chance=0.0, roi=region),
                     Measure(view, "r", float(np.mean(r[mask])), chance=0.0, roi=region, method="none"),
                 ]
         return found

@@ -129,8 +129,10 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
             Line2D(
                 [], [], linestyle="", marker="o", markersize=4, markerfacecolor="none", color=OUTSIDE, label="others"
             ),
-            Line2D([], [], linestyle="", marker="s", markersize=4, color="#BBBBBB", label="not significant"),
         ]
+        if table["significant"].eq(False).any():
+            grey = Line2D([], [], linestyle="", marker="s", markersize=4, color="#BBBBBB", label="not significant")
+            handles.append(grey)
         legend = figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=7.5)
         legend.set_title("")
         left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)

@@ -116,6 +116,7 @@ def test_panels_without_a_finding_are_grey_and_say_so():
     for part in ("class", "others"):
         assert all(one[1:3] == one[3:5] == one[5:7] for one in colours(not_found, part))
     assert found.get_title() == "AUC 0.80 [0.70, 0.90]\nq 0.020" and "n.s." in not_found.get_title()
+    assert "not significant" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_a_model_without_a_p_is_neither_found_nor_grey():
@@ -125,6 +126,7 @@ def test_a_model_without_a_p_is_neither_found_nor_grey():
     assert table["significant"].isna().all()
     figure = code_panels.draw(tables, defaults("code_panels"))
     assert "no p" in figure.axes[0].get_title() and code_panels.INSIDE.lower() in colours(figure.axes[0], "class")
+    assert "not significant" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_published_figures_stand_under_the_model_of_their_name_and_never_at_simulated_data():
