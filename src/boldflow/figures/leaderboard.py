@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boldflow.artifacts.comparisons import MODEL, SAME
+from boldflow.artifacts.comparisons import MODEL, OVER_SEEDS, SAME
 from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
 from boldflow.core import drawing
 from boldflow.core.comparison import key_of, tie_letters
@@ -27,7 +27,8 @@ FACTS = {
         "one subject (and seed, where there are several), with its 95 % interval over test images or blocks. Dashed: "
         "chance. Black tick: noise ceiling, where there is one. Star: published value, only where data, split, metric "
         "and protocol are the same. A bracket joins models of one subject that are tied: the 95 % paired bootstrap "
-        "interval of their difference holds 0, or would after Holm's adjustment. Of models that were compared, those "
+        "interval of their difference holds 0, or would after Holm's adjustment. Where there are several seeds, "
+        "means over them are compared, and brackets point at the middle marker. Of models that were compared, those "
         "without a common bracket differ. Rows are sorted by their mean in the first panel that has them; baselines "
         "(open markers) come last. No interval is given for the group, and overlap of two intervals says nothing about "
         "their difference."
@@ -127,7 +128,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         dataset, response, split, transductive, protocol, gallery_size, subject, seed, fold, value, ci_low, ci_high,
         chance, ceiling, published_value, comparison (number; rows of a panel that have the same were compared with each
         other), ties (letters; two rows of a comparison share one exactly when they are tied; empty where a row was
-        compared with no other), simulated.
+        compared with no other; of several seeds the middle row has those of the means over seeds), simulated.
 
     Raises
     ------
@@ -245,8 +246,7 @@ def _rows(
                 f"seed {one['seed']}, fold {one['fold']}"
             )
         pairs = comparisons[(comparisons["metric"] == metric) & (comparisons["view"] == view)]
-        part["comparison"] = pd.factorize(key_of(part, SAME))[0]
-        part["ties"] = tie_letters(part, pairs, SAME, MODEL, LOWER_IS_BETTER)
+        part["comparison"], part["ties"] = _compared(part, pairs)
         order = orders.setdefault(frozenset(part["row"]), _order(part, metric, baselines))
         part["_row"] = part["row"].map({label: n for n, label in enumerate(order)})
         part["_seed"] = pd.to_numeric(part["seed"], errors="coerce")
@@ -254,6 +254,26 @@ def _rows(
     columns = ["panel", "metric", "view", "primary", "direction", "row", *ROW[1:], *MORE, *POINT, *NUMBERS]
     table = pd.concat(parts, ignore_index=True)[[*columns, "comparison", "ties", "simulated"]]
     return table.astype({name: "float64" for name in NUMBERS})
+
+
+def _compared(part: pd.DataFrame, pairs: pd.DataFrame) -> tuple[np.ndarray, pd.Series]:
+    """Number the comparison of each marker, and give it its letters.
+
+    Where models are compared by their means over seeds, the middle one of a model's markers stands for it.
+    """
+    apart = [name for name in SAME if name != "seed"]
+    over = pairs[pairs["seed"] == OVER_SEEDS]
+    averaged = key_of(part, apart).isin(set(key_of(over, apart)))
+    known = part.assign(seed=part["seed"].where(~averaged, OVER_SEEDS))
+    ties = pd.Series("", index=part.index, dtype=object)
+    ties[~averaged] = tie_letters(part[~averaged], pairs, SAME, MODEL, LOWER_IS_BETTER)
+    if averaged.any():
+        order = part[averaged].assign(_seed=pd.to_numeric(part["seed"], errors="coerce")).sort_values(["_seed", "seed"])
+        models = order.groupby(key_of(order, [*apart, *MODEL]), sort=False)
+        middle = [index[len(index) // 2] for index in models.groups.values()]
+        means = known.loc[middle].assign(value=models["value"].mean().to_numpy())
+        ties[middle] = tie_letters(means, over, SAME, MODEL, LOWER_IS_BETTER)
+    return pd.factorize(key_of(known, SAME))[0], ties
 
 
 def _facets(table: pd.DataFrame) -> pd.DataFrame:

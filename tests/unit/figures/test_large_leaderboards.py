@@ -205,3 +205,22 @@ def test_no_comparisons_no_brackets():
         .eq("")
         .all()
     )
+
+
+def test_of_several_seeds_the_middle_markers_have_the_ties_of_the_means():
+    """One model has one seed alone, as ridge has beside networks: seed by seed it would be compared with none."""
+    board, apart = large_board.make(n_subjects=2, n_models=6, metrics=PRIMARY, n_seeds=3)
+    board = board[(board["model"] != "model-01") | (board["seed"] == "0")]
+    pairs = large_board.make(n_subjects=2, n_models=6, metrics=PRIMARY)[1].assign(seed="mean")
+    tables = {"leaderboard": board, "comparisons": pd.concat([apart, pairs], ignore_index=True)}
+    source = leaderboard.source_table(tables, DEFAULTS)
+    told = source[source["ties"] != ""]
+    assert set(told.loc[told["model"] != "model-01", "seed"]) == {"1"} and len(told) == 2 * 6
+    for subject, part in told.groupby("subject"):
+        assert len(set(part["comparison"])) == 1
+        own = pairs[pairs["subject"] == subject]
+        letters = dict(zip(part["model"], part["ties"], strict=True))
+        for one in own.itertuples():
+            assert bool(set(letters[one.model_a]) & set(letters[one.model_b])) == one.tied
+        assert own["tied"].any() and not own["tied"].all()
+    assert any(drawn(axes, "tie") for axes in leaderboard.draw(tables, DEFAULTS).axes)
