@@ -2,8 +2,9 @@
 
 himalaya chooses by five folds, which is what it offers: the criterion differs, so the witness for alphas is the same
 criterion written out with one linear system per alpha, and himalaya's weights are compared where both chose the same
-alpha. How often scikit-learn's leave-one-out, which the criterion estimates, agrees is told. All in double precision.
-The floor: products at the rate of a matrix product, and one eigendecomposition.
+alpha. How often scikit-learn's leave-one-out, which the criterion estimates, agrees is told. All in double precision,
+but for our last product: weights are single. The floor: products at the rate of one in double precision, and one
+eigendecomposition.
 """
 
 import importlib.metadata

@@ -1,7 +1,8 @@
 """Ridge from features to responses, alphas by five folds of images, against himalaya's RidgeCV on the same folds.
 
-Both in double precision. Folds have one size: himalaya averages folds, not trials. The floor: products at the rate of a
-matrix product, and an eigendecomposition per fold and one of all trials.
+Both in double precision, but for our first look at alphas and our last product (weights are single). Folds have one
+size: himalaya averages folds, not trials. The floor: products at the rate of one in double precision, and an
+eigendecomposition per fold and one of all trials.
 """
 
 import importlib.metadata

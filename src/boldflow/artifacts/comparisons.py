@@ -9,7 +9,6 @@ SAME = [
     *["dataset", "subject", "direction", "split", "fold", "seed", "view", "metric", "roi", "gallery", "gallery_size"],
     *["n_test_images", "n_repeats_averaged"],
 ]
-OVER_SEEDS = "mean"  # in the place of a seed: each model's scores are averaged over its seeds
 MODEL = ["response", "feature", "model"]
 COUNTS = ["gallery_size", "n_test_images"]
 NUMBERS = ["n_repeats_averaged", "difference", "ci_low", "ci_high", "p", "p_holm"]

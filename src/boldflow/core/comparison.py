@@ -11,6 +11,7 @@ import pandas as pd
 from boldflow.core import statistics
 
 LETTERS = string.ascii_letters
+SEED, OVER_SEEDS = "seed", "mean"  # where models have several seeds, their means are compared: in the place of a seed
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def tie_letters(
     Parameters
     ----------
     rows : DataFrame
-        Columns ``same``, ``model``, ``metric`` and ``value``, a row per score.
+        Columns ``same``, ``model``, ``metric`` and ``value``, a row per score. Where means over seeds are compared, all
+        rows of a model have the letters of its mean.
     pairs : DataFrame
         Columns ``same``, ``model`` with ``_a`` and ``_b``, and ``tied``; pairs of which a model has no row are left
         out.
@@ -146,6 +148,8 @@ def tie_letters(
         If two rows would be one model of a comparison.
     """
     found = pd.Series("", index=rows.index, dtype=object)
+    seeds = compared_seeds(rows, pairs, same)
+    rows = rows if seeds is None else rows.assign(**{SEED: seeds})
     where, who = key_of(rows, same), key_of(rows, model)
     compared = {
         key: list(zip(part["_a"], part["_b"], part["tied"].astype(bool), strict=True))
@@ -155,19 +159,42 @@ def tie_letters(
     }
     for key, index in where.groupby(where, sort=False).groups.items():
         part = rows.loc[index]
-        best = part["value"].astype(float) * (1 if part["metric"].iloc[0] in lower else -1)
-        order = best.sort_values(kind="stable").index
-        place = {name: n for n, name in enumerate(who[order])}
+        sign = 1 if part["metric"].iloc[0] in lower else -1
+        values = (sign * part["value"].astype(float)).groupby(who[index], sort=False).mean()
+        place = {name: n for n, name in enumerate(values.sort_values(kind="stable").index)}
         here = [(place[a], place[b], tied) for a, b, tied in compared.get(key, []) if a in place and b in place]
-        if here and len(place) < len(part):
+        if here and len(place) < len(part) and (seeds is None or seeds[index[0]] != OVER_SEEDS):
             raise ValueError(f"two rows would be one model of the comparison {key!r}")
         told = sorted({n for a, b, _ in here for n in (a, b)})
         number = {n: k for k, n in enumerate(told)}
         groups = tie_groups(len(told), [(number[a], number[b]) for a, b, tied in here if tied])
+        given = dict.fromkeys(place, "")
+        names = list(place)
         for k, group in enumerate(groups):
             for n in group:
-                found[order[told[n]]] += letter(k)
+                given[names[told[n]]] += letter(k)
+        found[index] = who[index].map(given)
     return found
+
+
+def compared_seeds(rows: pd.DataFrame, pairs: pd.DataFrame, same: Sequence[str]) -> pd.Series | None:
+    """Name the seed of each row's comparison: its own, or ``OVER_SEEDS`` where means over seeds are compared.
+
+    Parameters
+    ----------
+    rows, pairs : DataFrame
+        Columns ``same``.
+    same : sequence of str
+
+    Returns
+    -------
+    Series of str, or None if seeds are not among ``same``
+    """
+    if SEED not in same:
+        return None
+    apart = [name for name in same if name != SEED]
+    over = pairs[pairs[SEED].eq(OVER_SEEDS).fillna(False)]
+    return rows[SEED].where(~key_of(rows, apart).isin(set(key_of(over, apart))), OVER_SEEDS)
 
 
 def key_of(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

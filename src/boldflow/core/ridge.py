@@ -15,8 +15,11 @@ from functools import cached_property
 import numpy as np
 
 from boldflow.core.operations import Array, Operations, operations, squares
-from boldflow.core.ridge_folds import KEPT_BYTES, Fold, LeftOutFolds, Side, System, Targets
+from boldflow.core.ridge_folds import Fold, LeftOutFolds, Side, System, Targets
 
+KEPT_BYTES = (
+    1.5 * 2**30
+)  # of folds that are read twice, and of products of each fold; more is computed again or at once
 SELECTIONS = ("kfold", "loo", "gcv")
 
 
@@ -257,9 +260,10 @@ class _Prepared:
         """Tell whether alphas are told apart in single precision first: all folds are then kept, to be read twice."""
         if not self.per_target or self.ops.working != self.ops.double:
             return False
-        n_eigen = min(self.side.x.shape)
-        n_folds = len(np.unique(self.fold_of))
-        return 8 * (n_folds * n_eigen**2 + self.side.n * (n_eigen + self.side.x.shape[1])) <= KEPT_BYTES
+        n, n_inputs = self.side.x.shape
+        n_eigen, n_folds = min(n, n_inputs), len(np.unique(self.fold_of))
+        kept = n_folds * n_eigen**2 + n * (n_eigen + (0 if self.side.dual else n_inputs))
+        return self.kept is not None or 8 * kept <= KEPT_BYTES
 
     def _cross(self, y: Targets) -> tuple[Array | None, list[Array | None]]:
         """Products of inputs and targets, (n_inputs, n_targets): of all trials, and of each fold if there is room."""
@@ -341,7 +345,7 @@ class _LeftOut:
                 missed *= alpha
             else:
                 missed -= y
-            total.append(sum(_left_outsquares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
+            total.append(sum(_left_out_squares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
         return self.ops.xp.stack(total)
 
     def _inverses(self, rows: np.ndarray) -> list[Array]:
@@ -352,13 +356,13 @@ class _LeftOut:
         start = self.ops.put(start, self.ops.working)
         shrink = [alpha / (values + alpha) if self.side.dual else -1 / (values + alpha) for alpha in self.alphas]
         if size == 1:
-            squares = self.basis[rows[:, 0]] ** 2
-            return [1 / (squares @ one + start[0, 0]) for one in shrink]
+            own = self.basis[rows[:, 0]] ** 2
+            return [1 / (own @ one + start[0, 0]) for one in shrink]
         basis = self.basis[rows]
         return [self.ops.xp.linalg.inv((basis * one) @ basis.swapaxes(1, 2) + start) for one in shrink]
 
 
-def _left_outsquares(ops: Operations, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
+def _left_out_squares(ops: Operations, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
     """Sum of squared errors of each target over groups of one size that are left out in turn."""
     if rows.shape[1] == 1:
         single = missed if len(rows) == len(missed) else missed[rows[:, 0]]

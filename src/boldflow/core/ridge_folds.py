@@ -12,11 +12,11 @@ import numpy as np
 
 from boldflow.core.operations import Array, Operations, squares
 
-BLOCK = 1024  # targets at a time: bounds memory, does not change the result
+BLOCK = 1024  # targets at a time: bounds memory, does not change what is chosen
 FOLD_BLOCKS = 4  # of them at a time where only a fold's trials are read
-KEPT_BYTES = 1.5 * 2**30  # of what may be kept to be read twice; where there is more it is computed again, or not split
 SURE = 4  # standard deviations of a sum of roundings
 UNIT = 2.0**-24  # of rounding, in single precision
+SMALLEST = 1e-9  # length of a target beside what eigenvectors see of it, for single precision to hold both
 ROWS = 64  # whose squares are summed up in single precision
 Columns = slice | np.ndarray
 
@@ -242,16 +242,21 @@ class _Screen:
     def __init__(self, ops: Operations, basis: Array, shrink: Sequence[Array]) -> None:
         """Prepare what gives predictions at each alpha, each (n_left, n_eigen)."""
         self.ops = ops
+        lengths = squares(ops, basis) ** 0.5
+        largest = max(float((lengths * one).max()) for one in shrink)
+        self.scale = largest if largest > 0 else 1.0  # so that inputs of any scale fit
+        shrink = [one / self.scale for one in shrink]
         self.basis = [ops.cast(basis * one, ops.single) for one in shrink]
-        lengths = squares(ops, basis)
-        self.spread = ops.cast(ops.xp.stack([lengths * one**2 for one in shrink]), ops.single)
+        self.spread = ops.cast(ops.xp.stack([(lengths * one) ** 2 for one in shrink]), ops.single)
         self.of_product = SURE * UNIT * (basis.shape[1] / 3) ** 0.5
         self.of_squares = SURE * UNIT * (ROWS / 3) ** 0.5
 
     def add(self, rotated: Array, wanted: Array, errors: np.ndarray, rounding: np.ndarray) -> None:
         """Add errors (n_alphas, n_targets) and their bounds in place; targets, which are lost, are scaled first."""
         ops = self.ops
-        unit = squares(ops, rotated) ** 0.5 + squares(ops, wanted) ** 0.5
+        rotated *= self.scale
+        wanted_length = squares(ops, wanted) ** 0.5
+        unit = squares(ops, rotated) ** 0.5 + wanted_length
         unit += unit == 0
         rotated /= unit
         wanted /= unit
@@ -263,8 +268,11 @@ class _Screen:
             missed = found**0.5
             apart = self.of_product * ((missed + length) ** 2 / 3 + walk[index]) ** 0.5
             apart += 2 * UNIT * (missed + length)
+            bound = (2 * missed + apart) * apart + self.of_squares * found
+            # what is so much smaller than what the eigenvectors see may have been lost on the way: left open
+            bound[(length < SMALLEST) & (wanted_length > 0)] = np.inf
             errors[index] += ops.get(found * unit**2)
-            rounding[index] += ops.get(((2 * missed + apart) * apart + self.of_squares * found) * unit**2)
+            rounding[index] += ops.get(bound * unit**2)
 
 
 def _sum_of_squares(ops: Operations, given: Array, wanted: Array) -> Array:

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boldflow.artifacts.comparisons import MODEL, OVER_SEEDS, SAME
+from boldflow.artifacts.comparisons import MODEL, SAME
 from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
 from boldflow.core import drawing
-from boldflow.core.comparison import key_of, tie_letters
+from boldflow.core.comparison import compared_seeds, key_of, tie_letters
 
 NEEDS = ["leaderboard", "comparisons"]
 FACTS = {
@@ -261,19 +261,12 @@ def _compared(part: pd.DataFrame, pairs: pd.DataFrame) -> tuple[np.ndarray, pd.S
 
     Where models are compared by their means over seeds, the middle one of a model's markers stands for it.
     """
-    apart = [name for name in SAME if name != "seed"]
-    over = pairs[pairs["seed"] == OVER_SEEDS]
-    averaged = key_of(part, apart).isin(set(key_of(over, apart)))
-    known = part.assign(seed=part["seed"].where(~averaged, OVER_SEEDS))
-    ties = pd.Series("", index=part.index, dtype=object)
-    ties[~averaged] = tie_letters(part[~averaged], pairs, SAME, MODEL, LOWER_IS_BETTER)
-    if averaged.any():
-        order = part[averaged].assign(_seed=pd.to_numeric(part["seed"], errors="coerce")).sort_values(["_seed", "seed"])
-        models = order.groupby(key_of(order, [*apart, *MODEL]), sort=False)
-        middle = [index[len(index) // 2] for index in models.groups.values()]
-        means = known.loc[middle].assign(value=models["value"].mean().to_numpy())
-        ties[middle] = tie_letters(means, over, SAME, MODEL, LOWER_IS_BETTER)
-    return pd.factorize(key_of(known, SAME))[0], ties
+    ties = tie_letters(part, pairs, SAME, MODEL, LOWER_IS_BETTER)
+    known = part.assign(seed=compared_seeds(part, pairs, SAME))
+    order = part.assign(_seed=pd.to_numeric(part["seed"], errors="coerce")).sort_values(["_seed", "seed"]).index
+    markers = order.to_series().groupby(key_of(known, [*SAME, *MODEL]).loc[order], sort=False)
+    middle = [own.iloc[len(own) // 2] for _, own in markers]
+    return pd.factorize(key_of(known, SAME))[0], ties.where(ties.index.isin(middle), "")
 
 
 def _facets(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,9 +13,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from boldflow.artifacts.comparisons import MODEL, OVER_SEEDS, SAME
+from boldflow.artifacts.comparisons import MODEL, SAME
 from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
-from boldflow.core.comparison import key_of, tie_letters
+from boldflow.core.comparison import OVER_SEEDS, compared_seeds, key_of, tie_letters
 from boldflow.core.drawing import metric_label
 
 MISSING = "\N{EN DASH}"
@@ -175,6 +175,7 @@ def render_page(
     headline = leaderboard[named & (leaderboard["gallery"].isna() | (leaderboard["gallery"] == "test"))]
     if headline.empty:
         raise ValueError(f"report of {study['name']}: no row has the primary metric {metric} ({view})")
+    compared = _as_compared(headline, comparisons)
     text = resources.files("boldflow.report").joinpath("template.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -191,10 +192,10 @@ def render_page(
         wholly=bool(leaderboard["simulated"].fillna(False).all()),
         n_subjects=len(leaderboard[["dataset", "subject"]].drop_duplicates()),
         methods=sorted(headline["ci_method"].dropna().unique()),
-        best=_leaders(headline),
+        best=_leaders(compared),
         headline=_headline(f"{metric_label(metric)}, {view} view", headline),
         tied=bool(headline["ties"].ne("").any()),
-        differences=_differences(comparisons, headline),
+        differences=_differences(comparisons, compared),
         published=_elsewhere(published),
         separation=_separation(separations),
         matches=_matches(matches),
@@ -334,6 +335,18 @@ def _ties(leaderboard: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.Ser
     return tie_letters(leaderboard, comparisons, SAME, MODEL, LOWER_IS_BETTER)
 
 
+def _as_compared(headline: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.DataFrame:
+    """One row per model of a comparison: of several seeds their mean, which has no interval of its own."""
+    if comparisons is None:
+        return headline
+    known = headline.assign(seed=compared_seeds(headline, comparisons, SAME))
+    names = [*SAME, *MODEL]
+    several = known.duplicated(names, keep=False)
+    means = known["value"].groupby(key_of(known, names)).transform("mean")
+    found = known.assign(value=known["value"].mask(several, means))
+    return found.assign(**{name: found[name].mask(several) for name in ("ci_low", "ci_high")}).drop_duplicates(names)
+
+
 def _title(row: Mapping[str, Any]) -> str:
     """Name a model with its feature."""
     named = (row["model"], row["feature"])
@@ -411,29 +424,22 @@ def _details(caption: str, part: pd.DataFrame) -> list[Fold]:
     ]
 
 
-def _differences(comparisons: pd.DataFrame | None, headline: pd.DataFrame) -> dict[str, Any] | None:
-    """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model.
-
-    Where there are several seeds, means over them are compared, and nothing else.
-    """
+def _differences(comparisons: pd.DataFrame | None, compared: pd.DataFrame) -> dict[str, Any] | None:
+    """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model."""
     if comparisons is None or not comparisons["primary"].fillna(False).any():
         return None
     part = comparisons[comparisons["primary"].fillna(False).astype(bool)]
-    over_seeds = part["seed"].eq(OVER_SEEDS)
-    if over_seeds.any():
-        part = part[over_seeds]
-        headline = headline.assign(seed=OVER_SEEDS).groupby([*SAME, *MODEL], sort=False, dropna=False, as_index=False)
-        headline = headline["value"].mean()
     total, only_best = len(part), len(part) > FEW_PAIRS
     sides = {}
     for side in ("a", "b"):
         names = part[[f"model_{side}", f"feature_{side}"]].astype(str).agg(" · ".join, axis=1)
         sides[side] = names + (" · " + part["roi"].astype(str) if len(set(part["roi"].dropna())) > 1 else "")
     if only_best:
-        named = [key_of(part, [*SAME, *(f"{name}_{side}" for name in MODEL)]) for side in ("a", "b")]
-        compared = headline[key_of(headline, [*SAME, *MODEL]).isin({*named[0], *named[1]})]
-        best = set(key_of(compared.loc[_best_index(compared)], [*SAME, *MODEL]))
-        keep = named[0].isin(best) | named[1].isin(best)
+        leaders = compared[[("a" in letters) for letters in compared["ties"]]]
+        leaders = leaders.loc[_best_index(leaders)]
+        told = set(key_of(leaders, [*SAME, *MODEL]))
+        with_best = [key_of(part, [*SAME, *(f"{name}_{side}" for name in MODEL)]).isin(told) for side in ("a", "b")]
+        keep = with_best[0] | with_best[1]
         part, sides = part[keep], {side: names[keep] for side, names in sides.items()}
     rows = [
         [
@@ -447,7 +453,7 @@ def _differences(comparisons: pd.DataFrame | None, headline: pd.DataFrame) -> di
         for one, first, second in zip(part.itertuples(), sides["a"], sides["b"], strict=True)
     ]
     columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
-    means = " Means over seeds." if over_seeds.any() else ""
+    means = " Means over seeds where there are several." if part["seed"].eq(OVER_SEEDS).any() else ""
     caption = "Do two models differ?" + means + (" Pairs with the best model of each subject" if only_best else "")
     table = Table(caption, columns, rows, frozenset({3, 4}), _mark(part["simulated"]))
     return {"table": table, "total": total, "only_best": only_best}

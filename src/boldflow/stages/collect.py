@@ -1,14 +1,12 @@
 """The leaderboard of a study: all rows in one tidy table, and which models differ."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from boldflow.artifacts import arrays, leaderboard, published, tables
 from boldflow.artifacts import comparisons as pair_tables
 from boldflow.artifacts.comparisons import MODEL, SAME
-from boldflow.core.comparison import compare
+from boldflow.core.comparison import OVER_SEEDS, SEED, compare
 from boldflow.core.scoring import LOWER_IS_BETTER
 from boldflow.stages._arrival import read_settings
 from boldflow.stages._published import beside
@@ -33,7 +31,7 @@ def run(
     published_ : path of the table of published figures
     leaderboard_, csv : paths of the Parquet and the CSV to write
     comparisons : path of the CSV to write: a row per pair of models of a subject, for every metric with an interval;
-        of one seed, and of their means over seeds
+        of several seeds the means
     elsewhere : path of the CSV to write: published figures of the study's data sets and models, with the reason of each
         that stands beside none of ours
     study : the study, JSON text
@@ -74,32 +72,23 @@ def run(
 def _compare(table: pd.DataFrame, drawn: np.ndarray) -> pd.DataFrame:
     """Compare all pairs of models, Holm over the pairs of a subject and metric; the table's index is the draws' row.
 
-    Models of one seed are compared, and where there are several seeds also each model's mean over its own: a model that
-    nothing is left to chance in has one seed, which others may not have.
+    Where there are several seeds, each model's mean over its own is compared: a model in which nothing is left to
+    chance has one seed, which others may not have.
     """
     found = []
     with_interval = table[table["ci_method"].str.contains("bootstrap").fillna(False)]
-    for key, part in with_interval.groupby(SAME, sort=False, dropna=False):
-        about = dict(zip(SAME, key, strict=True))
-        found += _pairs(about, part, drawn[part.index.to_numpy()].astype(np.float64))
-    apart = [name for name in SAME if name != "seed"]
+    apart = [name for name in SAME if name != SEED]
     for key, part in with_interval.groupby(apart, sort=False, dropna=False):
-        if len(part["seed"].unique()) > 1:
-            about = dict(zip(apart, key, strict=True)) | {"seed": pair_tables.OVER_SEEDS}
-            own = [rows for _, rows in part.groupby(MODEL, sort=False, dropna=False)]
-            means = pd.DataFrame([rows.iloc[0].to_dict() | {"value": rows["value"].mean()} for rows in own])
-            found += _pairs(about, means, np.stack([drawn[rows.index].mean(axis=0, dtype=np.float64) for rows in own]))
+        own = [rows for _, rows in part.groupby(MODEL, sort=False, dropna=False)]
+        seeds = part[SEED].unique()
+        about = dict(zip(apart, key, strict=True)) | {SEED: seeds[0] if len(seeds) == 1 else OVER_SEEDS}
+        means = pd.DataFrame([rows.iloc[0].to_dict() | {"value": rows["value"].mean()} for rows in own])
+        draws = np.stack([drawn[rows.index].mean(axis=0, dtype=np.float64) for rows in own])
+        for one in compare(means["value"].to_numpy(), draws, int(part["n_test_images"].iloc[0])):
+            first, second = means.iloc[one.first], means.iloc[one.second]
+            models = {f"{n}_a": first[n] for n in MODEL} | {f"{n}_b": second[n] for n in MODEL}
+            values = {"difference": one.value, "ci_low": one.ci_low, "ci_high": one.ci_high}
+            verdict = {"p": one.p, "p_holm": one.p_holm, "tied": one.tied}
+            flags = {"primary": first["primary"], "simulated": first["simulated"]}
+            found.append(about | models | values | verdict | flags)
     return pair_tables.tidy(pd.DataFrame(found))
-
-
-def _pairs(about: dict[str, Any], rows: pd.DataFrame, draws: np.ndarray) -> list[dict[str, Any]]:
-    """Compare the models of some rows, each with its draws."""
-    found = []
-    for one in compare(rows["value"].to_numpy(), draws, int(rows["n_test_images"].iloc[0])):
-        first, second = rows.iloc[one.first], rows.iloc[one.second]
-        models = {f"{n}_a": first[n] for n in MODEL} | {f"{n}_b": second[n] for n in MODEL}
-        values = {"difference": one.value, "ci_low": one.ci_low, "ci_high": one.ci_high}
-        verdict = {"p": one.p, "p_holm": one.p_holm, "tied": one.tied}
-        flags = {"primary": first["primary"], "simulated": first["simulated"]}
-        found.append(about | models | values | verdict | flags)
-    return found

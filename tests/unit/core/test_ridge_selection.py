@@ -84,6 +84,23 @@ def test_rounding_in_single_precision_stays_within_its_bound(scale, n_eigen):
     assert np.abs(found - exact).max() > 0 and (rounding[:, 30:] < 1e-4 * exact[:, 30:]).all()
 
 
+def test_targets_that_single_precision_cannot_hold_beside_their_predictions_are_left_open():
+    rng = np.random.default_rng(0)
+    basis, shrink = rng.normal(size=(70, 9)), [np.ones(9)]
+    rotated, wanted = 1e20 * rng.normal(size=(9, 50)), rng.normal(size=(70, 50))
+    wanted[:, 0] = rotated[:, 0] = 0
+    found, rounding = np.zeros((1, 50)), np.zeros((1, 50))
+    ridge_folds._Screen(operations.operations("float64", "cpu"), basis, shrink).add(rotated, wanted, found, rounding)
+    assert np.isinf(rounding[0, 1:]).all() and rounding[0, 0] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_scale_of_inputs_does_not_change_what_is_chosen(scale):
+    x, y, groups = made("n > p")
+    found = fit_ridge(scale * x, y, scale**2 * ALPHAS, groups)
+    np.testing.assert_allclose(found.alphas, scale**2 * fit_ridge(x, y, ALPHAS, groups).alphas, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("n", "p"), [(90, 30), (45, 80)])
 def test_what_single_precision_cannot_tell_apart_is_decided_in_double(n, p, monkeypatch):
     """A target is moved to where its best alpha changes: errors of two alphas are there the same to eleven digits."""

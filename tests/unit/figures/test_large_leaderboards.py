@@ -209,10 +209,10 @@ def test_no_comparisons_no_brackets():
 
 def test_of_several_seeds_the_middle_markers_have_the_ties_of_the_means():
     """One model has one seed alone, as ridge has beside networks: seed by seed it would be compared with none."""
-    board, apart = large_board.make(n_subjects=2, n_models=6, metrics=PRIMARY, n_seeds=3)
+    board = large_board.make(n_subjects=2, n_models=6, metrics=PRIMARY, n_seeds=3)[0]
     board = board[(board["model"] != "model-01") | (board["seed"] == "0")]
     pairs = large_board.make(n_subjects=2, n_models=6, metrics=PRIMARY)[1].assign(seed="mean")
-    tables = {"leaderboard": board, "comparisons": pd.concat([apart, pairs], ignore_index=True)}
+    tables = {"leaderboard": board, "comparisons": pairs}
     source = leaderboard.source_table(tables, DEFAULTS)
     told = source[source["ties"] != ""]
     assert set(told.loc[told["model"] != "model-01", "seed"]) == {"1"} and len(told) == 2 * 6
