@@ -6,6 +6,7 @@ Standard library only, as ``registry``: the Snakefile asks at parse, before any 
 import ast
 import datetime
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -49,6 +50,8 @@ from boldflow.registry import (
     syntax_tree,
     tells_bands_apart,
 )
+
+TYPES = {"array": "a list", "object": "a mapping"}  # as YAML's writers call what JSON's schemas name
 
 
 def config_problems(config: Config, schemas: Config, validator: Any) -> list[str]:
@@ -210,7 +213,20 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             told = " (they come with the study's key latents)" if set(lacking) & set(OF_LATENTS) else ""
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{told}"] = None
+        problems |= dict.fromkeys(_figure_problems(f"figures.{name}", config["figures"][name] or {}, config, study))
     return list(problems)
+
+
+def _figure_problems(where: str, entry: Config, config: Config, study: Config) -> Iterator[str]:
+    """Say which models and subjects a figure's entry names that the study does not have."""
+    results = expand(config, study)
+    models = {name for one in results for name in (one.model, f"{one.model} (pooled)")}
+    there = {"model": models, "models": models, "subjects": {one.subject for one in results}}
+    for key in there.keys() & entry.keys():
+        for name in entry[key] if isinstance(entry[key], list) else [entry[key]]:
+            if name and name not in there[key]:
+                kind = "subject" if key == "subjects" else "model"
+                yield f"{where}.{key}: this study has no {kind} {name!r}; {nearest(name, there[key])}"
 
 
 def _response_problems(
@@ -236,7 +252,8 @@ def _response_problems(
         )
     yield from _space_problems(result, response, recording_, data)
     yield from _kind_problems(config, result, response, recording_, data)
-    if direction == "represent" and not response.get("average", True):
+    trains = direction == "encode" and facts(config, "models", result.model).get("training")
+    if (direction == "represent" or trains) and not response.get("average", True):
         yield (
             f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
             "choose a response whose volumes are averaged"
@@ -475,7 +492,17 @@ def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> 
     """Turn schema errors into sentences that name key, value found and what would be right."""
     errors = sorted(validator(schema).iter_errors(value), key=lambda error: [str(p) for p in error.absolute_path])
     # one error per missing key comes, and each names all of them
-    return list(dict.fromkeys(sentence for error in errors for sentence in _sentences(where, error)))
+    told = [sentence for error in errors for sentence in _sentences(where, error)]
+    return list(dict.fromkeys([*told, *_not_finite(where, value)]))
+
+
+def _not_finite(where: str, value: Any) -> Iterator[str]:
+    """Say where a number is infinite or none, which YAML can write and no setting takes."""
+    if isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}".strip("."), one)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{where}: found {value}, expected a finite number"
 
 
 def _sentences(where: str, error: Any) -> list[str]:
@@ -492,7 +519,16 @@ def _sentences(where: str, error: Any) -> list[str]:
         return [f"{place}: {error.instance!r} is not known; {nearest(error.instance, map(str, error.validator_value))}"]
     if error.validator == "type":
         wanted = error.validator_value
-        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
-        return [f"{place}: found {error.instance!r} ({type(error.instance).__name__}), expected {wanted}"]
+        wanted = " or ".join(TYPES.get(one, one) for one in ([wanted] if isinstance(wanted, str) else wanted))
+        said = f"{place}: found {error.instance!r} ({type(error.instance).__name__}), expected {wanted}"
+        return [said + _meant_number(error.instance)]
     about = error.schema.get("description", "")
     return [f"{place}: found {error.instance!r}: {error.message}" + (f" ({about})" if about else "")]
+
+
+def _meant_number(value: Any) -> str:
+    """Explain numbers that YAML reads as text."""
+    found = re.fullmatch(r"([+-]?\d+)(\.?)([eE])([+-]?)(\d+)", value) if isinstance(value, str) else None
+    if not found:
+        return ""
+    return f" (YAML reads this as text; write {found[1]}.0e{found[4] or '+'}{found[5]})"

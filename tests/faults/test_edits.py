@@ -23,7 +23,7 @@ def test_wrong_configuration_stops_at_parse_within_seconds(project):
     for words in (
         "3 problem(s), no job was started",
         "models.nearest: unknown key 'permutation' (value 100); did you mean 'permutations'",
-        "models.ridge.alphas: found 3 (int), expected array",
+        "models.ridge.alphas: found 3 (int), expected a list",
         "models.dummy: no plug-in 'dumy'; did you mean 'dummy'",
     ):
         assert words in said.stdout, f"{words!r} is not in:\n{said.stdout}"

@@ -114,6 +114,51 @@ def test_a_split_that_can_be_has_no_problem():
     assert problems_of_study("splits", {"test": "named", "names": "test-50", "concept": "^(n[0-9]+)_"}, "god") == []
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"learning_rate": float("inf")}, ["models.mine.learning_rate: found inf, expected a finite number"]),
+        ({"clip": float("nan")}, ["models.mine.clip: found nan, expected a finite number"]),
+        ({"learning_rate": "1e-4"}, ["found '1e-4' (str), expected number (YAML reads this as text; write 1.0e-4)"]),
+        ({"seeds": [33, -1]}, ["models.mine.seeds[1]: found -1"]),
+        ({"seeds": [10**20]}, ["models.mine.seeds[0]: found 100000000000000000000"]),
+        ({"seeds": 33}, ["models.mine.seeds: found 33 (int), expected a list"]),
+        ({"batch_size": 1}, ["models.mine.batch_size: found 1"]),
+        ({"direction": "encode"}, ["'bold-2to9s-fsaverage5-trs' keeps time", "'mine' is of direction 'encode'"]),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_told_at_parse(entry, words):
+    told = problems_of_study("models", {"plugin": "fmri_mlp"} | entry, "neuralbench-tiny")
+    assert told and all(word in told[0] for word in words), told
+
+
+@pytest.mark.parametrize(
+    ("figure", "entry", "words"),
+    [
+        (
+            "retrieval-examples",
+            {"model": "fmri-mpl"},
+            "model: this study has no model 'fmri-mpl'; did you mean 'fmri-mlp'",
+        ),
+        ("learning-curves", {"models": ["fmri-mlp", "ridg"]}, "models: this study has no model 'ridg'; did you mean"),
+        (
+            "leaderboard",
+            {"subjects": ["sub-01", "sub-09"]},
+            "subjects: this study has no subject 'sub-09'; did you mean",
+        ),
+    ],
+)
+def test_names_that_a_figure_cannot_find_are_told_at_parse(figure, entry, words):
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = yaml.safe_load((ROOT / "config" / "studies" / "neuralbench-tiny.yaml").read_text())
+    config["figures"][figure] = entry
+    (told,) = validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
+    assert told.startswith(f"figures.{figure}.{words}")
+
+
 def test_a_subject_that_the_plugin_does_not_know_is_told_with_the_nearest():
     import yaml
     from jsonschema import Draft202012Validator
@@ -166,7 +211,7 @@ def test_regions_of_files_are_checked_by_their_schema_and_space():
     for files, words in (
         ({"V 1": ["lh.V1.label"]}, "responses.mine.region_files: "),
         ({"V1": []}, "responses.mine.region_files.V1: "),
-        ({"V1": "lh.V1.label"}, "responses.mine.region_files.V1: found 'lh.V1.label' (str), expected array"),
+        ({"V1": "lh.V1.label"}, "responses.mine.region_files.V1: found 'lh.V1.label' (str), expected a list"),
     ):
         assert words in problems_of_study("responses", {"region_files": files}, "sim")[0]
     told = problems_of_study("responses", {"space": "native", "region_files": {"V1": ["lh.V1.mgz"]}}, "god")

@@ -33,7 +33,7 @@ CASES = {
         CATALOGUE,
         "ridge: {direction: decode}",
         "ridge: {alphas: 3}",
-        ["models.ridge.alphas", "found 3 (int)", "expected array"],
+        ["models.ridge.alphas", "found 3 (int)", "expected a list"],
     ),
     "negative number": (
         CATALOGUE,

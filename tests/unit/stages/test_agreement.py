@@ -64,7 +64,7 @@ def test_a_day_is_read_with_and_without_quotation_marks_and_is_no_setting(asks, 
         ({"name": " ", "date": "2026-01-31"}, "datasets.mine.agreement.name: found ' '"),
         ({"name": "Ada", "date": "31.1.2026"}, "datasets.mine.agreement.date: found '31.1.2026', expected the day"),
         ({"name": "Ada", "date": "2999-12-31"}, "signed; today is "),
-        ("yes", "datasets.mine.agreement: found 'yes' (str), expected object"),
+        ("yes", "datasets.mine.agreement: found 'yes' (str), expected a mapping"),
     ],
 )
 def test_half_an_agreement_is_refused_at_parse(asks, agreement, words):
