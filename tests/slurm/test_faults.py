@@ -181,7 +181,19 @@ def test_a_job_cancelled_by_somebody_is_not_waited_for(site: ClusterSite, undist
 def preempt(cluster: Cluster, node: str) -> str:
     """Send a job that needs all of a node and may push others off it."""
     found = cluster.ask(
-        "sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "-t", "1", "--wrap", "sleep 3"
+        "sbatch",
+        "--parsable",
+        "-p",
+        "urgent",
+        "-w",
+        node,
+        "--exclusive",
+        "-t",
+        "1",
+        "-o",
+        "/dev/null",
+        "--wrap",
+        "sleep 3",
     )
     return found.strip()
 
