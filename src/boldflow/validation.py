@@ -213,13 +213,13 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if lacking:
             told = " (they come with the study's key latents)" if set(lacking) & set(OF_LATENTS) else ""
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{told}"] = None
-        problems |= dict.fromkeys(_figure_problems(f"figures.{name}", config["figures"][name] or {}, config, study))
+        problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
     return list(problems)
 
 
-def _figure_problems(where: str, entry: Config, config: Config, study: Config) -> Iterator[str]:
-    """Say which models and subjects a figure's entry names that the study does not have."""
-    results = expand(config, study)
+def _figure_problems(config: Config, study: Config, figure: str, metrics: set[str]) -> Iterator[str]:
+    """Say which models, subjects and metrics a figure's entry names that the study does not have."""
+    where, entry, results = f"figures.{figure}", config["figures"][figure] or {}, expand(config, study)
     models = {name for one in results for name in (one.model, f"{one.model} (pooled)")}
     there = {"model": models, "models": models, "subjects": {one.subject for one in results}}
     for key in there.keys() & entry.keys():
@@ -227,6 +227,9 @@ def _figure_problems(where: str, entry: Config, config: Config, study: Config) -
             if name and name not in there[key]:
                 kind = "subject" if key == "subjects" else "model"
                 yield f"{where}.{key}: this study has no {kind} {name!r}; {nearest(name, there[key])}"
+    for name in (panel["metric"] for panel in entry.get("panels", [])):
+        if name not in metrics:
+            yield f"{where}.panels: no model of this study gives {name!r}; {nearest(name, metrics)}"
 
 
 def _response_problems(
