@@ -22,7 +22,7 @@ def test_nothing_is_left_to_do_whatever_the_hash_seed(finished, seed):
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("src/boldflow/core/ridge.py", "BLOCK = 1024", "BLOCK = 1024  # another comment"),
+        ("src/boldflow/core/ridge_folds.py", "BLOCK = 1024", "BLOCK = 1024  # another comment"),
         ("src/boldflow/stages/train.py", '"""Training of one model', '"""Teaching of one model'),
         (
             "src/boldflow/datasets/sim.py",
@@ -35,6 +35,7 @@ def test_nothing_is_left_to_do_whatever_the_hash_seed(finished, seed):
 )
 def test_comments_and_docstrings_rerun_nothing(copy, path, old, new):
     text = (copy.folder / path).read_text()
+    assert old in text
     (copy.folder / path).write_text(text.replace(old, new, 1))
     assert copy.planned(*STUDY) == {}
 

@@ -43,7 +43,7 @@ def test_a_look_at_a_folder_sees_names_sizes_and_times_and_not_what_the_system_l
 
 
 EDITS = {
-    "comment": ("core/ridge.py", "BLOCK = 1024", "BLOCK = 1024  # said otherwise", False),
+    "comment": ("core/ridge_folds.py", "BLOCK = 1024", "BLOCK = 1024  # said otherwise", False),
     "docstring": ("core/ridge.py", '"""Deal groups to folds', '"""Share groups out to folds', False),
     "layout": (
         "core/ridge.py",
@@ -51,7 +51,7 @@ EDITS = {
         "return RidgeFit(\n        weights, intercept",
         False,
     ),
-    "constant": ("core/ridge.py", "BLOCK = 1024", "BLOCK = 1023", True),
+    "constant": ("core/ridge_folds.py", "BLOCK = 1024", "BLOCK = 1023", True),
     "another model": ("models/dummy.py", "np.repeat(", "np.tile(", False),
     "parse helper": ("registry.py", "cutoff=0.5", "cutoff=0.6", False),
 }
