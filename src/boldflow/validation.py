@@ -65,7 +65,7 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
     validator : class
         A jsonschema validator class (handed in, since this module imports the standard library only).
     """
-    problems = _schema_problems("", config, schemas["config"], validator)
+    problems = [*_schema_problems("", config, schemas["config"], validator), *_not_finite("", config)]
     for section in SECTIONS:
         entries = config.get(section)
         if not isinstance(entries, dict):
@@ -100,7 +100,7 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
 
 def study_problems(config: Config, study: Any, schemas: Config, validator: Any) -> list[str]:
     """List what is wrong with a study: its own form, and names that the catalogue does not hold."""
-    problems = _schema_problems("", study, schemas["study"], validator)
+    problems = [*_schema_problems("", study, schemas["study"], validator), *_not_finite("", study)]
     if problems:
         return problems
     for index, row in enumerate(study["runs"]):
@@ -495,8 +495,7 @@ def _schema_problems(where: str, value: Any, schema: Config, validator: Any) -> 
     """Turn schema errors into sentences that name key, value found and what would be right."""
     errors = sorted(validator(schema).iter_errors(value), key=lambda error: [str(p) for p in error.absolute_path])
     # one error per missing key comes, and each names all of them
-    told = [sentence for error in errors for sentence in _sentences(where, error)]
-    return list(dict.fromkeys([*told, *_not_finite(where, value)]))
+    return list(dict.fromkeys(sentence for error in errors for sentence in _sentences(where, error)))
 
 
 def _not_finite(where: str, value: Any) -> Iterator[str]:
@@ -531,7 +530,7 @@ def _sentences(where: str, error: Any) -> list[str]:
 
 def _meant_number(value: Any) -> str:
     """Explain numbers that YAML reads as text."""
-    found = re.fullmatch(r"([+-]?\d+)(\.?)([eE])([+-]?)(\d+)", value) if isinstance(value, str) else None
+    found = re.fullmatch(r"([+-]?\d+)(\.\d+)?\.?[eE]([+-]?)(\d+)", value) if isinstance(value, str) else None
     if not found:
         return ""
-    return f" (YAML reads this as text; write {found[1]}.0e{found[4] or '+'}{found[5]})"
+    return f" (YAML reads this as text; write {found[1]}{found[2] or '.0'}e{found[3] or '+'}{found[4]})"
