@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import linalg
 
-from boldflow.core.ridge import RidgeFit
+from boldflow.core.linear.ridge import RidgeFit
 
 ALPHAS = np.logspace(0, 5, 8)
 THREADS = 2  # as models/ridge.py

@@ -9,17 +9,11 @@ import yaml
 
 from boldflow import registry
 from boldflow.provenance import canonical
-from boldflow.stages import (
-    features,
-    fetch_dataset,
-    fetch_stimuli,
-    fetch_subject,
-    list_trials,
-    make_split,
-    pack_stimuli,
-    project,
-)
-from boldflow.stages._trials import Aligned, align
+from boldflow.stages._aligned import Aligned, align
+from boldflow.stages.features import cache_features
+from boldflow.stages.fetch import fetch_dataset, fetch_stimuli, fetch_subject
+from boldflow.stages.responses import project_responses
+from boldflow.stages.trials import list_trials, make_split, pack_stimuli
 
 PROJECT = Path(__file__).resolve().parents[1]
 CODE, NOWHERE = canonical("bench"), canonical({})
@@ -90,14 +84,14 @@ class Simulation:
         )
         made = [self._at("features", f"{self.feature}{kind}") for kind in (".npy", ".parquet", ".json")]
         described = canonical(self.settings("features", self.feature))
-        features.run(pack[0], table[0], [], [], *made, described, CODE, "cpu", 1)
+        cache_features.run(pack[0], table[0], [], [], *made, described, CODE, "cpu", 1)
 
     def _of_subject(self, subject: str, response: str) -> Aligned:
         trials = self._at(subject, "trials.parquet")
         names = ("responses.npy", "responses.json", "vertices.parquet")
         values, *_ = files = [self._at(subject, response, name) for name in names]
         if not Path(values).exists():
-            project.run(
+            project_responses.run(
                 self._receipt("dataset"),
                 self._receipt(f"{subject}/bold"),
                 trials,

@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from bench.harness import Row
-from boldflow.artifacts import arrays, beta_files
-from boldflow.core.records import BetaRun
-from boldflow.stages import _betas
+from boldflow.artifacts.releases import beta_files
+from boldflow.artifacts.store import arrays
+from boldflow.core.records.runs import BetaRun
+from boldflow.stages.responses import _betas
 
 SHAPE, N_ROI = (750, 83, 104, 81), 13_520
 N_TRIALS, REPEATS = 60, 5

@@ -18,14 +18,15 @@ import torch
 from bench._simulated import Simulation, removable
 from bench.harness import Row
 from boldflow import registry
-from boldflow.core import metrics, statistics
+from boldflow.core import averaging
 from boldflow.core.compute import fixed_threads
-from boldflow.core.losses import inverse_normalised_ranks
-from boldflow.core.records import State, TrainingData
-from boldflow.core.scaling import scale
-from boldflow.core.training import MONITORS
-from boldflow.stages._inputs import inputs_and_targets, training_data
-from boldflow.stages._trials import Aligned, test_set
+from boldflow.core.linear.scaling import scale
+from boldflow.core.networks.losses import inverse_normalised_ranks
+from boldflow.core.networks.training import MONITORS
+from boldflow.core.records.training import State, TrainingData
+from boldflow.core.scores import metrics, statistics
+from boldflow.stages._aligned import Aligned, test_set
+from boldflow.stages.models._inputs import inputs_and_targets, training_data
 
 DATASET, FEATURE, SPLIT = "sim-tiny", "gabor", "repeated-val"
 SEEDS, QUICK_SEEDS = tuple(range(1, 7)), (1,)  # settings were chosen at seed 0, after about 16 looks
@@ -109,7 +110,7 @@ def _of_subject(data: Aligned, entry: dict[str, Any]) -> tuple[float, np.ndarray
 
 def _places(predicted: np.ndarray, gallery: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Inverse normalised rank of each picture, its repeats averaged."""
-    averaged = metrics.average_by(predicted, image, len(gallery))
+    averaged = averaging.average_by(predicted, image, len(gallery))
     found = metrics.ranks(metrics.identification_scores(averaged, gallery), np.arange(len(gallery)))
     return metrics.inverse_normalised_rank(found)
 

@@ -19,9 +19,9 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.harness import Row, alternate
-from boldflow.artifacts import networks, pictures
+from boldflow.artifacts.formats import networks, pictures
 from boldflow.core.compute import fixed_threads
-from boldflow.core.network import Extractor
+from boldflow.core.pictures.extractor import Extractor
 from boldflow.features import dinov2
 
 SMALL = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "image_size": 518}

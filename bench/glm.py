@@ -12,8 +12,8 @@ import pandas as pd
 from nilearn.glm.first_level import make_first_level_design_matrix, run_glm
 
 from bench.harness import Row, alternate
-from boldflow.core import glm, hrf
 from boldflow.core.compute import fixed_threads
+from boldflow.core.responses import glm, hrf
 
 N_RUNS, N_TRIALS, N_VERTICES, TR_S, SLOT_S, SHOWN_S = 10, 37, 20_484, 2.0, 10.0, 1.0
 TOLERANCE = 1e-6

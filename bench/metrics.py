@@ -7,7 +7,7 @@ from scipy import stats
 
 from bench.harness import Row, alternate
 from boldflow.core.compute import fixed_threads
-from boldflow.core.metrics import correlation
+from boldflow.core.scores.metrics import correlation
 
 N_ROWS, N_VERTICES, REPEATS = 907, 20_484, 3
 TOLERANCE = 1e-10

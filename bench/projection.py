@@ -13,9 +13,9 @@ from nilearn.surface import InMemoryMesh
 from scipy import sparse
 
 from bench.harness import Row, alternate
-from boldflow.core import projection
 from boldflow.core.compute import fixed_threads
-from boldflow.stages._meshes import mesh
+from boldflow.core.responses import projection
+from boldflow.stages.responses._meshes import mesh
 
 SHAPE, VOXEL_MM, CORNER_MM = (99, 117, 95), 2.0, (-98.0, -134.0, -72.0)
 N_MAPS, N_PEER, REPEATS = 500, 4, 5

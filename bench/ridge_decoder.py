@@ -17,7 +17,7 @@ from bench import _ridge
 from bench.harness import Row, alternate
 from bench.ridge_encoder import TOLERANCE
 from boldflow.core.compute import fixed_threads
-from boldflow.core.ridge import RidgeFit, fit_ridge
+from boldflow.core.linear.ridge import RidgeFit, fit_ridge
 
 SHAPE, QUICK, REPEATS = (4_803, 20_484, 1_536), (961, 4_096, 384), 1  # the peers take minutes
 

@@ -18,7 +18,7 @@ from sklearn.linear_model import RidgeCV as LeaveOneOut
 from bench import _ridge
 from bench.harness import Row, alternate
 from boldflow.core.compute import fixed_threads
-from boldflow.core.ridge import RidgeFit, fit_ridge
+from boldflow.core.linear.ridge import RidgeFit, fit_ridge
 
 SHAPE, QUICK, REPEATS = (4_803, 1_536, 20_484), (1_201, 384, 2_048), 1  # the peer takes minutes
 N_WITNESS = 512  # targets for the witnesses

@@ -15,7 +15,7 @@ from bench import _ridge
 from bench.harness import Row, alternate
 from bench.ridge_encoder import REPEATS, TOLERANCE
 from boldflow.core.compute import fixed_threads
-from boldflow.core.ridge import RidgeFit, fit_ridge, group_folds
+from boldflow.core.linear.ridge import RidgeFit, fit_ridge, group_folds
 
 SHAPE, QUICK, N_FOLDS = (4_800, 1_536, 20_484), (1_200, 384, 2_048), 5
 

@@ -11,14 +11,14 @@ import torch
 
 from bench._plain_decoders import PlainMlp, plain_loop
 from bench.harness import Row, alternate
-from boldflow.core import decoders
-from boldflow.core.checkpoint import Nowhere
 from boldflow.core.compute import fixed_threads
-from boldflow.core.decoders import FmriMlp
-from boldflow.core.losses import Contrast
-from boldflow.core.records import TrainingData
-from boldflow.core.resident import Resident
-from boldflow.core.training import Recipe, train
+from boldflow.core.networks import decoders
+from boldflow.core.networks.decoders import FmriMlp
+from boldflow.core.networks.losses import Contrast
+from boldflow.core.networks.progress import Nowhere
+from boldflow.core.networks.resident import Resident
+from boldflow.core.networks.training import Recipe, train
+from boldflow.core.records.training import TrainingData
 
 SHAPE, QUICK = (4803, 4, 20_484, 1536), (960, 4, 2_048, 256)  # trials, TRs, vertices, features
 SEEDS, THREADS, TOLERANCE, EPOCHS = tuple(range(33, 41)), 2, 1e-5, 40

@@ -59,7 +59,7 @@ def _run(given: argparse.Namespace) -> tuple[str, int]:
 
         return verify(given.file, given.config)
     if given.command == "doctor":
-        from boldflow.commands.doctor import doctor
+        from boldflow.commands.doctor.doctor import doctor
 
         return doctor(given.write, given.force, not given.no_jobs)
     from boldflow.commands.config_page import config_page

@@ -138,6 +138,11 @@ def load(section: str, plugin: str) -> ModuleType:
     return importlib.import_module(f"boldflow.{section}.{plugin}")
 
 
+def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
+    """Import the plug-in of a catalogue entry."""
+    return load(section, settings["plugin"])
+
+
 @functools.cache
 def syntax_tree(section: str, plugin: str) -> ast.Module:
     """Read a plug-in's syntax tree once: a parse asks for its functions and for three of its literals."""

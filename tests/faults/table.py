@@ -12,23 +12,23 @@ SPLITS = "tests/faults/test_split_faults.py"
 FILES = "tests/faults/test_file_faults.py"
 PROCESSES = "tests/faults/test_process_faults.py"
 NETWORKS = "tests/faults/test_training_faults.py"
-CHECKPOINTS = "tests/unit/artifacts/test_checkpoints.py"
-TRAINING = "tests/unit/core/test_training.py"
+CHECKPOINTS = "tests/unit/artifacts/store/test_progress_files.py"
+TRAINING = "tests/unit/core/networks/test_training.py"
 CLUSTER = "tests/slurm/test_faults.py"
 SEALED = "tests/slurm/test_study.py"
 EDITS = "tests/faults/test_edits.py"
 FETCH = "tests/faults/test_fetch_faults.py"
 FEATURES = "tests/faults/test_feature_faults.py"
-EXTRACTION = "tests/unit/stages/test_extraction.py"
+EXTRACTION = "tests/unit/stages/features/test_extraction.py"
 DINOV2 = "tests/unit/features/test_dinov2.py"
-GET = "tests/unit/artifacts/test_annex_get.py"
-CHECKS = "tests/unit/artifacts/test_arrival_checks.py"
-ARCHIVES = "tests/unit/artifacts/test_archives.py"
+GET = "tests/unit/artifacts/arrival/test_annex_get.py"
+CHECKS = "tests/unit/artifacts/arrival/test_checks.py"
+ARCHIVES = "tests/unit/artifacts/formats/test_archives.py"
 BETAS = "tests/integration/test_published_betas.py"
 NSD = "tests/faults/test_nsd_faults.py"
 NSD_READERS = "tests/unit/datasets/test_nsd.py"
 ALGONAUTS = "tests/unit/datasets/test_algonauts.py"
-MAPPINGS = "tests/unit/artifacts/test_mappings.py"
+MAPPINGS = "tests/unit/artifacts/formats/test_mappings.py"
 ESTIMATE = "tests/unit/commands/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
@@ -397,7 +397,7 @@ ROWS = (
         (
             (NSD, "test_without_the_agreement_nothing_is_asked_of_the_bucket"),
             (NSD, "test_the_study_runs_whole_and_only_its_files_are_fetched"),
-            ("tests/unit/stages/test_agreement.py", "test_half_an_agreement_is_refused_at_parse"),
+            ("tests/unit/stages/fetch/test_agreement.py", "test_half_an_agreement_is_refused_at_parse"),
             (ALGONAUTS, "test_without_the_agreement_nothing_is_read"),
         ),
     ),

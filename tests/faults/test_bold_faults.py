@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldflow.artifacts import arrays, sidecars, tables
+from boldflow.artifacts.store import arrays, sidecars, tables
 
 pytestmark = pytest.mark.end_to_end
 FOLDER = "results/sim-tiny/{}/bold-4to10s-fsaverage5"

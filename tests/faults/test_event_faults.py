@@ -2,7 +2,7 @@
 
 import pytest
 
-from boldflow.artifacts import tables
+from boldflow.artifacts.store import tables
 
 pytestmark = pytest.mark.end_to_end
 SUBJECTS = ("sub-01", "sub-02", "sub-03")

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from boldflow.artifacts import sidecars, stimuli, tables
-from tests import hub
+from boldflow.artifacts.store import sidecars, stimuli, tables
 from tests.conftest import Project
 from tests.faults.test_process_faults import jobs
-from tests.running import Site, wait_for
+from tests.made import hub
+from tests.made.running import Site, wait_for
 
 pytestmark = pytest.mark.end_to_end
 FEATURES = "results/sim-tiny/features"
@@ -69,9 +69,11 @@ def test_five_hundred_pictures_killed_five_times_give_the_undisturbed_features_a
     entries(site, many=f"{small}, shards: {SHARDS}", whole=small)
     site.snakemake(f"{FEATURES}/whole.npy")
     undisturbed = (site.folder / f"{FEATURES}/whole.npy").read_bytes()
-    site.edit("src/boldflow/artifacts/partial.py", "EVERY_S = 5.0", "EVERY_S = 0.0")
+    site.edit("src/boldflow/artifacts/store/partial.py", "EVERY_S = 5.0", "EVERY_S = 0.0")
     pause = "            bar.update(len(part))"
-    site.edit("src/boldflow/stages/_extraction.py", pause, f"            __import__('time').sleep(0.25)\n{pause}")
+    site.edit(
+        "src/boldflow/stages/features/_extraction.py", pause, f"            __import__('time').sleep(0.25)\n{pause}"
+    )
     moments = random.Random(7)
     shards: dict[str, tuple[int, int]] = {}
     resumed = 0
@@ -99,7 +101,7 @@ def test_five_hundred_pictures_killed_five_times_give_the_undisturbed_features_a
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny DINOv2, as its publisher would have it."""
-    from tests.networks import dinov2
+    from tests.made.networks import dinov2
 
     folder = tmp_path_factory.mktemp("checkpoint")
     dinov2(folder, 3, image_size=28)
@@ -212,7 +214,7 @@ def test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_run
         "config.json",
         "model.safetensors",
     ]
-    from tests.networks import dinov2
+    from tests.made.networks import dinov2
 
     dinov2(moved, 3, image_size=28, layer_norm_eps=1e-5, hidden_act="relu", mlp_ratio=2)
     receipt = (site.folder / f"{RECEIPTS}/moved.json").read_bytes()
@@ -235,7 +237,7 @@ def test_networks_that_bring_code_or_moved_are_refused_and_no_code_of_theirs_run
 def test_a_full_disk_leaves_no_half_features_and_the_next_run_completes(site: Site):
     """Files may grow to 200 kB: the rows of 500 pictures are larger."""
     pictures(site.folder, N)
-    site.edit("src/boldflow/artifacts/partial.py", "EVERY_S = 5.0", "EVERY_S = 0.0")
+    site.edit("src/boldflow/artifacts/store/partial.py", "EVERY_S = 5.0", "EVERY_S = 0.0")
     target = site.folder / f"{FEATURES}/gabor.npy"
     limited = (sys.executable, "-c", LIMITED)
     said = site.start(f"{FEATURES}/gabor.npy", "-f", wrap=limited).ends(1)

@@ -20,8 +20,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from tests import loopback
 from tests.conftest import ROOT, Project, copy_project, real_data
+from tests.made import loopback
 
 pytestmark = pytest.mark.end_to_end
 NAME = "ds000001"
@@ -77,7 +77,7 @@ class Fetching(Project):
 
 def make_project(folder, published):
     copy = Fetching(copy_project(folder).folder)
-    text = (ROOT / "tests/loopback_dataset.py").read_text()
+    text = (ROOT / "tests/made/loopback_dataset.py").read_text()
     (folder / "src/boldflow/datasets/loopback.py").write_text(text.replace("COMMIT", published.commit))
     url = f"{published.server.url}/{loopback.BUCKET}/{NAME}/{{path}}"
     entry = f"  haxby: {{}}\n  loopback: {{origin: '{published.bundle}', public_url: '{url}'}}\n"

@@ -1,6 +1,6 @@
 """NSD from a look-alike of its bucket: the agreement, what changes upstream, and betas, ids and regions that are wrong.
 
-All files are made (tests/made_nsd.py). Rows 8, 9, 11, 12 and 30, and ids and regions of rows 2 and 4.
+All files are made (tests/made/nsd.py). Rows 8, 9, 11, 12 and 30, and ids and regions of rows 2 and 4.
 """
 
 import io
@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.artifacts import nsd_tree
-from tests import loopback, made_nsd
+from boldflow.artifacts.releases import nsd_tree
 from tests.conftest import Project, copy_project
 from tests.faults.conftest import Study
+from tests.made import loopback
+from tests.made import nsd as made_nsd
 
 pytestmark = pytest.mark.end_to_end
 STUDY = ("--config", "study=made")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
-from tests.running import SLOW, Site, hit, jobs, result, wait_for
+from tests.made.running import SLOW, Site, hit, jobs, result, wait_for
 
 pytestmark = pytest.mark.end_to_end
 EPOCHS = 900  # about 7 s of steps

@@ -6,9 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldflow.artifacts import arrays, sidecars, tables
+from boldflow.artifacts.store import arrays, sidecars, tables
 from tests.faults.conftest import STUDY
-from tests.made_regions import write_label, write_overlay
+from tests.made.regions import write_label, write_overlay
 
 pytestmark = pytest.mark.end_to_end
 N = 10242

@@ -6,7 +6,7 @@ import os
 import pytest
 from PIL import Image
 
-from boldflow.artifacts import sidecars, tables
+from boldflow.artifacts.store import sidecars, tables
 
 pytestmark = pytest.mark.end_to_end
 PICTURES = "resources/clones/sim-tiny/stimuli"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
-from tests.running import SLOW, SLOW_NETWORK, Site, hit, jobs, result
+from tests.made.running import SLOW, SLOW_NETWORK, Site, hit, jobs, result
 
 pytestmark = pytest.mark.end_to_end
 EPOCHS, PAUSE_S = 120, 0.02  # of four steps each, about 15 s

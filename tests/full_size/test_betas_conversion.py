@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from boldflow.artifacts import beta_files
+from boldflow.artifacts.releases import beta_files
 
 pytestmark = pytest.mark.timeout(600)
 N_TRIALS, VOLUME, SLAB, N_ROI, N_SESSIONS = 750, (81, 104, 83), (81, 104, 52), 13_520, 40
@@ -22,7 +22,7 @@ import json, os, sys, time
 import numpy as np, pandas as pd
 from boldflow.artifacts import arrays, beta_files
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import BetaRun
+from boldflow.core.records.runs import BetaRun
 from boldflow.stages import _betas
 
 job = json.load(open(sys.argv[1]))

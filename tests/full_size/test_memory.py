@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.artifacts.annex_create import create_dataset
+from boldflow.artifacts.arrival.annex_create import create_dataset
 from boldflow.datasets import bold5000
 from tests.conftest import copy_project, real_data
-from tests.made_surfaces import icosphere, jittered, turned, write_sphere, write_time_series
+from tests.made.surfaces import icosphere, jittered, turned, write_sphere, write_time_series
 
 DATA = real_data()
 FOLDER = DATA / "openneuro" if DATA else None

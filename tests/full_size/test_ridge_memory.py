@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.artifacts import arrays, sidecars, tables
+from boldflow.artifacts.store import arrays, sidecars, tables
 
 pytestmark = pytest.mark.timeout(1200)
 N_TRIALS, N_TEST, N_IMAGES, N_VERTICES = 24_000, 900, 8_000, 20_484

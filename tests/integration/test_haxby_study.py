@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.artifacts import arrays, tables
-from boldflow.stages import latents, train
-from boldflow.stages._codes import in_training_scale
-from boldflow.stages._trials import align, test_set
+from boldflow.artifacts.store import arrays, tables
+from boldflow.stages._aligned import align, test_set
+from boldflow.stages.models import analyse_latents, train_model
+from boldflow.stages.models._codes import in_training_scale
 from tests.conftest import copy_project, real_data
-from tests.features import SCHEMAS
+from tests.made.features import SCHEMAS
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -58,7 +58,7 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
     }
     how = {"sparsity": 0.8, "l1": 0.01, "learning_rate": 0.005, "schedule": "cosine", "batch_size": 22, "n_epochs": 15}
     entry = registry.settings({"models": {"sae-few": {"plugin": "sae", **how}}}, SCHEMAS, "models", "sae-few")
-    train.run(
+    train_model.run(
         **{name: [path] for name, path in about.items()},
         **{"responses_sidecar": [str(given / "responses.json")], "features": [], "index": [], "features_sidecar": []},
         **{"split": split, "weights": made["model.safetensors"], "predictions": made["predictions.npy"]},
@@ -81,7 +81,7 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
         "model": "sae-few",
         "split": "s",
     }
-    latents.run(
+    analyse_latents.run(
         **{name: [path] for name, path in about.items()},
         **{"features": [], "index": [], "subjects": '["sub001"]', "vertices": [str(given / "vertices.parquet")]},
         **{"predictions": made["predictions.npy"], "weights": made["model.safetensors"], "config": made["config.json"]},

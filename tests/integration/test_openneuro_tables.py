@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from tests import forked
 from tests.conftest import ROOT, copy_project, real_data
+from tests.made import forked
 
 BUNDLES = {"bold5000": "ds001499", "god": "ds001246", "things-fmri": "ds004192"}
 DATA = real_data()

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from boldflow.artifacts import tables
+from boldflow.artifacts.store import tables
 
 pytestmark = pytest.mark.end_to_end
 MODELS = """

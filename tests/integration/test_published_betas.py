@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.artifacts import sidecars, tables
+from boldflow.artifacts.store import sidecars, tables
 from tests.conftest import copy_project, real_data
 
 DATA = real_data()

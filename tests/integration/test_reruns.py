@@ -22,8 +22,8 @@ def test_nothing_is_left_to_do_whatever_the_hash_seed(finished, seed):
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("src/boldflow/core/ridge_folds.py", "BLOCK = 1024", "BLOCK = 1024  # another comment"),
-        ("src/boldflow/stages/train.py", '"""Training of one model', '"""Teaching of one model'),
+        ("src/boldflow/core/linear/folds.py", "BLOCK = 1024", "BLOCK = 1024  # another comment"),
+        ("src/boldflow/stages/models/train_model.py", '"""Training of one model', '"""Teaching of one model'),
         (
             "src/boldflow/datasets/sim.py",
             '"""',

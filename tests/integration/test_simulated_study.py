@@ -54,7 +54,7 @@ def test_ceilings_are_high_where_the_brain_responds(board):
 
 
 def test_every_row_says_simulated_and_has_the_columns_of_the_tidy_table(board):
-    from boldflow.artifacts.leaderboard import COLUMNS
+    from boldflow.artifacts.store.leaderboard import COLUMNS
 
     assert list(board.columns) == COLUMNS
     assert board["simulated"].all()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests import forked
+from tests.made import forked
 
 pytestmark = pytest.mark.end_to_end
 STUDY = ("--config", "study=demo-tiny")
@@ -40,7 +40,7 @@ def append(project, path, text="\nANOTHER = 1\n"):
 
 def change_table(project, path, keep_time=False):
     """Change one number of a Parquet table and leave its note as it is."""
-    from boldflow.artifacts import tables
+    from boldflow.artifacts.store import tables
 
     file = project.folder / path
     was = file.stat()

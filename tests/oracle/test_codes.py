@@ -5,9 +5,9 @@ import pytest
 import yaml
 
 from boldflow import registry
-from boldflow.core import latents
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import TrainingData
+from boldflow.core.records.training import TrainingData
+from boldflow.core.scores import latents
 from tests.conftest import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

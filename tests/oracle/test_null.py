@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from boldflow.core import metrics
-from boldflow.core.ridge import fit_ridge
-from boldflow.core.statistics import permutation_p, permute_within
+from boldflow.core import averaging
+from boldflow.core.linear.ridge import fit_ridge
+from boldflow.core.scores import metrics
+from boldflow.core.scores.statistics import permutation_p, permute_within
 
 ALPHAS = np.array([10.0, 1000.0])
 N_TRAIN, N_TEST, N_INPUTS, N_FEATURES = 48, 24, 10, 4
@@ -41,7 +42,7 @@ class Study:
         targets = self.features[label[self.image[train]]]
         found = fit_ridge(self.responses[train], targets, ALPHAS, self.image[train], n_folds=3)
         predicted = self.responses[self.is_test] @ found.weights + found.intercept - targets.mean(axis=0)
-        return metrics.average_by(predicted, self.image[self.is_test] - N_TRAIN, N_TEST)
+        return averaging.average_by(predicted, self.image[self.is_test] - N_TRAIN, N_TEST)
 
     def ranks(self, predicted, label):
         """Rank each test image's own label among those of the test images."""

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from boldflow.core import cleaning, glm, hrf
+from boldflow.core.responses import cleaning, glm, hrf
 from boldflow.core.simulation import bold
 
 SEEDS, N_RUNS, N_TRIALS, N_VOXELS, TR_S, SLOT_S, SHOWN_S = 5, 3, 40, 60, 2.0, 4.0, 2.5

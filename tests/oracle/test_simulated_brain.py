@@ -12,11 +12,13 @@ import pytest
 from nilearn import datasets, surface
 from scipy import signal as filters
 
-from boldflow.core import ceilings, cleaning, metrics, projection
-from boldflow.core.ridge import fit_ridge
-from boldflow.core.scaling import fit_scaler, scale
+from boldflow.core import averaging
+from boldflow.core.linear.ridge import fit_ridge
+from boldflow.core.linear.scaling import fit_scaler, scale
+from boldflow.core.responses import ceilings, cleaning, projection
+from boldflow.core.scores import metrics
 from boldflow.core.simulation import bold, brain, images
-from tests.features import described
+from tests.made.features import described
 
 BRAINS, SCANS = 4, 5  # scans of each brain: 20 seeds of noise and of the order of trials
 SEEDS = BRAINS * SCANS
@@ -211,7 +213,7 @@ def encode(scan, features):
     train, test = np.flatnonzero(~scan.is_test), np.flatnonzero(scan.is_test)
     x = scale(features, fit_scaler(features[scan.picture[train]]))
     names, index = np.unique(scan.picture[test], return_inverse=True)
-    measured = metrics.average_by(scan.noisy[test], index, len(names))
+    measured = averaging.average_by(scan.noisy[test], index, len(names))
 
     def forecast(alphas):
         found = fit_ridge(x[scan.picture[train]], scan.noisy[train], alphas, scan.picture[train])

@@ -8,12 +8,14 @@ import pytest
 import yaml
 from scipy import signal as filters
 
-from boldflow.artifacts import arrays, sidecars, tables, weights
-from boldflow.core import cleaning, metrics, projection
-from boldflow.core.ridge import fit_ridge
-from boldflow.core.scaling import fit_scaler, scale, unscale
+from boldflow.artifacts.store import arrays, sidecars, tables, weights
+from boldflow.core import averaging
+from boldflow.core.linear.ridge import fit_ridge
+from boldflow.core.linear.scaling import fit_scaler, scale, unscale
+from boldflow.core.responses import cleaning, projection
+from boldflow.core.scores import metrics
 from boldflow.datasets import sim
-from boldflow.stages._meshes import mesh
+from boldflow.stages.responses._meshes import mesh
 
 DATASET, RESPONSE, SPLIT = "sim-tiny", "bold-4to10s-fsaverage5", "repeated"
 SUBJECTS = ["sub-01", "sub-02", "sub-03"]
@@ -149,12 +151,12 @@ def test_the_encoder_is_near_the_same_ridge_with_the_oracles_alpha(subject):
     on = fit_scaler(subject.responses[fit][:, early])
     x, y = scale(inputs, scaler), scale(subject.responses[:, early], on)
     names, index = np.unique(subject.image[test], return_inverse=True)
-    measured = metrics.average_by(subject.responses[test][:, early], index, len(names))
+    measured = averaging.average_by(subject.responses[test][:, early], index, len(names))
 
     def forecast(alphas, alpha_per="target"):
         found = fit_ridge(x[fit], y[fit], np.asarray(alphas), subject.image[fit], alpha_per=alpha_per)
         predicted = unscale(x[test] @ found.weights + found.intercept, on)
-        return metrics.average_by(predicted, index, len(names))
+        return averaging.average_by(predicted, index, len(names))
 
     def correlate(predicted):
         return metrics.correlation(predicted, measured)

@@ -6,7 +6,9 @@ Every test that says an estimate is right also shows, in the same simulation, th
 import numpy as np
 import pytest
 
-from boldflow.core import ceilings, metrics
+from boldflow.core import averaging
+from boldflow.core.responses import ceilings
+from boldflow.core.scores import metrics
 
 SEEDS = 20
 DESIGNS = {
@@ -131,7 +133,7 @@ def regions(n_images, n_repeats, seed, planted=0.30):
     values, image, truth = simulate((n_repeats,) * n_images, ceiling, 1 - ceiling, [10, seed])
     other = np.sqrt(ceiling) * rng.normal(size=truth.shape)
     predicted = planted * truth + np.sqrt(planted * (1 - planted)) * other  # correlates sqrt(planted) with the truth
-    measured = metrics.average_by(values, image, n_images)
+    measured = averaging.average_by(values, image, n_images)
     r = metrics.correlation(predicted, measured)
     signal, noise = ceilings.variance_components(values, image)
     upper = ceilings.noise_ceiling(signal, noise, np.full(n_images, n_repeats))

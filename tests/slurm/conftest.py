@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project, once
-from tests.running import SLOW, SLOW_NETWORK, Site, result, wait_for
+from tests.made.running import SLOW, SLOW_NETWORK, Site, result, wait_for
 from tests.slurm.cluster import Cluster, own_system_folder
 
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")

@@ -7,16 +7,16 @@ import signal
 import subprocess
 import time
 
-from tests.running import SLOW as SLOW_CONFIG
-from tests.running import SLOW_NETWORK, Site, hit, log, result, wait_for
-from tests.running import WIDE as WIDE_CONFIG
+from tests.made.running import SLOW as SLOW_CONFIG
+from tests.made.running import SLOW_NETWORK, Site, hit, log, result, wait_for
+from tests.made.running import WIDE as WIDE_CONFIG
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import EPOCHS, NETWORK_EPOCHS, NETWORK_PAUSE_S, TINY, ClusterSite
 
 HUNGRY = '''"""Takes 3 GB while it is fitted."""
 import time
 import numpy as np
-from boldflow.core.records import Fitted
+from boldflow.core.records.training import Fitted
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
 SETTINGS = {}
@@ -34,7 +34,7 @@ def predict(state, inputs):
 PROBE = '''"""Says which GPUs it sees."""
 import os
 import numpy as np
-from boldflow.core.records import Fitted
+from boldflow.core.records.training import Fitted
 
 FACTS = {"device": "cuda", "threads": 1, "closed_form": False}
 SETTINGS = {}

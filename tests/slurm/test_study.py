@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import copy_project
-from tests.running import Site
+from tests.made.running import Site
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import TINY, ClusterSite, on_cluster
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.running import SLOW, Site, result
+from tests.made.running import SLOW, Site, result
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import EPOCHS, ClusterSite
 

@@ -14,15 +14,18 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.artifacts import arrays, atomic, sidecars, stimuli, tables, weights
+from boldflow.artifacts.store import arrays, atomic, sidecars, stimuli, tables, weights
 from boldflow.core.compute import fixed_threads
-from boldflow.core.duplicates import perceptual_hash
-from boldflow.core.records import BoldRun, Fitted, TrainingData
-from boldflow.core.ridge import fit_ridge
-from boldflow.core.scaling import fit_scaler
-from boldflow.stages import _extraction, _inputs, project, train
-from boldflow.stages import features as features_stage
-from tests.features import SCHEMAS, entry
+from boldflow.core.linear.ridge import fit_ridge
+from boldflow.core.linear.scaling import fit_scaler
+from boldflow.core.pictures.duplicates import perceptual_hash
+from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.training import Fitted, TrainingData
+from boldflow.stages.features import _extraction
+from boldflow.stages.features import cache_features as features_stage
+from boldflow.stages.models import _inputs, train_model
+from boldflow.stages.responses import project_responses
+from tests.made.features import SCHEMAS, entry
 
 N_VERTICES, N_FEATURES = 14, 6
 SUBJECT = "sub-01"
@@ -88,7 +91,7 @@ class Made:
         entry |= {"n_iter": 3} if "n_iter" in entry else {}
         entry |= settings
         sees_pictures = entry["direction"] != "represent"
-        train.run(
+        train_model.run(
             responses=[self.path("responses.npy")],
             responses_sidecar=[self.path("responses.json")],
             features=self.path("features.npy") if sees_pictures else [],
@@ -132,7 +135,7 @@ class Made:
 def no_wait(monkeypatch):
     """What is compared is read again at once; waiting for the disk, or threads for each other, would take longest."""
     monkeypatch.setattr(atomic.os, "fsync", lambda _: None)
-    monkeypatch.setattr(train, "fixed_threads", lambda _: fixed_threads(1))
+    monkeypatch.setattr(train_model, "fixed_threads", lambda _: fixed_threads(1))
 
 
 def names(n):
@@ -352,8 +355,8 @@ def projected(folder, monkeypatch, replaced):
     """Responses through the stage, (n_trials, n_voxels), and their sidecar."""
     folder.mkdir()
     plugin = SimpleNamespace(runs=lambda *_: bold(replaced), rois=lambda *_: {})
-    monkeypatch.setattr(project, "plugin_of", lambda *_: plugin)
-    monkeypatch.setattr(project, "open_dataset", lambda *_: folder)
+    monkeypatch.setattr(project_responses, "plugin_of", lambda *_: plugin)
+    monkeypatch.setattr(project_responses, "open_dataset", lambda *_: folder)
     for name in ("dataset.json", "subject.json"):
         sidecars.write(folder / name, {"files": []})
     rows = [
@@ -371,7 +374,7 @@ def projected(folder, monkeypatch, replaced):
     tables.write(folder / "trials.parquet", pd.DataFrame(rows))
     entry = {"kind": "bold", "space": "native", "start_s": 4.0, "duration_s": 6.0}
     entry |= {"average": True, "max_masked": 0.5, "rois": []}
-    project.run(
+    project_responses.run(
         source=str(folder / "dataset.json"),
         receipt=str(folder / "subject.json"),
         trials=str(folder / "trials.parquet"),
@@ -427,8 +430,8 @@ def test_the_canary_finds_a_scaler_of_all_rows(tmp_path, monkeypatch):
         whole[N_FEATURES] = np.array(found.features)[found.trials["picture"]]
         return [found]
 
-    align = train.align_all
-    monkeypatch.setattr(train, "align_all", remember)
+    align = train_model.align_all
+    monkeypatch.setattr(train_model, "align_all", remember)
     monkeypatch.setattr(_inputs, "fit_scaler", lambda training: fit_scaler(whole[training.shape[1]]))
     found = leaks(tmp_path, "repeated", "dummy")
     assert {"fold0/inputs/mean", "fold0/inputs/sd", "fold0/targets/mean", "fold0/targets/sd"} <= set(found)
@@ -438,9 +441,9 @@ class Cheat:
     """A ridge whose author has looked at the test trials: by way of the files, or of anything that holds them."""
 
     def __init__(self, monkeypatch):
-        self.align = train.align_all
-        monkeypatch.setattr(train, "align_all", self.look)
-        monkeypatch.setattr(train, "plugin_of", lambda *_: self)
+        self.align = train_model.align_all
+        monkeypatch.setattr(train_model, "align_all", self.look)
+        monkeypatch.setattr(train_model, "plugin_of", lambda *_: self)
 
     def look(self, *given):
         (found,) = self.align(*given)

@@ -9,9 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from boldflow import registry
-from boldflow.core import vision
-from boldflow.core.records import TrainingData
-from tests.features import SCHEMAS, entry, opened
+from boldflow.core.pictures import vision
+from boldflow.core.records.training import TrainingData
+from tests.made.features import SCHEMAS, entry, opened
 
 ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
 FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}

@@ -43,15 +43,15 @@ def test_a_look_at_a_folder_sees_names_sizes_and_times_and_not_what_the_system_l
 
 
 EDITS = {
-    "comment": ("core/ridge_folds.py", "BLOCK = 1024", "BLOCK = 1024  # said otherwise", False),
-    "docstring": ("core/ridge.py", '"""Deal groups to folds', '"""Share groups out to folds', False),
+    "comment": ("core/linear/folds.py", "BLOCK = 1024", "BLOCK = 1024  # said otherwise", False),
+    "docstring": ("core/linear/ridge.py", '"""Deal groups to folds', '"""Share groups out to folds', False),
     "layout": (
-        "core/ridge.py",
+        "core/linear/ridge.py",
         "return RidgeFit(weights, intercept",
         "return RidgeFit(\n        weights, intercept",
         False,
     ),
-    "constant": ("core/ridge_folds.py", "BLOCK = 1024", "BLOCK = 1023", True),
+    "constant": ("core/linear/folds.py", "BLOCK = 1024", "BLOCK = 1023", True),
     "another model": ("models/dummy.py", "np.repeat(", "np.tile(", False),
     "parse helper": ("registry.py", "cutoff=0.5", "cutoff=0.6", False),
 }
@@ -77,7 +77,7 @@ def test_what_was_parsed_once_is_not_parsed_again_and_a_broken_note_of_it_does_n
         "from boldflow import provenance; print(provenance.code_digest('models.ridge'))"
     )
     assert said(package, call) == before
-    for broken in ("", "[1, 2]", '{"boldflow.core.ridge": ["0"]}', kept.read_text()[:1000]):
+    for broken in ("", "[1, 2]", '{"boldflow.core.linear.ridge": ["0"]}', kept.read_text()[:1000]):
         kept.write_text(broken)
         assert digest_in(package, "models.ridge") == before
 
@@ -99,7 +99,7 @@ def test_the_reports_template_counts_as_code(package):
 
 def test_what_is_imported_counts_and_siblings_do_not():
     found = provenance.imported_modules("models.ridge")
-    assert "boldflow.core.ridge" in found and "boldflow.core.records" in found
+    assert "boldflow.core.linear.ridge" in found and "boldflow.core.records.training" in found
     assert not {"boldflow.models.dummy", "boldflow.registry", "boldflow.provenance"} & set(found)
 
 

@@ -83,7 +83,9 @@ def test_adapters_hand_over_exactly_what_the_stage_takes(scripts):
     for name in scripts:
         tree = ast.parse((ROOT / "workflow" / "scripts" / f"{name}.py").read_text())
         call = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "run")
-        stage = ast.parse((ROOT / "src" / "boldflow" / "stages" / f"{call.func.value.id}.py").read_text())
+        assert call.func.value.id == name, "the stage of a rule bears its name"
+        (module,) = (ROOT / "src" / "boldflow" / "stages").rglob(f"{name}.py")
+        stage = ast.parse(module.read_text())
         run = next(n for n in stage.body if isinstance(n, ast.FunctionDef) and n.name == "run")
         assert [k.arg for k in call.keywords] == [a.arg for a in run.args.args] or {k.arg for k in call.keywords} == {
             a.arg for a in run.args.args

@@ -20,24 +20,30 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = "boldflow"
 PLUGINS = ("datasets", "features", "models", "figures")
 MIDDLE = (*PLUGINS, "report")
-PARSE = ("registry", "provenance", "runs")
-FOR_THE_SNAKEFILE = (*PARSE, "validation")
+LOWEST = ("settings", "provenance", "runs")
+PARSE = ("registry", *LOWEST, "vocabulary")
+FOR_THE_SNAKEFILE = (*PARSE, "validation", "planning")
 # what each part of the package may import of the others
 MAY_IMPORT = {
-    "__main__": {"commands", "stages", *MIDDLE, "core", "artifacts", *PARSE},
-    "commands": {"stages", *MIDDLE, "core", "artifacts", *PARSE},
-    "stages": {*MIDDLE, "core", "artifacts", *PARSE},
-    **{name: {"core", "artifacts", *PARSE} for name in MIDDLE},
+    "__main__": {"commands", "stages", *MIDDLE, "core", "artifacts", "drawing", *FOR_THE_SNAKEFILE},
+    "commands": {"stages", *MIDDLE, "core", "artifacts", "drawing", *FOR_THE_SNAKEFILE},
+    "stages": {*MIDDLE, "core", "artifacts", "drawing", *PARSE},
+    **{name: {"core", "artifacts", "drawing", *PARSE} for name in MIDDLE},
     "core": set(PARSE),
     "artifacts": set(PARSE),
-    "registry": set(),
-    "provenance": set(),
-    "runs": set(),
-    "validation": {"registry"},
+    "drawing": set(PARSE),
+    "validation": set(PARSE),
+    "planning": set(PARSE),
+    "registry": {*LOWEST, "vocabulary"},
+    **{name: {"vocabulary"} for name in LOWEST},
+    "vocabulary": set(),
     "__init__": set(),
 }
 FORBIDDEN = {
-    "core": ("os", "pathlib", "subprocess", "h5py", "nibabel", "datalad", "requests"),
+    "core": (
+        *("os", "pathlib", "subprocess", "h5py", "nibabel", "datalad", "requests"),
+        *("matplotlib", "nilearn.datasets"),
+    ),
     "figures": ("torch",),
     "report": ("torch",),
     "datasets": ("torch",),
@@ -268,6 +274,15 @@ BREACHES = {
         "core is arrays",
     ),
     "core-imports-h5py": (SRC + "core/planted.py", "import h5py", forbidden, "core is arrays in"),
+    "core-imports-matplotlib": (SRC + "core/planted.py", "import matplotlib.pyplot", forbidden, "core is arrays in"),
+    "core-imports-meshes-of-nilearn": (
+        SRC + "core/planted.py",
+        "from nilearn.datasets import load_fsaverage",
+        forbidden,
+        None,
+    ),
+    "drawing-imports-core": (SRC + "drawing/planted.py", "from boldflow import core", arrows, "stages >"),
+    "drawing-imports-artifacts": (SRC + "drawing/planted.py", "import boldflow.artifacts", arrows, "stages >"),
     "core-imports-artifacts": (SRC + "core/planted.py", "import boldflow.artifacts", arrows, "stages >"),
     "a-stage-imports-a-command": (SRC + "stages/planted.py", "from boldflow.commands import why", arrows, "stages >"),
     "artifacts-import-core": (SRC + "artifacts/planted.py", "from boldflow import core", arrows, "stages >"),
@@ -288,9 +303,9 @@ BREACHES = {
     "registry-imports-core": (SRC + "registry.py", "import boldflow.core", arrows, "stages >"),
     "registry-imports-validation": (SRC + "registry.py", "import boldflow.validation", arrows, "stages >"),
     "core-imports-validation": (SRC + "core/planted.py", "from boldflow import validation", arrows, None),
-    "registry-imports-provenance": (
-        SRC + "registry.py",
-        "from boldflow import provenance",
+    "provenance-imports-registry": (
+        SRC + "provenance.py",
+        "from boldflow import registry",
         arrows,
         "stages >",
     ),

@@ -17,7 +17,7 @@ os.environ.setdefault("TQDM_MININTERVAL", "2")
 
 def start(snakemake: Any) -> None:
     """Send log records, progress and tracebacks to the rule's log, listen to signals, and claim the rule's outputs."""
-    from boldflow.artifacts.claims import Claim
+    from boldflow.artifacts.store.claims import Claim
     from boldflow.stages import _interruption
 
     log = Path(snakemake.log[0])
@@ -50,7 +50,10 @@ def start(snakemake: Any) -> None:
 
 def places(snakemake: Any, section: str = "datasets") -> str:
     """Hand what the entry says of where this machine finds things: no parameter, so that no rerun follows."""
-    from boldflow import provenance, registry
+    from boldflow import (
+        provenance,
+        registry,
+    )
 
     name = snakemake.wildcards[section.removesuffix("s")]
     return provenance.canonical(registry.places(snakemake.config, section, name))

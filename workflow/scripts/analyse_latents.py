@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import latents
+from boldflow.stages.models import analyse_latents
 
 start(snakemake)
-latents.run(
+analyse_latents.run(
     predictions=snakemake.input.predictions,
     weights=snakemake.input.weights,
     config=snakemake.input.config,

@@ -2,10 +2,10 @@
 
 from _adapter import device, start
 
-from boldflow.stages import features
+from boldflow.stages.features import cache_features
 
 start(snakemake)
-features.run(
+cache_features.run(
     pack=snakemake.input.pack,
     table=snakemake.input.table,
     network=snakemake.input.network,

@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import costs
+from boldflow.stages.studies import collect_costs
 
 start(snakemake)
-costs.run(
+collect_costs.run(
     costs=snakemake.output.costs,
     benchmarks=snakemake.params.benchmarks,
     code=snakemake.params.code,

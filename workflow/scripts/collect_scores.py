@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import collect
+from boldflow.stages.studies import collect_scores
 
 start(snakemake)
-collect.run(
+collect_scores.run(
     scores=snakemake.input.scores,
     draws=snakemake.input.draws,
     published_=snakemake.input.published,

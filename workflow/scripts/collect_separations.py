@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import separations
+from boldflow.stages.studies import collect_separations
 
 start(snakemake)
-separations.run(
+collect_separations.run(
     separations=snakemake.input.separations,
     table=snakemake.output.table,
     csv=snakemake.output.csv,

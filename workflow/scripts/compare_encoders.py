@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import compare
+from boldflow.stages.studies import compare_encoders
 
 start(snakemake)
-compare.run(
+compare_encoders.run(
     predictions=snakemake.input.predictions,
     configs=snakemake.input.configs,
     responses=snakemake.input.responses,

@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import draw
+from boldflow.stages.studies import draw_figure
 
 start(snakemake)
-draw.run(
+draw_figure.run(
     leaderboard=snakemake.input.leaderboard,
     comparisons=snakemake.input.comparisons,
     maps=snakemake.input.maps,

@@ -2,7 +2,7 @@
 
 from _adapter import device, start
 
-from boldflow.stages import extract_shard
+from boldflow.stages.features import extract_shard
 
 start(snakemake)
 extract_shard.run(

@@ -2,7 +2,7 @@
 
 from _adapter import places, start
 
-from boldflow.stages import fetch_checkpoint
+from boldflow.stages.fetch import fetch_checkpoint
 
 start(snakemake)
 fetch_checkpoint.run(

@@ -2,7 +2,7 @@
 
 from _adapter import places, start
 
-from boldflow.stages import fetch_dataset
+from boldflow.stages.fetch import fetch_dataset
 
 start(snakemake)
 fetch_dataset.run(

@@ -2,7 +2,7 @@
 
 from _adapter import places, start
 
-from boldflow.stages import fetch_stimuli
+from boldflow.stages.fetch import fetch_stimuli
 
 start(snakemake)
 fetch_stimuli.run(

@@ -2,7 +2,7 @@
 
 from _adapter import places, start
 
-from boldflow.stages import fetch_subject
+from boldflow.stages.fetch import fetch_subject
 
 start(snakemake)
 fetch_subject.run(

@@ -2,7 +2,7 @@
 
 from _adapter import start
 
-from boldflow.stages import list_trials
+from boldflow.stages.trials import list_trials
 
 start(snakemake)
 list_trials.run(

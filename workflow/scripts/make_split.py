@@ -2,7 +2,7 @@
 
 from _adapter import start
 
-from boldflow.stages import make_split
+from boldflow.stages.trials import make_split
 
 start(snakemake)
 make_split.run(

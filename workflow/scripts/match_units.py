@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import match
+from boldflow.stages.studies import match_units
 
 start(snakemake)
-match.run(
+match_units.run(
     codes=snakemake.input.codes,
     table=snakemake.output.table,
     csv=snakemake.output.csv,

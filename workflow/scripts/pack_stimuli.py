@@ -2,7 +2,7 @@
 
 from _adapter import start
 
-from boldflow.stages import pack_stimuli
+from boldflow.stages.trials import pack_stimuli
 
 start(snakemake)
 pack_stimuli.run(

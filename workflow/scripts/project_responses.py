@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import project
+from boldflow.stages.responses import project_responses
 
 start(snakemake)
-project.run(
+project_responses.run(
     source=snakemake.input.source,
     receipt=snakemake.input.receipt,
     trials=snakemake.input.trials,

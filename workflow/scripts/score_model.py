@@ -2,10 +2,10 @@
 
 from _adapter import start
 
-from boldflow.stages import score
+from boldflow.stages.models import score_model
 
 start(snakemake)
-score.run(
+score_model.run(
     predictions=snakemake.input.predictions,
     weights=snakemake.input.weights,
     config=snakemake.input.config,

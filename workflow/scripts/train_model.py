@@ -2,10 +2,10 @@
 
 from _adapter import device, start
 
-from boldflow.stages import train
+from boldflow.stages.models import train_model
 
 start(snakemake)
-train.run(
+train_model.run(
     responses=snakemake.input.responses,
     responses_sidecar=snakemake.input.responses_sidecar,
     features=snakemake.input.features,

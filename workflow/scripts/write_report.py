@@ -2,7 +2,7 @@
 
 from _adapter import start
 
-from boldflow.stages import write_report
+from boldflow.stages.studies import write_report
 
 start(snakemake)
 write_report.run(

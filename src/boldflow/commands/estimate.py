@@ -203,7 +203,7 @@ class _Known:
         """Columns of a feature: as it says, or what it makes of one grey picture; else at most one a picture."""
         import numpy as np
 
-        from boldflow.core.vision import describe
+        from boldflow.core.pictures.vision import describe
 
         if feature == registry.NONE:
             return 0

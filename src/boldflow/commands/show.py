@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boldflow.artifacts import tables
+from boldflow.artifacts.store import tables
 
 SHOWN = ["dataset", "subject", "direction", "feature", "model", "value", "ci_low", "ci_high", "chance"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from boldflow import provenance
-from boldflow.artifacts import drawings, sidecars, tables
+from boldflow.artifacts.store import drawings, sidecars, tables
 from boldflow.commands import changes, plan
 from boldflow.commands.changes import Cause
 from boldflow.commands.plan import Job

@@ -16,8 +16,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, confounds
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts.formats import bids, confounds
+from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 
 # A fact that is None here is the entry's key of that name (registry.facts).
 FACTS: dict[str, Any] = {

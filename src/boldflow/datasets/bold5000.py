@@ -19,8 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import arrays, bids, confounds, origins, own_folder, surfaces, volumes
-from boldflow.core.records import BetaRun, BoldRun, Confounds, Mesh, Sizes, Source, Stimulus, SubjectSizes, SurfaceRun
+from boldflow.artifacts.arrival import origins, own_folder
+from boldflow.artifacts.formats import bids, confounds, surfaces, volumes
+from boldflow.artifacts.store import arrays
+from boldflow.core.records.runs import BetaRun, BoldRun, Confounds, Mesh, SurfaceRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-CSI1", "sub-CSI2", "sub-CSI3", "sub-CSI4"],

@@ -18,8 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bdata, bids, origins, own_folder
-from boldflow.core.records import BetaRun, BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts.arrival import origins, own_folder
+from boldflow.artifacts.formats import bids
+from boldflow.artifacts.releases import bdata
+from boldflow.core.records.runs import BetaRun, BoldRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-01", "sub-02", "sub-03", "sub-04", "sub-05"],

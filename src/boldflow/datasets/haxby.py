@@ -15,7 +15,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub001"],

@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import bids, events, origins
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts.arrival import origins
+from boldflow.artifacts.formats import bids, events
+from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 
 FACTS: dict[str, Any] = {
     "subjects": [

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts import beta_files, nsd_files, nsd_tables, nsd_tree
-from boldflow.core.records import BetaRun, BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.artifacts.releases import beta_files, nsd_files, nsd_tables, nsd_tree
+from boldflow.core.records.runs import BetaRun, BoldRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 
 FACTS: dict[str, Any] = {
     "subjects": ["subj01", "subj02", "subj03", "subj04", "subj05", "subj06", "subj07", "subj08"],

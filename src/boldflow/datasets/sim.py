@@ -23,11 +23,14 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
-from boldflow.artifacts import bids_create, events, sidecars
-from boldflow.artifacts.annex_create import create_dataset
-from boldflow.artifacts.atomic import write_text
+from boldflow.artifacts.arrival.annex_create import create_dataset
+from boldflow.artifacts.formats import bids_create, events
+from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store.atomic import write_text
 from boldflow.core.compute import fixed_threads
-from boldflow.core.records import BoldRun, Sizes, Source, Stimulus, SubjectSizes
+from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.sources import Sizes, Source, SubjectSizes
+from boldflow.core.records.stimuli import Stimulus
 from boldflow.core.simulation import bold, brain, images
 from boldflow.provenance import canonical, code_digest, digest
 

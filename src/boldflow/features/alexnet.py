@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.artifacts import networks
-from boldflow.core.pretrained import Checkpoint
-from boldflow.core.vision import InputRule
+from boldflow.artifacts.formats import networks
+from boldflow.core.pictures.pretrained import Checkpoint
+from boldflow.core.pictures.vision import InputRule
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cpu", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -86,7 +86,7 @@ def extractor(
     import torch
     from torch import nn
 
-    from boldflow.core.network import Extractor, Wrapped
+    from boldflow.core.pictures.extractor import Extractor, Wrapped
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings["seed"])

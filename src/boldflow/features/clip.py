@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.artifacts import networks
-from boldflow.core.pretrained import Checkpoint, on_hub
-from boldflow.core.vision import CLIP_MEAN, CLIP_SD, InputRule, of_processor
+from boldflow.artifacts.formats import networks
+from boldflow.core.pictures.pretrained import Checkpoint, on_hub
+from boldflow.core.pictures.vision import CLIP_MEAN, CLIP_SD, InputRule, of_processor
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cuda", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -58,7 +58,7 @@ def extractor(
     ValueError
         If the checkpoint lacks weights of CLIP's vision network, or asks for code.
     """
-    from boldflow.core.network import Extractor, Wrapped
+    from boldflow.core.pictures.extractor import Extractor, Wrapped
 
     kind = "CLIPVisionModelWithProjection"
     if folder is None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.artifacts import networks
-from boldflow.core.pretrained import Checkpoint, on_hub
-from boldflow.core.vision import InputRule, direct, layer_indices, of_processor, pooled
+from boldflow.artifacts.formats import networks
+from boldflow.core.pictures.pretrained import Checkpoint, on_hub
+from boldflow.core.pictures.vision import InputRule, direct, layer_indices, of_processor, pooled
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cuda", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -121,7 +121,7 @@ def extractor(
     ValueError
         If the checkpoint is no DINOv2, lacks weights, asks for code, or has no such layer.
     """
-    from boldflow.core.network import Extractor, Tapped
+    from boldflow.core.pictures.extractor import Extractor, Tapped
 
     if folder is None:
         kind = TYPES["num_register_tokens" in settings["architecture"]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core import gabor
+from boldflow.core.pictures import gabor
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cpu", "threads": 1, "checkpoint": False}
 SETTINGS = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.artifacts import networks
-from boldflow.core.pretrained import Checkpoint, on_hub
-from boldflow.core.vision import InputRule, Processed, direct, layer_indices
+from boldflow.artifacts.formats import networks
+from boldflow.core.pictures.pretrained import Checkpoint, on_hub
+from boldflow.core.pictures.vision import InputRule, Processed, direct, layer_indices
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cuda", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -69,7 +69,7 @@ def extractor(
     ValueError
         If the checkpoint lacks weights or asks for code, or the network has no such layer or pool.
     """
-    from boldflow.core.network import Extractor, Wrapped
+    from boldflow.core.pictures.extractor import Extractor, Wrapped
 
     rule: InputRule | Processed
     if folder is None:

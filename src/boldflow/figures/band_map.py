@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import cortex, drawing
+from boldflow.drawing import cortex, figure_style
 
 NEEDS = ["maps", "bands"]
 FACTS = {
@@ -96,26 +96,26 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         If no row is chosen, one does not lie on fsaverage5, or no result has the measure.
     """
     chosen, bands = _chosen(tables, settings)
-    kept = drawing.results(chosen).head(settings["max_results"])
-    placed = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
+    kept = figure_style.results(chosen).head(settings["max_results"])
+    placed = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=figure_style.RESULT, how="left")
     parts = []
     for order, (band, column) in enumerate({JOINT: "r2_joint", **bands}.items()):
         parts.append(placed.assign(band=band, r2=placed[column].astype(float), _order=order))
     table = pd.concat(parts, ignore_index=True)
-    there = table["r2"].notna().groupby([table[name] for name in [*drawing.RESULT, "band"]]).transform("any")
+    there = table["r2"].notna().groupby([table[name] for name in [*figure_style.RESULT, "band"]]).transform("any")
     table = table[there].sort_values(["_place", "subject", "_order", "hemisphere", "vertex"], kind="stable")
-    columns = [*drawing.RESULT, "subject", "band", "hemisphere", "vertex", "r2", "roi", "simulated"]
+    columns = [*figure_style.RESULT, "subject", "band", "hemisphere", "vertex", "r2", "roi", "simulated"]
     return table[columns].reset_index(drop=True)
 
 
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per result and a row per subject, the joint R² first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(drawing.results(_chosen(tables, settings)[0])) - len(drawing.results(table))
+    left_out = len(figure_style.results(_chosen(tables, settings)[0])) - len(figure_style.results(table))
     bands = list(dict.fromkeys(table["band"]))
-    titles = drawing.result_titles(table)
+    titles = figure_style.result_titles(table)
     rows = []
-    for key, block in table.groupby(drawing.RESULT, sort=False):
+    for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             by_band = {band: part[part["band"] == band] for band in bands}
             values = [cortex.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]

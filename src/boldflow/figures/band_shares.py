@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import dots, drawing
+from boldflow.drawing import dots, figure_style
 
 NEEDS = ["bands"]
 FACTS = {
@@ -80,22 +80,33 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     part = part[part["roi"].isin(list(order))]
     part = part.assign(_roi=part["roi"].map(order), _measure=part["measure"].map(MEASURES.index))
     part = part.assign(ceiling=part["ceiling"].where(part["measure"] == "joint"))
-    part = part.sort_values([*drawing.RESULT, "_roi", "subject", "seed", "_measure"], kind="stable")
-    columns = [*drawing.RESULT, "roi", "subject", "seed", "band", "measure", "value", "ci_low", "ci_high", "ceiling"]
+    part = part.sort_values([*figure_style.RESULT, "_roi", "subject", "seed", "_measure"], kind="stable")
+    columns = [
+        *figure_style.RESULT,
+        "roi",
+        "subject",
+        "seed",
+        "band",
+        "measure",
+        "value",
+        "ci_low",
+        "ci_high",
+        "ceiling",
+    ]
     return part[[*columns, "simulated"]].reset_index(drop=True)
 
 
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a panel for the joint R² and one per band, for each result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    titles = drawing.result_titles(table)
+    titles = figure_style.result_titles(table)
     blocks = []
-    for key, part in table.groupby(drawing.RESULT, sort=False):
+    for key, part in table.groupby(figure_style.RESULT, sort=False):
         placed = part.assign(row=part["roi"], panel=part["band"], open=part["measure"] == "unique")
         blocks.append(dots.Block(titles[key], placed))
     bands = [name for name in dict.fromkeys(table["band"]) if name != JOINT]
     panels = [dots.Panel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
     panels += [dots.Panel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         told = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
         return dots.figure_of(blocks, panels, kinds=told)

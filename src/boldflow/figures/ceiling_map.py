@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import cortex
+from boldflow.drawing import cortex
 
 NEEDS = ["maps"]
 FACTS = {

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boldflow.core import drawing
+from boldflow.drawing import figure_style
 
 NEEDS = ["separations", "embeddings"]
 FACTS = {
@@ -109,19 +109,19 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     varying = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
     width = LEFT_IN + len(subjects) * (PANEL_IN + GAP_IN) + 0.05
     height = HEAD_IN + len(rows) * (PANEL_IN + TITLE_IN) + FOOT_IN
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         for m, subject in enumerate(subjects):
             x = LEFT_IN + m * (PANEL_IN + GAP_IN) + PANEL_IN / 2
-            drawing.write_at(figure, x, height - HEAD_IN / 2 - 0.05, str(subject), weight="bold", size=9)
+            figure_style.write_at(figure, x, height - HEAD_IN / 2 - 0.05, str(subject), weight="bold", size=9)
         for n, (_, row) in enumerate(rows.iterrows()):
             bottom = height - HEAD_IN - (n + 1) * (PANEL_IN + TITLE_IN)
             name = "\n".join(str(row[key]) for key in varying)
-            drawing.write_at(figure, 0.1, bottom + PANEL_IN / 2, name, ha="left")
+            figure_style.write_at(figure, 0.1, bottom + PANEL_IN / 2, name, ha="left")
             own = table[(table[ROW] == row).all(axis=1)]
             for m, subject in enumerate(subjects):
                 place = (LEFT_IN + m * (PANEL_IN + GAP_IN), bottom, PANEL_IN, PANEL_IN)
-                axes = figure.add_axes(drawing.share_of(place, width, height), label=f"{row['model']} {subject}")
+                axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"{row['model']} {subject}")
                 _panel(axes, own[own["subject"] == subject])
         one = table.iloc[0]
         handles = [
@@ -137,7 +137,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         legend.set_title("")
         left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)
         told = NAMES[settings["embedding"]] + (f"; models not drawn: {left_out}" if left_out else "")
-        drawing.write_at(figure, width - 0.1, 0.32, told, ha="right", color=drawing.GREY, size=7)
+        figure_style.write_at(figure, width - 0.1, 0.32, told, ha="right", color=figure_style.GREY, size=7)
     return figure
 
 
@@ -152,7 +152,9 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_yticks([])
     if part.empty:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "no such result", ha="center", va="center", color=drawing.GREY, transform=axes.transAxes)
+        axes.text(
+            0.5, 0.5, "no such result", ha="center", va="center", color=figure_style.GREY, transform=axes.transAxes
+        )
         return
     one = part.iloc[0]
     grey = not pd.isna(one["significant"]) and not one["significant"]
@@ -165,7 +167,13 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.scatter(x[here], y[here], s=size, color=inside, linewidths=0, gid="class")
     if known.empty:
         axes.text(
-            0.5, 0.5, "all codes\nare equal", ha="center", va="center", color=drawing.GREY, transform=axes.transAxes
+            0.5,
+            0.5,
+            "all codes\nare equal",
+            ha="center",
+            va="center",
+            color=figure_style.GREY,
+            transform=axes.transAxes,
         )
     for spine in axes.spines.values():
         spine.set_visible(True)

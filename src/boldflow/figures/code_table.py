@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import drawing
+from boldflow.drawing import figure_style
 
 NEEDS = ["leaderboard", "published"]
 FACTS = {
@@ -123,33 +123,33 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     marks = {text: chr(ord("a") + n % 26) for n, text in enumerate(notes)}
     written = [line for text in notes for line in _wrapped(f"{marks[text]}  {text}", int(width * 20))]
     height = 0.35 + sum(LINE_IN * (len(own) + 1) + 0.12 for own in lines) + NOTE_IN * len(written) + 0.15
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         for m, subject in enumerate(subjects):
-            drawing.write_at(
+            figure_style.write_at(
                 figure, left + (m + 0.9) * COLUMN_IN, height - 0.2, str(subject), ha="right", weight="bold"
             )
         y = height - 0.35
         for (metric, part), own in zip(blocks, lines, strict=True):
             y -= LINE_IN
-            drawing.write_at(figure, 0.1, y + LINE_IN / 2, TITLES[metric], ha="left", weight="bold")
-            rule = figure.add_axes(drawing.share_of((0.1, y, width - 0.2, 0.001), width, height), label=metric)
+            figure_style.write_at(figure, 0.1, y + LINE_IN / 2, TITLES[metric], ha="left", weight="bold")
+            rule = figure.add_axes(figure_style.share_of((0.1, y, width - 0.2, 0.001), width, height), label=metric)
             rule.set_axis_off()
             rule.axhline(0, color="#444444", linewidth=1.2)
             for row in own.to_dict("records"):
                 y -= LINE_IN
                 published = row["whose"] == THEIRS
-                style = {"color": drawing.GREY, "style": "italic"} if published else {}
+                style = {"color": figure_style.GREY, "style": "italic"} if published else {}
                 name = f"  published {marks[row['note']]}" if published else _name(row, varying)
-                drawing.write_at(figure, 0.2, y + LINE_IN / 2, name, ha="left", **style)
+                figure_style.write_at(figure, 0.2, y + LINE_IN / 2, name, ha="left", **style)
                 here = part[(part[[*ROW, "whose", "note"]] == pd.Series(row)[[*ROW, "whose", "note"]]).all(axis=1)]
                 for one in here.to_dict("records"):
                     x = left + (subjects.index(one["subject"]) + 0.9) * COLUMN_IN
-                    drawing.write_at(figure, x, y + LINE_IN / 2, _number(one["value"]), ha="right", **style)
+                    figure_style.write_at(figure, x, y + LINE_IN / 2, _number(one["value"]), ha="right", **style)
             y -= 0.12
         for line in written:
             y -= NOTE_IN
-            drawing.write_at(figure, 0.1, y + NOTE_IN / 2, line, ha="left", color=drawing.GREY, size=6.5)
+            figure_style.write_at(figure, 0.1, y + NOTE_IN / 2, line, ha="left", color=figure_style.GREY, size=6.5)
     return figure
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import cortex, drawing
+from boldflow.drawing import cortex, figure_style
 
 NEEDS = ["maps"]
 FACTS = {
@@ -94,9 +94,9 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
     chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
-    kept = drawing.results(chosen).head(settings["max_results"])
-    columns = [*drawing.RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
-    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
+    kept = figure_style.results(chosen).head(settings["max_results"])
+    columns = [*figure_style.RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
+    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=figure_style.RESULT, how="left")
     table = table.assign(ceiling=np.sqrt(table["ceiling"].to_numpy(dtype=float)))
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
     return table[columns].reset_index(drop=True)
@@ -106,11 +106,11 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
-    left_out = len(drawing.results(chosen)) - len(drawing.results(table))
-    titles = drawing.result_titles(table)
+    left_out = len(figure_style.results(chosen)) - len(figure_style.results(table))
+    titles = figure_style.result_titles(table)
     shown = ("ceiling", "r") if settings["ceiling"] else ("r",)
     rows = []
-    for key, block in table.groupby(drawing.RESULT, sort=False):
+    for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             regions = cortex.hemispheres(part, "roi") if settings["borders"] else None
             values = [cortex.hemispheres(part, column) for column in shown]

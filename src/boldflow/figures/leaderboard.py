@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boldflow.artifacts.comparisons import MODEL, SAME
-from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
-from boldflow.core import drawing
-from boldflow.core.comparison import compared_seeds, key_of, tie_letters
+from boldflow.artifacts.store.comparisons import MODEL, SAME
+from boldflow.artifacts.store.leaderboard import LOWER_IS_BETTER
+from boldflow.core.scores.comparison import compared_seeds, key_of, tie_letters
+from boldflow.drawing import figure_style
 
 NEEDS = ["leaderboard", "comparisons"]
 FACTS = {
@@ -142,7 +142,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw what ``source_table`` lists; parameters and errors as there."""
     plan = _plan(tables, settings)
     table = plan.table.assign(who=_who(plan.table))
-    styles = drawing.subject_styles(table["who"])
+    styles = figure_style.subject_styles(table["who"])
     sizes = _sizes(table, plan.faceted)
     parts = {int(panel): part for panel, part in table.groupby("panel")}
     brackets, more = {}, 0
@@ -156,7 +156,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         said.append(f"{more} more groups of ties have no bracket here; the report and the figure's own table name all.")
     notes = [line for one in said for line in textwrap.wrap(one, int(room.width * 15))]
     limits = {key: _limits(part) for key, part in table.groupby(["metric", "view"])}
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         handles = _handles(table, {} if plan.faceted else styles, bool(every))
         longest = max(len(str(one.get_label())) for one in handles)
         n_columns = min(len(handles), max(1, int(room.width / (0.4 + 0.07 * longest))))
@@ -176,7 +176,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
             figure.text(0.1 / room.width, 1 - top / height, text, va="top", size=9.5, fontweight="bold")
         for n, line in enumerate(notes):
             y = (legend_in + NOTE_IN * (len(notes) - n - 0.5)) / height
-            figure.text(0.5, y, line, ha="center", va="center", size=7.5, color=drawing.GREY)
+            figure.text(0.5, y, line, ha="center", va="center", size=7.5, color=figure_style.GREY)
         # matplotlib fills a legend column by column; this order reads row by row
         handles = [handle for n in range(n_columns) for handle in handles[n::n_columns]]
         figure.legend(handles=handles, loc="lower center", ncols=n_columns, frameon=False, borderpad=0)
@@ -221,7 +221,7 @@ def _plan(tables: dict[str, Any], settings: dict[str, Any]) -> Plan:
 
 
 def _unsaid(panels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    names = ", ".join(drawing.metric_label(metric) for metric, _ in panels)
+    names = ", ".join(figure_style.metric_label(metric) for metric, _ in panels)
     return (f"Not drawn, for want of room: {names}; the report and leaderboard.csv have them.",) if panels else ()
 
 
@@ -368,7 +368,7 @@ class _Room:
 
 
 def _heading(part: pd.DataFrame) -> str:
-    return f"{drawing.metric_label(part['metric'].iloc[0])} ({_about(part)})"
+    return f"{figure_style.metric_label(part['metric'].iloc[0])} ({_about(part)})"
 
 
 def _panels(board: pd.DataFrame, settings: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
@@ -502,7 +502,7 @@ def _draw_brackets(
     axes: Axes,
     part: pd.DataFrame,
     at: np.ndarray,
-    styles: dict[str, drawing.Style],
+    styles: dict[str, figure_style.Style],
     brackets: list[Bracket],
     panel_in: float,
 ) -> None:
@@ -531,7 +531,7 @@ def _panel(
     axes: Axes,
     part: pd.DataFrame,
     sizes: dict[str, float],
-    styles: dict[str, drawing.Style],
+    styles: dict[str, figure_style.Style],
     baselines: list[str],
     named: bool,
     faceted: bool,
@@ -569,7 +569,7 @@ def _panel(
     axes.spines["left"].set_visible(False)
     axes.set_xlim(limits)
     axes.locator_params(axis="x", nbins=4 if faceted else 5)
-    axes.grid(axis="x", color=drawing.FAINT, linewidth=0.5)
+    axes.grid(axis="x", color=figure_style.FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     metric = part["metric"].iloc[0]
     axes.set_xlabel("better \N{RIGHTWARDS ARROW}" if metric not in LOWER_IS_BETTER else "\N{LEFTWARDS ARROW} better")
@@ -577,8 +577,8 @@ def _panel(
         axes.set_title(part["who"].iloc[0], loc="left", pad=4, fontweight="bold", size=8)
         return
     corner = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 3), "textcoords": "offset points"}
-    axes.annotate(_about(part), va="bottom", size=7.5, color=drawing.GREY, **corner)  # type: ignore[arg-type]
-    axes.set_title(drawing.metric_label(metric), loc="left", pad=15, fontweight="bold")
+    axes.annotate(_about(part), va="bottom", size=7.5, color=figure_style.GREY, **corner)  # type: ignore[arg-type]
+    axes.set_title(figure_style.metric_label(metric), loc="left", pad=15, fontweight="bold")
 
 
 def _about(part: pd.DataFrame) -> str:
@@ -620,7 +620,7 @@ def _limits(part: pd.DataFrame) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _handles(table: pd.DataFrame, styles: dict[str, drawing.Style], tied: bool) -> list[Line2D]:
+def _handles(table: pd.DataFrame, styles: dict[str, figure_style.Style], tied: bool) -> list[Line2D]:
     handles = [
         Line2D([], [], color=one.colour, marker=one.marker, markersize=4.6, linewidth=1.5, label=name)
         for name, one in styles.items()

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from boldflow.core import drawing
+from boldflow.drawing import figure_style
 
 NEEDS = ["histories"]
 FACTS = {
@@ -112,12 +112,12 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     table = source_table(tables, settings)
     columns = table[COLUMN].drop_duplicates().reset_index(drop=True)
     measures = list(dict.fromkeys(table["measure"]))
-    styles = drawing.subject_styles(sorted(table["subject"].unique()))
+    styles = figure_style.subject_styles(sorted(table["subject"].unique()))
     lines = -(-len(styles) // PER_LINE)
     width = LEFT_IN + len(columns) * (PANEL_IN[0] + GAP_IN)
     height = HEAD_IN + len(measures) * (PANEL_IN[1] + 0.25) + FOOT_IN + 0.2 * lines
     varying = ["model", *(name for name in COLUMN if name != "model" and len(columns[name].unique()) > 1)]
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         for n, (_, column) in enumerate(columns.iterrows()):
             own = table[(table[COLUMN] == column).all(axis=1)]
@@ -141,20 +141,22 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, drawing.Style]) -> None:
+def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, figure_style.Style]) -> None:
     """One model's curves of one measure; where it was not measured (no validation trials), the panel says so."""
     if part.empty:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         axes.patch.set_visible(False)  # the panel above has its epochs here
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=drawing.GREY, fontsize=7.5)
+        axes.text(
+            0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=figure_style.GREY, fontsize=7.5
+        )
         return
     for subject, own in part.groupby("subject", sort=True):
         colour = styles[str(subject)].colour
         axes.fill_between(own["epoch"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(own["epoch"], own["mean"], color=colour, linewidth=1.2, gid="mean")
     if measure in CHANCE:
-        axes.axhline(CHANCE[measure], color=drawing.GREY, linewidth=0.8, linestyle="--")
+        axes.axhline(CHANCE[measure], color=figure_style.GREY, linewidth=0.8, linestyle="--")
     for axis, (low, high), whole in ((axes.xaxis, axes.get_xlim(), True), (axes.yaxis, axes.get_ylim(), False)):
         places = MaxNLocator(4, integer=whole).tick_values(low, high)
         axis.set_ticks([float(place) for place in places if low <= place <= high])

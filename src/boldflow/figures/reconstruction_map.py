@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from boldflow.core import cortex, drawing
+from boldflow.drawing import cortex, figure_style
 
 NEEDS = ["reconstructions"]
 FACTS = {
@@ -86,24 +86,24 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
     chosen = _chosen(tables["reconstructions"], settings)
-    kept = drawing.results(chosen)
+    kept = figure_style.results(chosen)
     if settings["models"]:
         kept = kept.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
     kept = kept.head(settings["max_results"])
-    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=drawing.RESULT, how="left")
+    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=figure_style.RESULT, how="left")
     table = table.assign(left_out=table["measured"] - table["reconstructed"])
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
-    columns = [*drawing.RESULT, "subject", "hemisphere", "vertex", *SHOWN, "r", "roi", "simulated"]
+    columns = [*figure_style.RESULT, "subject", "hemisphere", "vertex", *SHOWN, "r", "roi", "simulated"]
     return table[columns].reset_index(drop=True)
 
 
 def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw a block per model and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(drawing.results(tables["reconstructions"])) - len(drawing.results(table))
-    titles = drawing.result_titles(table)
+    left_out = len(figure_style.results(tables["reconstructions"])) - len(figure_style.results(table))
+    titles = figure_style.result_titles(table)
     rows = []
-    for key, block in table.groupby(drawing.RESULT, sort=False):
+    for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             regions = cortex.hemispheres(part, "roi") if settings["borders"] else None
             values = [cortex.hemispheres(part, column) for column in SHOWN]

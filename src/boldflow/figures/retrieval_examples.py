@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from boldflow.core import drawing
+from boldflow.drawing import figure_style
 
 NEEDS = ["queries", "images"]
 FACTS = {
@@ -124,10 +124,10 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     width, top_in = columns * block, 0.3
     height = top_in + sum(high) + len(lines) * HEAD_IN
     first = table.iloc[0]
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         about = " · ".join(str(first[name]) for name in ("model", "feature", "dataset", "response"))
-        figure.text(0.08 / width, 1 - 0.18 / height, about, ha="left", va="center", color=drawing.GREY)
+        figure.text(0.08 / width, 1 - 0.18 / height, about, ha="left", va="center", color=figure_style.GREY)
         y = height - top_in
         for line, tall in zip(lines, high, strict=True):
             y -= HEAD_IN + tall
@@ -183,7 +183,13 @@ def _subject(axes: Axes, part: pd.DataFrame, images: dict[tuple[str, str], np.nd
                 style = {"fill": False, "edgecolor": FRAME, "linewidth": 2.6, "gid": "true", "zorder": 3}
                 axes.add_patch(Rectangle((left, top), wide, tall, clip_on=False, **style))  # type: ignore[arg-type]
         axes.text(
-            -0.1, y + CELL / 2, f"{100 * query['quantile']:.0f} %", ha="right", va="center", color=drawing.GREY, size=7
+            -0.1,
+            y + CELL / 2,
+            f"{100 * query['quantile']:.0f} %",
+            ha="right",
+            va="center",
+            color=figure_style.GREY,
+            size=7,
         )
         axes.text(
             across + 0.02,
@@ -195,9 +201,9 @@ def _subject(axes: Axes, part: pd.DataFrame, images: dict[tuple[str, str], np.nd
     heads = {CELL / 2: "seen"}
     heads |= {(k + 1) * STEP + SEEN_GAP + CELL / 2: "nearest" if k == 0 else f"{k + 1}" for k in range(N_NEAREST)}
     for x, label in heads.items():
-        axes.text(x, -0.06, label, ha="center", va="bottom", size=7, color=drawing.GREY)
+        axes.text(x, -0.06, label, ha="center", va="bottom", size=7, color=figure_style.GREY)
     axes.text(0, -0.36, str(part["subject"].iloc[0]), weight="bold", va="bottom")
-    axes.text(-0.1, -0.06, "quantile", ha="right", va="bottom", size=7, color=drawing.GREY)
+    axes.text(-0.1, -0.06, "quantile", ha="right", va="bottom", size=7, color=figure_style.GREY)
     axes.set_xlim(0, across)
     axes.set_ylim(len(part) * ROW_STEP, 0)
     axes.set_aspect("auto")

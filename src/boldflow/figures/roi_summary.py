@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import dots, drawing
+from boldflow.drawing import dots, figure_style
 
 NEEDS = ["leaderboard"]
 FACTS = {
@@ -85,8 +85,8 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     order = {name: n for n, name in enumerate(settings["rois"] or there)}
     part = part[part["roi"].isin(list(order))]
     part = part.assign(_roi=part["roi"].map(order), _metric=part["metric"].map(METRICS.index))
-    part = part.sort_values([*drawing.RESULT, "_roi", "subject", "seed", "_metric"], kind="stable")
-    columns = [*drawing.RESULT, "roi", "subject", "seed", "metric", *NUMBERS, "simulated"]
+    part = part.sort_values([*figure_style.RESULT, "_roi", "subject", "seed", "_metric"], kind="stable")
+    columns = [*figure_style.RESULT, "roi", "subject", "seed", "metric", *NUMBERS, "simulated"]
     return part[columns].astype({name: "float64" for name in NUMBERS}).reset_index(drop=True)
 
 
@@ -94,12 +94,12 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     """Draw two panels per encoding result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     blocks = []
-    titles = drawing.result_titles(table)
-    for key, part in table.groupby(drawing.RESULT, sort=False):
+    titles = figure_style.result_titles(table)
+    for key, part in table.groupby(figure_style.RESULT, sort=False):
         blocks.append(dots.Block(titles[key], part.assign(row=part["roi"], panel=part["metric"])))
     panels = [
         dots.Panel("r2", "r² (image view)", ceiling=True),
         dots.Panel("explained_share", "Explained share of signal variance", references=(0.0, 1.0)),
     ]
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         return dots.figure_of(blocks, panels)

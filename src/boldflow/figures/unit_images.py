@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from boldflow.core import drawing
+from boldflow.drawing import figure_style
 
 NEEDS = ["units", "images"]
 FACTS = {
@@ -91,19 +91,19 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     block = LEFT_IN + across + GAP_IN
     width, height = columns * block, HEAD_IN + n_rows * STEP * PICTURE_IN + FOOT_IN
     one = table.iloc[0]
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         about = " · ".join(str(one[name]) for name in ("model", "subject", "dataset", "response"))
-        drawing.write_at(figure, 0.1, height - 0.18, about, ha="left", color=drawing.GREY)
+        figure_style.write_at(figure, 0.1, height - 0.18, about, ha="left", color=figure_style.GREY)
         for n, unit in enumerate(units):
             part = table[table["unit"] == unit]
             column, row = divmod(n, n_rows)
             bottom = height - HEAD_IN - (row + 1) * STEP * PICTURE_IN
             first = part.iloc[0]
             told = f"unit {unit}\nactive {100 * first['active_share']:.0f} %\nAUC {first['class_auc']:.2f}"
-            drawing.write_at(figure, column * block + 0.1, bottom + STEP * PICTURE_IN / 2, told, ha="left", size=7)
+            figure_style.write_at(figure, column * block + 0.1, bottom + STEP * PICTURE_IN / 2, told, ha="left", size=7)
             place = (column * block + LEFT_IN, bottom, across, STEP * PICTURE_IN)
-            axes = figure.add_axes(drawing.share_of(place, width, height), label=f"unit {unit}")
+            axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"unit {unit}")
             _unit(axes, part, tables["images"], settings["n_images"])
         frame = Line2D(
             [], [], linestyle="", marker="s", markersize=6, markerfacecolor="none", color=FRAME, label="in the class"
@@ -111,7 +111,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         figure.legend(handles=[frame], loc="lower left", frameon=False, fontsize=7.5)
         total = int(own["unit"].nunique())
         shown = f"{len(units)} of {total} units, {silent} are never active. H: held out."
-        drawing.write_at(figure, width - 0.15, 0.14, shown, ha="right", color=drawing.GREY, size=7)
+        figure_style.write_at(figure, width - 0.15, 0.14, shown, ha="right", color=figure_style.GREY, size=7)
     return figure
 
 

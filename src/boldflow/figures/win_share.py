@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.core import dots, drawing
+from boldflow.drawing import dots, figure_style
 
 NEEDS = ["wins"]
 FACTS = {
@@ -92,7 +92,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
         blocks.append(dots.Block(title, part.assign(row=part["roi"], panel="win_share", open=part["tied"])))
     panel = dots.Panel("win_share", "Share of vertices that the first wins", references=(0.5,), limits=(-0.03, 1.03))
     note = f"{left_out} more pairs are not drawn (max_pairs)." if left_out else ""
-    with mpl.rc_context(drawing.RC):
+    with mpl.rc_context(figure_style.RC):
         return dots.figure_of(blocks, [panel], note=note, kinds=("apart", "tied"))
 
 

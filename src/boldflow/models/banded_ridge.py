@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.banded import fit_banded
-from boldflow.core.checkpoint import Checkpoint, Nowhere
-from boldflow.core.records import Band, Fitted, State, TrainingData, flat
+from boldflow.core.linear.banded import fit_banded
+from boldflow.core.networks.progress import Checkpoint, Nowhere
+from boldflow.core.records.training import Band, Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means"}
 SETTINGS: dict[str, Any] = {}

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core import fitting
-from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.decoders import LinearMap
-from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.networks import fitting
+from boldflow.core.networks.decoders import LinearMap
+from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {
     "device": "cuda",

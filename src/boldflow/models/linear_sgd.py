@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from boldflow.core.checkpoint import Checkpoint, Nowhere
-from boldflow.core.records import Fitted, State, TrainingData, flat
-from boldflow.core.sgd import fit_sgd
+from boldflow.core.linear.sgd import fit_sgd
+from boldflow.core.networks.progress import Checkpoint, Nowhere
+from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
 SETTINGS: dict[str, dict[str, Any]] = {

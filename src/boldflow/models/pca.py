@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.records import Fitted, State, TrainingData, flat
+from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "weights", "represents": True}
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.records import Fitted, State, TrainingData, flat
-from boldflow.core.ridge import fit_ridge, refit_ridge
+from boldflow.core.linear.ridge import fit_ridge, refit_ridge
+from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
 SETTINGS = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core import autoencoder, fitting
-from boldflow.core.checkpoint import Checkpoint
-from boldflow.core.records import Fitted, State, TrainingData
+from boldflow.core.networks import autoencoder, fitting
+from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {
     "device": "cuda",

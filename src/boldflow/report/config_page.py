@@ -3,7 +3,7 @@
 from typing import Any
 
 from boldflow import registry
-from boldflow.artifacts import published
+from boldflow.artifacts.releases import published
 from boldflow.provenance import canonical
 
 HEAD = """# Configuration

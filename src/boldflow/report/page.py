@@ -13,10 +13,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from boldflow.artifacts.comparisons import MODEL, SAME
-from boldflow.artifacts.leaderboard import LOWER_IS_BETTER
-from boldflow.core.comparison import OVER_SEEDS, compared_seeds, key_of, tie_letters
-from boldflow.core.drawing import metric_label
+from boldflow.artifacts.store.comparisons import MODEL, SAME
+from boldflow.artifacts.store.leaderboard import LOWER_IS_BETTER
+from boldflow.core.scores.comparison import OVER_SEEDS, compared_seeds, key_of, tie_letters
+from boldflow.drawing.figure_style import metric_label
 
 MISSING = "\N{EN DASH}"
 SIMULATED = "SIMULATED"

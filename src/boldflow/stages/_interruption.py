@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-from boldflow.core.checkpoint import Stopped
+from boldflow.core.networks.progress import Stopped
 
 _asked = False
 _deferred = False

@@ -17,7 +17,7 @@ def texts(causes):
     return [(cause.kind, cause.text) for cause in causes]
 
 
-CODE = {"boldflow.stages.train": "a1", "boldflow.models.ridge": "b1", "boldflow.core.ridge": "c1"}
+CODE = {"boldflow.stages.models.train_model": "a1", "boldflow.models.ridge": "b1", "boldflow.core.linear.ridge": "c1"}
 RIDGE = {"name": "ridge", "plugin": "ridge", "alphas": [1, 10], "n_folds": 5, "head": {"width": 8}}
 PARAMS = {"settings": json.dumps(RIDGE), "code": json.dumps(CODE), "n_draws": 1000}
 
@@ -54,7 +54,7 @@ def test_a_number_of_a_rule_is_named_by_its_parameter():
 
 
 def test_modules_are_named_that_changed_came_or_went():
-    code = {"boldflow.stages.train": "a1", "boldflow.models.ridge": "b2", "boldflow.core.solvers": "d1"}
+    code = {"boldflow.stages.models.train_model": "a1", "boldflow.models.ridge": "b2", "boldflow.core.solvers": "d1"}
     assert changed(code=json.dumps(code)) == [
         ("module", "module boldflow.core.ridge was used and is not now"),
         ("module", "module boldflow.core.solvers is used now and was not"),
@@ -63,7 +63,7 @@ def test_modules_are_named_that_changed_came_or_went():
 
 
 def test_a_setting_and_a_module_that_change_at_once_are_told_apart():
-    code, settings = {**CODE, "boldflow.core.ridge": "c2"}, {**RIDGE, "n_folds": 4}
+    code, settings = {**CODE, "boldflow.core.linear.ridge": "c2"}, {**RIDGE, "n_folds": 4}
     assert changed(code=json.dumps(code), settings=json.dumps(settings), n_draws=1) == [
         ("setting", "setting n_draws: 1000 -> 1"),
         ("setting", "setting n_folds of ridge: 5 -> 4"),

@@ -9,7 +9,7 @@ import pytest
 from boldflow import registry
 from boldflow.commands import estimate
 from boldflow.commands.plan import Job
-from tests.features import entry
+from tests.made.features import entry
 
 FACTS = {"stimuli_inside": False, "stimuli_from": "ask the authors", "unread": ["bold-fsnative"]}
 ENTRY = {"name": "bold5000", "plugin": "bold5000"}

@@ -10,13 +10,15 @@ import pytest
 import yaml
 
 from boldflow import registry
-from boldflow.artifacts import sidecars, tables
-from boldflow.core import splits
+from boldflow.artifacts.store import sidecars, tables
+from boldflow.core.splits import assignment
 from boldflow.datasets import algonauts2023
 from boldflow.provenance import canonical
-from boldflow.stages import fetch_dataset, fetch_stimuli, fetch_subject, list_trials, pack_stimuli, project
-from tests import made_algonauts
+from boldflow.stages.fetch import fetch_dataset, fetch_stimuli, fetch_subject
+from boldflow.stages.responses import project_responses
+from boldflow.stages.trials import list_trials, pack_stimuli
 from tests.conftest import ROOT
+from tests.made import algonauts as made_algonauts
 
 SCHEMAS = registry.read_schemas(ROOT / "workflow" / "schemas")
 SIDES = ("lh", "rh")
@@ -112,8 +114,8 @@ def test_trials_are_rows_and_shared_pictures_test(made, told):
     rows = pd.concat(parts)
     rule = registry.settings({"splits": {"s": {"test": "named", "names": "shared-1000"}}}, SCHEMAS, "splits", "s")
     shared = set(rows.loc[rows["test_sets"] != "", "image_id"])
-    split = splits.make_split(rows, {name: name for name in rows["image_id"]}, rule, "image", shared)
-    merged = split.merge(rows, on=splits.TRIAL)
+    split = assignment.make_split(rows, {name: name for name in rows["image_id"]}, rule, "image", shared)
+    merged = split.merge(rows, on=assignment.TRIAL)
     assert ((merged["part"] == "test") == merged["image_id"].isin(shared)).all()
     assert (merged["part"] == "train").sum() == 2 * made_algonauts.N_OWN
 
@@ -303,7 +305,7 @@ def test_the_stages_bring_the_layout_to_trials_pictures_and_responses(made, tmp_
     assert set(tables.read("pack.parquet")["label_person"]) == {"person", "none"}
     catalogue = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     response = registry.settings(catalogue, SCHEMAS, "responses", "sae-floc-bodies-lh")
-    project.run(
+    project_responses.run(
         "dataset.json", "subject.json", "trials.parquet", [], [], "r.npy", "r.json", "v.parquet", "subj01", RECORDING,
         canonical(response), "{}", "{}", data, facts, "{}",
     )  # fmt: skip

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldflow.artifacts import frames, volumes
+from boldflow.artifacts.formats import frames, volumes
 from boldflow.datasets import bold5000, god, things_fmri
 
 GRID = (3, 4, 5)

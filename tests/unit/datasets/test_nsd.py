@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from boldflow.artifacts import arrival_checks, nsd_files, nsd_tables, nsd_tree
+from boldflow.artifacts.arrival import checks
+from boldflow.artifacts.releases import nsd_files, nsd_tables, nsd_tree
 from boldflow.datasets import nsd
-from tests import made_nsd
+from tests.made import nsd as made_nsd
 
 SETTINGS = {
     "name": "nsd-tiny", "plugin": "nsd", "subjects": ["subj01", "subj02"], "mask": ["nsdgeneral"],
@@ -240,7 +241,7 @@ def test_files_that_are_cut_short_are_refused_at_arrival_and_by_their_readers(co
     left, right = (copy / path for path in nsd_tree.surface_betas("subj01", 1))
     for path in (hdf5, left, right):
         path.write_bytes(path.read_bytes()[:-700])
-        assert arrival_checks.problem(path), path
+        assert checks.problem(path), path
     with pytest.raises(ValueError, match=rf"betas_session01.hdf5 \({hdf5.stat().st_size} bytes\) is no"):
         records(copy)
     with pytest.raises(ValueError, match=rf"betas_session01.mgh \({left.stat().st_size} bytes\) is no"):
@@ -281,7 +282,7 @@ def test_fractions_in_hdf5_are_no_betas_of_volumes(made, copy):
 
 def test_a_whole_mgh_passes_and_surfaces_keep_their_order(made, root):
     for path in nsd_tree.surface_betas("subj01", 1):
-        assert arrival_checks.problem(root / path) == ""
+        assert checks.problem(root / path) == ""
         witness = nib.load(root / path).get_fdata()[:, 0, 0].T
         assert witness.shape == (24, 42)
     ncsnr = [nsd_files.surface_values(root / path) for path in nsd_tree.surface_ncsnr("subj01")]

@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from boldflow import registry
-from boldflow.artifacts import arrays, flat_maps, tables
+from boldflow.artifacts.releases import flat_maps
+from boldflow.artifacts.store import arrays, tables
 from boldflow.datasets import nsd_flat
 from boldflow.provenance import canonical
-from boldflow.stages import fetch_dataset, fetch_stimuli, fetch_subject, list_trials, pack_stimuli, project
-from tests.features import SCHEMAS
+from boldflow.stages.fetch import fetch_dataset, fetch_stimuli, fetch_subject
+from boldflow.stages.responses import project_responses
+from boldflow.stages.trials import list_trials, pack_stimuli
+from tests.made.features import SCHEMAS
 
 SHAPE, N_TRIALS, N_SESSIONS = (6, 5), 12, 2
 STEP = 5 / 255
@@ -269,7 +272,7 @@ def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, ro
     fetch_stimuli.run("data.json", "stimuli.json", places=signed, facts=facts, **told)
     list_trials.run("data.json", "trials.parquet", "subj03", **told)
     pack_stimuli.run("data.json", "stimuli.json", "pack.h5", "pack.parquet", **told)
-    project.run(
+    project_responses.run(
         **{"source": "data.json", "receipt": "subject.json", "trials": "trials.parquet", "split": [], "hrf": []},
         **{"responses": "responses.npy", "sidecar": "responses.json", "vertices": "vertices.parquet"},
         **{"subject": "subj03", "recording": "flat-maps", "places": "{}", "regions": "{}", "code": "{}"},

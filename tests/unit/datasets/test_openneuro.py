@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from boldflow.datasets import bold5000, god, nod, things_fmri
-from tests.made_surfaces import icosphere, jittered, turned, write_sphere, write_time_series
+from tests.made.surfaces import icosphere, jittered, turned, write_sphere, write_time_series
 
 COLUMNS = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]
 
@@ -414,7 +414,7 @@ def test_pictures_inside_are_named_as_events_name_them(nod_root):
 
 
 def test_the_commit_is_the_one_that_was_cloned_first(tmp_path, monkeypatch):
-    from boldflow.artifacts import origins
+    from boldflow.artifacts.arrival import origins
 
     monkeypatch.delenv(origins.VARIABLE, raising=False)
     assert nod.source(NOD, tmp_path).commit is None
@@ -433,7 +433,7 @@ def test_sizes_of_nod_say_that_nobody_counted_them():
 
 @pytest.mark.parametrize("plugin", [bold5000, god, things_fmri])
 def test_sources_are_pinned_and_name_no_place_of_this_machine(plugin, monkeypatch, tmp_path):
-    from boldflow.artifacts import origins
+    from boldflow.artifacts.arrival import origins
 
     accession = plugin.FACTS["source"]["accession"]
     monkeypatch.delenv(origins.VARIABLE, raising=False)

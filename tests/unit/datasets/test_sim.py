@@ -10,9 +10,9 @@ from nilearn.image import new_img_like
 from nilearn.signal import clean
 from sklearn.linear_model import Ridge
 
-from boldflow.artifacts import annex
+from boldflow.artifacts.arrival import annex
 from boldflow.datasets import sim
-from tests.features import described
+from tests.made.features import described
 
 SETTINGS = {"n_runs": 4, "n_train_images": 48, "n_test_images": 12, "voxel_mm": 6.0, "image_size": 64}
 SMALL = {"n_runs": 2, "n_train_images": 12, "n_test_images": 6, "n_test_repeats": 2, "voxel_mm": 8.0, "image_size": 32}

@@ -7,11 +7,11 @@ import pytest
 import torch
 import transformers
 
-from boldflow.core import vision
 from boldflow.core.compute import fixed_threads
+from boldflow.core.pictures import vision
 from boldflow.features import dinov2 as plugin
-from tests.features import described, opened
-from tests.networks import dinov2
+from tests.made.features import described, opened
+from tests.made.networks import dinov2
 
 COLOURS = {"image_mean": list(vision.IMAGENET_MEAN), "image_std": list(vision.IMAGENET_SD)}
 PUBLISHED = COLOURS | {  # as the checkpoints' own file has it
@@ -166,7 +166,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_gives_the_same_rows(tmp_path
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_torch_does_not_find_is_no_reason_to_take_the_cpu(tmp_path):
     dinov2(tmp_path, 1)
-    from tests.features import entry
+    from tests.made.features import entry
 
     with pytest.raises(RuntimeError, match="was given a GPU, and torch finds none"):
         plugin.extractor(entry("dinov2", **FROM), tmp_path, "cuda")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.features import described, entry
+from tests.made.features import described, entry
 
 DEFAULTS = entry("gabor")
 

@@ -9,11 +9,11 @@ import torch
 import transformers
 from torch import nn
 
-from boldflow.core import vision
 from boldflow.core.compute import fixed_threads
+from boldflow.core.pictures import vision
 from boldflow.features import alexnet
-from tests.features import described, entry, opened
-from tests.networks import saved
+from tests.made.features import described, entry, opened
+from tests.made.networks import saved
 
 FROM = {"weights": "pretrained", "checkpoint": "mine/tiny", "revision": "0" * 40}
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2, "patch_size": 16}

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from boldflow import registry, validation
-from boldflow.artifacts import arrays, sidecars, stimuli, tables
+from boldflow.artifacts.store import arrays, sidecars, stimuli, tables
 from boldflow.features import stack
-from boldflow.stages import features as features_stage
-from boldflow.stages import train
-from tests.features import SCHEMAS, entry
+from boldflow.stages.features import cache_features as features_stage
+from boldflow.stages.models import train_model
+from tests.made.features import SCHEMAS, entry
 
 N = 6
 
@@ -101,7 +101,7 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
     fitted = {"name": "b", "plugin": "banded_ridge", "direction": "encode", "scale_inputs": True, "scale_targets": True}
     own = {key: one["default"] for key, one in registry.literal("models", "banded_ridge", "SETTINGS").items()}
     of_subjects = ("responses", "responses_sidecar", "trials")
-    train.run(
+    train_model.run(
         **{
             name: [str(tmp_path / file)] if name in of_subjects else str(tmp_path / file)
             for name, file in {

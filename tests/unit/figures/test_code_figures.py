@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.artifacts.leaderboard import tidy
-from boldflow.core import cortex, drawing
+from boldflow.artifacts.store.leaderboard import tidy
+from boldflow.drawing import cortex, figure_style
 from boldflow.figures import code_panels, code_table, reconstruction_map, unit_images
-from tests.made_figures import defaults, subjects, texts
+from tests.made.figures import defaults, subjects, texts
 
 FIGURES = {
     "code_panels": code_panels,
@@ -92,7 +92,7 @@ def test_a_figure_of_codes_is_drawn_whatever_the_number_of_subjects_and_no_text_
     for key, value in before.items():
         pd.testing.assert_frame_equal(given[key], value)
     assert FIGURES[name].source_table(given, defaults(name))["simulated"].all()
-    drawing.stamp_simulated(figure)
+    figure_style.stamp_simulated(figure)
     figure.draw_without_rendering()
     places = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
     box = figure.bbox

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.artifacts.leaderboard import tidy
-from boldflow.core import cortex, drawing
+from boldflow.artifacts.store.leaderboard import tidy
+from boldflow.drawing import cortex, figure_style
 from boldflow.figures import band_map, band_shares, encoding_map, roi_summary, win_share
-from tests.made_figures import defaults, subjects, texts
+from tests.made.figures import defaults, subjects, texts
 
 FIGURES = {"band_map": band_map, "band_shares": band_shares, "roi_summary": roi_summary, "win_share": win_share}
 ABOUT = {"dataset": "sim", "response": "bold", "split": "repeated", "simulated": True}
@@ -186,7 +186,7 @@ def test_pairs_beyond_the_limit_are_counted_clear_of_the_legend_stamped_or_not()
         assert not note.get_window_extent().overlaps(figure.legends[0].get_window_extent())
         others = [text for text in texts(figure) if text is not note]
         assert not any(note.get_window_extent().overlaps(text.get_window_extent()) for text in others)
-        drawing.stamp_simulated(figure)
+        figure_style.stamp_simulated(figure)
 
 
 @pytest.mark.parametrize("unique", [True, False])

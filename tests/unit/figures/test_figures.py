@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.artifacts import comparisons
-from boldflow.artifacts.leaderboard import tidy
-from boldflow.core import cortex
+from boldflow.artifacts.store import comparisons
+from boldflow.artifacts.store.leaderboard import tidy
+from boldflow.drawing import cortex
 from boldflow.figures import ceiling_map, encoding_map, leaderboard, learning_curves, retrieval_examples
 
 FIGURES = {

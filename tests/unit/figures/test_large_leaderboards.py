@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.core import drawing
+from boldflow.drawing import figure_style
 from boldflow.figures import leaderboard
-from tests import large_board
+from tests.made import large_board
 
 WIDEST, HIGHEST = 12.0, 17.5  # inches
 DEFAULTS = {key: one["default"] for key, one in registry.literal("figures", "leaderboard", "SETTINGS").items()}
@@ -102,7 +102,7 @@ def test_what_is_left_out_is_said_in_the_figure(figure, source, made):
     board = made["leaderboard"]
     usual = board[board["metric"].isin(leaderboard.USUAL)]
     for metric in set(usual["metric"]) - set(source["metric"]):
-        assert drawing.metric_label(metric) in said
+        assert figure_style.metric_label(metric) in said
     primary = board[board["primary"]]
     rows, shown = (len(one[["model", "feature", "roi"]].drop_duplicates()) for one in (primary, source))
     assert (rows > shown) == ("rows are drawn" in said)

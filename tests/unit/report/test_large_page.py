@@ -5,12 +5,12 @@ import re
 import pandas as pd
 import pytest
 
-from boldflow.artifacts import published
-from boldflow.artifacts.leaderboard import tidy
+from boldflow.artifacts.releases import published
+from boldflow.artifacts.store.leaderboard import tidy
 from boldflow.report.page import FLAT, render_page
-from boldflow.stages._published import beside
-from tests import large_board
+from boldflow.stages.studies._published import beside
 from tests.conftest import ROOT
+from tests.made import large_board
 
 STUDY = {"name": "large", "title": "Large", "primary": {"metric": "inv_norm_rank", "view": "image"}}
 COSTS = pd.DataFrame(columns=["rule", "job", "seconds", "max_rss_mb"])

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from boldflow.artifacts.leaderboard import tidy
+from boldflow.artifacts.store.leaderboard import tidy
 from boldflow.report.page import render_page
 
 STUDY = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boldflow.core import gabor
+from boldflow.core.pictures import gabor
 
 EARLY = ("V1", "V2", "V3")
 PICTURE_DEG = 10.0  # side of the picture

@@ -1,0 +1,1 @@
+"""DataLad data sets and folders on their way to this machine."""

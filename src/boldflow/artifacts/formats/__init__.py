@@ -1,0 +1,1 @@
+"""Formats of the world, one module each."""

@@ -1,0 +1,217 @@
+"""Trees of BIDS names: files by pattern, entities of names, runs of events, volumes, pictures.
+
+Names count: annexed files whose content is not there yet are dangling links, and are found all the same.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
+from nibabel.wrapstruct import WrapStructError
+
+from boldflow.artifacts.formats import events
+from boldflow.artifacts.formats import pictures as picture_files
+from boldflow.artifacts.store import sidecars
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+# what nibabel raises for files that are cut short, empty, or something else
+BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
+AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
+
+
+def entity(path: str | Path, name: str) -> str:
+    """Give the value of an entity of a file's name, such as ``01`` for ``ses`` in ``sub-1_ses-01_bold.nii.gz``.
+
+    Returns
+    -------
+    str
+        Empty where the name has no such entity.
+    """
+    parts = Path(path).name.split("_")
+    return next((part.removeprefix(f"{name}-") for part in parts if part.startswith(f"{name}-")), "")
+
+
+def found(root: str | Path, *patterns: str) -> list[str]:
+    """List the files of each pattern, sorted within it, relative to ``root`` with ``/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a pattern has no file; names the folder and the pattern.
+    """
+    root = Path(root)
+    paths = []
+    for pattern in patterns:
+        here = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+        if not here:
+            raise FileNotFoundError(f"{root} has no {pattern}")
+        paths += here
+    return paths
+
+
+def read_runs(
+    root: str | Path, paths: Iterable[str], numbers: Sequence[str], texts: Sequence[str], optional: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Read the events of several runs, those of each run in the order of time.
+
+    Parameters
+    ----------
+    root : str or Path
+    paths : iterable of str
+        Files of events below it, in the order of acquisition.
+    numbers, texts, optional : sequences of str
+        As for ``events.read``; ``onset`` and ``duration`` are read in any case.
+
+    Returns
+    -------
+    DataFrame
+        The columns, ``in_file``, ``in_line``, ``session`` and ``run`` (labels of the file's name; a session that it
+        does not name is "01", a run likewise).
+
+    Raises
+    ------
+    ValueError
+        If a table is not as it should be, or an event is listed twice; names file and line.
+    """
+    tables = []
+    for path in paths:
+        file = Path(root) / path
+        table = events.in_order(events.read(file, ["onset", "duration", *numbers], texts, optional), file)
+        tables.append(table.assign(session=entity(path, "ses") or "01", run=entity(path, "run") or "01"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def as_trials(shown: pd.DataFrame) -> pd.DataFrame:
+    """Bring events to the columns of a trial table; trials are counted from 1 within the run.
+
+    Parameters
+    ----------
+    shown : DataFrame
+        session, run, onset, duration (s), image_id, usable; in the order of acquisition.
+
+    Returns
+    -------
+    DataFrame
+        session, run, trial, onset_s, duration_s, image_id, usable.
+    """
+    named = shown.rename(columns={"onset": "onset_s", "duration": "duration_s"}).reset_index(drop=True)
+    named["trial"] = named.groupby(["session", "run"], sort=False).cumcount() + 1
+    return named[["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]]
+
+
+def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Open an image and read all of it as float32.
+
+    Raises
+    ------
+    ValueError
+        If the file is no whole NIfTI; tells its bytes.
+    FileNotFoundError
+        If there is no such file, or its content is absent.
+    """
+    path = Path(path)
+    try:
+        image = nib.Nifti1Image.from_filename(path)
+        return image, _as_float(image.dataobj)  # type: ignore[arg-type]
+    except BROKEN as error:
+        if not path.is_file():
+            raise
+        size = path.stat().st_size
+        raise ValueError(f"{path} ({size} bytes) is no whole NIfTI: {error}; remove it and get it again") from None
+
+
+def check_grid(one: Path, image: nib.Nifti1Image, other: Path, mask: nib.Nifti1Image) -> None:
+    """Refuse two images that do not lie on one grid of voxels.
+
+    Raises
+    ------
+    ValueError
+        If shapes (of space) or affines differ; shows both.
+    """
+    if image.shape[:3] != mask.shape[:3]:
+        raise ValueError(f"{one} is {image.shape[:3]} voxels, {other} {mask.shape[:3]}")
+    if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
+        raise ValueError(f"{one} and {other} lie differently: affine {image.affine} and {mask.affine}")
+
+
+def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
+    """Read and scale volume after volume: all at once takes the memory of the result twice."""
+    raw = np.asarray(stored.get_unscaled())
+    plain = (float(stored.slope), float(stored.inter)) == (1.0, 0.0)
+    if raw.ndim < 4 or (plain and raw.dtype == np.float32):
+        return np.asarray(stored, dtype=np.float32) if raw.ndim < 4 else raw
+    found = np.empty(raw.shape, dtype=np.float32, order="F")
+    slope, inter = (np.float64(value) for value in (stored.slope, stored.inter))
+    for one in np.ndindex(raw.shape[3:]):
+        found[(..., *one)] = raw[(..., *one)] if plain else apply_read_scaling(raw[(..., *one)], slope, inter)
+    return found
+
+
+def header_tr(image: nib.Nifti1Image) -> float:
+    """Repetition time in seconds; a header that names no unit of time means seconds."""
+    return float(image.header.get_zooms()[3]) * SECONDS.get(image.header.get_xyzt_units()[1], 1.0)
+
+
+def sidecar_tr(path: str | Path) -> float:
+    """Repetition time that a JSON sidecar states, in seconds.
+
+    Raises
+    ------
+    ValueError
+        If it states none; shows what stands there.
+    """
+    stated = sidecars.read(path).get("RepetitionTime")
+    if not isinstance(stated, int | float):
+        raise ValueError(f"{path} states RepetitionTime {stated!r}, expected seconds")
+    return float(stated)
+
+
+def pictures(root: str | Path) -> list[str]:
+    """List the picture files below a folder, sorted, relative to it with ``/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none; names the folder.
+    """
+    root = Path(root)
+    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in PICTURES)
+    if not paths:
+        raise FileNotFoundError(f"{root} has no pictures ({', '.join(sorted(PICTURES))})")
+    return paths
+
+
+def read_pictures(
+    root: str | Path, named: Iterable[tuple[str, str, dict[str, str]]]
+) -> Iterator[tuple[str, np.ndarray, dict[str, str]]]:
+    """Yield pictures under the names that events use.
+
+    Parameters
+    ----------
+    root : str or Path
+    named : iterable of (str, str, dict)
+        File below ``root``, image_id and labels of each picture.
+
+    Yields
+    ------
+    (image_id, pixels, labels)
+        ``pixels`` is uint8 (height, width, 3).
+
+    Raises
+    ------
+    ValueError
+        If two files have one image_id, or a file is no whole picture, or refused (``pictures.read``).
+    """
+    seen: dict[str, str] = {}
+    for path, image_id, labels in named:
+        if image_id in seen:
+            raise ValueError(f"{root} has two pictures {image_id!r}: {seen[image_id]} and {path}; keep one")
+        seen[image_id] = path
+        yield image_id, picture_files.read(Path(root) / path), labels

@@ -1,0 +1,204 @@
+"""Regions of interest in files: FreeSurfer's labels, annotations and overlays, GIFTI, and masks in volumes (NIfTI)."""
+
+import hashlib
+import re
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.freesurfer.mghformat import MGHError
+
+from boldflow.artifacts.formats import bids, surfaces
+
+SHOWN = 20  # values or names of a file that an error lists
+OWNER = re.compile(r"from subject[ \t]+(?!vox2ras)(\S+)")  # in the first line of a label; often nobody is named
+BROKEN = (*surfaces.BROKEN, *bids.BROKEN, TypeError, MGHError)
+
+
+@dataclass(frozen=True)
+class RegionFile:
+    """What a file says of a region.
+
+    ``inside`` is bool: (n_vertices,) of a hemisphere, where ``kind`` is "overlay" (annotations too), or (x, y, z) of a
+    "volume" with its ``affine`` (from voxel index to mm). Of a "label", which does not say how many vertices its
+    surface has, it is (highest vertex + 1,), and ``owner`` is the subject that its first line names, if any.
+    ``holds`` lists the values that there are, for errors.
+    """
+
+    kind: str
+    inside: np.ndarray
+    sha256: str
+    holds: str
+    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
+    owner: str = ""
+
+
+def read(path: str | Path, kind: str, choice: str = "") -> RegionFile:
+    """Read a region.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : {"label", "annotation", "overlay", "volume"}
+    choice : str
+        Name of a region of an annotation; or the value that is inside: without it, values above 0 are.
+
+    Returns
+    -------
+    RegionFile
+        Its region may be empty.
+
+    Raises
+    ------
+    ValueError
+        If the file is not whole (tells its bytes), holds more than one value per place, an annotation has no region of
+        that name, or values are below 0 and none is chosen.
+    FileNotFoundError
+        If there is no such file, or its content is absent.
+    """
+    path = Path(path)
+    with path.open("rb") as handle:
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    if kind == "label":
+        inside, owner = _label(path)
+        return RegionFile("label", inside, sha256, f"{inside.sum()} vertices", owner=owner)
+    if kind == "annotation":
+        inside, names = _annotation(path, choice)
+        return RegionFile("overlay", inside, sha256, names)
+    if kind == "volume":
+        image, values = bids.volume(path)
+        inside, holds = _chosen(path, _squeezed(path, values, 3), choice)
+        return RegionFile("volume", inside, sha256, holds, affine=np.asarray(image.affine))
+    inside, holds = _chosen(path, _squeezed(path, _overlay(path), 1), choice)
+    return RegionFile("overlay", inside, sha256, holds)
+
+
+def _label(path: Path) -> tuple[np.ndarray, str]:
+    """Read the vertices of a label and the subject that it names: a line of words, their number, a line per vertex."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        stated = int(lines[1])
+        vertices = np.array([int(row.split()[0]) for row in lines[2:] if row.strip()], dtype=np.int64)
+    except (ValueError, IndexError) as error:
+        raise _not_whole(path, "label of FreeSurfer", error) from None
+    if len(vertices) != stated or vertices.min(initial=0) < 0:
+        found = f"its second line says {stated} vertices, it has {len(vertices)}, from {vertices.min(initial=0)} on"
+        raise _not_whole(path, "label of FreeSurfer", found)
+    inside = np.zeros(vertices.max(initial=-1) + 1, dtype=bool)
+    inside[vertices] = True
+    owner = OWNER.search(lines[0])
+    return inside, owner[1] if owner else ""
+
+
+def _annotation(path: Path, choice: str) -> tuple[np.ndarray, str]:
+    """Read the vertices of a region of an annotation: a colour for each vertex, and a table of colours and names.
+
+    nibabel's reader numbers names as they come, which is not their place in a table that has gaps.
+    """
+    data = path.read_bytes()
+    try:
+        (n_vertices,) = struct.unpack_from(">i", data)
+        vertices, colours = np.frombuffer(data, dtype=">i4", count=2 * n_vertices, offset=4).reshape(-1, 2).T
+        table = _colours(data, 4 + 8 * n_vertices)
+        inside = np.zeros(n_vertices, dtype=bool)
+        inside[vertices] = colours == table.get(choice)
+    except (struct.error, ValueError, IndexError) as error:
+        raise _not_whole(path, "annotation", error) from None
+    names = _listed(sorted(table))
+    alike = [name for name in table if name != choice and table[name] == table.get(choice)]
+    if choice not in table or alike:
+        like = f" of its own colour ({', '.join(alike)} has it too)" if alike else ""
+        raise ValueError(f"{path} has no region {choice!r}{like}; there are: {names}")
+    return inside, names
+
+
+def _colours(data: bytes, start: int) -> dict[str, int]:
+    """Read the table of an annotation that begins at a byte: the colour of each name, red + 256 green + 65536 blue."""
+    place = start
+
+    def number() -> int:
+        nonlocal place
+        place += 4
+        return int(struct.unpack_from(">i", data, place - 4)[0])
+
+    def text() -> str:
+        nonlocal place
+        length = number()
+        if not 0 <= length <= len(data) - place:
+            raise ValueError(f"a name has {length} bytes, {len(data) - place} are left")
+        place += length
+        return data[place - length : place].split(b"\0")[0].decode("utf-8", errors="replace")
+
+    if number() != 1:
+        raise ValueError("it has no table of names")
+    n_names = number()  # older tables have it here, newer ones their version, below 0
+    if n_names not in (-2, *range(1, len(data))):
+        raise ValueError(f"its table of names is of version {-n_names}, expected 2")
+    newer = n_names < 0
+    if newer:
+        number()  # places in the table, some of which may be empty
+    text()  # file that the table comes from
+    table = {}
+    for _ in range(number() if newer else n_names):
+        if newer:
+            number()
+        name = text()
+        red, green, blue, _ = (number() for _ in range(4))
+        table[name] = red + 256 * green + 65536 * blue
+    return table
+
+
+def _overlay(path: Path) -> np.ndarray:
+    """Read the values of an overlay, of GIFTI or FreeSurfer's format."""
+    what = "GIFTI" if path.suffix == ".gii" else "overlay of FreeSurfer"
+    try:
+        if what == "GIFTI":
+            arrays = nib.gifti.GiftiImage.from_filename(path).darrays
+            values = [np.asarray(one.data) for one in arrays]
+        else:
+            image: Any = nib.MGHImage.from_filename(path)
+            values = [np.asarray(image.dataobj)]
+    except BROKEN as error:
+        raise _not_whole(path, what, error) from None
+    if len(values) != 1:
+        raise ValueError(f"{path} has {len(values)} arrays, expected one with a value per vertex")
+    return values[0]
+
+
+def _squeezed(path: Path, values: np.ndarray, n_axes: int) -> np.ndarray:
+    """Drop axes of length 1 after those that are expected."""
+    shape = values.shape
+    if n_axes == 3:
+        values = values.reshape(shape[:3]) if len(shape) > 3 and values.size == np.prod(shape[:3]) else values
+    else:
+        values = values.reshape(-1) if values.size == max(shape, default=0) else values
+    if values.ndim != n_axes:
+        what = "a value per vertex of one hemisphere" if n_axes == 1 else "one volume of voxels"
+        raise ValueError(f"{path} holds values of shape {shape}, expected {what}")
+    return values
+
+
+def _chosen(path: Path, values: np.ndarray, choice: str) -> tuple[np.ndarray, str]:
+    """Tell what is inside; values that are not finite never are."""
+    there = np.unique(values[np.isfinite(values)])
+    holds = _listed([f"{value:g}" for value in there])
+    if choice:
+        return values == int(choice), holds
+    if there.size and there[0] < 0:
+        raise ValueError(
+            f"{path} has values below 0, which may mean anything ({holds}): choose the region's value after a colon, "
+            f"as in {path.name}:1"
+        )
+    return np.isfinite(values) & (values > 0), holds
+
+
+def _listed(values: list[str]) -> str:
+    more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+    return (", ".join(values[:SHOWN]) or "none") + more
+
+
+def _not_whole(path: Path, what: str, why: object) -> ValueError:
+    return ValueError(f"{path} ({path.stat().st_size} bytes) is no whole {what}: {why}; mend it, or get it again")

@@ -1,0 +1,1 @@
+"""Files of our own: atomic writes, checks on reading, sidecars, claims."""

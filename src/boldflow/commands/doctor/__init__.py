@@ -1,0 +1,1 @@
+"""What this machine or cluster can do, and a profile for it."""

@@ -1,0 +1,48 @@
+"""Averages of rows that share a key: repeats of a picture, subjects who saw it."""
+
+import numpy as np
+
+
+def average_by(values: np.ndarray, index: np.ndarray, n: int) -> np.ndarray:
+    """Average rows of the same index.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+    index : int array of shape (n_rows,), from 0 to n - 1, each present
+    n : int
+
+    Returns
+    -------
+    array of shape (n, n_columns), float64
+    """
+    member = np.zeros((n, len(index)))
+    member[index, np.arange(len(index))] = 1
+    mean: np.ndarray = member @ values.astype(np.float64) / member.sum(axis=1, keepdims=True)
+    return mean
+
+
+def average_over_subjects(predictions: list[np.ndarray], image_ids: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Average predictions of the same image over subjects (the view called subjects).
+
+    Parameters
+    ----------
+    predictions : list of arrays of shape (n_images_of_subject, n_features)
+        One row per image, repeats averaged already.
+    image_ids : list of arrays of shape (n_images_of_subject,)
+
+    Returns
+    -------
+    (array (n_images, n_features), array (n_images,))
+        Every image that some subject saw, sorted by name; averaged over the subjects who saw it.
+
+    Raises
+    ------
+    ValueError
+        If an image comes twice in a subject: average its repeats first.
+    """
+    for number, names in enumerate(image_ids):
+        if len(np.unique(names)) < len(names):
+            raise ValueError(f"subject {number} has images more than once: average the repeats first")
+    names, index = np.unique(np.concatenate(image_ids), return_inverse=True)
+    return average_by(np.concatenate(predictions), index, len(names)), names

@@ -1,0 +1,1 @@
+"""Linear models in closed form, and what they need."""

@@ -1,0 +1,228 @@
+"""Banded ridge: a penalty for each group of inputs and each target, found by random search inside the training trials.
+
+Inputs of band b are scaled by the square root of a weight ``gamma_b`` (all weights sum to 1) and then share the
+penalty alpha of an ordinary ridge, so that the band's own penalty is ``alpha / gamma_b``. himalaya tries alphas by
+cross-validation for each draw of weights; what is chosen is fitted once at the end. Trials come first everywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from himalaya.backend import get_backend, set_backend
+from himalaya.kernel_ridge import generate_dirichlet_samples
+from himalaya.ridge import solve_group_ridge_random_search
+from scipy import linalg
+from sklearn.model_selection import PredefinedSplit
+
+from boldflow.core.linear.ridge import group_folds
+from boldflow.core.networks.progress import Checkpoint, Progress
+from boldflow.core.records.training import Band
+
+BLOCK = 2048  # targets at a time: bounds memory, does not change the result
+SMALLEST = 1e-9  # of a weight: a band that is all but left out still has a logarithm
+
+
+@dataclass(frozen=True)
+class BandedFit:
+    """A fitted banded ridge.
+
+    ``weights`` (n_inputs, n_targets), ``intercept`` (n_targets,), ``gammas`` (n_bands, n_targets) and ``alphas``
+    (n_targets,) as chosen, ``errors`` (n_iter, n_targets) mean squared error over left-out folds at the best alpha of
+    each draw, ``draws`` (n_iter, n_bands). ``without`` (n_bands, n_inputs, n_targets) and ``without_intercept``
+    (n_bands, n_targets): fits without each band, at the penalties that the others have with it; None if not asked for.
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+    gammas: np.ndarray
+    alphas: np.ndarray
+    errors: np.ndarray
+    draws: np.ndarray
+    without: np.ndarray | None
+    without_intercept: np.ndarray | None
+
+
+def draw_gammas(n_iter: int, n_bands: int, seed: int) -> np.ndarray:
+    """Draw weights of bands: equal ones first, then from Dirichlet distributions of concentration .1 and 1 in turn.
+
+    Parameters
+    ----------
+    n_iter, n_bands, seed : int
+
+    Returns
+    -------
+    array of shape (n_iter, n_bands)
+        Rows sum to 1; a single row where there is one band, which has nothing to be weighed against.
+    """
+    if n_bands == 1:
+        return np.ones((1, 1))
+    found = np.array(generate_dirichlet_samples(n_iter, n_bands, concentration=[0.1, 1.0], random_state=seed))
+    found[0] = 1 / n_bands
+    found = np.maximum(found, SMALLEST)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def fit_banded(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    bands: Sequence[Band],
+    alphas: np.ndarray,
+    groups: np.ndarray,
+    checkpoint: Checkpoint,
+    n_iter: int = 30,
+    n_folds: int = 5,
+    seed: int = 0,
+    alpha_per: str = "target",
+    dtype: str = "float64",
+    leave_out: bool = False,
+) -> BandedFit:
+    """Fit banded ridge with an unpenalised intercept; choose weights of bands and alpha over groups of trials.
+
+    Parameters
+    ----------
+    inputs : array of shape (n_trials, n_inputs)
+    targets : array of shape (n_trials, n_targets)
+    bands : sequence of Band
+        One after the other, all columns of the inputs among them.
+    alphas : array of shape (n_alphas,)
+        Penalties to choose from, on inputs scaled by the roots of their weights.
+    groups : int array of shape (n_trials,)
+        Trials of a group stay together in the inner cross-validation, dealt to folds as by ``core.ridge``.
+    checkpoint : where progress is left and found; a step is a draw of weights
+    n_iter : int
+        Draws of weights.
+    n_folds, seed : int
+        Of the inner cross-validation; the seed is that of the draws too.
+    alpha_per : {"target", "model"}
+        Whether each target has its own alpha, or all share that of each draw. Weights are each target's own.
+    dtype : {"float64", "float32"}
+        Precision of the search; the final fit is in double precision.
+    leave_out : bool
+        Whether to fit without each band in turn, too.
+
+    Returns
+    -------
+    BandedFit
+
+    Raises
+    ------
+    ValueError
+        If bands leave out columns or overlap, an alpha is not positive, values are not finite, or there are fewer than
+        two groups.
+
+    Notes
+    -----
+    Nunez-Elizalde, Huth and Gallant 2019, NeuroImage 197, 482-492; Dupre la Tour, Eickenberg, Nunez-Elizalde and
+    Gallant 2022, NeuroImage 264, 119728, whose package himalaya makes the search.
+    """
+    _check(inputs, targets, bands, alphas)
+    folds = PredefinedSplit(group_folds(groups, n_folds, seed))
+    draws = draw_gammas(n_iter, len(bands), seed)
+    x, y = np.asarray(inputs, dtype=dtype), np.asarray(targets, dtype=dtype)
+    known = checkpoint.load() or Progress(0, _start(len(draws), y.shape[1]), [])
+    state, best = {name: value.copy() for name, value in known.state.items()}, np.sort(np.asarray(alphas, dtype=float))
+    with _numpy_backend():
+        for step in range(known.step, len(draws)):
+            scores, chosen = _try(x, y, bands, draws[step], best, folds, alpha_per == "target")
+            state["errors"][step] = -scores
+            better = scores > state["score"] + np.finfo(dtype).eps
+            state["score"][better], state["draw"][better] = scores[better], step
+            state["alpha"][better] = chosen[better]
+            progress = Progress(step + 1, state, [])
+            checkpoint.boundary(step + 1, len(draws), lambda kept=progress: kept)  # type: ignore[misc]
+    gammas = draws[state["draw"]].T
+    weights, intercept = _refit(inputs, targets, bands, gammas, state["alpha"])
+    without = without_intercept = None
+    if leave_out:
+        left = [np.where(np.arange(len(bands))[:, None] == out, 0.0, gammas) for out in range(len(bands))]
+        fits = [_refit(inputs, targets, bands, gamma, state["alpha"]) for gamma in left]
+        without, without_intercept = np.stack([fit[0] for fit in fits]), np.stack([fit[1] for fit in fits])
+    return BandedFit(weights, intercept, gammas, state["alpha"], state["errors"], draws, without, without_intercept)
+
+
+def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], alphas: np.ndarray) -> None:
+    edges = [0, *(edge for band in bands for edge in (band.start, band.stop)), inputs.shape[1]]
+    apart = any(stop != start for stop, start in zip(edges[::2], edges[1::2], strict=True))
+    if not bands or apart or any(band.stop <= band.start for band in bands):
+        told = ", ".join(f"{band.name} {band.start}..{band.stop}" for band in bands) or "none"
+        raise ValueError(f"bands must cover the {inputs.shape[1]} inputs one after the other; found {told}")
+    if np.size(alphas) == 0 or np.min(alphas) <= 0:
+        raise ValueError(f"alphas must be positive, found {np.asarray(alphas).tolist()}")
+    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+        raise ValueError("inputs and targets must be finite")
+
+
+def _start(n_iter: int, n_targets: int) -> dict[str, np.ndarray]:
+    return {
+        "score": np.full(n_targets, -np.inf),
+        "draw": np.zeros(n_targets, dtype=np.int64),
+        "alpha": np.ones(n_targets),
+        "errors": np.zeros((n_iter, n_targets)),
+    }
+
+
+def _try(
+    x: np.ndarray,
+    y: np.ndarray,
+    bands: Sequence[Band],
+    gamma: np.ndarray,
+    alphas: np.ndarray,
+    folds: PredefinedSplit,
+    per_target: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score (n_targets,), minus the mean squared error of left-out folds, and alpha (n_targets,) at given weights."""
+    # one draw a call: progress can be kept in between, and himalaya's scaling back and forth adds up no rounding
+    deltas, _, scores, _ = solve_group_ridge_random_search(
+        [x[:, band.columns] for band in bands],
+        y,
+        n_iter=gamma[None],
+        alphas=alphas.astype(x.dtype),
+        fit_intercept=True,
+        cv=folds,
+        local_alpha=per_target,
+        n_targets_batch=BLOCK,
+        n_alphas_batch=1,
+        progress_bar=False,
+        warn=False,
+    )
+    inverse = np.exp(np.asarray(deltas, dtype=np.float64)).sum(axis=0)  # himalaya gives log(gamma / alpha)
+    nearest = np.abs(np.log(alphas)[:, None] + np.log(inverse)).argmin(axis=0)
+    return np.asarray(scores[0], dtype=np.float64), alphas[nearest]
+
+
+def _refit(
+    inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], gammas: np.ndarray, alphas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit each target at its own weights of bands (n_bands, n_targets) and alpha: weights and intercept, float32."""
+    n_inputs, n_targets = inputs.shape[1], targets.shape[1]
+    weights, intercept = np.zeros((n_inputs, n_targets), np.float32), np.zeros(n_targets, np.float32)
+    mean = inputs.mean(axis=0, dtype=np.float64)
+    x, sizes = inputs - mean, [band.stop - band.start for band in bands]
+    used, which = np.unique(gammas, axis=1, return_inverse=True)
+    for number, gamma in enumerate(used.T):
+        root = np.repeat(np.sqrt(gamma), sizes)
+        left, values, right = linalg.svd(x * root, full_matrices=False, overwrite_a=True, check_finite=False)
+        right *= root
+        own = np.flatnonzero(which.ravel() == number)
+        for start in range(0, len(own), BLOCK):
+            block = own[start : start + BLOCK]
+            y = targets[:, block].astype(np.float64)
+            centre = y.mean(axis=0)
+            shrunk = values[:, None] / (values[:, None] ** 2 + alphas[block]) * (left.T @ (y - centre))
+            found = right.T @ shrunk
+            weights[:, block], intercept[block] = found, centre - mean @ found
+    return weights, intercept
+
+
+@contextmanager
+def _numpy_backend() -> Iterator[None]:
+    """Let himalaya compute with NumPy, whatever it was told before."""
+    before: Any = get_backend()
+    set_backend("numpy")
+    try:
+        yield
+    finally:
+        set_backend(before)

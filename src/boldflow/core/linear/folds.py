@@ -1,0 +1,285 @@
+"""What trials that are left out fold by fold would cost ridge at each penalty.
+
+A fold's part is taken out of the Gram matrix of all trials, so that no fold is fitted from the beginning. Penalties are
+told apart in single precision first; targets for which a bound of its rounding leaves open which is best are decided in
+double precision.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from boldflow.core.linear.operations import Array, Operations, squares
+
+BLOCK = 1024  # targets at a time: bounds memory, does not change what is chosen
+FOLD_BLOCKS = 4  # of them at a time where only a fold's trials are read
+SURE = 4  # standard deviations of a sum of roundings
+UNIT = 2.0**-24  # of rounding, in single precision
+SMALLEST = 1e-9  # length of a target beside what eigenvectors see of it, for single precision to hold both
+ROWS = 64  # whose squares are summed up in single precision
+Columns = slice | np.ndarray
+
+
+class Targets:
+    """Targets that are read in blocks, centred over all trials.
+
+    Parameters
+    ----------
+    values : array of shape (n_trials, n_targets)
+    ops : Operations
+
+    Raises
+    ------
+    ValueError
+        If a target is not finite.
+    """
+
+    def __init__(self, values: np.ndarray, ops: Operations) -> None:
+        """Take the means."""
+        self.values, self.ops = values, ops
+        self.mean = np.empty(values.shape[1])
+        for block in self.blocks():
+            self.mean[block] = finite_mean(values[:, block])
+
+    def blocks(self, times: int = 1) -> Iterator[slice]:
+        """Split the columns, ``times`` as wide as usual."""
+        n, step = self.values.shape[1], times * BLOCK
+        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+    def take(self, columns: Columns, rows: np.ndarray | None = None) -> Array:
+        """Read columns, all rows or some."""
+        values = self.values[:, columns]
+        values = values if rows is None else values[rows]
+        return self.ops.put(values - self.mean[columns], self.ops.working)
+
+
+class Side:
+    """Inputs centred over all trials, and their Gram matrix: of features, or of trials where those are fewer.
+
+    Parameters
+    ----------
+    inputs : array of shape (n_trials, n_inputs)
+    ops : Operations
+
+    Raises
+    ------
+    ValueError
+        If an input is not finite.
+    """
+
+    def __init__(self, inputs: np.ndarray, ops: Operations) -> None:
+        """Centre and multiply."""
+        self.ops, self.mean = ops, finite_mean(inputs)
+        self.x = ops.put(inputs - self.mean, ops.double)
+        self.working = ops.cast(self.x)
+        self.n = len(inputs)
+        self.dual = self.n < inputs.shape[1]
+        self.gram = self.x @ self.x.T if self.dual else self.x.T @ self.x
+
+    def products(self, y: Targets, rows: np.ndarray | None = None) -> Array:
+        """Products of inputs and targets, (n_inputs, n_targets), over all trials or some."""
+        found = self.ops.empty(self.x.shape[1], y.values.shape[1])
+        x = self.working if rows is None else self.working[self.ops.rows(rows)]
+        for block in y.blocks(1 if rows is None else FOLD_BLOCKS):
+            found[:, block] = x.T @ y.take(block, rows)
+        return found
+
+    def fold(self, test: np.ndarray) -> "Fold":
+        """Take trials out of the Gram matrix, and the inputs' mean with them."""
+        left, kept = self.ops.rows(np.flatnonzero(test)), self.ops.rows(np.flatnonzero(~test))
+        n = len(kept)
+        if self.dual:
+            gram, across = self.gram[kept][:, kept], self.gram[left][:, kept]
+            column = gram.mean(axis=0)
+            grand = column.mean()
+            across += grand - across.mean(axis=1)[:, None] - column
+            gram += grand - column[:, None] - column
+            return Fold(np.flatnonzero(test), np.flatnonzero(~test), System(gram, across, self.ops), None, None)
+        x = self.x[left]
+        total = x.sum(axis=0)  # that of the other trials is its negative: all of them sum to 0
+        gram = self.gram - x.T @ x
+        gram -= total[:, None] * (total / n)
+        system = System(gram, x + total / n, self.ops)
+        return Fold(np.flatnonzero(test), np.flatnonzero(~test), system, self.ops.cast(x), self.ops.cast(total / n))
+
+
+class System:
+    """Eigendecomposition of a Gram matrix, and how new inputs are seen from it.
+
+    A prediction is ``basis @ (rotated / (values + alpha))`` with ``rotated = vectors.T @ side``, where ``side`` is the
+    product of inputs and targets (primal) or the targets (dual), centred.
+
+    Parameters
+    ----------
+    gram : array of shape (n_eigen, n_eigen)
+        It is lost.
+    across : array or None
+        New inputs, centred as the gram is: (n_new, n_inputs), or their products with its trials.
+    ops : Operations
+    """
+
+    def __init__(self, gram: Array, across: Array | None, ops: Operations) -> None:
+        """Decompose."""
+        values, vectors = ops.eigh(gram)
+        self.values, self.vectors = ops.cast(values.clip(0)), ops.cast(vectors)
+        self.basis = None if across is None else ops.cast(across) @ self.vectors
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What is left without a fold's trials.
+
+    ``left``, ``kept``: rows. ``x`` (n_left, n_inputs): inputs left out; ``pull`` (n_inputs,): their sum over the number
+    of trials kept; both None in the dual.
+    """
+
+    left: np.ndarray
+    kept: np.ndarray
+    system: System
+    x: Array | None
+    pull: Array | None
+
+    def seen(self, y: Targets, columns: Columns, cross: Array | None, own: Array | None) -> tuple[Array, Array]:
+        """Give targets as the eigenvectors see them, and what trials left out have of them."""
+        wanted = y.take(columns, self.left)
+        pull = wanted.sum(axis=0)
+        if cross is None:
+            side = y.take(columns, self.kept)
+            side += pull / len(self.kept)
+        else:
+            assert self.x is not None and self.pull is not None
+            side = cross[:, columns] - (self.x.T @ wanted if own is None else own[:, columns])
+            side -= self.pull[:, None] * pull
+        wanted += pull / len(self.kept)
+        return self.system.vectors.T @ side, wanted
+
+
+class LeftOutFolds:
+    """Errors of targets whose trials are left out fold by fold.
+
+    Parameters
+    ----------
+    folds : iterable of Fold
+    y : Targets
+    cross : array of shape (n_inputs, n_targets) or None
+        Products of all inputs and targets (primal).
+    parts : sequence of array or None
+        Those of each fold, where they were kept.
+    alphas : array of shape (n_alphas,)
+    """
+
+    def __init__(
+        self, folds: Iterable[Fold], y: Targets, cross: Array | None, parts: Sequence[Array | None], alphas: np.ndarray
+    ) -> None:
+        """Keep what is given."""
+        self.folds, self.y, self.cross, self.parts = folds, y, cross, parts
+        self.alphas = [float(alpha) for alpha in alphas]
+
+    def errors(self) -> np.ndarray:
+        """Sum of squared errors, (n_alphas, n_targets), in the working precision."""
+        found = np.zeros((len(self.alphas), self.y.values.shape[1]))
+        self._add(found, list(self.y.blocks(FOLD_BLOCKS)))
+        return found
+
+    def errors_around_the_best(self) -> np.ndarray:
+        """Find the same in single precision, and in the working precision where that does not tell which is least.
+
+        Folds are read twice. A sum of n roundings is taken to grow with sqrt(n) (Higham and Mary 2019, SIAM J. Sci.
+        Comput. 41, A2815-A2835).
+        """
+        self.folds = list(self.folds)
+        found = np.zeros((len(self.alphas), self.y.values.shape[1]))
+        rounding = np.zeros_like(found)
+        self._add(found, list(self.y.blocks(FOLD_BLOCKS)), rounding)
+        least = (found + rounding).min(axis=0)
+        open_ = np.flatnonzero((~(found - rounding > least)).sum(axis=0) > 1)
+        found[:, open_] = 0
+        step = FOLD_BLOCKS * BLOCK
+        self._add(found, [open_[start : start + step] for start in range(0, len(open_), step)])
+        return found
+
+    def _add(self, errors: np.ndarray, pieces: Sequence[Columns], rounding: np.ndarray | None = None) -> None:
+        """Add squared errors of columns in place; where ``rounding`` is given in single precision, with its bound."""
+        ops = self.y.ops
+        for fold, own in zip(self.folds, self.parts, strict=True):
+            shrink = [1 / (fold.system.values + alpha) for alpha in self.alphas]
+            screen = None if rounding is None else _Screen(ops, fold.system.basis, shrink)
+            for columns in pieces:
+                rotated, wanted = fold.seen(self.y, columns, self.cross, own)
+                if screen is not None and rounding is not None:
+                    screen.add(rotated, wanted, errors[:, columns], rounding[:, columns])
+                    continue
+                for index, one in enumerate(shrink):
+                    missed = (fold.system.basis * one) @ rotated
+                    missed -= wanted
+                    errors[index, columns] += ops.get(squares(ops, missed))
+
+
+def finite_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over trials, in double precision; that of a column which is not finite is not.
+
+    Raises
+    ------
+    ValueError
+        If there is such a column.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean: np.ndarray = values.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        raise ValueError("inputs and targets must be finite")
+    return mean
+
+
+class _Screen:
+    """Squared errors of one fold in single precision, and bounds of their rounding.
+
+    Roundings are taken to be independent, each as large as its partial sum allows; partial sums to go straight from 0
+    to the prediction, with the spread of a random walk around it. Squares of few rows are summed up in single
+    precision, such sums in double.
+    """
+
+    def __init__(self, ops: Operations, basis: Array, shrink: Sequence[Array]) -> None:
+        """Prepare what gives predictions at each alpha, each (n_left, n_eigen)."""
+        self.ops = ops
+        lengths = squares(ops, basis) ** 0.5
+        largest = max(float((lengths * one).max()) for one in shrink)
+        self.scale = largest if largest > 0 else 1.0  # so that inputs of any scale fit
+        shrink = [one / self.scale for one in shrink]
+        self.basis = [ops.cast(basis * one, ops.single) for one in shrink]
+        self.spread = ops.cast(ops.xp.stack([(lengths * one) ** 2 for one in shrink]), ops.single)
+        self.of_product = SURE * UNIT * (basis.shape[1] / 3) ** 0.5
+        self.of_squares = SURE * UNIT * (ROWS / 3) ** 0.5
+
+    def add(self, rotated: Array, wanted: Array, errors: np.ndarray, rounding: np.ndarray) -> None:
+        """Add errors (n_alphas, n_targets) and their bounds in place; targets, which are lost, are scaled first."""
+        ops = self.ops
+        rotated *= self.scale
+        wanted_length = squares(ops, wanted) ** 0.5
+        unit = squares(ops, rotated) ** 0.5 + wanted_length
+        unit += unit == 0
+        rotated /= unit
+        wanted /= unit
+        rotated, wanted = ops.cast(rotated, ops.single), ops.cast(wanted, ops.single)
+        length = ops.cast(squares(ops, wanted), ops.double) ** 0.5
+        walk = self.spread @ (rotated * rotated) / 6
+        for index, one in enumerate(self.basis):
+            found = _sum_of_squares(ops, one @ rotated, wanted)
+            missed = found**0.5
+            apart = self.of_product * ((missed + length) ** 2 / 3 + walk[index]) ** 0.5
+            apart += 2 * UNIT * (missed + length)
+            bound = (2 * missed + apart) * apart + self.of_squares * found
+            # what is so much smaller than what the eigenvectors see may have been lost on the way: left open
+            bound[(length < SMALLEST) & (wanted_length > 0)] = np.inf
+            errors[index] += ops.get(found * unit**2)
+            rounding[index] += ops.get(bound * unit**2)
+
+
+def _sum_of_squares(ops: Operations, given: Array, wanted: Array) -> Array:
+    """Sum of squared differences of columns, in double; ``given`` is lost. Some rows at a time stay in the cache."""
+    found = 0.0
+    for start in range(0, len(given), ROWS):
+        some = given[start : start + ROWS]
+        some -= wanted[start : start + ROWS]
+        found = found + ops.cast(squares(ops, some), ops.double)
+    return found

@@ -1,0 +1,378 @@
+"""Ridge regression with the penalty of each target chosen inside the training trials.
+
+Everything starts from one Gram matrix of the centred inputs, of features (primal) or of trials (dual), whichever is
+smaller, and its eigendecomposition ``gram = vectors @ diag(values) @ vectors.T``: penalties then only rescale
+coordinates, so that all of them and all targets share it. Trials come first everywhere. Gram matrices and their
+eigendecompositions are in double precision always; ``dtype`` is that of the products with targets. Weights are given in
+single precision, and where eigenvectors of features take them there they are computed in it: rotations keep lengths, so
+each is within some 1e-6 of the length of its target's weights.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from boldflow.core.linear.folds import Fold, LeftOutFolds, Side, System, Targets
+from boldflow.core.linear.operations import Array, Operations, operations, squares
+
+KEPT_BYTES = (
+    1.5 * 2**30
+)  # of folds that are read twice, and of products of each fold; more is computed again or at once
+SELECTIONS = ("kfold", "loo", "gcv")
+
+
+@dataclass(frozen=True)
+class RidgeFit:
+    """A fitted ridge.
+
+    ``weights`` (n_inputs, n_targets), ``intercept`` (n_targets,), ``alphas`` (n_targets,) as chosen, ``errors``
+    (n_alphas, n_targets) mean squared error over the left-out trials (for "gcv" its estimate; for "kfold" in single
+    precision where that tells the alphas of a target apart).
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+    alphas: np.ndarray
+    errors: np.ndarray
+
+
+def group_folds(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Deal groups to folds, balanced in number of groups.
+
+    Parameters
+    ----------
+    groups : int array of shape (n_trials,)
+    n_folds : int
+        Lowered to the number of groups where there are fewer.
+    seed : int
+
+    Returns
+    -------
+    int array of shape (n_trials,)
+        Fold of each trial; all trials of a group are in one.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two groups.
+    """
+    names, index = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(f"cross-validation needs two groups of trials or more, found {len(names)}")
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold = np.empty(len(names), dtype=int)
+    fold[order] = np.arange(len(names)) % min(n_folds, len(names))
+    return fold[index]
+
+
+def fit_ridge(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    alphas: np.ndarray,
+    groups: np.ndarray,
+    n_folds: int = 5,
+    seed: int = 0,
+    alpha_per: str = "target",
+    selection: str = "kfold",
+    dtype: str = "float64",
+    device: str = "cpu",
+) -> RidgeFit:
+    """Fit ridge with an unpenalised intercept; choose alpha by cross-validation over groups.
+
+    Parameters
+    ----------
+    inputs : array of shape (n_trials, n_inputs)
+    targets : array of shape (n_trials, n_targets)
+        Read in blocks; never copied whole.
+    alphas : array of shape (n_alphas,)
+        Penalties on the sum of squared weights, as scikit-learn's.
+    groups : int array of shape (n_trials,)
+    n_folds, seed : int
+        Of the inner cross-validation by folds.
+    alpha_per : {"target", "model"}
+        Whether each target has its own alpha or all share one.
+    selection : {"kfold", "loo", "gcv"}
+        How alpha is chosen: by folds of groups; by leaving out each group in turn; or by generalised cross-validation,
+        which estimates the error of leaving out each trial in turn and knows of no groups. All three are exact for what
+        they are, without a second fit: a fold's part is taken out of the Gram matrix.
+    dtype : {"float64", "float32"}
+        Precision of the products with targets.
+    device : str
+        "cpu", or "cuda" as the job asked.
+
+    Returns
+    -------
+    RidgeFit
+
+    Raises
+    ------
+    ValueError
+        If an alpha is not positive, the inputs or targets are not finite, or there is nothing to leave out.
+
+    Notes
+    -----
+    Hoerl and Kennard 1970, Technometrics 12, 55-67. Golub, Heath and Wahba 1979, Technometrics 21, 215-223.
+    """
+    ops = operations(dtype, device)
+    prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
+    y = Targets(targets, ops)
+    rotated, errors, best = prepared.choose(y)
+    weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)
+    for block in y.blocks():
+        weights[:, block] = ops.get(prepared.weights(rotated[:, block], best[block]))
+    intercept = (y.mean - prepared.side.mean @ weights).astype(np.float32)
+    return RidgeFit(weights, intercept, prepared.alphas[best], errors)
+
+
+def refit_ridge(
+    inputs: np.ndarray,
+    test_inputs: np.ndarray,
+    alphas: np.ndarray,
+    groups: np.ndarray,
+    n_folds: int = 5,
+    seed: int = 0,
+    alpha_per: str = "target",
+    selection: str = "kfold",
+    dtype: str = "float64",
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Prepare ridge fits of the same inputs to many sets of targets, as a permutation test needs them.
+
+    The eigendecompositions of all folds are done once; a call then chooses alphas and predicts without ever forming
+    weights. Its result is that of ``fit_ridge`` on the same targets.
+
+    Parameters
+    ----------
+    inputs, alphas, groups, n_folds, seed, alpha_per, selection, dtype
+        As for ``fit_ridge``.
+    test_inputs : array of shape (n_test, n_inputs)
+
+    Returns
+    -------
+    function from targets (n_trials, n_targets) to predictions (n_test, n_targets), float64
+    """
+    ops = operations(dtype, "cpu")
+    prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
+    prepared.keep_folds()
+    basis = prepared.basis(test_inputs)
+
+    def predict(targets: np.ndarray) -> np.ndarray:
+        y = Targets(targets, ops)
+        rotated, _, best = prepared.choose(y)
+        return np.asarray(basis @ prepared.shrunk(rotated, best) + y.mean, dtype=np.float64)
+
+    return predict
+
+
+class _Prepared:
+    """All that fits of the same inputs to any targets share."""
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        alphas: np.ndarray,
+        groups: np.ndarray,
+        n_folds: int,
+        seed: int,
+        alpha_per: str,
+        selection: str,
+        ops: Operations,
+    ) -> None:
+        self.alphas = np.sort(np.asarray(alphas, dtype=np.float64))
+        if self.alphas.size == 0 or self.alphas[0] <= 0:
+            raise ValueError(f"alphas must be positive, found {self.alphas.tolist()}")
+        if selection not in SELECTIONS:
+            raise ValueError(f"selection must be one of {', '.join(SELECTIONS)}, not {selection!r}")
+        # one alpha needs no choice
+        self.selection = selection if len(self.alphas) > 1 else "none"
+        self.per_target, self.groups, self.ops = alpha_per == "target", groups, ops
+        if self.selection == "kfold":
+            self.fold_of = group_folds(groups, n_folds, seed)
+        elif self.selection != "none" and len(np.unique(groups)) < 2:
+            raise ValueError("cross-validation needs two groups of trials or more, found 1")
+        self.side = Side(inputs, ops)
+        self.kept: list[Fold] | None = None
+
+    def keep_folds(self) -> None:
+        """Decompose all folds now, to be used again and again."""
+        self.kept = list(self._folds())
+
+    def _folds(self) -> Iterator[Fold]:
+        if self.kept is not None:
+            return iter(self.kept)
+        found = np.unique(self.fold_of) if self.selection == "kfold" else np.empty(0)
+        return (self.side.fold(self.fold_of == fold) for fold in found)
+
+    @cached_property
+    def whole(self) -> System:
+        """Of all trials; the Gram matrix is gone afterwards, so folds come before."""
+        gram, self.side.gram = self.side.gram, None
+        return System(gram, None, self.ops)
+
+    @cached_property
+    def seen(self) -> Array:
+        """Trials as the eigenvectors see them, (n_trials, n_eigen)."""
+        return self.whole.vectors if self.side.dual else self.side.working @ self.whole.vectors
+
+    @cached_property
+    def turned(self) -> Array:
+        """Eigenvectors in the precision of weights."""
+        return self.ops.cast(self.whole.vectors, self.ops.single)
+
+    @cached_property
+    def left_out(self) -> "_LeftOut":
+        """For leaving out groups or trials without refits."""
+        return _LeftOut(self)
+
+    def choose(self, y: Targets) -> tuple[Array, np.ndarray, np.ndarray]:
+        """Choose the alpha of each target.
+
+        Returns
+        -------
+        rotated : array of shape (n_eigen, n_targets)
+        errors : array of shape (n_alphas, n_targets), mean squared
+        best : int array of shape (n_targets,), positions in ``alphas``
+        """
+        side, n_targets = self.side, y.values.shape[1]
+        errors = np.zeros((len(self.alphas), n_targets))
+        cross = None
+        if self.selection == "kfold":
+            cross, parts = self._cross(y)
+            left_out = LeftOutFolds(self._folds(), y, cross, parts, self.alphas)
+            errors = (left_out.errors_around_the_best() if self._screens() else left_out.errors()) / side.n
+            del parts, left_out
+        vectors = self.whole.vectors
+        rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
+        once = side.dual or self.selection == "loo" or n_targets > side.n  # else two products of each block are less
+        for block in y.blocks():
+            if cross is None:
+                values = y.take(block)
+                rotated[:, block] = self.seen.T @ values if once else vectors.T @ (side.working.T @ values)
+            else:
+                rotated[:, block] = vectors.T @ cross[:, block]
+            if self.selection in ("loo", "gcv"):
+                errors[:, block] = self.left_out.errors(values, rotated[:, block])
+        shared = np.full(n_targets, np.argmin(errors.mean(axis=1)))
+        return rotated, errors, np.argmin(errors, axis=0) if self.per_target else shared
+
+    def _screens(self) -> bool:
+        """Tell whether alphas are told apart in single precision first: all folds are then kept, to be read twice."""
+        if not self.per_target or self.ops.working != self.ops.double:
+            return False
+        n, n_inputs = self.side.x.shape
+        n_eigen, n_folds = min(n, n_inputs), len(np.unique(self.fold_of))
+        kept = n_folds * n_eigen**2 + n * (n_eigen + (0 if self.side.dual else n_inputs))
+        return self.kept is not None or 8 * kept <= KEPT_BYTES
+
+    def _cross(self, y: Targets) -> tuple[Array | None, list[Array | None]]:
+        """Products of inputs and targets, (n_inputs, n_targets): of all trials, and of each fold if there is room."""
+        side, folds = self.side, np.unique(self.fold_of)
+        nothing: list[Array | None] = [None] * len(folds)
+        if side.dual:
+            return None, nothing
+        n_bytes = len(folds) * side.x.shape[1] * y.values.shape[1] * self.ops.working.itemsize
+        if n_bytes > KEPT_BYTES:
+            return side.products(y), nothing
+        parts = [side.products(y, np.flatnonzero(self.fold_of == fold)) for fold in folds]
+        total = parts[0] + parts[1]
+        for part in parts[2:]:
+            total += part
+        return total, parts
+
+    def shrunk(self, rotated: Array, best: np.ndarray) -> Array:
+        """Apply the penalties chosen, (n_eigen, n_targets)."""
+        return rotated / (self.whole.values[:, None] + self.ops.put(self.alphas[best], self.ops.working))
+
+    def weights(self, rotated: Array, best: np.ndarray) -> Array:
+        """Weights of some targets, (n_inputs, n_targets)."""
+        shrunk = self.shrunk(rotated, best)
+        if self.side.dual:
+            return self.side.working.T @ (self.whole.vectors @ shrunk)
+        return self.turned @ self.ops.cast(shrunk, self.ops.single)
+
+    def basis(self, inputs: np.ndarray) -> Array:
+        """Express new inputs so that a prediction is ``basis @ shrunk``, (n_new, n_eigen)."""
+        centred = self.ops.put(inputs - self.side.mean, self.ops.double)
+        across = centred @ self.side.x.T if self.side.dual else centred
+        return self.ops.cast(across) @ self.whole.vectors
+
+
+class _LeftOut:
+    """Errors of trials that are left out, from the residuals of the fit to all trials.
+
+    With H the matrix that takes targets to fitted values (intercept included), a group g left out is missed by
+    (I - H)_gg^-1 (y - H y)_g, exactly; generalised cross-validation divides by the mean of the diagonal instead.
+    """
+
+    def __init__(self, prepared: _Prepared) -> None:
+        self.side, self.whole, self.ops = prepared.side, prepared.whole, prepared.ops
+        ops = self.ops
+        self.alphas = [float(alpha) for alpha in prepared.alphas]
+        self.estimate = prepared.selection == "gcv"
+        values = self.whole.values
+        if self.estimate:
+            within = [float((alpha / (values + alpha)).sum()) for alpha in self.alphas]
+            missing = 0 if self.side.dual else self.side.n - len(values)
+            free = [total + missing - 1 for total in within]  # trace of I - H
+            scale = [(self.side.n / one) ** 2 for one in free]
+            self.kept = ops.xp.stack([c * (a / (values + a)) ** 2 for a, c in zip(self.alphas, scale, strict=True)])
+            self.unseen = ops.put(np.array(scale)[:, None], ops.working)
+            varies = values > len(values) * ops.xp.finfo(ops.working).eps * values.max()
+            self.inverse = varies / (values + ~varies)
+            return
+        self.basis = prepared.seen
+        self.parts = [(rows, self._inverses(rows)) for rows in _rows_by_size(prepared.groups)]
+
+    def errors(self, y: Array, rotated: Array) -> np.ndarray:
+        """Mean squared errors (n_alphas, n_targets) of centred targets and their rotation."""
+        found = self._estimated(y, rotated) if self.estimate else self._exact(y, rotated)
+        return self.ops.get(found) / self.side.n
+
+    def _estimated(self, y: Array, rotated: Array) -> Array:
+        power, beyond = rotated * rotated, 0.0
+        if not self.side.dual:
+            # rotated = sqrt(values) times coordinates of the targets; where no inputs vary there are none
+            power *= self.inverse[:, None]
+            beyond = (squares(self.ops, y) - power.sum(axis=0)).clip(0)
+        return self.kept @ power + self.unseen * beyond
+
+    def _exact(self, y: Array, rotated: Array) -> Array:
+        total = []
+        for number, alpha in enumerate(self.alphas):
+            missed = self.basis @ (rotated / (self.whole.values + alpha)[:, None])
+            if self.side.dual:
+                missed *= alpha
+            else:
+                missed -= y
+            total.append(sum(_left_out_squares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
+        return self.ops.xp.stack(total)
+
+    def _inverses(self, rows: np.ndarray) -> list[Array]:
+        """Inverse of (I - H)_gg for groups of one size, for each alpha: (n_groups, size, size), (n_groups,) for 1."""
+        size, values = rows.shape[1], self.whole.values
+        # in the dual all directions are there; in the primal those in which no inputs vary are not
+        start = (0 if self.side.dual else np.eye(size)) - np.full((size, size), 1 / self.side.n)
+        start = self.ops.put(start, self.ops.working)
+        shrink = [alpha / (values + alpha) if self.side.dual else -1 / (values + alpha) for alpha in self.alphas]
+        if size == 1:
+            own = self.basis[rows[:, 0]] ** 2
+            return [1 / (own @ one + start[0, 0]) for one in shrink]
+        basis = self.basis[rows]
+        return [self.ops.xp.linalg.inv((basis * one) @ basis.swapaxes(1, 2) + start) for one in shrink]
+
+
+def _left_out_squares(ops: Operations, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
+    """Sum of squared errors of each target over groups of one size that are left out in turn."""
+    if rows.shape[1] == 1:
+        single = missed if len(rows) == len(missed) else missed[rows[:, 0]]
+        weight = inverse if len(rows) < len(missed) else inverse[np.argsort(rows[:, 0])]
+        return ops.xp.einsum("i,ij,ij->j", weight**2, single, single)
+    return squares(ops, (inverse @ missed[rows]).reshape(rows.size, -1))
+
+
+def _rows_by_size(groups: np.ndarray) -> list[np.ndarray]:
+    """Rows of each group, (n_groups, size) for each size."""
+    index, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    order, start = np.argsort(index, kind="stable"), np.cumsum(counts) - counts
+    return [order[start[counts == size][:, None] + np.arange(size)] for size in np.unique(counts)]

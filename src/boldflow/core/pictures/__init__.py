@@ -1,0 +1,1 @@
+"""Pictures: how they are described, and which are the same."""

@@ -1,0 +1,1 @@
+"""Records that plug-ins and stages hand to each other."""

@@ -1,0 +1,1 @@
+"""Measured responses: cleaning, windows, betas, surfaces, noise ceilings."""

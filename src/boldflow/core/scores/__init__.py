@@ -1,0 +1,1 @@
+"""Metrics, retrieval, uncertainty, comparison."""

@@ -1,0 +1,240 @@
+"""What a code of responses says of a class of pictures: held-out separation, and the published test.
+
+Codes are (n_trials, n_latents). All scaling is of both classes together: scaled apart, a difference of the classes in
+some vertices appears, reversed, in all the others (the published defect, ``scaled_apart``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, special, stats
+
+from boldflow.core.linear.scaling import fit_scaler, scale
+from boldflow.core.scores import statistics
+
+MOST_STEPS, CLOSE = 50, 1e-8  # of Newton's method
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well a code tells two classes of held-out trials apart.
+
+    ``auc``: area under the ROC curve, .5 by chance; ``ci_low``, ``ci_high``: 95 % bootstrap over test pictures; ``p``:
+    by refits under permuted labels, ``null`` their areas (n_permutations,).
+    """
+
+    auc: float
+    ci_low: float
+    ci_high: float
+    p: float
+    null: np.ndarray
+
+
+def fit_logistic(x: np.ndarray, y: np.ndarray, penalty: float = 1.0) -> np.ndarray:
+    """Fit a logistic regression with an intercept by Newton's method.
+
+    Parameters
+    ----------
+    x : array of shape (n_trials, n_features)
+    y : bool array of shape (n_trials,)
+    penalty : float
+        On half the sum of squared weights, not on the intercept (scikit-learn's 1 / C).
+
+    Returns
+    -------
+    array of shape (n_features + 1,)
+        The intercept is last.
+
+    Raises
+    ------
+    ValueError
+        If there is one class only, or Newton's method does not settle.
+    """
+    if y.all() or not y.any():
+        raise ValueError(f"both classes must be there, found {int(y.sum())} of {len(y)} trials in the class")
+    design = np.column_stack([x, np.ones(len(x))])
+    ridge = np.full(design.shape[1], penalty)
+    ridge[-1] = 1e-10
+    weights = np.zeros(design.shape[1])
+    weights[-1] = special.logit(y.mean())
+    for _ in range(MOST_STEPS):
+        odds = special.expit(design @ weights)
+        slope = design.T @ (odds - y) + ridge * weights
+        spread = design * np.sqrt(odds * (1 - odds))[:, None]
+        curve = spread.T @ spread
+        curve[np.diag_indices_from(curve)] += ridge
+        step = linalg.cho_solve(linalg.cho_factor(curve, overwrite_a=True, check_finite=False), slope)
+        weights -= step
+        if np.abs(step).max() < CLOSE * max(1.0, float(np.abs(weights).max())):
+            return weights
+    raise ValueError(f"logistic regression did not settle in {MOST_STEPS} steps; choose a larger penalty")
+
+
+def area(scores: np.ndarray, y: np.ndarray) -> float:
+    """Area under the ROC curve of scores for the class ``y``, ties shared."""
+    n = int(y.sum())
+    above = stats.rankdata(scores)[y].sum() - n * (n + 1) / 2
+    return float(above / (n * (len(y) - n)))
+
+
+@dataclass(frozen=True)
+class FoldCodes:
+    """Codes of a fold: of training and of held-out trials, (n_trials, n_latents) each, and the picture of each trial.
+
+    Pictures are numbers, the same in all folds.
+    """
+
+    train: np.ndarray
+    train_picture: np.ndarray
+    test: np.ndarray
+    test_picture: np.ndarray
+
+
+def separate(
+    folds: Sequence[FoldCodes],
+    label: np.ndarray,
+    block: np.ndarray,
+    n_permutations: int,
+    n_draws: int,
+    seed: int,
+    penalty: float = 1.0,
+) -> Separation:
+    """Fit a logistic regression to the codes of training trials and tell held-out trials apart.
+
+    Parameters
+    ----------
+    folds : sequence of FoldCodes
+        No picture may be in both parts of a fold. Codes are scaled by their mean and spread over training trials;
+        scores of held-out trials of all folds make one area.
+    label : bool array of shape (n_pictures,)
+        Whether a picture is in the class.
+    block : array of shape (n_pictures,)
+        Pictures trade labels within a block: the part of the split, or the run.
+    n_permutations : int
+        Refits under permuted labels: all trials of a picture get another's label, in training and in test.
+    n_draws : int
+        Draws of the bootstrap over held-out pictures.
+    seed : int
+    penalty : float
+        As of ``fit_logistic``.
+
+    Returns
+    -------
+    Separation
+
+    Raises
+    ------
+    ValueError
+        If a part of a fold holds one class only (in training), held-out trials of all folds do, or a picture is in both
+        parts of a fold.
+    """
+    inputs = [_scaled(fold) for fold in folds]
+    picture = np.concatenate([fold.test_picture for fold in folds])
+    if not 0 < label[picture].sum() < len(picture):
+        raise ValueError(f"both classes must be held out, found {int(label[picture].sum())} of {len(picture)} trials")
+
+    def scores(labels: np.ndarray) -> np.ndarray:
+        found = []
+        for (inside, outside), fold in zip(inputs, folds, strict=True):
+            weights = fit_logistic(inside, labels[fold.train_picture], penalty)
+            found.append(outside @ weights[:-1] + weights[-1])
+        return np.concatenate(found)
+
+    given = scores(label)
+    found = area(given, label[picture])
+    rng = np.random.default_rng(seed)
+    null = []
+    for _ in range(n_permutations):
+        drawn = label[statistics.permute_within(np.arange(len(label)), block, rng)]
+        null.append(area(scores(drawn), drawn[picture]))
+    unit = np.unique(picture, return_inverse=True)[1]
+    draws = []
+    for counts in statistics.bootstrap_counts(int(unit.max()) + 1, n_draws, seed):
+        rows = np.repeat(np.arange(len(unit)), counts[unit].astype(int))
+        if 0 < label[picture[rows]].sum() < len(rows):
+            draws.append(area(given[rows], label[picture[rows]]))
+    low, high = statistics.percentile_interval(np.array(draws))
+    p = statistics.permutation_p(found, np.array(null)) if n_permutations else float("nan")
+    return Separation(found, float(low), float(high), p, np.array(null))
+
+
+def norm_test(codes: np.ndarray, y: np.ndarray) -> float:
+    """Two-sided p of the published test: Mann-Whitney's U on the lengths of the codes of either class.
+
+    Notes
+    -----
+    bragg13/aigs-nsd-reconstruction, ``analysis.py``. It misses all that lies in directions, not in lengths.
+    """
+    size = np.linalg.norm(codes, axis=1)
+    return float(stats.mannwhitneyu(size[y], size[~y]).pvalue)
+
+
+def adjusted(p: np.ndarray) -> np.ndarray:
+    """Adjust p values for their false discovery rate (Benjamini-Hochberg), such as those of subjects."""
+    return np.asarray(stats.false_discovery_control(p))
+
+
+def scaled_apart(values: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Scale each class by its own mean and spread, one of each for all vertices: the published defect, to be shown.
+
+    Parameters
+    ----------
+    values : array of shape (n_trials, n_vertices)
+    y : bool array of shape (n_trials,)
+    """
+    found = np.empty(values.shape, dtype=np.float64)
+    for part in (y, ~y):
+        found[part] = (values[part] - values[part].mean()) / values[part].std()
+    return found
+
+
+def scaled_together(values: np.ndarray) -> np.ndarray:
+    """Scale by one mean and one spread of all trials and vertices."""
+    return (values - values.mean()) / values.std()
+
+
+def embed(codes: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Place trials on two axes by their codes: one fit for all, whatever their class.
+
+    Parameters
+    ----------
+    codes : array of shape (n_trials, n_latents)
+    seed : int
+
+    Returns
+    -------
+    dict of "pca" and "tsne" to array of shape (n_trials, 2)
+        Principal components, and scikit-learn's t-SNE that starts from them (perplexity 30, or a third of the trials
+        where there are few). NaN where codes do not vary, and for t-SNE where there are fewer than 4 trials.
+    """
+    from sklearn.manifold import TSNE  # slow to import, and only this needs it
+
+    nothing = np.full((len(codes), 2), np.nan)
+    centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
+    axes, size, _ = linalg.svd(centred, full_matrices=False)
+    if not size[0] > 1e-6 * max(1.0, float(np.abs(codes).max())):
+        return {"pca": nothing, "tsne": nothing}
+    placed = np.zeros((len(codes), 2))
+    placed[:, : axes.shape[1]] = (axes * size)[:, :2]
+    placed *= np.sign(placed[np.abs(placed).argmax(axis=0), [0, 1]]) + (placed == 0).all(axis=0)
+    if len(codes) < 4:
+        return {"pca": placed, "tsne": nothing}
+    start = placed / max(float(placed[:, 0].std()), 1e-12) * 1e-4  # scikit-learn's own scale of a start
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    found = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(centred)
+    return {"pca": placed, "tsne": np.asarray(found, dtype=np.float64)}
+
+
+def _scaled(fold: FoldCodes) -> tuple[np.ndarray, np.ndarray]:
+    """Scale the codes of a fold by its training trials, on as many axes as they span at most."""
+    both = np.intersect1d(fold.train_picture, fold.test_picture)
+    if len(both):
+        raise ValueError(f"{len(both)} pictures are in training and in test, the first is {both[0]}")
+    scaler = fit_scaler(fold.train)
+    inside = scale(fold.train.astype(np.float64), scaler)
+    outside = scale(fold.test.astype(np.float64), scaler)
+    if inside.shape[1] > len(inside):  # a ridge penalty does not see rotations: the rows span all that is fitted
+        axes = linalg.svd(inside, full_matrices=False)[2]
+        inside, outside = inside @ axes.T, outside @ axes.T
+    return inside, outside

@@ -1,0 +1,92 @@
+"""Units of one code that go with units of another: matched on some pictures, checked on others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from boldflow.core.scores.statistics import permutation_p
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pairs of units, one to one, as many as the smaller code has that vary.
+
+    ``first``, ``second`` (n_pairs,) units of either code; ``r`` (n_pairs,) their correlation over the pictures on
+    which they were matched, ``held_out`` (n_pairs,) over the others, NaN where a unit does not vary there.
+    ``stability``: mean of ``held_out``, 0 for NaN; ``p``: by permuted pictures, NaN without permutations.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    r: np.ndarray
+    held_out: np.ndarray
+    stability: float
+    p: float
+
+
+def match_units(a: np.ndarray, b: np.ndarray, matching: np.ndarray, n_permutations: int, seed: int) -> Matches:
+    """Match units by the largest sum of correlations, and see how the pairs go together elsewhere.
+
+    Parameters
+    ----------
+    a, b : arrays of shape (n_pictures, n_units)
+        Two codes of the same pictures; units may differ in number.
+    matching : bool array of shape (n_pictures,)
+        Pictures on which units are matched; the others are held out.
+    n_permutations : int
+        Matches anew to a code whose pictures were permuted within either part: how stable pairs are by chance.
+    seed : int
+
+    Returns
+    -------
+    Matches
+        In the order of ``r``, the largest first.
+
+    Raises
+    ------
+    ValueError
+        If codes differ in pictures, or a part has fewer than 3.
+    """
+    if len(a) != len(b) or min(matching.sum(), (~matching).sum()) < 3:
+        raise ValueError(
+            f"codes of {len(a)} and {len(b)} pictures, {int(matching.sum())} of them for matching: both must be of the "
+            "same, and 3 or more on either side"
+        )
+    first, second, r, held_out = _matched(a, b, matching)
+    order = np.argsort(-r, kind="stable")
+    stability = _mean(held_out)
+    rng = np.random.default_rng(seed)
+    null = np.empty(n_permutations)
+    for n in range(n_permutations):
+        shuffled = b.copy()
+        for part in (matching, ~matching):
+            shuffled[part] = b[rng.permutation(np.flatnonzero(part))]
+        null[n] = _mean(_matched(a, shuffled, matching)[3])
+    p = permutation_p(stability, null) if n_permutations else float("nan")
+    return Matches(first[order], second[order], r[order], held_out[order], stability, p)
+
+
+def _matched(
+    a: np.ndarray, b: np.ndarray, matching: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    inside, outside = (_correlations(a[part], b[part]) for part in (matching, ~matching))
+    alive = [np.flatnonzero(~np.isnan(inside).all(axis=axis)) for axis in (1, 0)]
+    between = inside[np.ix_(*alive)]
+    rows, columns = optimize.linear_sum_assignment(between, maximize=True)
+    first, second = alive[0][rows], alive[1][columns]
+    return first, second, inside[first, second], outside[first, second]
+
+
+def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson's r of each unit with each, (n_units_a, n_units_b), NaN where one does not vary."""
+    scaled = []
+    for values in (a, b):
+        centred = values - values.mean(axis=0, dtype=np.float64)
+        length = np.linalg.norm(centred, axis=0)
+        scaled.append(centred / np.where(length > 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0)), length, np.nan))
+    return np.asarray(scaled[0].T @ scaled[1])
+
+
+def _mean(r: np.ndarray) -> float:
+    return float(np.nan_to_num(r).mean()) if len(r) else 0.0

@@ -1,0 +1,257 @@
+"""Metrics: ranks in a gallery, accuracy and area under the curve, correlation.
+
+Trials come first everywhere. Definitions are those of the project's protocols: cosine order with the prediction not
+normalised, ranks from 0 with ties shared.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy  # scipy.stats is loaded where it is first used: it takes longer than most jobs
+from scipy import special
+
+TINY = 1e-15  # keeps a candidate of zero length from dividing by zero; as in NeuralBench's loss
+COLUMNS = 1024  # worked on at a time: temporaries of all would be made anew in memory each time
+FLAT = 1e-12  # of the mean square: what rounding leaves of a constant column is no variance
+FEW_COLUMNS = 128  # so few that about a thousand rows stay in a processor's cache from one pass to the next
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where the true candidate of each query stands.
+
+    ``above`` (n_queries,) candidates that score higher; ``tied`` (n_queries,) those that score the same, itself
+    included; ``gallery_size``.
+    """
+
+    above: np.ndarray
+    tied: np.ndarray
+    gallery_size: int
+
+    @property
+    def rank(self) -> np.ndarray:
+        """Rank from 0, ties shared: above + (tied - 1) / 2."""
+        return self.above + (self.tied - 1) / 2
+
+
+def identification_scores(predictions: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Score every candidate for every query: <prediction, candidate> / |candidate|.
+
+    Parameters
+    ----------
+    predictions : array of shape (n_queries, n_features)
+    gallery : array of shape (n_candidates, n_features)
+
+    Returns
+    -------
+    array of shape (n_queries, n_candidates), float64
+    """
+    # equal candidates are scored once: a matrix product may give them last bits of their own, and break their tie
+    known: dict[bytes, int] = {}
+    same = np.array([known.setdefault(row.tobytes(), len(known)) for row in np.ascontiguousarray(gallery)])
+    candidates = gallery[np.unique(same, return_index=True)[1]].astype(np.float64)
+    norms = np.linalg.norm(candidates, axis=1, keepdims=True)
+    scores: np.ndarray = predictions.astype(np.float64) @ (candidates / (norms + TINY)).T
+    return scores if len(known) == len(gallery) else scores[:, same]
+
+
+def ranks(scores: np.ndarray, true: np.ndarray) -> Ranks:
+    """Count candidates above and level with the true one.
+
+    Parameters
+    ----------
+    scores : array of shape (n_queries, n_candidates)
+    true : int array of shape (n_queries,)
+        Column of each query's own candidate.
+
+    Returns
+    -------
+    Ranks
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN: it would rank first.
+    """
+    if np.isnan(scores).any():
+        raise ValueError(f"{int(np.isnan(scores).any(axis=1).sum())} queries have NaN scores")
+    own = scores[np.arange(len(scores)), true][:, None]
+    return Ranks((scores > own).sum(axis=1), (scores == own).sum(axis=1), scores.shape[1])
+
+
+def top_k(found: Ranks, k: int) -> np.ndarray:
+    """Give each query's chance of having the true candidate among its first ``k``, ties shared, (n_queries,)."""
+    return np.clip((k - found.above) / found.tied, 0, 1)
+
+
+def inverse_normalised_rank(found: Ranks) -> np.ndarray:
+    """Map ranks to 1 (first) .. 0 (last); chance .5, (n_queries,).
+
+    Raises
+    ------
+    ValueError
+        If the gallery has one candidate only.
+    """
+    if found.gallery_size < 2:
+        raise ValueError(f"a gallery of {found.gallery_size} candidate has no order")
+    return 1 - found.rank / (found.gallery_size - 1)
+
+
+def n_way_top1(found: Ranks, n: int) -> np.ndarray:
+    """Give each query's chance of winning against ``n - 1`` candidates drawn at random, in closed form.
+
+    Parameters
+    ----------
+    found : Ranks
+    n : int
+        Candidates in a draw, the true one included.
+
+    Returns
+    -------
+    array of shape (n_queries,)
+        C(G - 1 - r, n - 1) / C(G - 1, n - 1) at rank r; the mean over the places of a tie.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is below 2 or above the gallery's size.
+    """
+    size = found.gallery_size
+    if not 2 <= n <= size:
+        raise ValueError(f"{n} candidates cannot be drawn from a gallery of {size}: 2 to {size} can")
+    places = np.arange(size)
+    chance = np.exp(_log_choose(size - 1 - places, n - 1) - _log_choose(size - 1, n - 1))
+    reached = np.concatenate([[0.0], np.cumsum(chance)])
+    return (reached[found.above + found.tied] - reached[found.above]) / found.tied
+
+
+def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Count how often the true candidate correlates more with the prediction than a wrong one.
+
+    Parameters
+    ----------
+    predictions : array of shape (n_queries, n_features)
+    gallery : array of shape (n_candidates, n_features)
+    true : int array of shape (n_queries,)
+
+    Returns
+    -------
+    array of shape (n_queries,)
+        Share of wrong candidates with lower Pearson correlation, ties counted half; chance .5.
+    """
+    centred = [values - values.mean(axis=1, keepdims=True) for values in (predictions, gallery)]
+    found = ranks(identification_scores(*centred), true)
+    return inverse_normalised_rank(found)
+
+
+def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
+    """Mean over classes of the area under the ROC curve, each class against the rest.
+
+    Parameters
+    ----------
+    scores : array of shape (n_units, n_classes)
+    true : int array of shape (n_units,)
+
+    Returns
+    -------
+    float
+        Chance .5; classes that are absent, or alone, among the units are left out; NaN where all are.
+    """
+    areas = []
+    for label in range(scores.shape[1]):
+        own = true == label
+        if 0 < own.sum() < len(own):
+            order = scipy.stats.rankdata(scores[:, label])
+            wins = order[own].sum() - own.sum() * (own.sum() + 1) / 2
+            areas.append(wins / (own.sum() * (~own).sum()))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def class_hits(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Give each unit's share of being right when the best-scoring class wins, ties shared, (n_units,)."""
+    best = scores == scores.max(axis=1, keepdims=True)
+    return best[np.arange(len(scores)), true] / best.sum(axis=1)
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Correlate columns of ``x`` and ``y``, Pearson.
+
+    Parameters
+    ----------
+    x, y : array of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    array of shape (n_columns,)
+        0 where a column does not vary: a constant prediction explains nothing.
+    """
+    # used again for every block: new memory costs as much as the sums, and sums of what lies together are quicker
+    room = np.empty((2, len(x) * FEW_COLUMNS))
+    found = np.empty(x.shape[1])
+    for k in range(0, x.shape[1], FEW_COLUMNS):
+        some = slice(k, k + FEW_COLUMNS)
+        found[some] = _correlation(*(_centred(z[:, some], into) for z, into in zip((x, y), room, strict=True)))
+    return found
+
+
+def _centred(z: np.ndarray, room: np.ndarray) -> np.ndarray:
+    into = room[: z.size].reshape(z.shape)
+    into[:] = z
+    into -= _mean(into)
+    return into
+
+
+def _mean(z: np.ndarray) -> np.ndarray:
+    """Mean of columns as a product of matrices, which reads rows in one go."""
+    mean: np.ndarray = np.ones(len(z)) @ z / len(z)
+    return mean
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    left_x, left_y = _mean(x), _mean(y)  # what rounding leaves; all that there is of a constant column
+    mean_square_x, mean_square_y = (np.einsum("ij,ij->j", z, z) / len(z) for z in (x, y))
+    covariance = np.einsum("ij,ij->j", x, y) / len(x) - left_x * left_y
+    variance_x, variance_y = mean_square_x - left_x**2, mean_square_y - left_y**2
+    moves = (variance_x > FLAT * mean_square_x) & (variance_y > FLAT * mean_square_y)
+    product = np.where(moves, variance_x * variance_y, 1.0)
+    return np.where(moves, covariance / np.sqrt(product), 0.0)
+
+
+def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlate columns of ``x`` and ``y`` under several weightings of the rows at once.
+
+    Parameters
+    ----------
+    x, y : array of shape (n_rows, n_columns)
+    weights : array of shape (n_draws, n_rows)
+        Counts of each row in a bootstrap draw; a row of ones is the plain Pearson correlation.
+
+    Returns
+    -------
+    array of shape (n_draws, n_columns)
+        0 where a column does not vary in a draw: a constant prediction explains nothing.
+    """
+    blocks = range(0, x.shape[1], COLUMNS)
+    parts = [_weighted_correlation(x[:, k : k + COLUMNS], y[:, k : k + COLUMNS], weights) for k in blocks]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((len(weights), 0))
+
+
+def _weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    total = weights.sum(axis=1, keepdims=True)
+    x = x - x.mean(axis=0)
+    y = y - y.mean(axis=0)
+    mean_x, mean_y = weights @ x / total, weights @ y / total
+    covariance = weights @ (x * y) / total - mean_x * mean_y
+    variance_x = weights @ x**2 / total - mean_x**2
+    variance_y = weights @ y**2 / total - mean_y**2
+    floor_x, floor_y = FLAT * (x**2).mean(axis=0), FLAT * (y**2).mean(axis=0)
+    moves = (variance_x > floor_x) & (variance_y > floor_y)
+    product = np.where(moves, variance_x * variance_y, 1.0)
+    return np.where(moves, covariance / np.sqrt(product), 0.0)
+
+
+def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:
+    """Logarithm of the binomial coefficient; -inf where k > n."""
+    n = np.asarray(n, dtype=np.float64)
+    found = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.maximum(n - k, 0) + 1)
+    return np.where(n >= k, found, -np.inf)

@@ -1,0 +1,87 @@
+"""How well responses are reconstructed from a code of them, and how sparse the code is."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from boldflow.core import averaging
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.scores import metrics
+from boldflow.core.scores.scoring import BLOCK, Measure, query_measure
+
+Array = np.ndarray
+
+
+class ReconstructionScorer:
+    """Score reconstructed responses per region: error, share of variance, correlation; by trial and by image.
+
+    R^2 is 1 - residual over total sum of squares of all vertices together, the total about each vertex's mean over the
+    test trials: above 0 only where more is kept than the best constant would.
+
+    Parameters
+    ----------
+    test : TestSet
+    responses : array of shape (n_test_trials, n_vertices)
+        Measured, in the scale of the training trials.
+    regions : dict
+        Name -> bool array (n_vertices,).
+    """
+
+    def __init__(self, test: TestSet, responses: Array, regions: dict[str, Array]) -> None:
+        """Keep what is true."""
+        self.test, self.responses, self.regions = test, responses, regions
+
+    def measure(self, predicted: Array) -> list[Measure]:
+        """Measure reconstructions (n_test_trials, n_vertices) in the same scale."""
+        found = []
+        for view, given, measured, unit in self._views(predicted):
+            r = metrics.correlation(given, measured)
+            for region, mask in self.regions.items():
+                x, y = given[:, mask], measured[:, mask]
+                errors = ((x - y) ** 2).mean(axis=1)
+                draws = _share_draws(((x - y) ** 2).sum(axis=1), y, unit)
+                value = float(draws(np.ones((1, self.test.n_units)))[0])
+                found += [
+                    query_measure(view, "mse", errors, unit, roi=region),
+                    Measure(view, "r2", value, draws, chance=0.0, roi=region),
+                    Measure(view, "r", float(np.mean(r[mask])), chance=0.0, roi=region, method="none"),
+                ]
+        return found
+
+    def _views(self, predicted: Array) -> list[tuple[str, Array, Array, Array]]:
+        """Give (view, reconstructed, measured, unit of each row); images are repeats averaged, or shown once."""
+        test = self.test
+        averaged = [averaging.average_by(values, test.image, test.n_images) for values in (predicted, self.responses)]
+        return [
+            ("trial", predicted, self.responses, test.unit[test.image]),
+            ("image", averaged[0], averaged[1], test.unit),
+        ]
+
+
+def code_measures(codes: Sequence[Array], test: TestSet) -> list[Measure]:
+    """Measure codes of the test trials: the share of zeros, and of units that are 0 in all test trials of a fold.
+
+    Parameters
+    ----------
+    codes : one array (n_test_trials_of_fold, n_latents) per fold
+    test : TestSet
+    """
+    zeros = np.concatenate([(code == 0).mean(axis=1) for code in codes])
+    dead = float(np.mean([(code == 0).all(axis=0).mean() for code in codes]))
+    share = query_measure("trial", "zeros", zeros, test.unit[test.image])
+    return [share, Measure("trial", "dead_units", dead, method="none")]
+
+
+def _share_draws(errors: Array, measured: Array, unit: Array) -> Callable[[Array], Array]:
+    """Give the share of variance under counts of the units, (n_draws, n_units) -> (n_draws,)."""
+    squares = (measured**2).sum(axis=1)
+
+    def draws(counts: Array) -> Array:
+        weights = counts[:, unit].astype(np.float64)
+        size = weights.sum(axis=1)
+        total = weights @ squares
+        for start in range(0, measured.shape[1], BLOCK):
+            total -= ((weights @ measured[:, start : start + BLOCK]) ** 2).sum(axis=1) / size
+        return np.asarray(1 - (weights @ errors) / np.where(total > 0, total, np.nan))
+
+    return draws

@@ -1,0 +1,1 @@
+"""Which trials train, validate and test."""

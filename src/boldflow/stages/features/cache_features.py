@@ -1,0 +1,139 @@
+"""The feature cache: each picture described once, in this job, gathered from shards, or joined from other features."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldflow import registry
+from boldflow.artifacts.store import arrays, sidecars, tables, weights
+from boldflow.artifacts.store.partial import Rows
+from boldflow.core.compute import fixed_threads
+from boldflow.registry import plugin_of
+from boldflow.settings import read_settings
+from boldflow.stages.features._extraction import describe, share, ticket, versions
+
+
+def run(
+    pack: str,
+    table: str,
+    network: Sequence[str],
+    parts: Sequence[str],
+    features: str,
+    index: str,
+    sidecar: str,
+    settings: str,
+    code: str,
+    device: str,
+    workers: int,
+    members: Sequence[str] = (),
+    member_indexes: Sequence[str] = (),
+) -> None:
+    """Write (n_images, n_features), the image_id of each row, and the sidecar.
+
+    Parameters
+    ----------
+    pack, table : paths of the stimulus pack and its table
+    network : path of the receipt of the feature's checkpoint; none where it needs none
+    parts : paths of the shards in their order; empty where this job describes all pictures
+    features, index, sidecar : paths of the .npy, the Parquet and the JSON to write
+    settings : the feature's catalogue entry, JSON text
+    code : digests of the modules of this stage and the feature's plug-in, JSON text
+    device : "cpu" or "cuda", as the job (or, with shards, each of theirs) asked
+    workers : threads that read and prepare pictures
+    members, member_indexes : paths of the features that are joined and of their indexes, in the order of the entry's
+        ``of``; empty where the feature describes the stimuli itself
+
+    Raises
+    ------
+    ValueError
+        If pictures are missing, the plug-in gives another number of rows, shards do not fit together, or features to be
+        joined are of other pictures.
+    """
+    entry = read_settings(settings)
+    facts = registry.literal("features", entry["plugin"], "FACTS")
+    rows = tables.read(table)
+    kept = None
+    more: dict[str, Any] = {}
+    if facts["reads"] == "labels":
+        with fixed_threads(facts["threads"]):
+            values = plugin_of("features", entry).extractor(entry, None, device)(rows)
+    elif facts["reads"] == "features":
+        joined, more = _members(entry["of"], members, member_indexes, table)
+        values = plugin_of("features", entry).extractor(entry, None, device)(joined)
+    elif parts:
+        values, more = _gather(parts, len(rows))
+    else:
+        place = Path(features).with_name(f".{Path(features).stem}.rows")
+        kept = Rows(place, ticket(entry, code, table, network, device, ""), len(rows))
+        values, more = describe(pack, rows, entry, network, device, workers, kept)
+    if len(values) != len(rows) or values.ndim != 2:
+        raise ValueError(f"feature {entry['name']} gave shape {values.shape} for {len(rows)} pictures")
+    arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
+    note = {
+        "kind": facts["kind"],
+        "shape": list(values.shape),
+        "settings": entry,
+        "device": device,
+        "code": code,
+        "data": tables.sidecar(table)["data"],
+        "versions": versions(entry),
+        **({"untrained": True} if entry.get("weights") == "untrained" else {}),
+        **({"checkpoint": _origin(*network)} if network else {}),
+        **more,
+    }
+    tables.write(index, rows[["image_id"]], note)
+    sidecars.write(sidecar, note)
+    if kept:
+        kept.remove()
+
+
+def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Join shards, each of which has to be the one of its place."""
+    found = []
+    devices, batches = set(), set()
+    for k, part in enumerate(parts):
+        note, shard = weights.note(part), f"{k}-of-{len(parts)}"
+        rows = weights.read(part)["rows"]
+        wanted = len(range(*share(n_rows, shard).indices(n_rows)))
+        if note.get("shard") != shard or len(rows) != wanted:
+            raise ValueError(
+                f"{part} holds {len(rows)} rows of shard {note.get('shard')!r}, expected {wanted} of {shard!r}; make "
+                f"it again with: snakemake --profile cpu -f {part}"
+            )
+        found.append(rows)
+        devices.add(note["device"])
+        batches |= {int(note["batch"])} if "batch" in note else set()
+    full = [one for one in found if len(one)]  # a shard without pictures knows no width
+    return np.concatenate(full or found), {
+        "device": " and ".join(sorted(devices)),
+        **({"batch": min(batches)} if batches else {}),
+    }
+
+
+def _members(
+    names: Sequence[str], paths: Sequence[str], indexes: Sequence[str], table: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Map the features to be joined into memory, and note the columns and the making of each."""
+    pictures, data = tables.read(table)["image_id"], tables.sidecar(table)["data"]
+    found, bands, notes, start = {}, [], {}, 0
+    for name, path, index in zip(names, paths, indexes, strict=True):
+        values, note = arrays.read(path, ndim=2), tables.sidecar(index)
+        if note["data"] != data or len(values) != len(pictures) or not tables.read(index)["image_id"].equals(pictures):
+            raise ValueError(
+                f"{path} does not describe the pictures of {table}, {len(pictures)} in its order; make it again with: "
+                f"snakemake --profile cpu -f {path}"
+            )
+        found[name] = values
+        bands.append({"name": name, "start": start, "stop": start + values.shape[1]})
+        notes[name] = note
+        start += values.shape[1]
+    untrained = any(note.get("untrained") for note in notes.values())
+    return found, {"bands": bands, "members": notes} | ({"untrained": True} if untrained else {})
+
+
+def _origin(receipt: str) -> dict[str, Any]:
+    """Say which checkpoint a feature was made with."""
+    note = sidecars.read(receipt)
+    return {key: note[key] for key in ("name", "origin", "commit")} | {"data": sidecars.content_digest(receipt)}

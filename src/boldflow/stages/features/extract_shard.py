@@ -1,0 +1,50 @@
+"""One shard of a feature: a share of the pictures, described in a job of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from boldflow.artifacts.store import tables, weights
+from boldflow.artifacts.store.partial import Rows
+from boldflow.settings import read_settings
+from boldflow.stages.features._extraction import describe, share, ticket
+
+
+def run(
+    pack: str,
+    table: str,
+    network: Sequence[str],
+    part: str,
+    shard: str,
+    settings: str,
+    code: str,
+    device: str,
+    workers: int,
+) -> None:
+    """Describe the pictures of one shard and write their rows as safetensors.
+
+    Parameters
+    ----------
+    pack, table : paths of the stimulus pack and its table
+    network : path of the receipt of the feature's checkpoint; none where it needs none
+    part : path to write
+    shard : which, such as "0-of-3"
+    settings : the feature's catalogue entry, JSON text
+    code : digests of the modules of this stage and the feature's plug-in, JSON text
+    device : "cpu" or "cuda", as the job asked
+    workers : threads that read and prepare pictures
+
+    Raises
+    ------
+    ValueError
+        If pictures are missing or the plug-in gives another number of rows.
+    """
+    entry = read_settings(settings)
+    rows = tables.read(table)
+    mine = rows.iloc[share(len(rows), shard)]
+    place = Path(part).with_name(f".{Path(part).stem}.rows")
+    kept = Rows(place, ticket(entry, code, table, network, device, shard), len(mine))
+    values, note = describe(pack, mine, entry, network, device, workers, kept)
+    weights.write(
+        part, {"rows": values}, {"shard": shard, "device": device, **{key: str(one) for key, one in note.items()}}
+    )
+    kept.remove()

@@ -1,0 +1,1 @@
+"""Rules that bring data here and say what arrived."""

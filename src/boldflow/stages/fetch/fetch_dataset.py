@@ -1,0 +1,60 @@
+"""Find a data set, clone it where it is a DataLad data set, and get the files that all subjects share."""
+
+from pathlib import Path
+
+from boldflow.artifacts.arrival import origins
+from boldflow.artifacts.store import sidecars
+from boldflow.registry import plugin_of
+from boldflow.settings import read_settings
+from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
+
+
+def run(receipt: str, settings: str, places: str, code: str) -> None:
+    """Write the receipt of a data set: where it comes from, its commit, its folder and the shared files.
+
+    Parameters
+    ----------
+    receipt : path of the JSON to write
+    settings : the data set's catalogue entry, JSON text
+    places : what the entry says of where this machine finds things (``origin``, ``public_url``), JSON text
+    code : digests of the modules of this stage and its plug-in, JSON text
+
+    Raises
+    ------
+    PermissionError
+        If the data set has an agreement that nobody has signed.
+    FileNotFoundError
+        If the entry names a folder or bundle as origin that is not there.
+    ValueError
+        If the entry names another origin for a data set that is not cloned.
+    """
+    entry, here = read_settings(settings), read_settings(places)
+    require_agreement(entry, here)
+    plugin = plugin_of("datasets", entry)
+    source = plugin.source(entry, Path(WORKSPACE))
+    if source.kind == "datalad":
+        root = Path(WORKSPACE) / "clones" / entry["name"]
+        commit = settle(entry, here, source, root, source.commit)
+        if source.commit is None:
+            origins.pin(WORKSPACE, entry["name"], commit)
+    else:
+        given = sorted({"origin", "public_url"} & set(here))
+        if given:
+            raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {given}")
+        root, commit = Path(source.url), None
+    paths = plugin.files_needed(root, "dataset", entry)
+    sidecars.write(
+        receipt,
+        {
+            "what": "dataset",
+            "rule": "fetch_dataset",
+            "name": entry["name"],
+            "kind": source.kind,
+            "origin": source.origin,
+            "root": relative(root),
+            "commit": commit,
+            "files": arrive(entry["name"], source.kind, root, paths),
+            "settings": entry,
+            "code": code,
+        },
+    )

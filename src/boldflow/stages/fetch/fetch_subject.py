@@ -1,0 +1,57 @@
+"""Get one recording of one subject of a data set that has been found, or of a folder of the user's own."""
+
+from pathlib import Path
+
+from boldflow import registry
+from boldflow.artifacts.store import sidecars
+from boldflow.registry import plugin_of
+from boldflow.settings import read_settings
+from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
+
+
+def run(source: str, receipt: str, subject: str, recording: str, settings: str, places: str, code: str) -> None:
+    """Get exactly the files needed and write what arrived.
+
+    Parameters
+    ----------
+    source : path of the data set's receipt
+    receipt : path of the JSON to write
+    subject : the subject
+    recording : one of the data set's recordings
+    settings : the data set's catalogue entry, JSON text
+    places : what the entry says of where this machine finds things (``origin``, ``public_url``, ``betas_root``),
+        JSON text
+    code : digests of the modules of this stage and its plug-in, JSON text
+
+    Raises
+    ------
+    PermissionError
+        If the data set has an agreement that nobody has signed.
+    FileNotFoundError
+        If the recording is read from a folder of the user's own, and there is none.
+    """
+    entry, here = read_settings(settings), read_settings(places)
+    require_agreement(entry, here)
+    note = sidecars.read(source)
+    plugin = plugin_of("datasets", entry)
+    kept = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
+    if recording in registry.literal("datasets", entry["plugin"], "FACTS").get("recordings_outside", []):
+        own = _own_folder(entry["name"], here.get("betas_root"))
+        kept |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(own), "commit": None}
+    elif note["kind"] == "datalad":  # the address may be another one by now
+        settle(entry, here, plugin.source(entry, Path(WORKSPACE)), Path(note["root"]), note["commit"])
+    root = Path(kept["root"])
+    paths = plugin.files_needed(root, subject, entry, recording)
+    what = {"what": subject, "recording": recording, "rule": "fetch_subject", "code": code}
+    rows = arrive(entry["name"], kept["kind"], root, paths, f"{subject}-{recording}")
+    sidecars.write(receipt, {**kept, **what, "files": rows})
+
+
+def _own_folder(name: str, given: str | None) -> Path:
+    key = f"datasets.{name}.betas_root"
+    if given is None:
+        raise FileNotFoundError(f"{key} is not set: it names the folder that holds the betas of {name}")
+    path = Path(given).expanduser()
+    if not path.is_dir():
+        raise FileNotFoundError(f"{key} is {given!r}, and there is no such folder")
+    return path.resolve()

@@ -1,0 +1,136 @@
+"""What each of several joined features explains of the test images: by vertex, and by region with intervals."""
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts.store import weights as weight_files
+from boldflow.core import averaging
+from boldflow.core.linear.partition import pooled_product_measure, product_measure
+from boldflow.core.linear.scaling import scale
+from boldflow.core.scores import statistics
+from boldflow.core.scores.scoring import EncodingScorer
+from boldflow.stages._aligned import Aligned
+from boldflow.stages.models._inputs import inputs_and_targets
+
+JOINT = "all"  # stands for the band in rows of the joint prediction
+COLUMNS = ["seed", "roi", "band", "measure", "value", "ci_low", "ci_high", "ci_method", "ceiling", "n_test_images"]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Predictions of one seed, repeats averaged.
+
+    ``joint`` (n_images, n_vertices); ``parts`` (n_bands, n_images, n_vertices), what each band adds; ``without``
+    (n_bands, n_images, n_vertices), predictions of fits without each, or None.
+    """
+
+    names: list[str]
+    joint: np.ndarray
+    parts: np.ndarray
+    without: np.ndarray | None
+
+    @property
+    def terms(self) -> np.ndarray:
+        """The parts, and last what they leave of the prediction: a constant, which may differ between folds."""
+        return np.concatenate([self.parts, (self.joint - self.parts.sum(axis=0))[None]])
+
+
+def partition(
+    plugin: ModuleType, data: Aligned, weights: str, seed: int | str, scorer: EncodingScorer, predicted: np.ndarray
+) -> Partition | None:
+    """Predict the test trials by each band alone, in the units of the responses, and average repeats.
+
+    Parameters
+    ----------
+    plugin : the model's
+    data : Aligned
+    weights : path of the model's safetensors
+    seed : whose fit
+    scorer : of the result
+    predicted : array of shape (n_test_trials, n_vertices)
+
+    Returns
+    -------
+    Partition, or None where the features were not joined from several or the model does not tell them apart
+    """
+    if not (data.bands and hasattr(plugin, "parts")):
+        return None
+    given = inputs_and_targets(data, "encode")[0]
+    parts, without = [], []
+    for fold in range(data.n_folds):
+        state, inputs, targets = (
+            weight_files.read(weights, f"fold{fold}/{name}/") for name in (f"seed{seed}", "inputs", "targets")
+        )
+        x = scale(given(data.rows(fold, "test")), inputs)
+        parts.append(plugin.parts(state, x) * targets["sd"])
+        left = plugin.without(state, x)
+        without.append(None if left is None else left * targets["sd"] + targets["mean"])
+
+    def averaged(values: np.ndarray) -> np.ndarray:
+        return averaging.average_by(values, scorer.test.image, scorer.test.n_images)
+
+    fits = [one for one in without if one is not None]
+    return Partition(
+        [band.name for band in data.bands],
+        averaged(predicted),
+        np.stack([averaged(part) for part in np.concatenate(parts, axis=1)]),
+        np.stack([averaged(part) for part in np.concatenate(fits, axis=1)]) if fits else None,
+    )
+
+
+def map_columns(found: Partition, scorer: EncodingScorer) -> dict[str, np.ndarray]:
+    """Give columns of a vertex map: ``r2_joint`` and, of each band, ``r2_band:NAME`` and perhaps ``r2_unique:NAME``."""
+    shares = product_measure(scorer.measured, found.terms)
+    joint = shares.sum(axis=0)
+    columns = {"r2_joint": joint} | {f"r2_band:{name}": one for name, one in zip(found.names, shares[:-1], strict=True)}
+    if found.without is not None:
+        for name, left in zip(found.names, found.without, strict=True):
+            columns[f"r2_unique:{name}"] = joint - product_measure(scorer.measured, left[None])[0]
+    return columns
+
+
+def region_rows(
+    found: Partition, scorer: EncodingScorer, counts: np.ndarray, seed: int | str, unit: str
+) -> pd.DataFrame:
+    """Give rows of each region and band: share of variance with its bootstrap interval over images.
+
+    Parameters
+    ----------
+    found : Partition
+    scorer : of the result
+    counts : array of shape (n_draws, n_units)
+        How often each unit is in each draw.
+    seed : whose fit
+    unit : what is drawn, in words
+
+    Returns
+    -------
+    DataFrame with ``COLUMNS``
+        ``measure`` is "joint" (R^2 of the whole prediction), "product" (what the band brings to it: these add up), or
+        "unique" (what is lost without the band). All are sums over the region's vertices, over their summed variance.
+    """
+    draws = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, scorer.test.unit].astype(np.float64)
+    member = np.stack([mask.astype(np.float64) for mask in scorer.regions.values()], axis=1)
+
+    def pooled(terms: np.ndarray) -> np.ndarray:
+        return pooled_product_measure(scorer.measured, terms, member, draws)
+
+    shares = pooled(found.terms)  # (n_terms, 1 + n_draws, n_regions)
+    joint = shares.sum(axis=0)
+    series = [(JOINT, "joint", joint)]
+    series += [(name, "product", one) for name, one in zip(found.names, shares[:-1], strict=True)]
+    if found.without is not None:
+        left = [pooled(one[None])[0] for one in found.without]
+        series += [(name, "unique", joint - one) for name, one in zip(found.names, left, strict=True)]
+    rows = []
+    for number, (roi, mask) in enumerate(scorer.regions.items()):
+        upper = scorer.pooled_ceiling(mask)
+        for band, measure, values in series:
+            low, high = statistics.percentile_interval(values[1:, number])
+            told = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
+            about = {"seed": str(seed), "roi": roi, "band": band, "measure": measure, "ceiling": upper}
+            rows.append({**about, "value": values[0, number], **told, "n_test_images": scorer.test.n_images})
+    return pd.DataFrame(rows)[COLUMNS]

@@ -1,0 +1,46 @@
+"""Codes of one subject's trials by a trained model: what scores and the analysis of latents share."""
+
+from types import ModuleType
+
+import numpy as np
+
+from boldflow.artifacts.store import weights as weight_files
+from boldflow.core.linear.scaling import scale
+from boldflow.stages._aligned import Aligned
+from boldflow.stages.models._inputs import inputs_and_targets
+
+
+def codes_of(
+    plugin: ModuleType, data: Aligned, weights: str, fold: int, seed: int | str, *parts: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encode trials of a fold.
+
+    Parameters
+    ----------
+    plugin : of a model of direction represent
+    data : Aligned
+    weights : path of the model's safetensors
+    fold, seed : which of its states
+    parts : of the split, such as "test"
+
+    Returns
+    -------
+    (rows of the trials in ``data.trials``, float32 array of shape (n_trials, n_latents))
+    """
+    rows = data.rows(fold, *parts)
+    given, _ = inputs_and_targets(data, "represent")
+    inputs = scale(given(rows), weight_files.read(weights, f"fold{fold}/inputs/"))
+    return rows, encoded(plugin, weights, fold, seed, inputs)
+
+
+def encoded(plugin: ModuleType, weights: str, fold: int, seed: int | str, inputs: np.ndarray) -> np.ndarray:
+    """Encode inputs that are scaled already, (n_trials, n_inputs), by one of a model's states."""
+    return np.asarray(plugin.latents(weight_files.read(weights, f"fold{fold}/seed{seed}/"), inputs))
+
+
+def in_training_scale(values: np.ndarray, fold: np.ndarray, weights: str, of: str = "targets") -> np.ndarray:
+    """Bring values (n_trials, n_columns) to the scale of their fold's training inputs or targets."""
+    scaled = np.empty_like(values)
+    for one in np.unique(fold):
+        scaled[fold == one] = scale(values[fold == one], weight_files.read(weights, f"fold{one}/{of}/"))
+    return scaled

@@ -1,0 +1,103 @@
+"""Inputs and targets of subjects' trials, scaled by training trials: what training and refitting share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts.store import arrays
+from boldflow.core.linear.scaling import fit_scaler, fit_whole_scaler, identity_scaler, scale
+from boldflow.core.records.training import State, TrainingData
+from boldflow.stages._aligned import Aligned
+
+Reader = Callable[[np.ndarray], np.ndarray]  # rows of trials -> their values
+
+
+def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None = None) -> tuple[Reader, Reader]:
+    """Give functions from rows of trials to inputs and to targets.
+
+    Parameters
+    ----------
+    data : Aligned
+    direction : {"decode", "encode", "represent"}
+        The last: responses are inputs and targets.
+    picture : int array of shape (n_trials,), optional
+        Row of the features that belongs to each trial; by default the picture that was seen, in a permutation test
+        another.
+
+    Returns
+    -------
+    (inputs, targets)
+    """
+    rows_of_features = data.trials["picture"].to_numpy() if picture is None else picture
+
+    def responses(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(arrays.rows(data.responses, rows), dtype=np.float32)
+
+    def features(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(data.features[rows_of_features[rows]], dtype=np.float32)
+
+    return {"decode": (responses, features), "encode": (features, responses)}.get(direction, (responses, responses))
+
+
+def scaled(values: Reader, rows: np.ndarray, wanted: bool | str) -> tuple[np.ndarray, State]:
+    """Read rows once and scale them by themselves where wanted ("whole": all columns alike); give the scaler too."""
+    training = values(rows)
+    fit = fit_whole_scaler if wanted == "whole" else fit_scaler
+    scaler = fit(training) if wanted else identity_scaler(training.shape[-1])
+    return scale(training, scaler, out=training), scaler
+
+
+def training_data(
+    data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: dict[str, Any]
+) -> tuple[TrainingData, State, State]:
+    """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
+    rows = data.rows(fold, "train", "val")
+    given, wanted = readers
+    inputs, of_inputs = scaled(given, rows, settings["scale_inputs"])
+    if settings["direction"] == "represent":
+        targets, of_targets = inputs, of_inputs  # what is reconstructed is what came in
+    else:
+        targets, of_targets = scaled(wanted, rows, settings["scale_targets"])
+    training = TrainingData(
+        inputs=inputs,
+        targets=targets,
+        groups=np.asarray(pd.factorize(_units(data, fold))[0]),
+        is_val=np.isin(rows, data.rows(fold, "val")),
+        bands=data.bands if settings["direction"] == "encode" else (),
+    )
+    return training, of_inputs, of_targets
+
+
+def pooled_data(
+    everyone: Sequence[Aligned], fold: int, settings: dict[str, Any]
+) -> tuple[list[TrainingData], list[State], State]:
+    """Collect a fold's training and validation trials of one subject, or of several that share a model.
+
+    Inputs are scaled subject by subject, targets of all together; groups number the same images alike.
+
+    Returns
+    -------
+    (TrainingData of each subject, scaler of inputs of each subject, scaler of targets)
+    """
+    own = settings if len(everyone) == 1 else {**settings, "scale_targets": False}
+    readers = [inputs_and_targets(data, settings["direction"]) for data in everyone]
+    parts = [training_data(data, fold, reader, own) for data, reader in zip(everyone, readers, strict=True)]
+    training, of_inputs = [part[0] for part in parts], [part[1] for part in parts]
+    if len(everyone) == 1:
+        return training, of_inputs, parts[0][2]
+    n_trials = np.cumsum([len(one.targets) for one in training])[:-1]
+    targets = np.concatenate([one.targets for one in training])
+    of_targets = fit_scaler(targets) if settings["scale_targets"] else identity_scaler(targets.shape[1])
+    targets = scale(targets, of_targets, out=targets)
+    groups = pd.factorize(np.concatenate([_units(data, fold) for data in everyone]))[0]
+    each = zip(training, np.split(targets, n_trials), np.split(groups, n_trials), strict=True)
+    return [replace(one, targets=wanted, groups=group) for one, wanted, group in each], of_inputs, of_targets
+
+
+def _units(data: Aligned, fold: int) -> np.ndarray:
+    """Units of the split of a fold's training and validation trials."""
+    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
+    return own.loc[data.rows(fold, "train", "val")].to_numpy()

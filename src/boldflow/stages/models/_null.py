@@ -1,0 +1,178 @@
+"""The null distribution of a model's scores: labels of images permuted in training and test, and the model refitted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from boldflow.core.linear.scaling import scale, unscale
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.records.training import TrainingData
+from boldflow.core.scores.scoring import ClassScorer, EncodingScorer, RetrievalScorer
+from boldflow.core.scores.statistics import permute_within
+from boldflow.stages._aligned import Aligned
+from boldflow.stages.models._inputs import inputs_and_targets, scaled, training_data
+
+Refit = Callable[[np.ndarray], np.ndarray]
+
+
+def null_values(
+    plugin: ModuleType,
+    settings: dict[str, Any],
+    data: Aligned,
+    test: TestSet,
+    rows: np.ndarray,
+    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    seed: int,
+    block: str,
+) -> np.ndarray:
+    """Refit and score under permuted labels.
+
+    All trials of an image get the same other image's label. Images trade labels within their part of the split, or
+    within their run where there are no pictures.
+
+    Parameters
+    ----------
+    plugin, settings : the model's plug-in and entry; ``settings["permutations"]`` refits are made
+    data : Aligned
+    test : TestSet
+    rows : int array of shape (n_test_trials,)
+        Rows of the test trials in ``data.trials``.
+    scorer : of the observed result
+    seed : int
+    block : {"part", "run"}
+
+    Returns
+    -------
+    array of shape (n_permutations, n_scores)
+        In the order of ``scorer.measure``.
+    """
+    image, first, within, of_test = exchangeable(data, test, rows, block)
+    picture = data.trials["picture"].to_numpy()[first]
+    in_units = not isinstance(scorer, RetrievalScorer)
+    if settings["direction"] == "encode":
+        predictors = [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
+    else:
+        predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
+    found = []
+    for number in tqdm(range(settings["permutations"]), desc=f"permute {settings['name']}", unit="refit"):
+        rng = np.random.default_rng([seed, number])
+        other = permute_within(np.arange(len(first)), within, rng)  # image -> image whose label it gets
+        predicted = np.concatenate([predict(picture[other][image]) for predict in predictors])
+        # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
+        true = None if settings["direction"] == "encode" else _true(of_test, other, test)
+        found.append([measure.value for measure in scorer.measure(predicted, true)])
+    return np.array(found)
+
+
+def rescored_values(
+    predicted: np.ndarray,
+    data: Aligned,
+    test: TestSet,
+    rows: np.ndarray,
+    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    n_permutations: int,
+    seed: int,
+    block: str,
+) -> np.ndarray:
+    """Score the same predictions under permuted test labels, without a refit: this tests dependence only.
+
+    Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
+    """
+    _, first, within, of_test = exchangeable(data, test, rows, block)
+    found = []
+    for number in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
+        other = permute_within(np.arange(len(first)), within, np.random.default_rng([seed, number]))
+        found.append([measure.value for measure in scorer.measure(predicted, _true(of_test, other, test))])
+    return np.array(found)
+
+
+def exchangeable(
+    data: Aligned, test: TestSet, rows: np.ndarray, block: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Number the images of all trials and say which may trade their labels.
+
+    Gives the image of each trial, the first trial of each image, the block within which each image may trade its label,
+    and the image behind each test image.
+    """
+    image = pd.factorize(data.trials["image_id"])[0]
+    first = np.unique(image, return_index=True)[1]
+    if block == "run":
+        names = data.trials["session"] + "|" + data.trials["run"]
+    else:
+        # a picture is in one part in a fold; over folds, its parts together say which pictures are like it
+        wide = data.split.assign(tested=data.split["part"].replace({"val": "train"}))
+        names = wide.sort_values(["row", "fold"]).groupby("row")["tested"].agg("|".join).loc[range(len(image))]
+    of_test = np.empty(test.n_images, dtype=int)
+    of_test[test.image] = image[rows]
+    return image, first, np.asarray(pd.factorize(names.to_numpy()[first])[0]), of_test
+
+
+def _true(of_test: np.ndarray, other: np.ndarray, test: TestSet) -> np.ndarray:
+    """Test image whose label each test image got, in the numbering of the test set (fold by fold)."""
+    place = {(int(f), int(i)): n for n, (f, i) in enumerate(zip(test.image_fold, of_test, strict=True))}
+    pairs = zip(test.image_fold, other[of_test], strict=True)
+    return np.array([place[(int(fold), int(name))] for fold, name in pairs])
+
+
+def _decoder(
+    plugin: ModuleType, settings: dict[str, Any], data: Aligned, fold: int, seed: int, in_units: bool
+) -> Refit:
+    """Make a function from labels (rows of the features, by trial) to decoded features of a fold's test trials.
+
+    They come as the scorer takes them: in their own units, or in the scale of their training targets.
+    """
+    readers = inputs_and_targets(data, "decode")
+    training, inputs, _ = training_data(data, fold, readers, settings)
+    refit = _refit(plugin, settings, training, scale(readers[0](data.rows(fold, "test")), inputs), seed)
+    rows = data.rows(fold, "train", "val")
+
+    def predict(labels: np.ndarray) -> np.ndarray:
+        wanted = inputs_and_targets(data, "decode", labels)[1]
+        targets, own = scaled(wanted, rows, settings["scale_targets"])
+        predicted = refit(targets)
+        return unscale(predicted, own) if in_units else predicted
+
+    return predict
+
+
+def _encoder(plugin: ModuleType, settings: dict[str, Any], data: Aligned, fold: int, seed: int) -> Refit:
+    """Make a function from labels to predicted responses of a fold's test trials, in their own units."""
+    training, _, targets = training_data(data, fold, inputs_and_targets(data, "encode"), settings)
+    rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
+
+    def predict(labels: np.ndarray) -> np.ndarray:
+        given = inputs_and_targets(data, "encode", labels)[0]
+        given_rows, own = scaled(given, rows, settings["scale_inputs"])
+        permuted = replace(training, inputs=given_rows)
+        refit = _refit(plugin, settings, permuted, scale(given(test_rows), own), seed)
+        return unscale(refit(training.targets), targets)
+
+    return predict
+
+
+def _refit(
+    plugin: ModuleType, settings: dict[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
+) -> Refit:
+    """Prepare refits to other targets: the plug-in's own way where it has one, else its fit and predict."""
+    if hasattr(plugin, "refit"):
+        own: Refit = plugin.refit(training.inputs, training.groups, test_inputs, settings, seed)
+        return own
+    return _plain(plugin, settings, training, test_inputs, seed)
+
+
+def _plain(
+    plugin: ModuleType, settings: dict[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
+) -> Refit:
+    """Refit by the model's own fit and predict."""
+
+    def refit(targets: np.ndarray) -> np.ndarray:
+        data = replace(training, targets=targets)
+        found: np.ndarray = plugin.predict(plugin.fit([data], settings, [seed], "cpu", None).states[0], test_inputs)
+        return found
+
+    return refit

@@ -1,0 +1,158 @@
+"""Cleaning of runs as a response's entry asks, and what its sidecar says of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boldflow.core.responses import cleaning, confounds
+from boldflow.core.splits import assignment
+from boldflow.stages.responses._columns import Run
+
+KEYS = ("confounds", "high_pass_hz", "censor_mm", "split")
+PLAIN = "z-score per run (sample standard deviation, after a straight line is taken out)"
+MORE = "z-score per run (sample standard deviation, after a straight line and regressors are taken out)"
+
+
+@dataclass
+class Cleaner:
+    """Cleans one run after the other.
+
+    ``parts`` has a row per trial with session, run, onset_s and its part of the split, where statistics come from
+    training trials; None where they come from all volumes.
+    """
+
+    entry: dict[str, Any]
+    start_s: float
+    n_volumes: int
+    tr_s: float
+    parts: pd.DataFrame | None = None
+    n_censored: int = 0
+    windows: dict[str, int] = field(default_factory=lambda: {"touched": 0, "wholly": 0})
+    whole_runs: list[str] = field(default_factory=list)
+
+    def clean(self, one: Run, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Clean a run.
+
+        Parameters
+        ----------
+        one : BoldRun or SurfaceRun
+        series : array of shape (n_run_volumes, n_columns)
+
+        Returns
+        -------
+        (array of shape (n_run_volumes, n_columns), bool array of shape (n_run_volumes,))
+            Cleaned, and which volumes are not censored.
+
+        Raises
+        ------
+        ValueError
+            If there are no confounds where some are needed, they are of another length, or nothing is left.
+        """
+        entry, n = self.entry, len(series)
+        kept = np.ones(n, dtype=bool)
+        if not any(entry.get(key) for key in KEYS):
+            return cleaning.detrend_and_standardise(series), kept
+        table = table_of(one, n) if entry.get("confounds") or "censor_mm" in entry else {}
+        regressors = [confounds.regressors(table, entry["confounds"])] if entry.get("confounds") else []
+        if "high_pass_hz" in entry:
+            regressors.append(cleaning.cosines(n, self.tr_s, entry["high_pass_hz"]))
+        if "censor_mm" in entry:
+            kept = np.less_equal(confounds.displacement(table), entry["censor_mm"])
+            self.n_censored += int((~kept).sum())
+        fitted = kept & self._training(one, n)
+        return cleaning.regress_and_standardise(series, np.hstack([np.empty((n, 0)), *regressors]), fitted), kept
+
+    def count(self, kept: np.ndarray) -> np.ndarray:
+        """Count censored windows, and give those volumes of each that its average is taken over.
+
+        Parameters
+        ----------
+        kept : bool array of shape (n_trials, n_volumes)
+            Which volumes of each window are not censored.
+
+        Returns
+        -------
+        bool array of the same shape
+            Of a window that is censored wholly, all: the sidecar counts them.
+        """
+        wholly = np.logical_not(kept.any(axis=1, keepdims=True))
+        self.windows["touched"] += int((~kept.all(axis=1)).sum())
+        self.windows["wholly"] += int(wholly.sum())
+        return np.logical_or(kept, wholly)
+
+    def note(self) -> dict[str, Any]:
+        """Say for the sidecar what was done; the plain way says its unit alone."""
+        if not any(self.entry.get(key) for key in KEYS):
+            return {"units": PLAIN, "transductive": "run"}
+        found: dict[str, Any] = {"units": MORE, "transductive": "run", "statistics": "all volumes"}
+        if self.parts is not None:
+            found["statistics"] = "volumes after training and validation trials"
+            found["runs_without_training_trials"] = self.whole_runs
+            found["transductive"] = "run" if self.whole_runs else "none"
+        if "censor_mm" in self.entry:
+            found["censored"] = {"volumes": self.n_censored, "windows": self.windows}
+        return found
+
+    def _training(self, one: Run, n: int) -> np.ndarray:
+        """Mark the volumes that statistics may see."""
+        if self.parts is None:
+            return np.ones(n, dtype=bool)
+        here = self.parts[(self.parts["session"] == one.session) & (self.parts["run"] == one.run)]
+        covered = {
+            test: cleaning.covered(here["onset_s"][where].to_numpy(), self.start_s, self.n_volumes, self.tr_s, n)
+            for test, where in (("no", here["part"].isin(("train", "val"))), ("yes", here["part"] == "test"))
+        }
+        training = covered["no"] & ~covered["yes"]
+        if not training.any():
+            self.whole_runs.append(f"{one.session}/{one.run}")
+            return np.ones(n, dtype=bool)
+        return training
+
+
+def table_of(one: Run, n: int) -> dict[str, np.ndarray]:
+    """Read a run's table of confounds, column by column.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it does not have a row for each of ``n`` volumes.
+    """
+    if one.confounds is None:
+        raise ValueError("there is no table of confounds beside its BOLD; leave out confounds and censor_mm")
+    table = one.confounds()
+    found = len(next(iter(table.values())))
+    if found != n:
+        raise ValueError(f"its table of confounds has {found} rows, its BOLD {n} volumes")
+    return table
+
+
+def parts_of(split: pd.DataFrame, trials: pd.DataFrame, subject: str, name: str) -> pd.DataFrame:
+    """Line a subject's trials up with their parts of a split.
+
+    Parameters
+    ----------
+    split, trials : DataFrame
+    subject, name : str
+        ``name`` of the split, for messages.
+
+    Returns
+    -------
+    DataFrame
+        session, run, trial, onset_s, part.
+
+    Raises
+    ------
+    ValueError
+        If the split has several folds, or not these trials.
+    """
+    own = split[split["subject"] == subject]
+    n_folds = own["fold"].nunique()
+    if n_folds != 1:
+        raise ValueError(f"split {name!r} has {n_folds} folds: statistics of its training trials need one fold")
+    keys = [key for key in assignment.TRIAL if key != "subject"]
+    found = trials[[*keys, "onset_s"]].merge(own[[*keys, "part"]], on=keys, how="left")
+    if len(own) != len(trials) or found["part"].isna().any():
+        raise ValueError(f"split {name!r} and the trial table do not list the same trials of {subject}")
+    return found

@@ -1,0 +1,109 @@
+"""Betas on fsaverage to a coarser mesh of its family: by subsetting, or by neighbourhood average."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from boldflow.core.records.runs import BetaRun, LazyBetas
+from boldflow.core.responses import spheres
+from boldflow.stages.responses._betas import blocks_of
+from boldflow.stages.responses._columns import kept
+from boldflow.stages.responses._meshes import MESHES, SIDES, mesh
+
+HOW = ("subset", "average")
+AVERAGED = "published ceilings are of single vertices and do not hold for averages: left out"
+
+
+def resampled(
+    first: BetaRun, records: Iterator[BetaRun], entry: dict[str, Any], mesh_folder: str | None
+) -> tuple[BetaRun, Iterator[BetaRun], dict[str, Any]]:
+    """Bring the columns of betas to the mesh of a response; nothing is read yet.
+
+    Parameters
+    ----------
+    first : BetaRun
+        The first of the records; its places have ``vertex``, the left hemisphere before the right one.
+    records : iterator of BetaRun
+    entry : dict
+        The response's settings.
+    mesh_folder : str, optional
+        Folder of FreeSurfer's subjects with the mesh of the betas, for ``resampling: average``.
+
+    Returns
+    -------
+    (BetaRun, iterator of BetaRun, dict)
+        As given, on the mesh of ``entry["space"]``, and what the sidecar is to say. A region holds those vertices that
+        lie in it on the finer mesh too. Ceilings come along with subsetting alone.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not two hemispheres of a mesh of the fsaverage family, the betas' mesh is the coarser one,
+        or the spheres of an average are not there.
+    """
+    n_targets, how = MESHES[entry["space"]][0], entry.get("resampling", HOW[0])
+    n_columns = first.betas.shape[1]
+    n_vertices = n_columns // 2
+    vertex = first.places.get("vertex")
+    if vertex is None or n_columns % 2 or not np.array_equal(vertex, np.tile(np.arange(n_vertices), 2)):
+        raise ValueError(
+            f"{n_columns} columns of betas are not the left and then the right hemisphere of fsaverage, whose response "
+            f"is to be in space {entry['space']!r}; choose native"
+        )
+    subset = spheres.subsampling_matrix(n_targets, n_vertices)
+    halves = [subset, subset]
+    note = {"resampling": how, "n_vertices_before": n_vertices}
+    if how == "average" and n_vertices > n_targets:
+        space = next((space for space, (n, _) in MESHES.items() if n == n_vertices), None)
+        if space is None:
+            raise ValueError(f"betas have {n_vertices} vertices a hemisphere, which no mesh has that could be averaged")
+        halves = [_averaging(side.sphere, side.faces, n_targets) for side in mesh(space, mesh_folder)]
+        note["ceilings"] = AVERAGED
+    matrix, chosen = (sparse.csr_array(sparse.block_diag(two)) for two in (halves, [subset, subset]))
+    places = {"hemisphere": np.repeat(SIDES, n_targets), "vertex": np.tile(np.arange(n_targets), 2)}
+    taken = chosen.indices
+    rois = {name: inside[taken] for name, inside in first.rois.items()}
+    ceilings = {} if "ceilings" in note else {name: one[taken] for name, one in first.ceilings.items()}
+
+    def brought(one: BetaRun) -> BetaRun:
+        betas = _Resampled(one.betas, matrix)
+        return dataclasses.replace(one, betas=betas, places=places, rois=rois, ceilings=ceilings)
+
+    return brought(first), map(brought, records), note
+
+
+def _averaging(sphere: np.ndarray, faces: np.ndarray, n_targets: int) -> sparse.csr_array:
+    """Average over the vertices that lie nearest to each of the first ones, which are those of the coarser mesh."""
+    made_of = (sphere[:n_targets], sphere, faces, "average")
+    return kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Resampled:
+    """Betas times a matrix (n_targets, n_columns), read in blocks."""
+
+    betas: np.ndarray | LazyBetas
+    matrix: sparse.csr_array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.betas.shape[0], self.matrix.shape[0]
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        rows = self.matrix[np.flatnonzero(wanted)]
+        needed = np.zeros(self.matrix.shape[1], dtype=bool)
+        needed[rows.indices] = True
+        small = sparse.csc_array(rows[:, np.flatnonzero(needed)], dtype=np.float32)
+        if small.nnz == small.shape[0] and (small.data == 1).all():  # a choice of columns
+            target = small.indices
+            for trials, columns, values in blocks_of(self.betas, needed):
+                yield trials, target[columns], values
+            return
+        found = np.zeros((self.shape[0], small.shape[0]), dtype=np.float32)
+        for trials, columns, values in blocks_of(self.betas, needed):
+            found[trials] += (small[:, columns] @ values.T).T
+        yield slice(None), np.arange(small.shape[0]), found

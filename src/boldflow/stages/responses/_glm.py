@@ -1,0 +1,232 @@
+"""Single-trial betas of a subject's runs by the linear model that a response's entry describes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts.formats import hrf_tables
+from boldflow.core.responses import cleaning, confounds, glm, hrf
+from boldflow.provenance import digest
+from boldflow.stages.responses._cleaning import Cleaner, table_of
+from boldflow.stages.responses._columns import Columns
+from boldflow.stages.responses._series import Series, why_masked
+
+HIGH_PASS_HZ, DRIFT_ORDER, STEP_S = 0.01, 1, 0.1  # where an entry names none; the first two are nilearn's
+LEAST_SHARE, CUT_SHARE = 0.05, 0.9  # of a response that lies in its run: less is refused, and less is counted
+SPARE = 10  # volumes beyond drift and confounds that a run needs to have a part in choices
+UNITS = "beta: response to a trial, in sample standard deviations of its run after drift and confounds"
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """Betas in the order of the trial table, 0 where a trial is not usable.
+
+    ``values`` (n_trials, n_columns) float32; ``bad`` (n_columns,) why a column is masked, or nothing; ``chosen`` has an
+    array (n_columns,) per thing that each column chose; ``note`` is for the sidecar.
+    """
+
+    values: np.ndarray
+    bad: np.ndarray
+    columns: Columns
+    chosen: dict[str, np.ndarray]
+    note: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Design:
+    """Of a run: ``trials`` (n_volumes, n_usable) per haemodynamic response, ``nuisance`` (n_volumes, n_regressors)."""
+
+    trials: list[np.ndarray]
+    nuisance: np.ndarray
+
+
+class Glm:
+    """Fits the runs of a subject, each by itself.
+
+    Parameters
+    ----------
+    cleaner : Cleaner
+        Holds the entry, the repetition time, the window of a trial and the parts of the split.
+    subject : str
+        For messages.
+    table : str or None
+        Path of the table of haemodynamic responses, where the entry asks for one.
+    """
+
+    def __init__(self, cleaner: Cleaner, subject: str, table: str | None) -> None:
+        self.cleaner, self.entry, self.tr_s, self.subject = cleaner, cleaner.entry, cleaner.tr_s, subject
+        kind, step_s = self.entry.get("hrf", "canonical"), self.entry.get("hrf_step_s", STEP_S)
+        self.note: dict[str, Any] = {"method": self.entry["method"], "hrf": kind}
+        if kind == "table":
+            assert table is not None  # the catalogue's check asks for it
+            values = hrf_tables.read(table)
+            self.kernels = hrf.from_table(values, step_s, self.tr_s)
+            self.note["hrf_table"] = {"sha256": digest(values.tobytes()), "step_s": step_s}
+        else:
+            self.kernels = hrf.family(self.tr_s) if kind == "library" else hrf.canonical(self.tr_s)
+        self.note["n_hrfs"] = len(self.kernels)
+        self.penalties = [float(one) for one in self.entry.get("ridge", [0.0])]
+        drift = self.entry.get("drift", "cosine")
+        self.note["drift"] = drift
+        if drift == "cosine":
+            self.note["high_pass_hz"] = self.entry.get("high_pass_hz", HIGH_PASS_HZ)
+        if drift == "polynomial":
+            self.note["drift_order"] = self.entry.get("drift_order", DRIFT_ORDER)
+        self.n_cut = 0
+
+    def estimate(self, series: Callable[[], Iterator[Series]], n_trials: int) -> Estimated:
+        """Choose, where there is a choice, and give the betas of all runs.
+
+        Parameters
+        ----------
+        series : callable
+            Gives the runs of the subject; called twice where there is a choice.
+        n_trials : int
+            Rows of the trial table.
+
+        Raises
+        ------
+        ValueError
+            If a trial's response lies outside its run or cannot be told from the others, if drift and confounds leave
+            nothing of a run, or if no volume is left to choose from.
+        """
+        sets = [(h, p) for h in range(len(self.kernels)) for p in range(len(self.penalties))]
+        chosen, told = self._choose(series()) if len(sets) > 1 else (None, {})
+        made: Estimated | None = None
+        for one in series():
+            if made is None:
+                n_columns = one.values.shape[1]
+                values = np.zeros((n_trials, n_columns), dtype=np.float32, order="F")
+                made = Estimated(values, np.full(n_columns, "", dtype=object), one.columns, told, {})
+            usable = one.trials[one.trials["usable"]]
+            if len(usable):
+                made.values[usable.index.to_numpy()], why = self._run(one, usable, sets, chosen)
+                made.bad[:] = np.where(made.bad == "", why, made.bad)
+        assert made is not None  # there is a run
+        self.note["n_cut_trials"] = self.n_cut
+        made.note.update({"units": UNITS, "transductive": "run", "glm": self.note})
+        return made
+
+    def _run(
+        self, one: Series, usable: pd.DataFrame, sets: list[tuple[int, int]], chosen: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            design = self._design(one, usable)
+            self._check_inside(usable, len(one.values))
+            known = glm.basis(design.nuisance)
+            wanted, place = ([0], None) if chosen is None else np.unique(chosen, return_inverse=True)
+            weights = [
+                self._weights(design.trials[kernel], known, self.penalties[penalty])
+                for kernel, penalty in (sets[k] for k in wanted)
+            ]
+        except ValueError as error:
+            raise ValueError(f"{one.told(self.subject)}: {error}") from None
+        spread = glm.spread(one.values, known)
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = (glm.betas(weights, one.values, place) / spread).astype(np.float32)
+        return found, why_masked(one.values, np.isnan(spread))
+
+    def _weights(self, trials: np.ndarray, known: np.ndarray, penalty: float) -> np.ndarray:
+        if self.entry["method"] == "lss":
+            return glm.lss_weights(trials, known)
+        return glm.ridge_weights(trials, known, penalty)
+
+    def _design(self, one: Series, usable: pd.DataFrame) -> _Design:
+        n = len(one.values)
+        parts = [
+            glm.nuisance(
+                n, self.tr_s, self.note["drift"], self.note.get("high_pass_hz", 0.0), self.note.get("drift_order", 0)
+            )
+        ]
+        if self.entry.get("confounds"):
+            parts.append(confounds.regressors(table_of(one.one, n), self.entry["confounds"]))
+        other = one.trials[~one.trials["usable"]]
+        if len(other):  # they were shown too: one regressor for all of them
+            shown = hrf.regressors(*_times(other), n, self.tr_s, hrf.canonical(self.tr_s)[0])
+            parts.append(shown.sum(axis=1, keepdims=True))
+        trials = [hrf.regressors(*_times(usable), n, self.tr_s, kernel) for kernel in self.kernels]
+        return _Design(trials, np.hstack(parts))
+
+    def _check_inside(self, usable: pd.DataFrame, n: int) -> None:
+        """Refuse trials of whose canonical response next to nothing lies in the run, and count those that are cut."""
+        onsets, durations = _times(usable)
+        n_long = max(n, int(np.ceil((float((onsets + durations).max()) + hrf.LENGTH_S) / self.tr_s)) + 1)
+        kernel = hrf.canonical(self.tr_s)[0]
+        here, whole = (hrf.regressors(onsets, durations, size, self.tr_s, kernel) for size in (n, n_long))
+        shares = glm.shares(here, whole)
+        outside = np.flatnonzero(shares < LEAST_SHARE)
+        if len(outside):
+            first = usable.iloc[outside[0]]
+            raise ValueError(
+                f"{len(outside)} trials have next to no response in the run, the first is trial {first['trial']} at "
+                f"{first['onset_s']:g} s of {n * self.tr_s:g} s ({shares[outside[0]]:.1%} of its squares, at least "
+                f"{LEAST_SHARE:.0%} are needed): was the run cut short?"
+            )
+        self.n_cut += int((shares < CUT_SHARE).sum())
+
+    def _choose(self, series: Iterator[Series]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Choose response and penalty of each column by the errors of volumes that are left out."""
+        fits = self.entry["method"] == "lsa" and "ridge" in self.entry
+        penalties = self.penalties if fits else list(glm.PENALTIES)
+        total: np.ndarray | None = None
+        n_seen, n_all, without = 0, 0, []
+        for one in series:
+            usable = one.trials[one.trials["usable"]]
+            seen = self._seen(one)
+            n_all += len(seen)
+            if not len(usable):
+                continue
+            try:
+                design = self._design(one, usable)
+            except ValueError as error:
+                raise ValueError(f"{one.told(self.subject)}: {error}") from None
+            if seen.sum() < design.nuisance.shape[1] + SPARE:
+                without.append(f"{one.one.session}/{one.one.run}")
+                continue
+            n_seen += int(seen.sum())
+            errors = glm.left_out_errors(
+                [trials[seen] for trials in design.trials],
+                design.nuisance[seen],
+                one.values[seen],
+                penalties,
+                [glm.unit(trials) for trials in design.trials],
+            )
+            total = np.nan_to_num(errors) + (0 if total is None else total)
+        if total is None:
+            raise ValueError(
+                f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of "
+                f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
+                "duration_s), or an entry that chooses nothing"
+            )
+        best = total.reshape(-1, total.shape[2]).argmin(axis=0)
+        kernel, penalty = np.divmod(best, len(penalties))
+        penalty = penalty if fits else np.zeros_like(penalty)
+        told: dict[str, np.ndarray] = {"hrf": kernel}
+        told |= {"ridge_penalty": np.asarray(self.penalties)[penalty]} if len(self.penalties) > 1 else {}
+        self.note["choices"] = {
+            "by": "squared error of volumes left out, of those outside the windows of trials that do not train",
+            "volumes": n_seen,
+            "of_volumes": n_all,
+            "runs_without": without,
+            "columns_by_hrf": np.bincount(kernel, minlength=len(self.kernels)).tolist(),
+            "columns_by_penalty": np.bincount(penalty, minlength=len(self.penalties)).tolist(),
+        }
+        return kernel * len(self.penalties) + penalty, told
+
+    def _seen(self, one: Series) -> np.ndarray:
+        """Mark the volumes that choices may see: in no window of a trial that neither trains nor validates."""
+        n, parts = len(one.values), self.cleaner.parts
+        assert parts is not None  # the catalogue's check asks for a split where there is a choice
+        here = parts[(parts["session"] == one.one.session) & (parts["run"] == one.one.run)]
+        trains = here["part"].isin(("train", "val"))
+        if not trains.any():
+            return np.zeros(n, dtype=bool)
+        window = (self.cleaner.start_s, self.cleaner.n_volumes, self.tr_s)
+        return ~cleaning.covered(here.loc[~trains, "onset_s"].to_numpy(), *window, n)
+
+
+def _times(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return rows["onset_s"].to_numpy(dtype=float), rows["duration_s"].to_numpy(dtype=float)

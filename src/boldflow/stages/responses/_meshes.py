@@ -1,0 +1,78 @@
+"""Meshes of fsaverage: the coarse one that ships inside nilearn, finer ones from a folder of FreeSurfer's subjects."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nilearn import datasets, surface
+
+from boldflow.artifacts.formats import surfaces
+
+SIDES = ("left", "right")
+# Vertices of a hemisphere, and FreeSurfer's name of the subject.
+MESHES = {
+    "fsaverage5": (10_242, "fsaverage5"),
+    "fsaverage6": (40_962, "fsaverage6"),
+    "fsaverage7": (163_842, "fsaverage"),
+}
+
+
+@dataclass(frozen=True)
+class Hemisphere:
+    """Surfaces of a hemisphere with the same vertices.
+
+    ``pial``, ``white``, ``sphere`` (n_vertices, 3), mm; ``faces`` (n_faces, 3) int.
+    """
+
+    pial: np.ndarray
+    white: np.ndarray
+    sphere: np.ndarray
+    faces: np.ndarray
+
+
+def mesh(space: str, folder: str | None = None) -> list[Hemisphere]:
+    """Read a mesh of fsaverage.
+
+    Parameters
+    ----------
+    space : {"fsaverage5", "fsaverage6", "fsaverage7"}
+    folder : str, optional
+        Folder of FreeSurfer's subjects ($SUBJECTS_DIR), with fsaverage6 or fsaverage in it; fsaverage5 needs none.
+
+    Returns
+    -------
+    list of Hemisphere, left first
+
+    Raises
+    ------
+    ValueError
+        If a finer mesh than fsaverage5 is wanted and no folder is given, a file is not whole, or it has another number
+        of vertices.
+    FileNotFoundError
+        If the folder lacks a file.
+    """
+    n_vertices, name = MESHES[space]
+    if folder is None:
+        if space != "fsaverage5":
+            raise ValueError(f"the mesh of {space} is not inside: set mesh_folder to a folder that holds {name}/surf")
+        files = datasets.fetch_surf_fsaverage("fsaverage5")
+        return [_of_nilearn(files, side) for side in SIDES]
+    return [_of_freesurfer(Path(folder).expanduser() / name / "surf", side[0], n_vertices) for side in SIDES]
+
+
+def _of_nilearn(files: dict[str, str], side: str) -> Hemisphere:
+    loaded = {kind: surface.load_surf_mesh(files[f"{kind}_{side}"]) for kind in ("pial", "white", "sphere")}
+    points = {kind: one.coordinates.astype(np.float64) for kind, one in loaded.items()}
+    return Hemisphere(**points, faces=np.asarray(loaded["pial"].faces, dtype=np.int64))
+
+
+def _of_freesurfer(folder: Path, side: str, n_vertices: int) -> Hemisphere:
+    points = {}
+    for kind in ("pial", "white", "sphere"):
+        path = folder / f"{side}h.{kind}"
+        if not path.is_file():
+            raise FileNotFoundError(f"mesh_folder lacks {path}")
+        points[kind], faces = surfaces.triangles(path)
+        if len(points[kind]) != n_vertices:
+            raise ValueError(f"{path} has {len(points[kind])} vertices, expected {n_vertices}")
+    return Hemisphere(**points, faces=faces)

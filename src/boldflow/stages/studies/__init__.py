@@ -1,0 +1,1 @@
+"""Rules that join a study's results: tables, figures, the report."""

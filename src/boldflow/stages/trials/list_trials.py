@@ -1,0 +1,78 @@
+"""Trial tables: one row per trial, in the order of acquisition."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts.store import sidecars, tables
+from boldflow.registry import plugin_of
+from boldflow.settings import read_settings
+from boldflow.stages.fetch._arrival import open_dataset
+
+GIVEN = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]
+COLUMNS = ["subject", "session", "run", "trial", "onset_s", "duration_s", "image_id", "repeat", "usable"]
+
+
+def run(source: str, trials: str, subject: str, settings: str, code: str) -> None:
+    """Read a subject's events and write its trial table.
+
+    Parameters
+    ----------
+    source : path of the receipt of the data set
+    trials : path of the Parquet to write, columns ``COLUMNS``, and ``test_sets`` and ``behaviour_*`` where the data set
+        has them
+    subject : the subject
+    settings : the data set's catalogue entry, JSON text
+    code : digests of the modules of this stage and its plug-in, JSON text
+
+    Raises
+    ------
+    ValueError
+        If trials lack columns, come twice, have no picture, no finite onset and duration, or do not follow each other
+        within a run; names the place.
+    """
+    entry = read_settings(settings)
+    root = open_dataset(source)
+    table = plugin_of("datasets", entry).trials(root, subject, entry)
+    _check(table, subject)
+    more = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
+    table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *more]]
+    note: dict[str, Any] = {
+        "units": {"onset_s": "s", "duration_s": "s"},
+        "settings": entry,
+        "code": code,
+        "data": sidecars.content_digest(source),
+    }
+    tables.write(trials, table.reset_index(drop=True), note)
+
+
+def _check(table: pd.DataFrame, subject: str) -> None:
+    missing = sorted(set(GIVEN) - set(table.columns))
+    if missing:
+        raise ValueError(f"trials of {subject} lack the columns {missing}; found {sorted(table.columns)}")
+    if table.empty:
+        raise ValueError(f"{subject} has no trials; expected one row per event")
+    twice = table[table.duplicated(["session", "run", "trial"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ValueError(f"{subject}: trial {row.trial} of session {row.session}, {row.run} is listed twice")
+    unnamed = table[table["image_id"].isna() | (table["image_id"] == "")]
+    if len(unnamed):
+        row = unnamed.iloc[0]
+        where = f"the first is trial {row.trial} of session {row.session}, {row.run}"
+        raise ValueError(f"{subject}: {len(unnamed)} of {len(table)} trials name no picture, {where}")
+    wrong = table[~np.isfinite(table[["onset_s", "duration_s"]]).all(axis=1) | (table["duration_s"] < 0)]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(
+            f"{subject}: trial {row.trial} of session {row.session}, {row.run} has onset {row.onset_s} s and duration "
+            f"{row.duration_s} s; expected finite seconds, a duration of 0 or more"
+        )
+    backwards = table.groupby(["session", "run"])["onset_s"].diff() <= 0
+    if backwards.any():
+        row = table[backwards].iloc[0]
+        raise ValueError(
+            f"{subject}: onset {row.onset_s} s of trial {row.trial} of session {row.session}, {row.run} does not lie "
+            "after the trial above it; rows must be in the order of acquisition"
+        )

@@ -1,0 +1,31 @@
+"""The stimulus pack: each picture once, with hashes and labels."""
+
+import pandas as pd
+from tqdm import tqdm
+
+from boldflow.artifacts.store import sidecars, stimuli, tables
+from boldflow.core.pictures.duplicates import perceptual_hash
+from boldflow.registry import plugin_of
+from boldflow.settings import read_settings
+from boldflow.stages.fetch._arrival import open_dataset
+
+
+def run(source: str, receipt: str, pack: str, table: str, settings: str, code: str) -> None:
+    """Read the pictures of a data set and pack them.
+
+    Parameters
+    ----------
+    source, receipt : paths of the receipts of the data set and its stimuli
+    pack, table : paths of the HDF5 and the Parquet to write
+    settings : the data set's catalogue entry, JSON text
+    code : digests of the modules of this stage and its plug-in, JSON text
+    """
+    entry = read_settings(settings)
+    root = open_dataset(receipt, source)  # the folder of the pictures, which may be the user's own
+    found = plugin_of("datasets", entry).stimuli(root, entry)
+    entries = ((s.image_id, s.pixels, s.labels) for s in tqdm(found, desc="pack pictures", unit="image"))
+    rows: pd.DataFrame = stimuli.write(pack, entries, perceptual_hash)
+    if rows.empty:
+        raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
+    data = sidecars.content_digest(source, receipt)
+    tables.write(table, rows, {"settings": entry, "code": code, "data": data, "units": {"offset": "bytes"}})

@@ -1,0 +1,1 @@
+"""Helpers of tests, and the data they make."""

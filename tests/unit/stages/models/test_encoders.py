@@ -1,0 +1,245 @@
+"""What is scored of encoders and between them, through the stages on made files, against the planted truth."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldflow import registry
+from boldflow.artifacts.store import arrays, sidecars, tables
+from boldflow.stages.models import score_model, train_model
+from boldflow.stages.studies import compare_encoders
+
+SUBJECT = "sub-01"
+NOTE = {"code": "", "data": ""}
+KEYS = ["session", "run", "trial"]
+N_TRAIN, N_TEST, REPEATS, N_VERTICES = 120, 40, 2, 30
+ONE, OTHER = slice(0, 10), slice(10, 20)  # vertices that follow the one band, and the other; the rest follow nothing
+BANDS = [{"name": "one", "start": 0, "stop": 5}, {"name": "other", "start": 5, "stop": 12}]
+FACTS = {"images": True, "simulated": True, "version": "1"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Files as the stages before training leave them: two features, and both joined."""
+    made = tmp_path_factory.mktemp("encoders")
+    rng = np.random.default_rng(0)
+    n = N_TRAIN + N_TEST
+    features = rng.normal(size=(n, 12)).astype(np.float32)
+    image = rng.permutation(np.repeat(np.arange(n), REPEATS))
+    signal = np.zeros((n, N_VERTICES))
+    signal[:, ONE] = features[:, :5] @ rng.normal(size=(5, 10))
+    signal[:, OTHER] = features[:, 5:] @ rng.normal(size=(7, 10))
+    signal[:, :20] /= signal[:, :20].std(axis=0)
+    responses = signal[image] + 0.8 * rng.normal(size=(len(image), N_VERTICES))
+    names = np.array([f"image-{k:03d}" for k in range(n)])
+    keys = {"session": "01", "run": "01", "trial": range(len(image))}
+    trials = pd.DataFrame({"subject": SUBJECT, **keys, "image_id": names[image]})
+    part = np.where(image >= N_TRAIN, "test", "train")
+    split = trials.drop(columns="image_id").assign(fold=0, unit=trials["image_id"], part=part)
+    tables.write(made / "trials.parquet", trials)
+    tables.write(made / "split.parquet", split, {**NOTE, "rule": {}})
+    arrays.write(made / "responses.npy", responses.astype(np.float32))
+    note = {**NOTE, "settings": {}, "dataset": {}, "transductive": "run", "space": "native"}
+    sidecars.write(made / "responses.json", note)
+    rois = {"roi_one": np.arange(N_VERTICES) < 10, "roi_other": (np.arange(N_VERTICES) // 10) == 1}
+    tables.write(made / "vertices.parquet", pd.DataFrame({"i": np.arange(N_VERTICES), **rois}))
+    for name, columns, bands in (("both", slice(0, 12), BANDS), ("one", ONE_COLUMNS, []), ("other", slice(5, 12), [])):
+        arrays.write(made / f"{name}.npy", features[:, columns])
+        about = {**NOTE, "settings": {}, "kind": "embedding"} | ({"bands": bands} if bands else {})
+        sidecars.write(made / f"{name}.json", about)
+        tables.write(made / f"{name}.parquet", pd.DataFrame({"image_id": names}), about)
+    for feature, model, more in (
+        ("both", "banded_ridge", {"unique": True, "n_iter": 12}), ("one", "ridge", {}), ("other", "ridge", {}),
+        ("both", "ridge", {}), ("one", "dummy", {}),
+    ):  # fmt: skip
+        fit(made, feature, model, more)
+    return made
+
+
+ONE_COLUMNS = slice(0, 5)
+
+
+def settings(model, **more):
+    schema = registry.literal("models", model, "SETTINGS")
+    own = {key: one["default"] for key, one in schema.items()}
+    about = {"name": model, "plugin": model, "direction": "encode", "scale_inputs": True, "scale_targets": True}
+    return own | about | {"seeds": [0], "protocol": "ours", "permutations": 0, "rescorings": 0} | more
+
+
+def place(folder, feature, model):
+    made = folder / f"{feature}-{model}"
+    made.mkdir(exist_ok=True)
+    return made
+
+
+def fit(folder, feature, model, more):
+    own = place(folder, feature, model)
+    train_model.run(
+        responses=[str(folder / "responses.npy")],
+        responses_sidecar=[str(folder / "responses.json")],
+        features=str(folder / f"{feature}.npy"),
+        index=str(folder / f"{feature}.parquet"),
+        features_sidecar=str(folder / f"{feature}.json"),
+        trials=[str(folder / "trials.parquet")],
+        split=str(folder / "split.parquet"),
+        weights=str(own / "model.safetensors"),
+        predictions=str(own / "predictions.npy"),
+        history=str(own / "history.csv"),
+        sidecar=str(own / "config.json"),
+        subjects=json.dumps([SUBJECT]),
+        settings=json.dumps(settings(model, **more)),
+        code="{}",
+        device="cpu",
+    )
+
+
+def names(feature, model):
+    about = {"dataset": "made", "subject": SUBJECT, "response": "bold", "split": "repeated"}
+    return about | {"feature": feature, "model": model}
+
+
+def scored(folder, feature, model):
+    own = place(folder, feature, model)
+    score_model.run(
+        predictions=str(own / "predictions.npy"),
+        weights=str(own / "model.safetensors"),
+        config=str(own / "config.json"),
+        responses=[str(folder / "responses.npy")],
+        vertices=[str(folder / "vertices.parquet")],
+        features=str(folder / f"{feature}.npy"),
+        index=str(folder / f"{feature}.parquet"),
+        trials=[str(folder / "trials.parquet")],
+        split=str(folder / "split.parquet"),
+        scores=str(own / "scores.parquet"),
+        draws=str(own / "draws.npy"),
+        vertex_map=str(own / "map.parquet"),
+        queries=str(own / "queries.parquet"),
+        bands=str(own / "bands.parquet"),
+        subjects=json.dumps([SUBJECT]),
+        names=json.dumps(names(feature, model)),
+        facts=json.dumps(FACTS),
+        n_draws=200,
+        code="{}",
+    )
+    return own
+
+
+@pytest.fixture(scope="module")
+def banded(folder):
+    return scored(folder, "both", "banded_ridge")
+
+
+def test_shares_of_planted_bands_reach_the_map(banded):
+    """Witness: noise of variance .64 / 2 in the average of two repeats leaves 1 / 1.32 to be explained."""
+    found = tables.read(banded / "map.parquet")
+    assert {"r2_joint", "r2_band:one", "r2_band:other", "r2_unique:one", "r2_unique:other"} <= set(found)
+    np.testing.assert_allclose(found["r2_band:one"] + found["r2_band:other"], found["r2_joint"], atol=1e-6)
+    truth = 1 / (1 + 0.8**2 / REPEATS)
+    for name, own, away in (("one", ONE, OTHER), ("other", OTHER, ONE)):
+        for measure in ("r2_band", "r2_unique"):
+            values = found[f"{measure}:{name}"].to_numpy()
+            assert values[own].mean() == pytest.approx(truth, abs=0.08)
+            assert abs(values[away].mean()) < 0.05 and abs(values[20:].mean()) < 0.05
+    assert (np.abs(found["r2_joint"] - found["r"] ** 2)[:20] < 0.1).all()  # a calibrated prediction: R^2 is near r^2
+
+
+def test_joint_r2_of_the_map_is_scikit_learns_on_averaged_centred_responses(folder, banded):
+    from sklearn.metrics import r2_score
+
+    trials, split = tables.read(folder / "trials.parquet"), tables.read(folder / "split.parquet")
+    test = (split["part"] == "test").to_numpy()
+    name = trials["image_id"][test]
+    measured, predicted = (
+        pd.DataFrame(np.asarray(values, dtype=float)).groupby(name.to_numpy()).mean()
+        for values in (arrays.read(folder / "responses.npy")[test], arrays.read(banded / "predictions.npy")[0])
+    )
+    wanted = r2_score(measured - measured.mean(), predicted - predicted.mean(), multioutput="raw_values")
+    np.testing.assert_allclose(tables.read(banded / "map.parquet")["r2_joint"], wanted, atol=1e-5)
+
+
+def test_regions_have_intervals_that_hold_the_planted_shares(banded):
+    found = tables.read(banded / "bands.parquet").set_index(["roi", "band", "measure"])
+    truth = 1 / (1 + 0.8**2 / REPEATS)
+    for roi, other in (("one", "other"), ("other", "one")):
+        for measure in ("product", "unique"):
+            row = found.loc[roi, roi, measure]
+            assert row["ci_low"] < row["value"] < row["ci_high"] and row["value"] == pytest.approx(truth, abs=0.08)
+            assert abs(found.loc[roi, other, measure]["value"]) < 0.05
+        parts = found.loc[roi].query("measure == 'product'")["value"].sum()
+        assert parts == pytest.approx(found.loc[roi, "all", "joint"]["value"], abs=1e-6)
+        assert found.loc[roi, "all", "joint"]["ceiling"] == pytest.approx(truth, abs=0.15)
+    assert found["simulated"].all() and (found["feature"] == "both").all()
+
+
+@pytest.mark.parametrize(("feature", "model"), [("both", "ridge"), ("one", "ridge")])
+def test_a_model_that_tells_no_bands_apart_has_none(folder, feature, model):
+    own = scored(folder, feature, model)
+    assert tables.read(own / "bands.parquet").empty
+    assert not [name for name in tables.read(own / "map.parquet") if name.startswith("r2_")]
+
+
+def compared(folder, *encoders, seeds=None):
+    def paths(name):
+        return [str(folder / name.format(feature)) for feature, _ in encoders]
+
+    compare_encoders.run(
+        predictions=[str(place(folder, *one) / "predictions.npy") for one in encoders],
+        configs=[str(place(folder, *one) / "config.json") for one in encoders],
+        responses=paths("responses.npy"),
+        vertices=paths("vertices.parquet"),
+        features=paths("{}.npy"),
+        indexes=paths("{}.parquet"),
+        trials=paths("trials.parquet"),
+        splits=paths("split.parquet"),
+        wins=str(folder / "wins.parquet"),
+        csv=str(folder / "wins.csv"),
+        names=json.dumps({"results": [names(*one) for one in encoders]}),
+        facts=json.dumps({"made": FACTS}),
+        study="made",
+        n_draws=200,
+        code="{}",
+    )
+    found = tables.read(folder / "wins.parquet")
+    assert len(pd.read_csv(folder / "wins.csv")) == len(found)
+    return found
+
+
+def test_each_feature_wins_where_it_was_planted(folder):
+    found = compared(folder, ("one", "ridge"), ("other", "ridge"), ("both", "ridge"))
+    assert (
+        len(found) == 3 * 3 and set(found["metric"]) == {"win_share"} and set(found["roi"]) == {"all", "one", "other"}
+    )
+    duel = found[(found["feature_a"] == "one") & (found["feature_b"] == "other")].set_index("roi")
+    assert duel.loc["one", "value"] == 1 and duel.loc["other", "value"] == 0
+    assert not duel.loc[["one", "other"], "tied"].any() and duel.loc["all", "tied"]
+    assert duel["n_vertices"].to_dict() == {"all": 30, "one": 10, "other": 10}
+    for _, row in found.iterrows():
+        assert row["ci_low"] <= row["value"] <= row["ci_high"] and row["simulated"]
+
+
+def test_the_share_is_that_of_the_maps(folder):
+    r = {name: tables.read(scored(folder, name, "ridge") / "map.parquet")["r"] for name in ("one", "both")}
+    found = compared(folder, ("one", "ridge"), ("both", "ridge")).set_index("roi")
+    assert found.loc["all", "value"] == pytest.approx((r["one"] > r["both"]).mean())
+
+
+def test_an_encoder_against_itself_is_tied_everywhere_and_a_constant_one_has_r_0(folder):
+    twice = compared(folder, ("one", "ridge"), ("one", "ridge"))
+    assert (twice["value"] == 0.5).all() and (twice["ci_low"] == 0.5).all() and twice["tied"].all()
+    dummy = compared(folder, ("one", "ridge"), ("one", "dummy")).set_index("roi")
+    assert dummy.loc["one", "value"] == 1
+
+
+def test_rivals_are_encoders_of_the_same_responses():
+    config = {
+        "models": {"enc": {"plugin": "ridge", "direction": "encode"}, "dec": {"plugin": "ridge"}},
+    }
+    schemas = registry.read_schemas(registry.PACKAGE.parents[1] / "workflow" / "schemas")
+    rows = [("a", "enc", "s1"), ("b", "enc", "s1"), ("a", "dec", "s1"), ("a", "enc", "s2"), ("b", "enc", "s2")]
+    results = [registry.Result("d", subject, "bold", feature, model, "split") for feature, model, subject in rows]
+    found = registry.rivals(config, schemas, [*results, registry.Result("d", "s3", "bold", "a", "enc", "split")])
+    assert [[(one.subject, one.feature) for one in group] for group in found] == [
+        [("s1", "a"), ("s1", "b")], [("s2", "a"), ("s2", "b")]
+    ]  # fmt: skip

@@ -1,0 +1,98 @@
+"""The split's stage where no pictures are at hand: names group, and the sidecar says that nothing else did."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from boldflow.artifacts.store import sidecars, tables
+from boldflow.stages.trials import make_split
+
+ONE, COPY, OTHER = "COCO_train2014_000000000001.jpg", "coco/000000000001.jpg", "COCO_train2014_000000000002.jpg"
+RULE = {"test": "repeated", "min_repeats": 2, "val_fraction": 0, "against": ["god"], "seed": 33}
+FACTS = {"images": True, "split_unit": "image"}
+
+
+def run(folder, images, rule=RULE, usable=None, response="", every_s=10.0):
+    n = len(images)
+    trials = pd.DataFrame(
+        {
+            "subject": "sub-1", "session": "01", "run": "01", "trial": range(1, n + 1), "image_id": images,
+            "usable": usable or [True] * n,
+            "onset_s": [every_s * k for k in range(n)],
+        }
+    )  # fmt: skip
+    tables.write(folder / "trials.parquet", trials, {"data": "d"})
+    make_split.run(
+        trials=[str(folder / "trials.parquet")],
+        packs=[],
+        tables_=[],
+        split=str(folder / "split.parquet"),
+        sidecar=str(folder / "split.json"),
+        dataset="bold5000",
+        dataset_settings=json.dumps({"name": "bold5000", "plugin": "bold5000"}),
+        settings=json.dumps(rule),
+        response=json.dumps(response) if response else "",
+        facts=json.dumps(FACTS | {"tr_s": 2.0}),
+        code="{}",
+    )
+    split = tables.read(folder / "split.parquet").merge(trials, on=["subject", "session", "run", "trial"])
+    return split, sidecars.read(folder / "split.json")
+
+
+def test_pictures_with_one_coco_number_are_one_picture(tmp_path):
+    split, note = run(tmp_path, [ONE, OTHER, "a.jpg", COPY])
+    assert split.loc[split["part"] == "test", "image_id"].tolist() == [ONE, COPY]
+    assert note["duplicate_groups"] == [[f"bold5000/{ONE}", f"bold5000/{COPY}"]]
+    assert [one["found_by"] for one in note["overlaps"]] == ["COCO number"]
+    assert note["grouping"] == "identity" and note["grouped_by"] == ["image_id", "COCO number"]
+    assert note["not_compared_with"] == ["god"] and note["published"] is None
+
+
+def test_a_label_carries_the_coco_number_of_pictures_with_other_names():
+    """As NSD's pictures are called by their row in the brick."""
+    images = {"bold5000": [ONE, OTHER, "rep_a.jpg"], "nsd": ["nsd-00000", "nsd-00001", "nsd-00002"]}
+    table = pd.DataFrame({"image_id": images["nsd"], "label_coco_id": ["7", "1", None]})
+    own = pd.DataFrame({"image_id": images["bold5000"]})
+    (found,) = make_split._same_names(list(images), images, {"bold5000": own, "nsd": table})
+    assert found == {
+        "dataset": "bold5000", "image_id": ONE, "other_dataset": "nsd", "other_image_id": "nsd-00001",
+        "found_by": "COCO number",
+    }  # fmt: skip
+    assert make_split._same_names(list(images), images, {}) == []
+
+
+def test_the_published_rule_stands_beside_the_mended_one(tmp_path):
+    first = make_split._named({"test": "named", "names": "repeated-113"}, "bold5000", pd.DataFrame())[0]
+    assert first.startswith("COCO_train2014_")
+    copy = f"coco/{first.split('_')[2]}"
+    split, note = run(tmp_path, [first, OTHER, copy], RULE | {"test": "named", "names": "repeated-113"})
+    assert split["part"].tolist() == ["test", "train", "test"]
+    published = note["published"]
+    assert published["test_set"] == "repeated-113" and published["pictures"] == 113 and not published["same"]
+    assert len(published["never_shown"]) == 112 and first not in published["never_shown"]
+    assert published["mended"] == [{"image_id": copy, "part": "test", "trials": 1}]
+
+
+def test_pictures_of_trials_that_are_not_usable_are_dropped(tmp_path):
+    split, note = run(tmp_path, [ONE, ONE, OTHER, "catch.jpg"], usable=[True, True, True, False])
+    assert split["part"].tolist() == ["test", "test", "train", "drop"]
+    assert note["counts"]["trials"] == {"sub-1": {"drop": 1, "test": 2, "train": 1}}
+
+
+def test_nothing_repeated_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no picture was shown 2 times"):
+        run(tmp_path, [ONE, OTHER])
+
+
+@pytest.mark.parametrize(("every_s", "parts"), [(10.0, "train train test test"), (4.0, "train drop test test")])
+def test_windows_that_overlap_a_test_trials_leave_training_and_are_counted(tmp_path, every_s, parts):
+    """Windows of four volumes of 2 s: trials 10 s apart share none, trials 4 s apart do."""
+    response = {"name": "bold-2to9s", "start_s": 2.0, "duration_s": 7.0}
+    split, note = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], response=response, every_s=every_s)
+    assert split["part"].tolist() == parts.split()
+    assert note["windows"] == {"of": "bold-2to9s", "start_s": 2.0, "n_volumes": 4}
+    assert note["dropped_for_overlap"] == {"sub-1": parts.count("drop")}
+    assert note["counts"]["trials"]["sub-1"]["test"] == 2
+    _, plain = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], every_s=every_s)
+    assert "windows" not in plain and "dropped_for_overlap" not in plain
