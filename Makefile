@@ -21,7 +21,7 @@ help:
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
 	@echo "make test-full-size  run the tests with a run of full size (6 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
-	@echo "make docs    write config/README.md and docs/faults.md"
+	@echo "make docs    write config/README.md, docs/faults.md and the diagrams of docs/architecture.md"
 	@echo "make bench   measure speed against named peers (ARGS='workflow --quick' picks one)"
 	@echo "make clean   remove what rules made: results, logs, benchmarks, resources, .snakemake"
 	@echo "The first call also makes .venv (about 2 GB); PYTHON=python3.12 picks the Python for it."
@@ -56,6 +56,7 @@ docs: $(STAMP)
 	@mv config/README.md.part config/README.md
 	@.venv/bin/python -m tests.faults.table > docs/faults.md.part
 	@mv docs/faults.md.part docs/faults.md
+	@$(IN_VENV) .venv/bin/python -m tests.made.architecture
 
 bench: $(STAMP)
 	@$(IN_VENV) .venv/bin/python -m bench $(ARGS)

@@ -210,8 +210,8 @@ def test_large_features_are_told_in_gigabytes(caplog):
 PROGRAM = """
 import json, resource, sys
 from boldflow.stages.features import cache_features
-cache_features.run(pack="stimuli.h5", table="stimuli.parquet", network=[], parts=[], features="f.npy", index="f.parquet",
-             sidecar="f.json", settings=sys.argv[1], code="{}", device="cpu", workers=2)
+cache_features.run(pack="stimuli.h5", table="stimuli.parquet", network=[], parts=[], features="f.npy",
+             index="f.parquet", sidecar="f.json", settings=sys.argv[1], code="{}", device="cpu", workers=2)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
