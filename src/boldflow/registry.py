@@ -11,7 +11,7 @@ import importlib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -138,7 +138,7 @@ def load(section: str, plugin: str) -> ModuleType:
     return importlib.import_module(f"boldflow.{section}.{plugin}")
 
 
-def plugin_of(section: str, settings: dict[str, Any]) -> ModuleType:
+def plugin_of(section: str, settings: Mapping[str, Any]) -> ModuleType:
     """Import the plug-in of a catalogue entry."""
     return load(section, settings["plugin"])
 
