@@ -111,8 +111,16 @@ def nearest(word: object, known: Iterable[str]) -> str:
 
 
 def plugins(section: str) -> list[str]:
-    """Name the plug-ins of a section: the files that exist."""
-    return sorted(p.stem for p in (PACKAGE / section).glob("*.py") if not p.stem.startswith("_"))
+    """Name the plug-ins of a section: the files that exist, and the packages."""
+    folder = PACKAGE / section
+    stems = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    return sorted(stem for stem in stems if not stem.startswith("_"))
+
+
+def plugin_file(section: str, plugin: str) -> str:
+    """Name the file of a section in which a plug-in's literals and functions stand: of a package, its __init__.py."""
+    package = f"{plugin}/__init__.py"
+    return package if (PACKAGE / section / package).is_file() else f"{plugin}.py"
 
 
 def plugin_name(name: str, entry: Config | None) -> str:
@@ -131,7 +139,7 @@ def load(section: str, plugin: str) -> ModuleType:
     Raises
     ------
     ValueError
-        If there is no such file; names the nearest ones.
+        If there is no such file or package; names the nearest ones.
     """
     if plugin not in plugins(section):
         raise ValueError(f"{section} has no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
@@ -146,7 +154,16 @@ def plugin_of(section: str, settings: Mapping[str, Any]) -> ModuleType:
 @functools.cache
 def syntax_tree(section: str, plugin: str) -> ast.Module:
     """Read a plug-in's syntax tree once: a parse asks for its functions and for three of its literals."""
-    return ast.parse((PACKAGE / section / f"{plugin}.py").read_bytes())
+    return ast.parse((PACKAGE / section / plugin_file(section, plugin)).read_bytes())
+
+
+def functions(section: str, plugin: str) -> set[str]:
+    """Name the functions that a plug-in has, as its text tells: what it defines, or imports from its own modules."""
+    body = syntax_tree(section, plugin).body
+    package = f"boldflow.{section}.{plugin}."
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    imports = [node for node in body if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(package)]
+    return defined | {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 @functools.cache
@@ -164,7 +181,8 @@ def literal(section: str, plugin: str, name: str) -> Any:
             try:
                 return ast.literal_eval(node.value)  # type: ignore[attr-defined]
             except ValueError:
-                raise ValueError(f"{plugin}.py: {name} must be a literal, readable without importing") from None
+                file = plugin_file(section, plugin)
+                raise ValueError(f"{file}: {name} must be a literal, readable without importing") from None
     return {}
 
 
@@ -373,10 +391,8 @@ def represented(config: Config, schemas: Config, results: Iterable[Result]) -> l
 
 def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
     """Tell whether an encoder says what each of several joined features explains."""
-    tree = syntax_tree("models", plugin_name(model, config["models"][model]))
-    return bool(members_of_feature(config, feature)) and any(
-        isinstance(node, ast.FunctionDef) and node.name == "parts" for node in tree.body
-    )
+    plugin = plugin_name(model, config["models"][model])
+    return bool(members_of_feature(config, feature)) and "parts" in functions("models", plugin)
 
 
 def region_rows(template: str, subject: str) -> Iterator[Config]:

@@ -3,7 +3,6 @@
 Standard library only, as ``registry``: the Snakefile asks at parse, before any job.
 """
 
-import ast
 import datetime
 import itertools
 import math
@@ -18,7 +17,6 @@ from boldflow.registry import (
     NONE,
     OF_LATENTS,
     OTHER_WAYS,
-    PACKAGE,
     PLUGIN_SECTIONS,
     POOLED,
     PROJECTING,
@@ -33,12 +31,14 @@ from boldflow.registry import (
     entry_schema,
     expand,
     facts,
+    functions,
     latents,
     literal,
     members_of_feature,
     nearest,
     opens_checkpoint,
     outside,
+    plugin_file,
     plugin_name,
     plugins,
     recording,
@@ -47,7 +47,6 @@ from boldflow.registry import (
     rivals,
     settings,
     subjects,
-    syntax_tree,
     tells_bands_apart,
 )
 
@@ -146,25 +145,23 @@ def _pooling_problems(config: Config, schemas: Config, row: Config, datasets: li
 
 def _pools(config: Config, schemas: Config, model: str) -> bool:
     """Tell whether a model can learn from several subjects at once: a decoder whose plug-in has ``of_subject``."""
-    tree = syntax_tree("models", plugin_name(model, config["models"][model]))
-    there = any(isinstance(node, ast.FunctionDef) and node.name == "of_subject" for node in tree.body)
-    return there and settings(config, schemas, "models", model)["direction"] == "decode"
+    learns_from_many = "of_subject" in functions("models", plugin_name(model, config["models"][model]))
+    return learns_from_many and settings(config, schemas, "models", model)["direction"] == "decode"
 
 
 def plugin_problems(section: str, plugin: str) -> list[str]:
     """List what a plug-in lacks of its contract, as far as its text tells."""
-    path = PACKAGE / section / f"{plugin}.py"
+    file = plugin_file(section, plugin)
     try:
-        tree = syntax_tree(section, plugin)
+        there = functions(section, plugin)
         facts_ = literal(section, plugin, "FACTS")
         literal(section, plugin, "SETTINGS")
     except (SyntaxError, ValueError) as error:
-        return [f"{path.name} of {section}: {error}"]
+        return [f"{file} of {section}: {error}"]
     lacking = [key for key in CONTRACT[section]["facts"] if key not in facts_]
-    there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     missing = [name for name in CONTRACT[section]["functions"] if name not in there]
-    problems = [f"{path.name} of {section}: FACTS lack {lacking}; found {sorted(facts_)}"] if lacking else []
-    return problems + ([f"{path.name} of {section}: functions {missing} are missing"] if missing else [])
+    problems = [f"{file} of {section}: FACTS lack {lacking}; found {sorted(facts_)}"] if lacking else []
+    return problems + ([f"{file} of {section}: functions {missing} are missing"] if missing else [])
 
 
 def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[str]:

@@ -58,6 +58,45 @@ def test_the_plugin_is_the_name_unless_said_otherwise():
         registry.load("models", "rigde")
 
 
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """The text of a model that is a package, in a copy of the models' folder; how to write its ``__init__.py``."""
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    registry.syntax_tree.cache_clear()
+    registry.literal.cache_clear()
+    folder = tmp_path / "models" / "forest"
+    folder.mkdir(parents=True)
+    (tmp_path / "models" / "ridge.py").write_text('FACTS = {"device": "cpu"}\n')
+    (folder / "trees.py").write_text('FACTS = {"device": "cuda"}\n')
+    yield (folder / "__init__.py").write_text
+    registry.syntax_tree.cache_clear()
+    registry.literal.cache_clear()
+
+
+def test_a_plugin_may_be_a_package_whose_literals_stand_in_its_init(package):
+    assert registry.plugins("models") == ["ridge"]  # a folder without __init__.py is none
+    package('FACTS = {"device": "cpu", "threads": 3}\n')
+    assert registry.plugins("models") == ["forest", "ridge"]
+    assert registry.literal("models", "forest", "FACTS") == {"device": "cpu", "threads": 3}
+    assert registry.literal("models", "ridge", "FACTS") == {"device": "cpu"}
+
+
+def test_of_a_package_what_it_defines_and_what_it_imports_from_itself_are_functions(package):
+    package(
+        "from boldflow.models.forest.trees import grow as fit, parts\n"
+        "from boldflow.models.forestry import of_subject\nfrom boldflow.core.linear import latents\n"
+        "def predict(state, inputs): ...\nclass Tree:\n    def nested(self): ...\n"
+    )
+    assert registry.functions("models", "forest") == {"fit", "parts", "predict"}
+
+
+def test_a_literal_of_a_package_that_is_none_is_told_with_its_file(package):
+    package("FACTS = dict(device='cpu')\n")
+    with pytest.raises(ValueError, match=r"forest/__init__\.py: FACTS must be a literal"):
+        registry.literal("models", "forest", "FACTS")
+    assert validation.plugin_problems("models", "forest")[0].startswith("forest/__init__.py of models: ")
+
+
 def problems_of_study(section, entry, dataset):
     """What is wrong with a study of one entry of a section, with the project's own catalogue."""
     import yaml

@@ -104,13 +104,17 @@ def arrows(root: Path) -> list[str]:
 
 
 def siblings(root: Path) -> list[str]:
-    """No plug-in imports another of its kind."""
-    found = []
+    """No plug-in imports another of its kind; one that is a package may import its own modules."""
+    breaches = []
     for path, part, package in modules(root):
-        if part in PLUGINS and path.stem != "__init__":
-            names = [(line, name) for line, name in imports(path, package) if within(name, f"{PACKAGE}.{part}")]
-            found += [f"{path.name}:{line}: a plug-in of {part} imports {name}" for line, name in names]
-    return found
+        if part not in PLUGINS or (package == f"{PACKAGE}.{part}" and path.stem == "__init__"):
+            continue
+        for line, name in imports(path, package):
+            home = ".".join(package.split(".")[:3])  # of a package the plug-in itself, of a file its section
+            is_mine = home != f"{PACKAGE}.{part}" and name.startswith(f"{home}.")
+            if within(name, f"{PACKAGE}.{part}") and not is_mine:
+                breaches.append(f"{path.name}:{line}: a plug-in of {part} imports {name}")
+    return breaches
 
 
 def forbidden(root: Path) -> list[str]:
@@ -236,8 +240,8 @@ def test_what_draws_and_what_reads_data_loads_no_torch_indirectly():
         "import importlib, pkgutil, sys\n"
         "for part in ('figures', 'report', 'datasets'):\n"
         "    package = importlib.import_module('boldflow.' + part)\n"
-        "    for module in pkgutil.iter_modules(package.__path__):\n"
-        "        importlib.import_module(f'boldflow.{part}.{module.name}')\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        importlib.import_module(module.name)\n"
         "sys.exit(' '.join(sorted({'torch', 'transformers', 'snakemake'} & set(sys.modules))) or 0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
@@ -316,6 +320,24 @@ BREACHES = {
         None,
     ),
     "a-model-imports-a-neighbour": (SRC + "models/planted.py", "from .ridge import fit", siblings, None),
+    "a-model-imports-a-module-of-a-package": (
+        SRC + "models/planted.py",
+        "from boldflow.models.forest.trees import grow",
+        siblings,
+        None,
+    ),
+    "a-package-imports-a-neighbour": (
+        SRC + "models/planted/fitting.py",
+        "from boldflow.models.ridge import fit",
+        siblings,
+        None,
+    ),
+    "a-package-imports-one-whose-name-begins-alike": (
+        SRC + "models/planted/__init__.py",
+        "from boldflow.models.planted_too.fitting import fit",
+        siblings,
+        None,
+    ),
     "a-figure-imports-torch": (
         SRC + "figures/planted.py",
         "import torch.nn",
@@ -421,7 +443,15 @@ BREACHES = {
 def plant(root: Path, name: str, text: str) -> None:
     path = root / name
     before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{before}\n{text}\n", encoding="utf-8")
+
+
+def test_a_plugin_that_is_a_package_may_import_its_own_modules(copy):
+    plant(copy, f"{SRC}models/planted/__init__.py", "from boldflow.models.planted.fitting import fit")
+    plant(copy, f"{SRC}models/planted/fitting.py", "from . import scaling\nfrom .scaling import centre")
+    plant(copy, f"{SRC}models/planted/deeper/solving.py", "from boldflow.models.planted import scaling")
+    assert siblings(copy) == []
 
 
 @pytest.mark.parametrize("breach", BREACHES)

@@ -1,6 +1,7 @@
-"""Data sets: one file each, named by a catalogue entry under ``datasets:``.
+"""Data sets: a file or a package each, named by a catalogue entry under ``datasets:``.
 
-A plug-in is a module with two literals, read without importing it, and these functions. ``settings`` is the
+A plug-in is a module with two literals, read without importing it, and these functions; of a package all of them
+stand in its ``__init__.py``, or the functions are imported there from its own modules. ``settings`` is the
 catalogue entry with the defaults of ``SETTINGS`` filled in, without the keys that say where this machine finds
 things (``origin``, ``public_url``, ``stimuli_root``, ``betas_root``) or who signed its ``agreement``: they change no
 result. ``root`` is the folder in which the data arrived (a DataLad clone, or the folder named by a ``Source`` of kind
@@ -68,5 +69,5 @@ are, or None), ``unread`` (recordings that can be fetched, or are listed, but no
 ``recording_spaces`` (dict from a recording to those of ``spaces`` that it comes in). A fact that is None is the entry's
 key of that name, where it has one.
 
-A data set never imports torch, nor another plug-in.
+A data set never imports torch, nor another plug-in; a package may import its own modules.
 """
