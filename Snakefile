@@ -4,6 +4,7 @@ min_version("9.27")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/lifecycle.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/trials.smk"
 include: "workflow/rules/stimuli.smk"

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import provenance, registry, runs, validation
+from boldflow import provenance, registry, validation
 
 try:
     # Snakemake says of a broken file that it is broken, not where
@@ -774,88 +774,6 @@ def captions_of_study(wildcards):
     return provenance.canonical(
         {name: registry.facts(config, "figures", name) for name in names}
     )
-
-
-def abandoned_jobs():
-    """Name the Slurm jobs that a run that is gone has left for what this run makes: no other run may hold it."""
-    return sorted(
-        {
-            number
-            for job in workflow.dag.jobs
-            for number in workflow.persistence.external_jobids(job)
-        }
-    )
-
-
-def outputs_of_jobs():
-    """List the outputs of each job of this run, finished before or not."""
-    return [[str(path) for path in job.output] for job in workflow.dag.jobs]
-
-
-RECORDS = {}
-
-
-def keep_records():
-    """Keep what Snakemake has recorded of receipts: it records a failed update as if it had been made."""
-    memory = workflow.persistence
-    for job in workflow.dag.jobs:
-        for path in job.output:
-            record = Path(memory._record_path(memory._metadata_path, str(path)))
-            if str(path).startswith("resources/receipts/") and record.is_file():
-                RECORDS[job, record] = record.read_bytes()
-
-
-def put_records_back():
-    """Put the records of receipts back whose update failed: the next run sees what has changed, and tries again."""
-    for (job, record), content in RECORDS.items():
-        if not workflow.dag.finished(job):
-            record.write_bytes(content)
-
-
-def tell(lines):
-    """Write lines to the terminal."""
-    for line in lines:
-        sys.stderr.write(f"boldflow: {line}\n")
-
-
-def is_unlock(word):
-    """Tell whether a word of the command line is --unlock, which may be shortened."""
-    return len(word) > len("--un") and "--unlock".startswith(word)
-
-
-UNLOCKS = any(is_unlock(word) for word in sys.argv)
-if workflow.is_main_process and UNLOCKS and runs.holders():
-    stop(
-        "--unlock refused",
-        [
-            f"a run is at work in this folder: {who}; wait for it, or end it first"
-            for who in runs.holders()
-        ],
-    )
-
-
-if not workflow.is_main_process:
-    runs.shield()
-elif not (workflow.dryrun or UNLOCKS):
-    tell(runs.others())
-
-
-onstart:
-    runs.end_from_a_thread()
-    runs.enter()
-    keep_records()
-    runs.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
-    tell(runs.cancel_waiting(abandoned_jobs()))
-    tell(runs.at_work(outputs_of_jobs()))
-
-
-onsuccess:
-    runs.leave(outputs_of_jobs())
-
-
-onerror:
-    put_records_back()
-    runs.leave(outputs_of_jobs())
 
 
 problems = validation.config_problems(config, SCHEMAS, Draft202012Validator)

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from boldflow.artifacts.store.atomic import write_text
-from boldflow.runs import CLAIMS, claim_name
+from boldflow.runs.kept import CLAIMS, claim_name
 
 LOG = logging.getLogger(__name__)
 

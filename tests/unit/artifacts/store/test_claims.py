@@ -7,7 +7,7 @@ import pytest
 from filelock import FileLock
 
 from boldflow.artifacts.store.claims import Claim
-from boldflow.runs import CLAIMS, leave
+from boldflow.runs.kept import CLAIMS, forget
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_the_end_of_a_run_forgets_its_jobs_and_no_others():
     make("c")
     other.keep()
     del other
-    leave([["a", "b"]])
+    forget([["a", "b"]])
     assert Claim(["a", "b"], "t").take() and not Claim(["c"], "t").take()
 
 
