@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Project, real_data
 
-# A checkpoint every half second; about 4 ms an epoch and seed on an idle core.
+# Progress is kept every half second; about 4 ms an epoch and seed on an idle core.
 SLOW_MODEL = "  slow: {plugin: linear_sgd, n_epochs: EPOCHS, seeds: [0, 1]}"
 # A network of two seeds side by side.
 SLOW_NETWORK = "  slow: {plugin: fmri_mlp, width: 16, n_epochs: EPOCHS, batch_size: 12, patience: 0, seeds: [0, 1]}"
@@ -120,8 +120,8 @@ class Site(Project):
         (self.folder / f"src/boldflow/{section}/{name}.py").write_text(text)
         self.edit("config/config.yaml", f"\n{section}:\n", f"\n{section}:\n  {name.replace('_', '-')}: {{}}\n")
 
-    def checkpoint(self, subject: str = "sub-01") -> int:
-        """Steps that the newest checkpoints of the slow model hold, over its seeds; 0 where there are none."""
+    def steps_kept(self, subject: str = "sub-01") -> int:
+        """Steps that the newest progress of the slow model holds, over its seeds; 0 where there are none."""
         found = 0
         for seed in sorted((self.folder / result(subject) / ".checkpoints/fold0").glob("seed*")):
             steps = [int(path.stem.partition("-")[2]) for path in seed.glob("step-*.safetensors")]
@@ -129,11 +129,11 @@ class Site(Project):
         return found
 
     def trains(self, subject: str = "sub-01") -> None:
-        """Wait until the slow model has left a checkpoint."""
-        wait_for(lambda: self.checkpoint(subject), f"checkpoint of {subject} in training", 180)
+        """Wait until the slow model has left progress."""
+        wait_for(lambda: self.steps_kept(subject), f"progress of {subject} in training", 180)
 
     def resumed(self, subject: str = "sub-01") -> bool:
-        """Tell whether the last training went on from a checkpoint."""
+        """Tell whether the last training went on from kept progress."""
         return "going on from" in self.log(subject)
 
     def log(self, subject: str = "sub-01") -> str:
@@ -192,9 +192,9 @@ def jobs(site: Site) -> list[int]:
 
 
 def hit(site: Site, number: signal.Signals, after_s: float) -> None:
-    """Send a signal to the training some time after its first new checkpoint."""
-    at = site.checkpoint()
-    wait_for(lambda: site.checkpoint() > at, "new checkpoint", 120)
+    """Send a signal to the training some time after it first kept new progress."""
+    at = site.steps_kept()
+    wait_for(lambda: site.steps_kept() > at, "new progress", 120)
     time.sleep(after_s)
     (process,) = jobs(site)
     os.kill(process, number)

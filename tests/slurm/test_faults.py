@@ -22,7 +22,7 @@ FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
 SETTINGS = {}
 
 
-def fit(subjects, settings, seeds, device, checkpoint):
+def fit(subjects, settings, seeds, device, keeper):
     taken = np.ones(3 * 2**27)  # 3 GiB, touched
     time.sleep(12)
     return Fitted([{"mean": subjects[0].targets.mean(axis=0) * taken[0]}] * len(seeds), [])
@@ -40,7 +40,7 @@ FACTS = {"device": "cuda", "threads": 1, "closed_form": False}
 SETTINGS = {}
 
 
-def fit(subjects, settings, seeds, device, checkpoint):
+def fit(subjects, settings, seeds, device, keeper):
     seen = os.environ["CUDA_VISIBLE_DEVICES"]
     if device != "cuda":
         raise RuntimeError(f"wanted cuda, was given {device}")
@@ -143,7 +143,7 @@ def test_a_preempted_job_keeps_its_progress_and_goes_on(site: ClusterSite, undis
     job, node = site.training()
     urgent = preempt(cluster, node)
     wait_for(lambda: cluster.job_states()[job] != "RUNNING", "end of the preempted job")
-    reached = site.checkpoint()
+    reached = site.steps_kept()
     run.ends()
     assert urgent in cluster.job_states() and reached > 0 and site.resumed()
     assert len(site.submitted("train_model")) == 2
@@ -209,7 +209,7 @@ def test_snakemake_killed_while_a_job_lives(site: ClusterSite, undisturbed: Site
     assert "a run was killed and left its lock" in locked and f"process {first.process.pid}" in locked
     assert "--unlock" in locked
     site.start("--unlock", *SLOW).ends()
-    assert site.checkpoint(), "the job has ended too early for this test"
+    assert site.steps_kept(), "the job has ended too early for this test"
     text = site.start(*SLOW).ends()
     assert f"(Slurm job {job}), of a run that is gone: it is waited for" in text
     jobs = site.submitted("train_model")
@@ -227,7 +227,7 @@ def test_snakemake_killed_while_jobs_live_and_wait(site: ClusterSite, undisturbe
     site.slow(EPOCHS)
     big = ("--set-resources", "train_model:mem_mb=7000")
     first = site.start(*WIDE, *big)
-    wait_for(lambda: sum(site.checkpoint(f"sub-0{n}") > 0 for n in (1, 2, 3)) == 2, "two in training", 120)
+    wait_for(lambda: sum(site.steps_kept(f"sub-0{n}") > 0 for n in (1, 2, 3)) == 2, "two in training", 120)
     wait_for(lambda: len(site.submitted("train_model")) == 3, "three jobs", 30)
     alive = [number for number, _, _ in cluster.running(site.folder)]
     first.kill()
@@ -249,8 +249,8 @@ def test_the_controller_is_killed_while_a_job_lives(site: ClusterSite, undisturb
     job, _ = site.training()
     time.sleep(8)  # a controller that dies before it has written down that a job runs takes the job with it
     cluster.kill_controller()
-    at = site.checkpoint()
-    wait_for(lambda: site.checkpoint() > at, "progress without a controller")
+    at = site.steps_kept()
+    wait_for(lambda: site.steps_kept() > at, "progress without a controller")
     time.sleep(5)
     cluster.start_controller()
     run.ends()

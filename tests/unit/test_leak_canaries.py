@@ -464,13 +464,13 @@ class Cheat:
 
 
 class AlphaOnTest(Cheat):
-    def fit(self, subjects, settings, seeds, device, checkpoint):
+    def fit(self, subjects, settings, seeds, device, keeper):
         every = [self.state(subjects[0], alpha, np.arange(N_VERTICES)) for alpha in (0.01, 1.0, 100.0, 1e4, 1e6)]
         return Fitted([min(every, key=self.error)] * len(seeds), [])
 
 
 class ColumnsOnTest(Cheat):
-    def fit(self, subjects, settings, seeds, device, checkpoint):
+    def fit(self, subjects, settings, seeds, device, keeper):
         r = np.corrcoef(self.x.T, self.y.T)[:N_VERTICES, N_VERTICES:]
         best = np.sort(np.argsort(-np.abs(r).max(axis=1))[:4])
         return Fitted([self.state(subjects[0], 10.0, best)] * len(seeds), [])
@@ -485,7 +485,7 @@ def test_the_canary_finds_an_alpha_or_columns_chosen_on_test(tmp_path, monkeypat
 
 def test_the_same_ridge_with_its_eyes_shut_is_found_innocent(tmp_path, monkeypatch):
     class Honest(Cheat):
-        def fit(self, subjects, settings, seeds, device, checkpoint):
+        def fit(self, subjects, settings, seeds, device, keeper):
             return Fitted([self.state(subjects[0], 10.0, np.arange(4))] * len(seeds), [])
 
     Honest(monkeypatch)

@@ -26,7 +26,7 @@ FUNCTIONS = {
         "sizes": ["settings", "recording"],
     },
     "features": {"extractor": ["settings", "folder", "device"]},
-    "models": {"fit": ["subjects", "settings", "seeds", "device", "checkpoint"], "predict": ["state", "inputs"]},
+    "models": {"fit": ["subjects", "settings", "seeds", "device", "keeper"], "predict": ["state", "inputs"]},
     "figures": {"source_table": ["tables", "settings"], "draw": ["tables", "settings"]},
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.linear.banded import fit_banded
-from boldflow.core.networks.progress import Checkpoint, Nowhere
+from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.records.training import Band, Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
@@ -56,7 +56,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Fit one banded ridge per seed on training and validation trials; see the package docstring for the contract.
 
@@ -74,7 +74,7 @@ def fit(
     data = subjects[0]
     inputs = flat(data.inputs)
     bands = data.bands or (Band("all", 0, inputs.shape[1]),)
-    place = checkpoint or Nowhere()
+    place = keeper or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in seeds:

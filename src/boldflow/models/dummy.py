@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means"}
@@ -17,7 +17,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Average the targets over all training trials; see the package docstring for the contract."""
     targets = np.concatenate([data.targets for data in subjects])

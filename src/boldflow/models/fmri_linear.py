@@ -7,7 +7,7 @@ import numpy as np
 
 from boldflow.core.networks import fitting
 from boldflow.core.networks.decoders import FmriLinear
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {
@@ -26,10 +26,10 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one map per seed, one after the other; see the package docstring for the contract."""
-    return fitting.fit_network(FmriLinear, subjects, settings, seeds, device, checkpoint, stacked=False)
+    return fitting.fit_network(FmriLinear, subjects, settings, seeds, device, keeper, stacked=False)
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:

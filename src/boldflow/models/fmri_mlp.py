@@ -7,7 +7,7 @@ import numpy as np
 
 from boldflow.core.networks import fitting
 from boldflow.core.networks.decoders import FmriMlp
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
@@ -46,7 +46,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one network per seed, all seeds side by side; see the package docstring for the contract."""
 
@@ -54,7 +54,7 @@ def fit(
         how = {name: settings[name] for name in SETTINGS}
         return FmriMlp(vertices, n_trs, n_features, **how)
 
-    return fitting.fit_network(make, subjects, settings, seeds, device, checkpoint, stacked=True)
+    return fitting.fit_network(make, subjects, settings, seeds, device, keeper, stacked=True)
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:

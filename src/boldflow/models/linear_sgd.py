@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from boldflow.core.linear.sgd import fit_sgd
-from boldflow.core.networks.progress import Checkpoint, Nowhere
+from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
@@ -51,7 +51,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Fit one map per seed on training and validation trials; see the package docstring for the contract.
 
@@ -62,7 +62,7 @@ def fit(
     """
     if len(subjects) != 1:
         raise ValueError(f"linear_sgd is fitted to one subject, found {len(subjects)}")
-    place = checkpoint or Nowhere()
+    place = keeper or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in tqdm(seeds, desc="linear_sgd", unit="seed"):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "weights", "represents": True}
@@ -25,7 +25,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Find the components of training and validation trials; see the package docstring for the contract.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means", "represents": True}
@@ -17,7 +17,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Learn nothing; see the package docstring for the contract."""
     return Fitted([{"n_inputs": np.array([flat(subjects[0].inputs).shape[1]])}] * len(seeds), [])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.linear.ridge import fit_ridge, refit_ridge
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
@@ -50,7 +50,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Fit one ridge on training and validation trials; see the package docstring for the contract.
 

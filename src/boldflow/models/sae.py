@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.networks import autoencoder, fitting
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {
@@ -56,14 +56,14 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
 
     def make(n_inputs: int) -> autoencoder.DenseAutoencoder:
         return autoencoder.DenseAutoencoder(n_inputs, settings["n_latents"], settings["sparsity"], settings["l1"])
 
-    return fitting.fit_autoencoder(make, subjects, settings, seeds, device, checkpoint)
+    return fitting.fit_autoencoder(make, subjects, settings, seeds, device, keeper)
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:

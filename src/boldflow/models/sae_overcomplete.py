@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.networks import autoencoder, fitting
-from boldflow.core.networks.progress import Checkpoint
+from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
 FACTS = {
@@ -79,7 +79,7 @@ def fit(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
 
@@ -87,7 +87,7 @@ def fit(
         how = {name: settings[name] for name in SHAPE}
         return autoencoder.OvercompleteAutoencoder(n_inputs, settings["n_latents"], **how)
 
-    found = fitting.fit_autoencoder(make, subjects, settings, seeds, device, checkpoint)
+    found = fitting.fit_autoencoder(make, subjects, settings, seeds, device, keeper)
     return Fitted([state | {"k": np.array([settings["k"]])} for state in found.states], found.history)
 
 

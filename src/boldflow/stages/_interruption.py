@@ -1,6 +1,6 @@
 """Being asked to end: SIGTERM (Slurm before a time limit or preemption) and SIGINT (Ctrl-C).
 
-Work without steps ends at once, in a way that removes temporary files. Work with checkpoints runs in
+Work without steps ends at once, in a way that removes temporary files. Work that keeps progress runs in
 ``deferred()``: it goes on to the boundary of its step, keeps its progress and ends there.
 """
 

@@ -1,4 +1,4 @@
-"""Checkpoints of an iterative fit: safetensors that appear whole, a bounded number, for one piece of work only.
+"""Progress of an iterative fit: safetensors that appear whole, a bounded number, for one piece of work only.
 
 A file is named by its step, ``step-00001200.safetensors``, and lies in a folder of its fit. Its header holds the
 step, the history and the ``ticket``: a digest of everything that the result depends on.
@@ -58,7 +58,7 @@ def newest(folder: str | Path, ticket: str) -> tuple[int, dict[str, np.ndarray],
                 return int(note["step"]), state, json.loads(note["rows"])
             LOG.info("removing %s: inputs, settings or code have changed since", path)
         except ValueError as error:
-            LOG.warning("checkpoint left out: %s", error)
+            LOG.warning("kept progress left out: %s", error)
         path.unlink()
     return None
 

@@ -18,7 +18,7 @@ from scipy import linalg
 from sklearn.model_selection import PredefinedSplit
 
 from boldflow.core.linear.ridge import group_folds
-from boldflow.core.networks.progress import Checkpoint, Progress
+from boldflow.core.networks.progress import Progress, ProgressKeeper
 from boldflow.core.records.training import Band
 
 BLOCK = 2048  # targets at a time: bounds memory, does not change the result
@@ -71,7 +71,7 @@ def fit_banded(
     bands: Sequence[Band],
     alphas: np.ndarray,
     groups: np.ndarray,
-    checkpoint: Checkpoint,
+    keeper: ProgressKeeper,
     n_iter: int = 30,
     n_folds: int = 5,
     seed: int = 0,
@@ -91,7 +91,7 @@ def fit_banded(
         Penalties to choose from, on inputs scaled by the roots of their weights.
     groups : int array of shape (n_trials,)
         Trials of a group stay together in the inner cross-validation, dealt to folds as by ``core.ridge``.
-    checkpoint : where progress is left and found; a step is a draw of weights
+    keeper : where progress is left and found; a step is a draw of weights
     n_iter : int
         Draws of weights.
     n_folds, seed : int
@@ -122,7 +122,7 @@ def fit_banded(
     folds = PredefinedSplit(group_folds(groups, n_folds, seed))
     draws = draw_gammas(n_iter, len(bands), seed)
     x, y = np.asarray(inputs, dtype=dtype), np.asarray(targets, dtype=dtype)
-    known = checkpoint.load() or Progress(0, _start(len(draws), y.shape[1]), [])
+    known = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
     state, best = {name: value.copy() for name, value in known.state.items()}, np.sort(np.asarray(alphas, dtype=float))
     with _numpy_backend():
         for step in range(known.step, len(draws)):
@@ -132,7 +132,7 @@ def fit_banded(
             state["score"][better], state["draw"][better] = scores[better], step
             state["alpha"][better] = chosen[better]
             progress = Progress(step + 1, state, [])
-            checkpoint.boundary(step + 1, len(draws), lambda kept=progress: kept)  # type: ignore[misc]
+            keeper.boundary(step + 1, len(draws), lambda kept=progress: kept)  # type: ignore[misc]
     gammas = draws[state["draw"]].T
     weights, intercept = _refit(inputs, targets, bands, gammas, state["alpha"])
     without = without_intercept = None

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.networks.progress import Checkpoint, Progress
+from boldflow.core.networks.progress import Progress, ProgressKeeper
 
 
 def fit_sgd(
@@ -16,12 +16,12 @@ def fit_sgd(
     learning_rate: float,
     momentum: float,
     seed: int,
-    checkpoint: Checkpoint,
+    keeper: ProgressKeeper,
 ) -> Progress:
     """Minimise the mean squared error plus ``alpha / n_trials`` times the sum of squared weights.
 
     An epoch shows each trial once, in an order that depends on the seed and the epoch alone, so a fit that goes on
-    from a checkpoint takes the same steps as one that was never stopped. The learning rate falls to 0 along half a
+    from what was kept takes the same steps as one that was never stopped. The learning rate falls to 0 along half a
     cosine. A step is an epoch: the boundary at which progress is kept.
 
     Parameters
@@ -33,7 +33,7 @@ def fit_sgd(
     learning_rate : of the first step, as a share of the largest stable one for full batches
     momentum : from 0 up to, not including, 1
     seed : int
-    checkpoint : where progress is left and found
+    keeper : where progress is left and found
 
     Returns
     -------
@@ -56,7 +56,7 @@ def fit_sgd(
     x, y = inputs.astype(np.float64), targets.astype(np.float64)
     # mean over trials of |x|^2 + 1 (the intercept) bounds the curvature of the mean squared error
     rate = learning_rate / ((x**2).sum(axis=1).mean() + 1 + alpha / len(x))
-    found = checkpoint.load() or Progress(0, _start(x.shape[1], y.shape[1]), [])
+    found = keeper.load() or Progress(0, _start(x.shape[1], y.shape[1]), [])
     state, rows = {name: value.copy() for name, value in found.state.items()}, list(found.rows)
     for epoch in range(found.step, n_epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(x))
@@ -67,7 +67,7 @@ def fit_sgd(
             error += _step(state, x[chosen], y[chosen], alpha / len(x), now, momentum)
         rows.append({"epoch": epoch + 1, "mse": error / y.size})
         progress = Progress(epoch + 1, state, rows)
-        checkpoint.boundary(epoch + 1, n_epochs, lambda kept=progress: kept)  # type: ignore[misc]
+        keeper.boundary(epoch + 1, n_epochs, lambda kept=progress: kept)  # type: ignore[misc]
     return Progress(n_epochs, state, rows)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from boldflow.core.linear.ridge import fit_ridge
 from boldflow.core.networks.decoders import Autoencoder, FmriLinear, Network, Parameters, Part, start
-from boldflow.core.networks.progress import Checkpoint, Nowhere
+from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.networks.resident import Resident, with_time
 from boldflow.core.networks.training import Rows, Trained, recipe_of, train
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
@@ -28,7 +28,7 @@ def fit_network(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
     stacked: bool,
 ) -> Fitted:
     """Train a network with each seed.
@@ -44,7 +44,7 @@ def fit_network(
         as many epochs as were best.
     seeds : sequence of int
     device : "cpu" or "cuda"
-    checkpoint : Checkpoint or None
+    keeper : ProgressKeeper or None
     stacked : bool
         Whether the seeds train side by side; else one after the other.
 
@@ -62,7 +62,7 @@ def fit_network(
     data = Resident(subjects, settings["subject_layers"], device)
     network = make(data.vertices, data.n_trs, data.n_features)
     by_ridge = settings.get("start") == "ridge"
-    recipe, place = recipe_of(settings, try_start=by_ridge), checkpoint or Nowhere()
+    recipe, place = recipe_of(settings, try_start=by_ridge), keeper or Nowhere()
     again = settings.get("refit", False) and data.is_val.any()
     starts: dict[bool, Start] = {}
 
@@ -94,14 +94,14 @@ def fit_autoencoder(
     settings: dict[str, Any],
     seeds: Sequence[int],
     device: str,
-    checkpoint: Checkpoint | None,
+    keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train an autoencoder of one subject's inputs with each seed, one after the other.
 
     Parameters
     ----------
     make : function from the number of inputs (TRs side by side) to the network
-    subjects, seeds, device, checkpoint : as of ``fit_network``
+    subjects, seeds, device, keeper : as of ``fit_network``
     settings : dict
         Keys of the schema's ``training``; where ``untrained`` is true the start is given, a control; where ``keep`` is
         "last" validation trials are left out, and the last epoch's weights are kept.
@@ -130,7 +130,7 @@ def fit_autoencoder(
     def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
         return make(vertices[0] * n_trs)
 
-    return fit_network(of_sizes, [data], used, seeds, device, checkpoint, stacked=False)
+    return fit_network(of_sizes, [data], used, seeds, device, keeper, stacked=False)
 
 
 def decode(network: Network, state: State, inputs: np.ndarray) -> np.ndarray:

@@ -23,10 +23,10 @@ class Progress:
     rows: list[dict[str, Any]]
 
 
-class Checkpoint(Protocol):
+class ProgressKeeper(Protocol):
     """Where a fit leaves its progress at the boundary of a step, and finds it again."""
 
-    def part(self, name: str) -> "Checkpoint":
+    def part(self, name: str) -> "ProgressKeeper":
         """Give the place of one of several fits, such as a seed's."""
 
     def load(self) -> Progress | None:

@@ -1,4 +1,4 @@
-"""Learning rates as functions of the step: nothing to be kept in a checkpoint."""
+"""Learning rates as functions of the step: no progress of theirs has to be kept."""
 
 import math
 

@@ -1,7 +1,7 @@
 """The training loop of all neural models: data on the device, one order of trials for all seeds, steps that resume.
 
 A fit is a function of its seed and its step: the order of trials comes from the epoch, noise from seed and step, the
-learning rate from the step. So what a checkpoint holds are parameters, moments, the best epoch's parameters and counts,
+learning rate from the step. So progress is kept as parameters, moments, the best epoch's parameters and counts,
 and a fit that goes on from it takes the same steps, to the last bit where threads are fixed.
 
 Seeds may train stacked: one product for the first layers of all seeds, which see the same batches. A seed trained alone
@@ -21,7 +21,7 @@ from torch.optim.adamw import adamw
 
 from boldflow.core.networks import layers, losses, schedules
 from boldflow.core.networks.decoders import Autoencoder, Network, Parameters, Part
-from boldflow.core.networks.progress import Checkpoint, Progress
+from boldflow.core.networks.progress import Progress, ProgressKeeper
 from boldflow.core.networks.resident import Resident
 
 LOG = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def train(
     recipe: Recipe,
     seeds: Sequence[int],
     start: Callable[[int], Parameters],
-    checkpoint: Checkpoint,
+    keeper: ProgressKeeper,
     every_trial: bool = False,
     n_epochs: int | None = None,
 ) -> tuple[list[Trained], Rows]:
@@ -104,7 +104,7 @@ def train(
     recipe : Recipe
     seeds : sequence of int
     start : function from a seed to its parameters, float32 without an axis of seeds
-    checkpoint : where progress is left and found; a step is a batch
+    keeper : where progress is left and found; a step is a batch
     every_trial : bool
         Train on validation trials too: then no epoch is chosen and the last one is given.
     n_epochs : int, optional
@@ -121,7 +121,7 @@ def train(
     torch.OutOfMemoryError
         If the memory does not hold a step of a single trial.
     """
-    return _Fit(network, data, recipe, seeds, start, every_trial, n_epochs).run(checkpoint)
+    return _Fit(network, data, recipe, seeds, start, every_trial, n_epochs).run(keeper)
 
 
 class _Fit:
@@ -171,9 +171,9 @@ class _Fit:
 
     # ------------------------------------------------------------------------------------------------- the loop
 
-    def run(self, checkpoint: Checkpoint) -> tuple[list[Trained], Rows]:
+    def run(self, keeper: ProgressKeeper) -> tuple[list[Trained], Rows]:
         """Take all steps that are left."""
-        kept = checkpoint.load()
+        kept = keeper.load()
         if kept:
             self._restore(kept)
         elif self.recipe.try_start and len(self.val_rows):
@@ -187,7 +187,7 @@ class _Fit:
             if number == self.per_epoch - 1:
                 self._close_epoch(epoch + 1)
             over = not self.at.seeds or self.at.step == self.total
-            checkpoint.boundary(self.total if over else self.at.step, self.total, self._progress)
+            keeper.boundary(self.total if over else self.at.step, self.total, self._progress)
         for number, seed in enumerate(self.at.seeds):
             self._finish(seed, number)
         layers.recycle([])
@@ -413,7 +413,7 @@ class _Fit:
         own = {name: torch.atleast_1d(value.cpu().clone()) for name, value in values.items()}
         self.done[seed] = Trained(own, epoch)
 
-    # ------------------------------------------------------------------------------------------------ checkpoints
+    # --------------------------------------------------------------------------------------------------- progress
 
     def _progress(self) -> Progress:
         """Give all that the next step needs, as arrays."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a job: kept from time to time, at the end of a fit, and when the process is asked to end."""
+"""Progress of a job: kept from time to time, at the end of a fit, and when the process is asked to end."""
 
 import shutil
 import sys
@@ -12,17 +12,17 @@ from boldflow.artifacts.store import progress_files
 from boldflow.core.networks.progress import Progress, Stopped
 from boldflow.stages import _interruption
 
-EVERY_S = 60.0  # a checkpoint costs a write of the state; a lost minute costs a minute
+EVERY_S = 60.0  # keeping progress costs a write of the state; a lost minute costs a minute
 
 
-class Checkpoints:
-    """Progress of one job's fits below a folder: a ``core.checkpoint.Checkpoint``.
+class ProgressFolder:
+    """Progress of one job's fits below a folder: a ``core.networks.progress.ProgressKeeper``.
 
     Parameters
     ----------
-    folder : path of the folder, made at the first checkpoint
+    folder : path of the folder, made when progress is first kept
     ticket : digest of what the result depends on
-    every_s : seconds between two checkpoints of a fit
+    every_s : seconds between two moments at which progress is kept
     """
 
     def __init__(self, folder: str | Path, ticket: str, every_s: float = EVERY_S) -> None:
@@ -30,9 +30,9 @@ class Checkpoints:
         self._last = time.monotonic()
         self._bar: tqdm | None = None
 
-    def part(self, name: str) -> "Checkpoints":
+    def part(self, name: str) -> "ProgressFolder":
         """Give the place of one of several fits."""
-        return Checkpoints(self._folder / name, self._ticket, self._every_s)
+        return ProgressFolder(self._folder / name, self._ticket, self._every_s)
 
     def load(self) -> Progress | None:
         """Give the newest whole progress of this work, or None."""

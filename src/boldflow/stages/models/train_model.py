@@ -20,7 +20,7 @@ from boldflow.settings import read_settings
 from boldflow.stages import _interruption
 from boldflow.stages._aligned import align_all
 from boldflow.stages.models._inputs import inputs_and_targets, pooled_data
-from boldflow.stages.models._progress import Checkpoints
+from boldflow.stages.models._progress import ProgressFolder
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
     paths = [*responses, *([str(features)] if features else []), *trials, split]
     ticket = _ticket([entry, code, device, names, sources], *paths)
-    place = Checkpoints(Path(weights).parent / ".checkpoints", ticket)
+    place = ProgressFolder(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
     stopping = contextlib.nullcontext() if facts["closed_form"] else _interruption.deferred()
     with stopping, fixed_threads(facts["threads"]):
@@ -115,6 +115,6 @@ def run(
 
 
 def _ticket(notes: list[Any], *paths: str) -> str:
-    """Digest what the fitted states depend on: a checkpoint of anything else is of no use."""
+    """Digest what the fitted states depend on: progress towards anything else is of no use."""
     files = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
     return digest(canonical([notes, files, sidecars.versions("numpy", "scipy", "torch")]))

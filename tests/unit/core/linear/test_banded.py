@@ -28,7 +28,7 @@ def made(seed=0, n=100, noise=3.0):
 
 
 def fitted(x, y, bands=BANDS, **more):
-    return banded.fit_banded(x, y, bands, ALPHAS, GROUPS, more.pop("checkpoint", Nowhere()), **more)
+    return banded.fit_banded(x, y, bands, ALPHAS, GROUPS, more.pop("keeper", Nowhere()), **more)
 
 
 @pytest.mark.parametrize("alpha_per", ["target", "model"])
@@ -120,9 +120,9 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_weights(step):
     whole = fitted(x, y, n_iter=8)
     place = Place(stop_at=step)
     with pytest.raises(Stopped):
-        fitted(x, y, n_iter=8, checkpoint=place)
+        fitted(x, y, n_iter=8, keeper=place)
     assert place.kept.step == step
-    again = fitted(x, y, n_iter=8, checkpoint=Place(kept=place.kept))
+    again = fitted(x, y, n_iter=8, keeper=Place(kept=place.kept))
     np.testing.assert_array_equal(again.weights, whole.weights)
     np.testing.assert_array_equal(again.errors, whole.errors)
 

@@ -14,9 +14,9 @@ def data(n=60, p=5, v=3):
     return x, x @ rng.normal(size=(p, v)) + 0.3 * rng.normal(size=(n, v)) + 2
 
 
-def fit(x, y, checkpoint=None, **more):
+def fit(x, y, keeper=None, **more):
     given = {"alpha": 7.0, "n_epochs": 400, "batch_size": 60, "learning_rate": 0.5, "momentum": 0.9, "seed": 1} | more
-    return fit_sgd(x, y, checkpoint=checkpoint or Nowhere(), **given)
+    return fit_sgd(x, y, keeper=keeper or Nowhere(), **given)
 
 
 def test_it_comes_to_scikit_learns_ridge():

@@ -42,14 +42,14 @@ def mlp(**more):
     return FmriMlp((V,), T, D, width=16, **more)
 
 
-def run(network, data, seeds=(1, 2), checkpoint=None, **changed):
+def run(network, data, seeds=(1, 2), keeper=None, **changed):
     more = {key: changed.pop(key) for key in ("every_trial", "n_epochs_only") if key in changed}
     if "n_epochs_only" in more:
         more["n_epochs"] = more.pop("n_epochs_only")
     recipe = Recipe(**{**PUBLISHED, **changed})
     resident = Resident([data], False, "cpu")
     begin = lambda seed: decoders.start(network, seed)  # noqa: E731
-    return train(network, resident, recipe, seeds, begin, checkpoint or Nowhere(), **more)
+    return train(network, resident, recipe, seeds, begin, keeper or Nowhere(), **more)
 
 
 def column(rows, name, seed):
@@ -199,11 +199,11 @@ def test_a_fit_stopped_at_any_step_gives_the_same_bits(tmp_path, how):
     for at in sorted({*steps.tolist(), 4}):  # 4: the end of the first epoch
         place = Cut(at, tmp_path / str(at))
         with pytest.raises(Stopped):
-            run(mlp(), data, seeds=(1, 2, 3), checkpoint=place, contrast=contrast, **how)
-        found, lines = run(mlp(), data, seeds=(1, 2, 3), checkpoint=place, contrast=contrast, **how)
+            run(mlp(), data, seeds=(1, 2, 3), keeper=place, contrast=contrast, **how)
+        found, lines = run(mlp(), data, seeds=(1, 2, 3), keeper=place, contrast=contrast, **how)
         assert place.loaded == 1 and lines == rows
         assert all(same(one, other) and one.epoch == other.epoch for one, other in zip(whole, found, strict=True))
-        again, _ = run(mlp(), data, seeds=(1, 2, 3), checkpoint=place, contrast=contrast, **how)
+        again, _ = run(mlp(), data, seeds=(1, 2, 3), keeper=place, contrast=contrast, **how)
         assert all(same(one, other) for one, other in zip(whole, again, strict=True))
 
 
