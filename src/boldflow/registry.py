@@ -73,16 +73,6 @@ KINDS_OF_KEY = _OF_RUNS | _OF_GLM | {"average": ("bold",), "censor_mm": ("bold",
 # The feature of a model that sees only responses: no entry, and no file.
 NONE = "none"
 NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
-# Metrics that a result gives: an encoder, a model of responses alone, a decoder of embeddings, a decoder of classes.
-METRICS = {
-    "encode": ("r", "r2", "mse", "explained_share", "ceiling"),
-    "represent": ("mse", "r2", "r", "zeros", "dead_units"),
-    "embedding": (
-        *("top1", "top5", "top10", "inv_norm_rank", "inv_norm_rank_median", "mean_rank", "median_rank", "sd_rank"),
-        *("two_way", "nway50", "feature_r"),
-    ),
-    "classes": ("accuracy", "auc"),
-}
 # Tables that a study with the key latents makes of the codes of its models.
 OF_LATENTS = ("separations", "embeddings", "units", "reconstructions")
 

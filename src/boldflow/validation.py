@@ -13,7 +13,6 @@ from typing import Any
 from boldflow.registry import (
     CONTRACT,
     KINDS_OF_KEY,
-    METRICS,
     NONE,
     OF_LATENTS,
     OTHER_WAYS,
@@ -49,6 +48,7 @@ from boldflow.registry import (
     subjects,
     tells_bands_apart,
 )
+from boldflow.vocabulary.metrics import of_kind
 
 TYPES = {"array": "a list", "object": "a mapping"}  # as YAML's writers call what JSON's schemas name
 
@@ -188,7 +188,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
             response = settings(config, schemas, "responses", result.response)
             problems |= dict.fromkeys(_response_problems(config, result, response, split, model["direction"], data))
         kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
-        metrics |= set(METRICS.get(kind, ()))
+        metrics |= set(of_kind(kind))
         directions.add(model["direction"])
         if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
             tables |= {"bands"}

@@ -16,6 +16,7 @@ from boldflow.core.records.test_sets import TestSet
 from boldflow.core.responses import ceilings
 from boldflow.core.scores import metrics, statistics
 from boldflow.core.scores.retrieval import Gallery, Rows
+from boldflow.vocabulary.metrics import metric_named
 
 TOP = (1, 5, 10)
 N_WAY = 50
@@ -26,10 +27,7 @@ N_NEAREST = 5
 BATCH = 64  # test trials among which each is sought, in their order: NeuralBench's batches
 BATCHES = f"batch{BATCH}"  # name of that gallery
 FREQUENT = 250  # pictures of NeuralBench's smaller gallery
-MEDIANS = ("median_rank", "inv_norm_rank_median")
 BOOTSTRAP_SEED = 0  # the same draws for every model, so that models can be compared draw by draw
-WITHOUT_ORDER = frozenset({"ceiling", "sd_rank"})  # metrics of which neither high nor low is better
-LOWER_IS_BETTER = frozenset({"mean_rank", "median_rank", "mse"})
 
 Array = np.ndarray
 
@@ -60,8 +58,8 @@ class Measure:
 
 
 def query_measure(view: str, metric: str, values: Array, unit: Array, **more: object) -> Measure:
-    """Make a measure that averages over queries (or takes their median, for ``MEDIANS``)."""
-    median = metric in MEDIANS
+    """Make a measure that averages over queries (or takes their median, where the metric is one)."""
+    median = metric_named(metric).median
     value = float(np.median(values) if median else np.mean(values))
     of = statistics.median_draws if median else statistics.mean_draws
     return Measure(view, metric, value, lambda counts: of(values, unit, counts), **more)  # type: ignore[arg-type]

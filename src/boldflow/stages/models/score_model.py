@@ -20,9 +20,7 @@ from boldflow.core.scores.reconstruction import ReconstructionScorer, code_measu
 from boldflow.core.scores.scoring import (
     BATCHES,
     BOOTSTRAP_SEED,
-    LOWER_IS_BETTER,
     N_NEAREST,
-    WITHOUT_ORDER,
     ClassScorer,
     EncodingScorer,
     Measure,
@@ -36,6 +34,7 @@ from boldflow.stages.models._bands import COLUMNS as BANDS
 from boldflow.stages.models._bands import map_columns, partition, region_rows
 from boldflow.stages.models._codes import codes_of, in_training_scale
 from boldflow.stages.models._null import null_values, rescored_values
+from boldflow.vocabulary.metrics import has_order, lower_is_better
 
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
@@ -329,9 +328,9 @@ def _p_kind(model: Row) -> str | None:
 
 
 def _significance(measure: Measure, null: np.ndarray | None, model: Row) -> Row:
-    if null is None or measure.metric in WITHOUT_ORDER:
+    if null is None or not has_order(measure.metric):
         return {}
-    p = statistics.permutation_p(measure.value, null, measure.metric not in LOWER_IS_BETTER)
+    p = statistics.permutation_p(measure.value, null, not lower_is_better(measure.metric))
     return {"p": p, "p_kind": _p_kind(model), "n_permutations": len(null)}
 
 

@@ -8,9 +8,9 @@ from boldflow.artifacts.store import arrays, leaderboard, tables
 from boldflow.artifacts.store import comparisons as pair_tables
 from boldflow.artifacts.store.comparisons import MODEL, SAME
 from boldflow.core.scores.comparison import OVER_SEEDS, SEED, compare
-from boldflow.core.scores.scoring import LOWER_IS_BETTER
 from boldflow.settings import read_settings
 from boldflow.stages.studies._published import beside
+from boldflow.vocabulary.metrics import lower_is_better
 
 
 def run(
@@ -57,7 +57,7 @@ def run(
         )
     table = leaderboard.tidy(rows.assign(study=wanted["name"], primary=primary))
     order = ["dataset", "direction", "feature", "model", "subject", "roi", "seed", "view", "gallery", "metric"]
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(metric) else -1
     means = table["value"].where(table["primary"]).groupby([table[n] for n in MODEL]).transform("mean")
     table = table.assign(best=sign * means.where(table["primary"], 0.0))
     table = table.sort_values(["primary", "best", *order], ascending=[False, *[True] * (1 + len(order))], kind="stable")
