@@ -10,17 +10,18 @@ import functools
 import importlib
 import itertools
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from boldflow.vocabulary.hemispheres import FREESURFER, IN_A_NAME
+from boldflow.vocabulary.regions import kind_of
+from boldflow.vocabulary.results import NONE, POOLED, ResultKey
+from boldflow.vocabulary.sections import PLUGIN_SECTIONS, ROW_KEYS
+
 PACKAGE = Path(__file__).resolve().parent
-PLUGIN_SECTIONS = ("datasets", "features", "models", "figures")
-SECTIONS = ("datasets", "responses", "features", "models", "splits", "figures")
-ROW_KEYS = ("datasets", "subjects", "responses", "features", "models", "splits")
 
 # Keys that say where this machine finds things, and who signed an agreement; they change no result: fetching sees those
 # of a data set (and whether the files in stimuli_root changed) and of a feature, projection those of a response (and
@@ -29,15 +30,6 @@ PLACES = (
     *("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root"),
     *("hrf_table", "agreement"),
 )
-# Files that give regions of interest, by how their names end.
-REGION_FILES = {
-    ".label": "label", ".annot": "annotation", ".mgh": "overlay", ".mgz": "overlay", ".gii": "overlay",
-    ".nii": "volume", ".nii.gz": "volume",
-}  # fmt: skip
-REGION_PLACEHOLDERS = ("subject", "hemisphere")
-# How a file's name tells its hemisphere: lh.V1.label, sub-01_rh.V1.mgz, tpl-fsaverage_hemi-L_V1.label.gii.
-HEMISPHERE = re.compile(r"(?<![A-Za-z0-9])(?:([lr]h)\.|hemi-([LR])(?![A-Za-z0-9]))")
-
 # What a plug-in must have, by section: keys of FACTS, and functions.
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "datasets": {
@@ -70,26 +62,12 @@ OTHER_WAYS = {"resampling": "fsaverage"}  # a second space from which the key's 
 _OF_RUNS = dict.fromkeys(("start_s", "duration_s", "confounds", "high_pass_hz", *PROJECTING), ("bold", "glm"))
 _OF_GLM = dict.fromkeys(("method", "hrf", "hrf_table", "hrf_step_s", "ridge", "drift", "drift_order"), ("glm",))
 KINDS_OF_KEY = _OF_RUNS | _OF_GLM | {"average": ("bold",), "censor_mm": ("bold",), "zscore": ("betas",)}
-# The feature of a model that sees only responses: no entry, and no file.
-NONE = "none"
+# The feature of a model that sees only responses.
 NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
 # Tables that a study with the key latents makes of the codes of its models.
 OF_LATENTS = ("separations", "embeddings", "units", "reconstructions")
 
 Config = dict[str, Any]
-POOLED = "pooled"  # in a subject's place: one model that learns from all subjects of the data set
-
-
-@dataclass(frozen=True, order=True)
-class Result:
-    """One trained and scored model: the wildcards of its folder."""
-
-    dataset: str
-    subject: str
-    response: str
-    feature: str
-    model: str
-    split: str
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -323,22 +301,22 @@ def read_schemas(folder: Path) -> Config:
     return {p.name.split(".")[0]: json.loads(p.read_text()) for p in sorted(folder.glob("*.schema.json"))}
 
 
-def expand(config: Config, study: Config) -> list[Result]:
+def expand(config: Config, study: Config) -> list[ResultKey]:
     """List what a study asks for: each row of ``runs`` is a cross product.
 
     Returns
     -------
-    list of Result
+    list of ResultKey
         In the order of the study, each once.
     """
-    found: dict[Result, None] = {}
+    found: dict[ResultKey, None] = {}
     for row in study["runs"]:
         for dataset in row["datasets"]:
             whole = {"all": subjects(config, dataset), POOLED: [POOLED], NONE: [NONE]}
             chosen = row["subjects"] if isinstance(row["subjects"], list) else whole[row["subjects"]]
             lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
             for subject, response, feature, model, split in itertools.product(*lists):
-                found[Result(dataset, subject, response, feature, model, split)] = None
+                found[ResultKey(dataset, subject, response, feature, model, split)] = None
     return list(found)
 
 
@@ -347,20 +325,15 @@ def subjects_of(config: Config, dataset: str, subject: str) -> list[str]:
     return subjects(config, dataset) if subject in (POOLED, NONE) else [subject]
 
 
-def pooled_name(model: str) -> str:
-    """Name the model that learnt from all subjects, in tables: no entry of the catalogue can have such a name."""
-    return f"{model} ({POOLED})"
-
-
-def by_subject(config: Config, results: Iterable[Result]) -> list[Result]:
+def by_subject(config: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
     """List results with one subject each, in order, each once: those that are pooled stand for all of theirs."""
     each = (replace(one, subject=name) for one in results for name in subjects_of(config, one.dataset, one.subject))
     return list(dict.fromkeys(each))
 
 
-def rivals(config: Config, schemas: Config, results: Iterable[Result]) -> list[list[Result]]:
+def rivals(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[list[ResultKey]]:
     """Group the encoders that can be compared vertex by vertex: two or more of one subject's responses and split."""
-    groups: dict[tuple[str, ...], list[Result]] = {}
+    groups: dict[tuple[str, ...], list[ResultKey]] = {}
     for one in results:
         if settings(config, schemas, "models", one.model)["direction"] == "encode":
             groups.setdefault((one.dataset, one.subject, one.response, one.split), []).append(one)
@@ -374,7 +347,7 @@ def latents(study: Config, schemas: Config) -> Config:
     return {key: schema["default"] for key, schema in keys.items() if "default" in schema} | own if own else {}
 
 
-def represented(config: Config, schemas: Config, results: Iterable[Result]) -> list[Result]:
+def represented(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
     """List the results of models that see only responses, in order."""
     return [one for one in results if settings(config, schemas, "models", one.model)["direction"] == "represent"]
 
@@ -387,15 +360,11 @@ def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
 
 def region_rows(template: str, subject: str) -> Iterator[Config]:
     """Give the files that one template of ``region_files`` names for a subject, as ``region_files`` describes them."""
-    for side in ("lh", "rh") if "{hemisphere}" in template else ("",):
+    for side in FREESURFER if "{hemisphere}" in template else ("",):
         path = template.replace("{subject}", subject).replace("{hemisphere}", side)
         head, _, choice = path.rpartition(":")
-        path, choice = (head, choice) if _region_kind(head) else (path, "")
-        by_name = [short or f"{letter.lower()}h" for short, letter in HEMISPHERE.findall(path.rpartition("/")[2])]
+        path, choice = (head, choice) if kind_of(head) else (path, "")
+        by_name = [short or f"{letter.lower()}h" for short, letter in IN_A_NAME.findall(path.rpartition("/")[2])]
         hemisphere = " and ".join(sorted({*by_name, side} - {""}))
-        how = {"path": path, "kind": _region_kind(path), "choice": choice, "hemisphere": hemisphere}
+        how = {"path": path, "kind": kind_of(path), "choice": choice, "hemisphere": hemisphere}
         yield how | {"shared": "{subject}" not in template}
-
-
-def _region_kind(path: str) -> str:
-    return next((kind for ending, kind in REGION_FILES.items() if path.endswith(ending)), "")

@@ -13,20 +13,12 @@ from typing import Any
 from boldflow.registry import (
     CONTRACT,
     KINDS_OF_KEY,
-    NONE,
     OF_LATENTS,
     OTHER_WAYS,
-    PLUGIN_SECTIONS,
-    POOLED,
     PROJECTING,
-    REGION_FILES,
-    REGION_PLACEHOLDERS,
-    ROW_KEYS,
-    SECTIONS,
     WAYS_FROM_FSAVERAGE,
     WAYS_FROM_FSNATIVE,
     Config,
-    Result,
     entry_schema,
     expand,
     facts,
@@ -49,6 +41,9 @@ from boldflow.registry import (
     tells_bands_apart,
 )
 from boldflow.vocabulary.metrics import of_kind
+from boldflow.vocabulary.regions import KINDS, PLACEHOLDERS
+from boldflow.vocabulary.results import NONE, POOLED, ResultKey, pooled_name
+from boldflow.vocabulary.sections import PLUGIN_SECTIONS, ROW_KEYS, SECTIONS
 
 TYPES = {"array": "a list", "object": "a mapping"}  # as YAML's writers call what JSON's schemas name
 
@@ -217,7 +212,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
 def _figure_problems(config: Config, study: Config, figure: str, metrics: set[str]) -> Iterator[str]:
     """Say which models, subjects and metrics a figure's entry names that the study does not have."""
     where, entry, results = f"figures.{figure}", config["figures"][figure] or {}, expand(config, study)
-    models = {name for one in results for name in (one.model, f"{one.model} (pooled)")}
+    models = {name for one in results for name in (one.model, pooled_name(one.model))}
     there = {"model": models, "models": models, "subjects": {one.subject for one in results}}
     for key in there.keys() & entry.keys():
         for name in entry[key] if isinstance(entry[key], list) else [entry[key]]:
@@ -230,7 +225,7 @@ def _figure_problems(config: Config, study: Config, figure: str, metrics: set[st
 
 
 def _response_problems(
-    config: Config, result: Result, response: Config, split: Config, direction: str, data: Config
+    config: Config, result: ResultKey, response: Config, split: Config, direction: str, data: Config
 ) -> Iterator[str]:
     """Say what cannot be of a response in a study: its recording, space, kind, and where its statistics are from."""
     recording_ = recording(config, result.dataset, result.response)
@@ -268,7 +263,7 @@ def _control_problems(where: str, name: str, entry: Config) -> list[str]:
     return [f"{where}: the model {does} untrained-control {'into' if entry.get('untrained') else 'off'} the name"]
 
 
-def _direction_problems(result: Result, direction: str) -> Iterator[str]:
+def _direction_problems(result: ResultKey, direction: str) -> Iterator[str]:
     """Say where a model's direction does not fit what it is given: one that represents sees responses or features."""
     if direction != "represent" and (result.feature == NONE or result.response == NONE):
         kind = "feature" if result.feature == NONE else "response"
@@ -335,7 +330,7 @@ def _member_problems(config: Config, name: str) -> list[str]:
     return problems
 
 
-def _kind_problems(config: Config, result: Result, response: Config, recording_: str, data: Config) -> list[str]:
+def _kind_problems(config: Config, result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
     """List what cannot be of a response's kind, given the recording that it reads."""
     where, kind = f"response {result.response!r}", response["kind"]
     known = data.get("beta_recordings", [])
@@ -393,9 +388,9 @@ def _region_problems(where: str, entry: Config) -> list[str]:
     for name, templates in entry.get("region_files", {}).items():
         for template in templates:
             told = f"{where}.region_files.{name}: {template!r}"
-            unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(REGION_PLACEHOLDERS))
+            unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(PLACEHOLDERS))
             if unknown:
-                problems.append(f"{told} has placeholder {unknown[0]!r}; {nearest(unknown[0], REGION_PLACEHOLDERS)}")
+                problems.append(f"{told} has placeholder {unknown[0]!r}; {nearest(unknown[0], PLACEHOLDERS)}")
             for row in region_rows(template, "subject"):
                 problems += [f"{told} {words}" for words in _row_problems(row, entry.get("space"))]
     return list(dict.fromkeys(problems))
@@ -404,7 +399,7 @@ def _region_problems(where: str, entry: Config) -> list[str]:
 def _row_problems(row: Config, space: str | None) -> Iterator[str]:
     kind, choice = row["kind"], row["choice"]
     if not kind:
-        yield f"is no file that gives a region: names end in {', '.join(REGION_FILES)} (and may go on with :3)"
+        yield f"is no file that gives a region: names end in {', '.join(KINDS)} (and may go on with :3)"
         return
     if kind == "annotation" and not choice:
         yield "must name a region of the annotation after a colon, such as lh.aparc.annot:cuneus"
@@ -420,7 +415,7 @@ def _row_problems(row: Config, space: str | None) -> Iterator[str]:
         yield "does not tell its hemisphere: its name must hold lh. or rh. (or hemi-L or hemi-R), or {hemisphere}"
 
 
-def _space_problems(result: Result, response: Config, recording_: str, data: Config) -> list[str]:
+def _space_problems(result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
     """List what cannot be of a response's space and of the way there, given the recording that it reads."""
     come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
     space, problems = response["space"], []
@@ -442,7 +437,7 @@ def _space_problems(result: Result, response: Config, recording_: str, data: Con
     return problems
 
 
-def _mesh_problems(result: Result, response: Config, where: str, on_fsaverage: bool) -> list[str]:
+def _mesh_problems(result: ResultKey, response: Config, where: str, on_fsaverage: bool) -> list[str]:
     """List what cannot be of a response's way to its mesh, and of the folder that holds meshes."""
     space, how, problems = response["space"], response.get("resampling"), []
     ways = WAYS_FROM_FSAVERAGE if on_fsaverage else WAYS_FROM_FSNATIVE
@@ -463,7 +458,7 @@ def _mesh_problems(result: Result, response: Config, where: str, on_fsaverage: b
     return problems
 
 
-def _split_problems(config: Config, result: Result, split: Config) -> list[str]:
+def _split_problems(config: Config, result: ResultKey, split: Config) -> list[str]:
     """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
     where = f"split {result.split!r}"
     problems = []

@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 from boldflow import registry
 from boldflow.core.pictures import vision
 from boldflow.core.records.training import TrainingData
+from boldflow.vocabulary.sections import PLUGIN_SECTIONS
 from tests.made.features import SCHEMAS, entry, opened
 
-ALL = [(section, name) for section in registry.PLUGIN_SECTIONS for name in registry.plugins(section)]
+ALL = [(section, name) for section in PLUGIN_SECTIONS for name in registry.plugins(section)]
 FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}
 FUNCTIONS = {
     "datasets": {

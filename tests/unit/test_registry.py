@@ -3,6 +3,7 @@
 import pytest
 
 from boldflow import registry, validation
+from boldflow.vocabulary.results import ResultKey
 from tests.conftest import ROOT
 
 SCHEMAS = registry.read_schemas(ROOT / "workflow" / "schemas")
@@ -48,7 +49,7 @@ def test_rows_are_cross_products_and_each_result_comes_once():
     }
     found = registry.expand(CONFIG, {"runs": [row, row | {"datasets": ["half"]}]})
     assert len(found) == 4
-    assert found[0] == registry.Result("haxby", "sub001", "blocks", "labels", "dummy", "runs")
+    assert found[0] == ResultKey("haxby", "sub001", "blocks", "labels", "dummy", "runs")
 
 
 def test_the_plugin_is_the_name_unless_said_otherwise():
@@ -215,7 +216,7 @@ def test_a_response_of_a_split_that_is_not_there_is_told_with_the_nearest():
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     name = next(name for name, one in config["responses"].items() if (one or {}).get("split") == "repeated")
     entry = config["responses"][name] | {"split": "repeted"}
-    result = registry.Result("sim-rapid", "sub-01", name, "labels", "ridge", "repeated")
+    result = ResultKey("sim-rapid", "sub-01", name, "labels", "ridge", "repeated")
     data = registry.facts(config, "datasets", "sim-rapid")
     told = list(validation._response_problems(config, result, entry, config["splits"]["repeated"], "decode", data))
     assert any("'repeted', which is not in the catalogue; did you mean 'repeated'" in one for one in told), told

@@ -188,6 +188,7 @@ def test_the_configuration_page_is_what_the_schemas_say():
 
 def test_every_key_is_described():
     from boldflow import registry
+    from boldflow.vocabulary.sections import PLUGIN_SECTIONS, SECTIONS
 
     schemas = registry.read_schemas(ROOT / "workflow" / "schemas")
 
@@ -198,9 +199,9 @@ def test_every_key_is_described():
             yield from keys(one.get("items", {}), f"{where}.{name}[]")
 
     found = [*keys(schemas["config"], "config"), *keys(schemas["study"], "study")]
-    for section in registry.SECTIONS:
+    for section in SECTIONS:
         found += keys(schemas["config"]["$defs"][section], section)
-        for plugin in registry.plugins(section) if section in registry.PLUGIN_SECTIONS else []:
+        for plugin in registry.plugins(section) if section in PLUGIN_SECTIONS else []:
             found += keys({"properties": registry.literal(section, plugin, "SETTINGS")}, f"{section}/{plugin}")
     assert len(found) > 40
     undescribed = [name for name, one in found if not one.get("description", "").strip()]

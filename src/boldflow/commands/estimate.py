@@ -16,6 +16,7 @@ from typing import Any
 from boldflow import registry
 from boldflow.commands import plan
 from boldflow.commands.plan import Job
+from boldflow.vocabulary.results import NONE
 
 GB = 1e9
 RED, PLAIN = "\033[31m", "\033[0m"
@@ -205,7 +206,7 @@ class _Known:
 
         from boldflow.core.pictures.vision import describe
 
-        if feature == registry.NONE:
+        if feature == NONE:
             return 0
         entry = self.features[dataset, feature]
         facts = registry.literal("features", entry["plugin"], "FACTS")
@@ -319,7 +320,7 @@ def _of_model(job: Job, known: _Known) -> Cost:
     names = job.wildcards
     subjects = json.loads(job.params["subjects"])
     n_features = known.n_features(names["dataset"], names["feature"])
-    if names["response"] == registry.NONE:  # a picture a trial
+    if names["response"] == NONE:  # a picture a trial
         values = BYTES * known.sizes(names["dataset"]).n_images * n_features
         return Cost(keep=2 * values, memory=BASE + 6 * values)
     kept = sum(known.response(names["dataset"], subject, names["response"])[0] for subject in subjects)

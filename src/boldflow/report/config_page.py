@@ -5,6 +5,7 @@ from typing import Any
 from boldflow import registry
 from boldflow.artifacts.releases import published
 from boldflow.provenance import canonical
+from boldflow.vocabulary.sections import PLUGIN_SECTIONS, SECTIONS
 
 HEAD = """# Configuration
 
@@ -44,7 +45,7 @@ def render(schemas: dict[str, Any]) -> str:
     """
     parts = [HEAD]
     parts += ["## config.yaml\n", schemas["config"]["description"] + "\n", _table(schemas["config"])]
-    for section in registry.SECTIONS:
+    for section in SECTIONS:
         parts += [f"## {section}\n", schemas["config"]["properties"][section]["description"] + "\n"]
         parts += ["Keys of every entry:\n", _table(schemas["config"]["$defs"][section])]
         for fact, of, keys in registry.SHARED:
@@ -54,7 +55,7 @@ def render(schemas: dict[str, Any]) -> str:
                 if not sharing:
                     continue
                 parts += [f"Keys {shared['description']} (`{'`, `'.join(sharing)}`):\n", _table(shared)]
-        for plugin in registry.plugins(section) if section in registry.PLUGIN_SECTIONS else []:
+        for plugin in registry.plugins(section) if section in PLUGIN_SECTIONS else []:
             own = registry.literal(section, plugin, "SETTINGS")
             if own:
                 parts += [f"Keys of plug-in `{plugin}`:\n", _table({"properties": own})]

@@ -35,6 +35,7 @@ from boldflow.stages.models._bands import map_columns, partition, region_rows
 from boldflow.stages.models._codes import codes_of, in_training_scale
 from boldflow.stages.models._null import null_values, rescored_values
 from boldflow.vocabulary.metrics import has_order, lower_is_better
+from boldflow.vocabulary.results import NONE, pooled_name
 
 KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
 NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
@@ -85,7 +86,7 @@ def run(
     predictions, weights, config, features, index, split : paths to read; nothing for features and index where the
         model sees only responses
     scores : path of the Parquet to write, tidy rows. Of pooled subjects each has its own, with the model named
-        as of ``registry.pooled_name``; where pictures are retrieved the view ``subjects`` averages predictions of a
+        as of ``pooled_name``; where pictures are retrieved the view ``subjects`` averages predictions of a
         picture over those who saw it
     draws : path of the .npy to write, (n_rows, n_draws) float32: each row's score in each bootstrap draw (its value
         where it has no interval); draw d holds the same pictures for every model of the subject
@@ -103,7 +104,7 @@ def run(
     everyone: list[str] = json.loads(subjects)
     aligned = align_all(responses, features, index, trials, split, everyone)
     if not responses:  # codes of features: nobody's, and without places
-        everyone, vertices = [registry.NONE], [""]
+        everyone, vertices = [NONE], [""]
     tests = [test_set(data, known["images"]) for data in aligned]
     predicted = arrays.read(predictions, ndim=3)
     ends = np.cumsum([len(rows) for _, _, rows in tests])
@@ -112,7 +113,7 @@ def run(
     given = np.split(predicted, ends[:-1], axis=1)
     pooled = len(everyone) > 1
     if pooled:
-        who = {**who, "model": registry.pooled_name(who["model"]), "pooled": True}
+        who = {**who, "model": pooled_name(who["model"]), "pooled": True}
     found = []
     with fixed_threads(1):  # small products: two threads wait for each other more than they work
         for number, subject in enumerate(everyone):

@@ -21,6 +21,7 @@ from boldflow.stages import _interruption
 from boldflow.stages._aligned import align_all
 from boldflow.stages.models._inputs import inputs_and_targets, pooled_data
 from boldflow.stages.models._progress import ProgressFolder
+from boldflow.vocabulary.results import NONE
 
 
 def run(
@@ -63,12 +64,12 @@ def run(
     facts = registry.literal("models", entry["plugin"], "FACTS")
     names: list[str] = json.loads(subjects)
     everyone = align_all(responses, features, index, trials, split, names)
-    names = names if responses else [registry.NONE]
+    names = names if responses else [NONE]
     states: dict[str, np.ndarray] = {}
     predicted: list[list[np.ndarray]] = [[] for _ in names]
     rows: list[dict[str, object]] = []
     measured = [sidecars.read(path) for path in responses_sidecar]
-    described: dict[str, Any] = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": registry.NONE}
+    described: dict[str, Any] = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": NONE}
     sources = [*measured, *([described] if features_sidecar else []), tables.sidecar(split)]
     sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
     paths = [*responses, *([str(features)] if features else []), *trials, split]
@@ -108,7 +109,7 @@ def run(
             + [note["dataset"] for note in measured[:1]],
             "feature_kind": described["kind"],
             "transductive": measured[0]["transductive"] if measured else None,
-            "space": measured[0]["space"] if measured else registry.NONE,
+            "space": measured[0]["space"] if measured else NONE,
         },
     )
     place.remove()
