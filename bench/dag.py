@@ -112,11 +112,12 @@ def plant_study(project: Path, subjects: int) -> None:
     subjects : how many; a data set plug-in with as many is written
     """
     named = [f"sub-{number:03d}" for number in range(1, subjects + 1)]
-    text = (project / "src" / "boldflow" / "datasets" / "sim.py").read_text(encoding="utf-8")
-    text, found = re.subn(r'"subjects": \[.*?\]', f'"subjects": {named!r}', text, count=1, flags=re.DOTALL)
-    if not found:
+    plugins = project / "src" / "boldflow" / "datasets"
+    text = (plugins / "sim" / "__init__.py").read_text(encoding="utf-8")
+    text, n_replaced = re.subn(r'"subjects": \[.*?\]', f'"subjects": {named!r}', text, count=1, flags=re.DOTALL)
+    if not n_replaced:
         raise RuntimeError("the plug-in sim names no subjects: nothing to plant others in")
-    (project / "src" / "boldflow" / "datasets" / f"{STUDY}.py").write_text(text, encoding="utf-8")
+    (plugins / f"{STUDY}.py").write_text(text, encoding="utf-8")
 
     added = {
         "datasets": {STUDY: {}},

@@ -1,6 +1,7 @@
 """What an edit makes again, by dry runs in copies of a finished study."""
 
 import re
+import shutil
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_nothing_is_left_to_do_whatever_the_hash_seed(finished, seed):
         ("src/boldflow/core/linear/folds.py", "BLOCK = 1024", "BLOCK = 1024  # another comment"),
         ("src/boldflow/stages/models/train_model.py", '"""Training of one model', '"""Teaching of one model'),
         (
-            "src/boldflow/datasets/sim.py",
+            "src/boldflow/datasets/sim/__init__.py",
             '"""',
             '"""Said otherwise: ',
         ),
@@ -74,9 +75,11 @@ def test_a_new_model_is_one_file_and_one_line(copy):
     copy.snakemake("results/sim-tiny/sub-01/bold-4to10s-fsaverage5/gabor/mean/repeated/scores.parquet", *STUDY)
 
 
-def test_a_new_data_set_is_one_file_and_one_line(copy):
-    text = (copy.folder / "src/boldflow/datasets/sim.py").read_text()
-    (copy.folder / "src/boldflow/datasets/mybrain.py").write_text(text)
+def test_a_new_data_set_is_one_package_and_one_line(copy):
+    plugins = copy.folder / "src/boldflow/datasets"
+    shutil.copytree(plugins / "sim", plugins / "mybrain")
+    for path in (plugins / "mybrain").glob("*.py"):
+        path.write_text(path.read_text().replace("boldflow.datasets.sim", "boldflow.datasets.mybrain"))
     copy.edit("config/config.yaml", "  haxby: {}\n", "  haxby: {}\n  mybrain: {}\n")
     assert copy.planned(*STUDY) == {}
     study = copy.folder / "config/studies/mine.yaml"
@@ -93,7 +96,6 @@ def test_one_rule_alone_can_be_made_again(copy):
 def test_dropped_content_names_the_command_that_brings_it_back(copy):
     """The content of one run goes; a job that needs it fails with the command, and the command mends it."""
     import json
-    import shutil
 
     receipt = "resources/receipts/sim-tiny/sub-02/bold.json"
     note = json.loads((copy.folder / receipt).read_text())

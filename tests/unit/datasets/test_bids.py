@@ -36,10 +36,17 @@ def test_trials_and_runs_are_those_of_the_data_sets_own_plug_in(tree):
     pd.testing.assert_frame_equal(bids.trials(tree, "sub-01", mine), sim.trials(tree, "sub-01", SMALL))
     pairs = list(zip(bids.runs(tree, "sub-01", mine, "bold"), sim.runs(tree, "sub-01", SMALL, "bold"), strict=True))
     assert len(pairs) == 2
-    for one, other in pairs:
-        assert (one.session, one.run, one.space, one.tr_s) == (other.session, other.run, other.space, other.tr_s)
-        np.testing.assert_array_equal(one.bold, other.bold)
-        np.testing.assert_array_equal(one.mask, other.mask)
+    for run, same in pairs:
+        assert (run.session, run.run, run.space, run.tr_s) == (same.session, same.run, same.space, same.tr_s)
+        np.testing.assert_array_equal(run.bold, same.bold)
+        np.testing.assert_array_equal(run.mask, same.mask)
+
+
+def test_runs_are_what_nibabel_reads_of_the_files(tree):
+    """The witness shares no code with the reader: it scales all volumes at once."""
+    files = sorted((tree / "derivatives/preproc/sub-01").rglob("*_bold.nii.gz"))
+    for run, path in zip(bids.runs(tree, "sub-01", entry(tree), "bold"), files, strict=True):
+        np.testing.assert_array_equal(run.bold, np.asarray(nib.load(path).dataobj, dtype=np.float32))
 
 
 def test_events_of_other_kinds_are_no_trials(tree):

@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 
 from boldflow.artifacts.arrival import annex
 from boldflow.datasets import sim
+from boldflow.datasets.sim import drawn_pictures
 from tests.made.features import described
 
 SETTINGS = {"n_runs": 4, "n_train_images": 48, "n_test_images": 12, "voxel_mm": 6.0, "image_size": 64}
@@ -52,7 +53,7 @@ def test_everything_a_subject_needs_is_in_files_needed(clone, made):
 
 
 def test_a_second_call_builds_nothing(made, workspace, monkeypatch):
-    monkeypatch.setattr(sim, "_build", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(sim.building, "build", lambda *_: pytest.fail("built again"))
     assert sim.source(SETTINGS, workspace) == made
 
 
@@ -67,13 +68,13 @@ def test_equal_settings_give_equal_commits_and_other_seeds_others(tmp_path):
 def test_changed_code_or_an_interrupted_build_builds_anew(tmp_path, monkeypatch):
     calls = []
 
-    def build(folder, truth, wanted):
+    def build(folder, oracle, plan):
         calls.append(1)
         (folder / "picture.png").write_bytes(b"pixels")
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sim, "_build", build)
+    monkeypatch.setattr(sim.building, "build", build)
     first = sim.source(SMALL, tmp_path)
     monkeypatch.setattr(sim, "code_digest", lambda name: "other")
     with pytest.raises(KeyboardInterrupt):
@@ -100,6 +101,14 @@ def test_trials_repeat_test_pictures_and_show_training_pictures_once(clone):
             assert run["image_id"].ne(run["image_id"].shift()).all()
         orders.append(tuple(trials["image_id"]))
     assert len(set(orders)) == 3
+
+
+@pytest.mark.parametrize(
+    ("total", "available", "n_made", "expected"),
+    [(12, [9, 9], 1, [4, 4, 4]), (12, [1, 9], 1, [1, 6, 5]), (13, [2, 3], 2, [2, 3, 4, 4]), (6, [0, 0], 1, [0, 0, 6])],
+)
+def test_categories_share_pictures_evenly_as_far_as_photographs_go(total, available, n_made, expected):
+    assert drawn_pictures.shares(total, available, n_made) == expected
 
 
 def test_training_and_test_pictures_come_from_different_photographs(clone):
@@ -145,7 +154,7 @@ def test_oracle_and_regions_tell_the_same(made, workspace):
         found = sim.rois(made.url, subject, "fsaverage5", SETTINGS)
         vertices = truth.vertices
         assert len(vertices) == 20484
-        for name in ("V1", "V2", "V3", *sim.CATEGORIES):
+        for name in ("V1", "V2", "V3", *drawn_pictures.CATEGORIES):
             np.testing.assert_array_equal(found[name], vertices["area"] == name)
         np.testing.assert_array_equal(found["silent"], vertices["silent"])
         assert (sum(mask.astype(int) for name, mask in found.items() if name != "early") <= 1).all()

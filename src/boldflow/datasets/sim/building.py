@@ -1,0 +1,201 @@
+"""Writing of the simulated study: a BIDS tree, committed as a DataLad data set, and the truth apart from it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from PIL import Image
+from tqdm import tqdm
+
+from boldflow.artifacts.arrival.annex_create import create_dataset
+from boldflow.artifacts.formats import bids_create
+from boldflow.artifacts.store.atomic import write_text
+from boldflow.core.compute import fixed_threads
+from boldflow.core.simulation import bold, brain
+from boldflow.datasets.sim import drawn_pictures, layout, scanner, truth
+from boldflow.datasets.sim.layout import Plan
+from boldflow.provenance import canonical, digest
+
+DATE = "2024-01-01T00:00:00+00:00"
+LARGE = "(include=*.nii.gz)or(include=*.png)"
+# side as BIDS writes it, and the structure of GIFTI
+SIDES = {"L": "CortexLeft", "R": "CortexRight"}
+
+
+def at_hand(plan: Plan, workspace: str | Path, code: str) -> tuple[Path, str]:
+    """Write the data set and its truth, unless they are there for this plan and this code.
+
+    Parameters
+    ----------
+    plan : Plan
+    workspace : str or Path
+        The data set goes to ``origins/NAME``, the truth to ``oracle/NAME``.
+    code : str
+        Digest of the code that writes.
+
+    Returns
+    -------
+    origin : Path
+    commit : str
+    """
+    name = plan.name
+    origin, oracle = (Path(workspace).resolve() / kind / name for kind in ("origins", "oracle"))
+    stamp = origin.with_name(f"{name}.json")
+    made_from = digest(canonical({"settings": plan.settings, "code": code}))
+    origin.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(origin.with_name(f"{name}.lock")):
+        note = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else {}
+        if note.get("made_from") != made_from or not origin.is_dir() or not oracle.is_dir():
+            stamp.unlink(missing_ok=True)
+            commit = _build_anew(plan, origin, oracle)
+            note = {"made_from": made_from, "commit": commit, "settings": plan.settings}
+            write_text(stamp, json.dumps(note, indent=2, sort_keys=True) + "\n")
+    return origin, note["commit"]
+
+
+def _build_anew(plan: Plan, origin: Path, oracle: Path) -> str:
+    """Build beside the two folders, then put them in place; return the commit. The lock is ours."""
+    new_origin, new_oracle = (path.with_name(f".{path.name}.part") for path in (origin, oracle))
+    for path in (new_origin, new_oracle):  # left by a build that was interrupted
+        _remove(path)
+        path.mkdir(parents=True)
+    with fixed_threads(1):
+        build(new_origin, new_oracle, plan)
+    commit = create_dataset(new_origin, plan.name, LARGE, DATE)
+    for new, path in ((new_oracle, oracle), (new_origin, origin)):
+        _remove(path)
+        new.rename(path)
+    return commit
+
+
+def build(folder: Path, oracle: Path, plan: Plan) -> None:
+    """Write the data set's files below ``folder``, and the truth below ``oracle``."""
+    table, pictures = drawn_pictures.draw(plan)
+    _write_study(folder, plan, table, pictures)
+    seen = brain.see(pictures)  # (n_images, n_channels, grid, grid)
+    category = table["category"].map(drawn_pictures.CATEGORIES.index).to_numpy()
+    strength = np.exp(plan.rng(layout.STRENGTH).normal(0, 0.25, len(table)))
+    train = (table["part"] == "train").to_numpy()
+    cortex = _cortex()
+    with tqdm(total=len(plan.subjects) * plan.n_runs, desc="simulate BOLD", unit="run") as bar:
+        for number, subject in enumerate(plan.subjects):
+            rng = plan.rng(layout.BRAIN, number)
+            drawn = brain.draw_brain(cortex.sphere, cortex.middle, cortex.left, drawn_pictures.CATEGORIES, rng)
+            amplitudes = brain.amplitudes(drawn, seen, category, strength, train)  # (n_images, n_responsive)
+            scanned = scanner.enter(plan, number, cortex, drawn)
+            _write_rois(folder / layout.ROIS / subject, subject, drawn, scanned.silent)
+            _write_runs(folder, oracle, subject, number, scanned, table, amplitudes, bar)
+            truth.write(
+                oracle / subject,
+                vertices=truth.table_of_vertices(drawn, scanned.silent, drawn_pictures.CATEGORIES),
+                image_ids=table["file"].to_numpy(dtype=str),
+                amplitudes=amplitudes,
+                channel_weights=brain.channel_weights(drawn),
+                noise_variance=scanned.noise_variance(),
+                mask=scanned.mask,
+                affine=scanned.affine,
+            )
+
+
+def _cortex() -> scanner.Cortex:
+    """Coordinates of fsaverage5."""
+    from nilearn import datasets, surface  # takes seconds, and only a build needs it
+
+    paths = datasets.fetch_surf_fsaverage("fsaverage5")
+    coordinates = {
+        kind: np.concatenate(
+            [surface.load_surf_mesh(paths[f"{kind}_{side}"]).coordinates.astype(float) for side in ("left", "right")]
+        )
+        for kind in ("white", "pial", "sphere")
+    }
+    return scanner.Cortex(**coordinates)
+
+
+def _write_study(folder: Path, plan: Plan, table: pd.DataFrame, pictures: np.ndarray) -> None:
+    """Write what all subjects share."""
+    described = {"BIDSVersion": "1.9.0", "License": plan.licence, "GeneratedBy": [{"Name": "boldflow sim"}]}
+    for place, kind in (("", "raw"), (layout.PREPROC, "derivative"), (layout.ROIS, "derivative")):
+        name = f"Simulated study: people look at pictures {place}".strip()
+        bids_create.write_json(
+            folder / place / "dataset_description.json", {**described, "Name": name, "DatasetType": kind}
+        )
+    text = "SIMULATED: no person was scanned. There is no raw BOLD; derivatives/preproc holds what is analysed.\n"
+    write_text(folder / "README", text)
+    bids_create.write_tsv(folder / "participants.tsv", pd.DataFrame({"participant_id": plan.subjects}))
+    (folder / "stimuli").mkdir()
+    for name, picture in zip(table["file"], pictures, strict=True):
+        Image.fromarray(picture).save(folder / "stimuli" / name)
+    bids_create.write_tsv(folder / layout.LISTED, table)
+
+
+def _write_runs(
+    folder: Path,
+    oracle: Path,
+    subject: str,
+    number: int,
+    scanned: scanner.Scanner,
+    table: pd.DataFrame,
+    amplitudes: np.ndarray,
+    bar: "tqdm[None]",
+) -> None:
+    """Write one subject's mask, events and BOLD, and the BOLD without noise."""
+    plan, mask, affine = scanned.plan, scanned.mask, scanned.affine
+    here = f"{subject}_ses-{layout.SESSION}_task-{layout.TASK}"
+    preproc = folder / layout.BOLD_FOLDER.format(subject=subject)
+    raw = folder / subject / f"ses-{layout.SESSION}" / "func"
+    bids_create.write_nifti(
+        preproc / f"{here}_space-{layout.SPACE}_desc-brain_mask.nii.gz", mask.astype(np.uint8), affine
+    )
+    stated = {"RepetitionTime": plan.tr_s, "TaskName": layout.TASK, "StartTime": 0.0, "SkullStripped": True}
+    counts = (plan.n_train_images, plan.n_test_images, plan.n_test_repeats, plan.n_runs)
+    for run, order in enumerate(bold.schedule(*counts, plan.rng(layout.ORDER, number)), start=1):
+        shown = _events(table, order, scanned.onsets_s(len(order)), plan.duration_s)
+        bids_create.write_tsv(raw / f"{here}_run-{run:02d}_events.tsv", shown)
+        clean, noisy = scanned.scan(amplitudes[order])  # (n_volumes, n_masked)
+        named = f"{here}_run-{run:02d}_space-{layout.SPACE}"
+        _write_bold(preproc / f"{named}_desc-preproc_bold.nii.gz", noisy, scanned, scanned.step)
+        _write_bold(oracle / subject / f"{named}_desc-noisefree_bold.nii.gz", clean, scanned, None)
+        bids_create.write_json(preproc / f"{named}_desc-preproc_bold.json", stated)
+        bar.update()
+
+
+def _events(table: pd.DataFrame, order: np.ndarray, onsets_s: np.ndarray, duration_s: float) -> pd.DataFrame:
+    """Events of a run that shows the pictures ``order`` (rows of the table)."""
+    return pd.DataFrame(
+        {
+            "onset": onsets_s,
+            "duration": float(duration_s),
+            "trial_type": table["category"].to_numpy()[order],
+            "stim_file": table["file"].to_numpy()[order],
+        }
+    )
+
+
+def _write_bold(path: Path, series: np.ndarray, scanned: scanner.Scanner, step: float | None) -> None:
+    """Write masked time series (n_volumes, n_masked) as float32, or as int16 in units of ``step``."""
+    stored = series.astype(np.float32) if step is None else np.rint(series / step).astype(np.int16)
+    volumes = np.zeros((*scanned.mask.shape, len(series)), dtype=stored.dtype, order="F")  # (x, y, z, n_volumes)
+    for k, row in enumerate(stored):
+        volumes[..., k][scanned.mask] = row
+    bids_create.write_nifti(path, volumes, scanned.affine, scanned.plan.tr_s, step or 1.0)
+
+
+def _write_rois(folder: Path, subject: str, drawn: brain.Brain, silent: np.ndarray) -> None:
+    """Write the areas of both hemispheres as labels of fsaverage5."""
+    names = dict(enumerate([*drawn.areas, layout.SILENT], start=1))
+    labels = np.where(silent, len(names), drawn.area + 1)  # (n_vertices,)
+    half = len(labels) // 2
+    for side, part in zip(SIDES, (labels[:half], labels[half:]), strict=True):
+        path = folder / f"{subject}_hemi-{side}_space-fsaverage5_dseg.label.gii"
+        bids_create.write_labels(path, part, names, SIDES[side])
+
+
+def _remove(folder: Path) -> None:
+    """Remove a data set, whose annexed objects lie in folders without write permission."""
+    if folder.exists():
+        for place in [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]:
+            place.chmod(0o700)
+        shutil.rmtree(folder)
