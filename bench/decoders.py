@@ -22,7 +22,7 @@ from boldflow.core import averaging
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.scaling import scale
 from boldflow.core.networks.losses import inverse_normalised_ranks
-from boldflow.core.networks.training import MONITORS
+from boldflow.core.networks.recipe import MONITORS
 from boldflow.core.records.training import State, TrainingData
 from boldflow.core.scores import metrics, statistics
 from boldflow.stages._aligned import Aligned, test_set

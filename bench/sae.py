@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bench.harness import Row, alternate
-from boldflow.core.networks.autoencoder import decode_sparse
+from boldflow.core.networks.overcomplete_autoencoder import decode_sparse
 
 SHAPE, QUICK, REPEATS = (256, 4096, 3411, 16), (64, 1024, 600, 8), 7
 THREADS = 2

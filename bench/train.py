@@ -16,8 +16,9 @@ from boldflow.core.networks import decoders
 from boldflow.core.networks.decoders import FmriMlp
 from boldflow.core.networks.losses import Contrast
 from boldflow.core.networks.progress import Nowhere
+from boldflow.core.networks.recipe import Recipe
 from boldflow.core.networks.resident import Resident
-from boldflow.core.networks.training import Recipe, train
+from boldflow.core.networks.training import train
 from boldflow.core.records.training import TrainingData
 
 SHAPE, QUICK = (4803, 4, 20_484, 1536), (960, 4, 2_048, 256)  # trials, TRs, vertices, features

@@ -14,7 +14,9 @@ def fixed_threads(n: int) -> Iterator[None]:
     before = torch.get_num_threads() if torch else None
     if torch:
         torch.set_num_threads(n)
-    with threadpool_limits(n):
-        yield
-    if torch:
-        torch.set_num_threads(before)
+    try:
+        with threadpool_limits(n):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)

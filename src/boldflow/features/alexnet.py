@@ -57,18 +57,18 @@ def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
     if settings["weights"] == "untrained":
         return None
     name = settings["checkpoint"]
-    known = CHECKPOINTS[name]
-    (file,) = known["sha256"]
+    published = CHECKPOINTS[name]
+    (file,) = published["sha256"]
     address = ADDRESS.format(file=file)
-    return Checkpoint(name, name, None, None, address, (file,), known["sha256"], known["n_bytes"])
+    return Checkpoint(name, name, None, None, address, (file,), published["sha256"], published["n_bytes"])
 
 
 def n_features(settings: dict[str, Any]) -> int:
     """Count the columns."""
-    channels = [CONVOLUTIONS[int(one[-1]) - 1][1] for one in settings["maps"]]
+    channels = [CONVOLUTIONS[int(name[-1]) - 1][1] for name in settings["maps"]]
     sides = {"conv1": 55, "conv2": 27}
-    cells = [min(settings["grid"], sides.get(one, 13)) ** 2 for one in settings["maps"]]
-    return sum(one * n for one, n in zip(channels, cells, strict=True))
+    cells = [min(settings["grid"], sides.get(name, 13)) ** 2 for name in settings["maps"]]
+    return sum(n * cell for n, cell in zip(channels, cells, strict=True))
 
 
 def extractor(
@@ -98,12 +98,12 @@ def extractor(
             layer.load_state_dict({key: published[f"features.{place}.{key}"] for key in ("weight", "bias")})
 
     def maps(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-        found, states = {}, pixels
+        by_layer, states = {}, pixels
         for number, (layer, sizes) in enumerate(zip(layers, CONVOLUTIONS, strict=True), start=1):
             states = nn.functional.max_pool2d(states, 3, 2) if sizes[-1] else states
             states = nn.functional.relu(layer(states))
             grid = min(settings["grid"], states.shape[-1])
-            found[f"conv{number}"] = nn.functional.adaptive_avg_pool2d(states.float(), grid).flatten(1)
-        return torch.cat([found[one] for one in settings["maps"]], dim=1)
+            by_layer[f"conv{number}"] = nn.functional.adaptive_avg_pool2d(states.float(), grid).flatten(1)
+        return torch.cat([by_layer[name] for name in settings["maps"]], dim=1)
 
     return Extractor(Wrapped(layers, maps), RULE, device, settings["precision"], settings.get("batch"))

@@ -72,5 +72,5 @@ def extractor(
 
 
 def _embedding(network: Any, pixels: Any) -> Any:
-    found = network(pixel_values=pixels).image_embeds.float()
-    return found / found.norm(dim=1, keepdim=True)
+    embedding = network(pixel_values=pixels).image_embeds.float()
+    return embedding / embedding.norm(dim=1, keepdim=True)

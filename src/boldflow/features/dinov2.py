@@ -99,8 +99,8 @@ def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
 def n_features(settings: dict[str, Any]) -> int | None:
     """Count the columns as far as they are known without the checkpoint."""
     untrained = settings["weights"] == "untrained"
-    known = CHECKPOINTS.get(settings.get("checkpoint", ""), {})
-    width = settings["architecture"].get("hidden_size", 768) if untrained else known.get("width")
+    published = CHECKPOINTS.get(settings.get("checkpoint", ""), {})
+    width = settings["architecture"].get("hidden_size", 768) if untrained else published.get("width")
     if width is None:
         return None
     side = settings["size"] if settings["input"] == "direct" else PROCESSOR.side
@@ -154,5 +154,5 @@ def leave_after(network: Any, n_blocks: int) -> None:
     network.layernorm = nn.Identity()
 
 
-def _listed(one: Any) -> list[Any]:
-    return list(one) if isinstance(one, list) else [one]
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]

@@ -88,16 +88,16 @@ def _rows(network: Any, pixels: Any, layer: Any, pool: str) -> Any:
     """Run the network whole and pool what was asked for: torch tensor (n, n_features)."""
     import torch
 
-    found = network(pixel_values=pixels, output_hidden_states=pool != "pooler")
+    outputs = network(pixel_values=pixels, output_hidden_states=pool != "pooler")
     if pool == "pooler":
-        if getattr(found, "pooler_output", None) is None:
+        if getattr(outputs, "pooler_output", None) is None:
             raise ValueError(f"a {type(network).__name__} has no pooled output; choose another pool")
-        return found.pooler_output.flatten(1).float()
-    states = getattr(found, "hidden_states", None)
+        return outputs.pooler_output.flatten(1).float()
+    states = getattr(outputs, "hidden_states", None)
     if not states:
         raise ValueError(f"a {type(network).__name__} tells no hidden states; choose pool: pooler")
-    wanted = [states[place] for place in layer_indices(layer, len(states))]
-    return torch.cat([_pooled(one, pool).float() for one in wanted], dim=1)
+    chosen = [states[place] for place in layer_indices(layer, len(states))]
+    return torch.cat([_pooled(tokens, pool).float() for tokens in chosen], dim=1)
 
 
 def _pooled(states: Any, pool: str) -> Any:

@@ -78,7 +78,7 @@ def fit(
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in seeds:
-        found = fit_banded(
+        fitted = fit_banded(
             inputs,
             data.targets,
             bands,
@@ -92,14 +92,19 @@ def fit(
             dtype=settings["dtype"],
             leave_out=settings["unique"],
         )
-        state = {"weights": found.weights, "intercept": found.intercept, "alphas": found.alphas, "gammas": found.gammas}
+        state = {
+            "weights": fitted.weights,
+            "intercept": fitted.intercept,
+            "alphas": fitted.alphas,
+            "gammas": fitted.gammas,
+        }
         state["bands"] = np.array([[band.start, band.stop] for band in bands])
-        if found.without is not None and found.without_intercept is not None:
-            state |= {"without_weights": found.without, "without_intercept": found.without_intercept}
+        if fitted.without is not None and fitted.without_intercept is not None:
+            state |= {"without_weights": fitted.without, "without_intercept": fitted.without_intercept}
         states.append(state)
-        for draw, errors in zip(found.draws, found.errors, strict=True):
-            chosen = (found.gammas == draw[:, None]).all(axis=0)
-            weights = {f"weight_{band.name}": float(one) for band, one in zip(bands, draw, strict=True)}
+        for draw, errors in zip(fitted.draws, fitted.errors, strict=True):
+            chosen = (fitted.gammas == draw[:, None]).all(axis=0)
+            weights = {f"weight_{band.name}": float(weight) for band, weight in zip(bands, draw, strict=True)}
             rows.append({"seed": seed, **weights, "n_targets": int(chosen.sum()), "cv_mse": float(errors.mean())})
     return Fitted(states, rows)
 
@@ -111,13 +116,13 @@ def predict(state: State, inputs: np.ndarray) -> np.ndarray:
 
 def parts(state: State, inputs: np.ndarray) -> np.ndarray:
     """Give what each band adds to the prediction, float32 (n_bands, n_trials, n_targets)."""
-    found = [inputs[:, start:stop] @ state["weights"][start:stop] for start, stop in state["bands"]]
-    return np.stack(found).astype(np.float32)
+    by_band = [inputs[:, start:stop] @ state["weights"][start:stop] for start, stop in state["bands"]]
+    return np.stack(by_band).astype(np.float32)
 
 
 def without(state: State, inputs: np.ndarray) -> np.ndarray | None:
     """Predict without each band in turn, float32 (n_bands, n_trials, n_targets); None where no such fit was made."""
     if "without_weights" not in state:
         return None
-    found = np.stack([inputs @ weights for weights in state["without_weights"]])
-    return (found + state["without_intercept"][:, None]).astype(np.float32)
+    by_band = np.stack([inputs @ weights for weights in state["without_weights"]])
+    return (by_band + state["without_intercept"][:, None]).astype(np.float32)

@@ -66,7 +66,7 @@ def fit(
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in tqdm(seeds, desc="linear_sgd", unit="seed"):
-        found = fit_sgd(
+        progress = fit_sgd(
             flat(subjects[0].inputs),
             subjects[0].targets,
             settings["alpha"],
@@ -77,8 +77,8 @@ def fit(
             seed,
             place.part(f"seed{seed}"),
         )
-        states.append({name: found.state[name].astype(np.float32) for name in ("weights", "intercept")})
-        rows += [{"seed": seed, **row} for row in found.rows]
+        states.append({name: progress.state[name].astype(np.float32) for name in ("weights", "intercept")})
+        rows += [{"seed": seed, **row} for row in progress.rows]
     return Fitted(states, rows)
 
 

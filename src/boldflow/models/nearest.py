@@ -53,5 +53,5 @@ def _closest(training: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         centred = values - values.mean(axis=1, keepdims=True)
         length = np.linalg.norm(centred, axis=1, keepdims=True)
         unit.append(np.divide(centred, length, out=np.zeros_like(centred), where=length > 0))
-    found: np.ndarray = np.argmax(unit[1] @ unit[0].T, axis=1)
-    return found
+    closest: np.ndarray = np.argmax(unit[1] @ unit[0].T, axis=1)
+    return closest

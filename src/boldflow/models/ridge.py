@@ -64,11 +64,11 @@ def fit(
     data = subjects[0]
     alphas = np.array(settings["alphas"], dtype=np.float64)
     inputs, choice = flat(data.inputs), _choice(settings)
-    found = fit_ridge(inputs, data.targets, alphas, data.groups, seed=seeds[0], device=device, **choice)
-    state = {"weights": found.weights, "intercept": found.intercept, "alphas": found.alphas}
-    errors = found.errors.mean(axis=1)
+    ridge = fit_ridge(inputs, data.targets, alphas, data.groups, seed=seeds[0], device=device, **choice)
+    state = {"weights": ridge.weights, "intercept": ridge.intercept, "alphas": ridge.alphas}
+    errors = ridge.errors.mean(axis=1)
     history: list[dict[str, float | int | str]] = [
-        {"alpha": float(alpha), "n_targets": int((found.alphas == alpha).sum()), "cv_mse": float(error)}
+        {"alpha": float(alpha), "n_targets": int((ridge.alphas == alpha).sum()), "cv_mse": float(error)}
         for alpha, error in zip(np.sort(alphas), errors, strict=True)
     ]
     return Fitted([state] * len(seeds), history)

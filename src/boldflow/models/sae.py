@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.networks import autoencoder, fitting
+from boldflow.core.networks.dense_autoencoder import DenseAutoencoder
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
@@ -60,8 +61,8 @@ def fit(
 ) -> Fitted:
     """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
 
-    def make(n_inputs: int) -> autoencoder.DenseAutoencoder:
-        return autoencoder.DenseAutoencoder(n_inputs, settings["n_latents"], settings["sparsity"], settings["l1"])
+    def make(n_inputs: int) -> DenseAutoencoder:
+        return DenseAutoencoder(n_inputs, settings["n_latents"], settings["sparsity"], settings["l1"])
 
     return fitting.fit_autoencoder(make, subjects, settings, seeds, device, keeper)
 
@@ -76,5 +77,5 @@ def latents(state: State, inputs: np.ndarray) -> np.ndarray:
     return autoencoder.latents(_network(state), state, inputs)
 
 
-def _network(state: State) -> autoencoder.DenseAutoencoder:
-    return autoencoder.DenseAutoencoder(len(state["layer5_bias"]), len(state["layer2_bias"]))
+def _network(state: State) -> DenseAutoencoder:
+    return DenseAutoencoder(len(state["layer5_bias"]), len(state["layer2_bias"]))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.networks import autoencoder, fitting
+from boldflow.core.networks.overcomplete_autoencoder import OvercompleteAutoencoder
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
 
@@ -83,12 +84,12 @@ def fit(
 ) -> Fitted:
     """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
 
-    def make(n_inputs: int) -> autoencoder.OvercompleteAutoencoder:
+    def make(n_inputs: int) -> OvercompleteAutoencoder:
         how = {name: settings[name] for name in SHAPE}
-        return autoencoder.OvercompleteAutoencoder(n_inputs, settings["n_latents"], **how)
+        return OvercompleteAutoencoder(n_inputs, settings["n_latents"], **how)
 
-    found = fitting.fit_autoencoder(make, subjects, settings, seeds, device, keeper)
-    return Fitted([state | {"k": np.array([settings["k"]])} for state in found.states], found.history)
+    fitted = fitting.fit_autoencoder(make, subjects, settings, seeds, device, keeper)
+    return Fitted([state | {"k": np.array([settings["k"]])} for state in fitted.states], fitted.history)
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
@@ -101,7 +102,7 @@ def latents(state: State, inputs: np.ndarray) -> np.ndarray:
     return autoencoder.latents(_network(state), state, inputs)
 
 
-def _network(state: State) -> autoencoder.OvercompleteAutoencoder:
+def _network(state: State) -> OvercompleteAutoencoder:
     n_latents, n_inputs = state["encoder_weight"].shape
     code = "jumprelu" if "log_threshold" in state else "topk"
-    return autoencoder.OvercompleteAutoencoder(n_inputs, n_latents, code, min(int(state["k"][0]), n_latents))
+    return OvercompleteAutoencoder(n_inputs, n_latents, code, min(int(state["k"][0]), n_latents))

@@ -59,10 +59,10 @@ def draw_gammas(n_iter: int, n_bands: int, seed: int) -> np.ndarray:
     """
     if n_bands == 1:
         return np.ones((1, 1))
-    found = np.array(generate_dirichlet_samples(n_iter, n_bands, concentration=[0.1, 1.0], random_state=seed))
-    found[0] = 1 / n_bands
-    found = np.maximum(found, SMALLEST)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
+    gammas = np.array(generate_dirichlet_samples(n_iter, n_bands, concentration=[0.1, 1.0], random_state=seed))
+    gammas[0] = 1 / n_bands
+    gammas = np.maximum(gammas, SMALLEST)
+    return np.asarray(gammas / gammas.sum(axis=1, keepdims=True))
 
 
 def fit_banded(
@@ -122,10 +122,10 @@ def fit_banded(
     folds = PredefinedSplit(group_folds(groups, n_folds, seed))
     draws = draw_gammas(n_iter, len(bands), seed)
     x, y = np.asarray(inputs, dtype=dtype), np.asarray(targets, dtype=dtype)
-    known = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
-    state, best = {name: value.copy() for name, value in known.state.items()}, np.sort(np.asarray(alphas, dtype=float))
+    kept = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
+    state, best = {name: value.copy() for name, value in kept.state.items()}, np.sort(np.asarray(alphas, dtype=float))
     with _numpy_backend():
-        for step in range(known.step, len(draws)):
+        for step in range(kept.step, len(draws)):
             scores, chosen = _try(x, y, bands, draws[step], best, folds, alpha_per == "target")
             state["errors"][step] = -scores
             better = scores > state["score"] + np.finfo(dtype).eps
@@ -147,8 +147,8 @@ def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], alpha
     edges = [0, *(edge for band in bands for edge in (band.start, band.stop)), inputs.shape[1]]
     apart = any(stop != start for stop, start in zip(edges[::2], edges[1::2], strict=True))
     if not bands or apart or any(band.stop <= band.start for band in bands):
-        told = ", ".join(f"{band.name} {band.start}..{band.stop}" for band in bands) or "none"
-        raise ValueError(f"bands must cover the {inputs.shape[1]} inputs one after the other; found {told}")
+        stated = ", ".join(f"{band.name} {band.start}..{band.stop}" for band in bands) or "none"
+        raise ValueError(f"bands must cover the {inputs.shape[1]} inputs one after the other; found {stated}")
     if np.size(alphas) == 0 or np.min(alphas) <= 0:
         raise ValueError(f"alphas must be positive, found {np.asarray(alphas).tolist()}")
     if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
@@ -206,14 +206,14 @@ def _refit(
         root = np.repeat(np.sqrt(gamma), sizes)
         left, values, right = linalg.svd(x * root, full_matrices=False, overwrite_a=True, check_finite=False)
         right *= root
-        own = np.flatnonzero(which.ravel() == number)
-        for start in range(0, len(own), BLOCK):
-            block = own[start : start + BLOCK]
+        columns = np.flatnonzero(which.ravel() == number)
+        for start in range(0, len(columns), BLOCK):
+            block = columns[start : start + BLOCK]
             y = targets[:, block].astype(np.float64)
             centre = y.mean(axis=0)
             shrunk = values[:, None] / (values[:, None] ** 2 + alphas[block]) * (left.T @ (y - centre))
-            found = right.T @ shrunk
-            weights[:, block], intercept[block] = found, centre - mean @ found
+            fitted = right.T @ shrunk
+            weights[:, block], intercept[block] = fitted, centre - mean @ fitted
     return weights, intercept
 
 

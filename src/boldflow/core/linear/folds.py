@@ -79,11 +79,11 @@ class Side:
 
     def products(self, y: Targets, rows: np.ndarray | None = None) -> Array:
         """Products of inputs and targets, (n_inputs, n_targets), over all trials or some."""
-        found = self.ops.empty(self.x.shape[1], y.values.shape[1])
+        products = self.ops.empty(self.x.shape[1], y.values.shape[1])
         x = self.working if rows is None else self.working[self.ops.rows(rows)]
         for block in y.blocks(1 if rows is None else FOLD_BLOCKS):
-            found[:, block] = x.T @ y.take(block, rows)
-        return found
+            products[:, block] = x.T @ y.take(block, rows)
+        return products
 
     def fold(self, test: np.ndarray) -> "Fold":
         """Take trials out of the Gram matrix, and the inputs' mean with them."""
@@ -140,19 +140,19 @@ class Fold:
     x: Array | None
     pull: Array | None
 
-    def seen(self, y: Targets, columns: Columns, cross: Array | None, own: Array | None) -> tuple[Array, Array]:
+    def seen(self, y: Targets, columns: Columns, cross: Array | None, fold_cross: Array | None) -> tuple[Array, Array]:
         """Give targets as the eigenvectors see them, and what trials left out have of them."""
-        wanted = y.take(columns, self.left)
-        pull = wanted.sum(axis=0)
+        left_targets = y.take(columns, self.left)
+        pull = left_targets.sum(axis=0)
         if cross is None:
             side = y.take(columns, self.kept)
             side += pull / len(self.kept)
         else:
             assert self.x is not None and self.pull is not None
-            side = cross[:, columns] - (self.x.T @ wanted if own is None else own[:, columns])
+            side = cross[:, columns] - (self.x.T @ left_targets if fold_cross is None else fold_cross[:, columns])
             side -= self.pull[:, None] * pull
-        wanted += pull / len(self.kept)
-        return self.system.vectors.T @ side, wanted
+        left_targets += pull / len(self.kept)
+        return self.system.vectors.T @ side, left_targets
 
 
 class LeftOutFolds:
@@ -178,9 +178,9 @@ class LeftOutFolds:
 
     def errors(self) -> np.ndarray:
         """Sum of squared errors, (n_alphas, n_targets), in the working precision."""
-        found = np.zeros((len(self.alphas), self.y.values.shape[1]))
-        self._add(found, list(self.y.blocks(FOLD_BLOCKS)))
-        return found
+        errors = np.zeros((len(self.alphas), self.y.values.shape[1]))
+        self._add(errors, list(self.y.blocks(FOLD_BLOCKS)))
+        return errors
 
     def errors_around_the_best(self) -> np.ndarray:
         """Find the same in single precision, and in the working precision where that does not tell which is least.
@@ -189,30 +189,30 @@ class LeftOutFolds:
         Comput. 41, A2815-A2835).
         """
         self.folds = list(self.folds)
-        found = np.zeros((len(self.alphas), self.y.values.shape[1]))
-        rounding = np.zeros_like(found)
-        self._add(found, list(self.y.blocks(FOLD_BLOCKS)), rounding)
-        least = (found + rounding).min(axis=0)
-        open_ = np.flatnonzero((~(found - rounding > least)).sum(axis=0) > 1)
-        found[:, open_] = 0
+        errors = np.zeros((len(self.alphas), self.y.values.shape[1]))
+        rounding = np.zeros_like(errors)
+        self._add(errors, list(self.y.blocks(FOLD_BLOCKS)), rounding)
+        least = (errors + rounding).min(axis=0)
+        undecided = np.flatnonzero((~(errors - rounding > least)).sum(axis=0) > 1)
+        errors[:, undecided] = 0
         step = FOLD_BLOCKS * BLOCK
-        self._add(found, [open_[start : start + step] for start in range(0, len(open_), step)])
-        return found
+        self._add(errors, [undecided[start : start + step] for start in range(0, len(undecided), step)])
+        return errors
 
     def _add(self, errors: np.ndarray, pieces: Sequence[Columns], rounding: np.ndarray | None = None) -> None:
         """Add squared errors of columns in place; where ``rounding`` is given in single precision, with its bound."""
         ops = self.y.ops
-        for fold, own in zip(self.folds, self.parts, strict=True):
+        for fold, fold_cross in zip(self.folds, self.parts, strict=True):
             shrink = [1 / (fold.system.values + alpha) for alpha in self.alphas]
             screen = None if rounding is None else _Screen(ops, fold.system.basis, shrink)
             for columns in pieces:
-                rotated, wanted = fold.seen(self.y, columns, self.cross, own)
+                rotated, left_targets = fold.seen(self.y, columns, self.cross, fold_cross)
                 if screen is not None and rounding is not None:
-                    screen.add(rotated, wanted, errors[:, columns], rounding[:, columns])
+                    screen.add(rotated, left_targets, errors[:, columns], rounding[:, columns])
                     continue
-                for index, one in enumerate(shrink):
-                    missed = (fold.system.basis * one) @ rotated
-                    missed -= wanted
+                for index, factor in enumerate(shrink):
+                    missed = (fold.system.basis * factor) @ rotated
+                    missed -= left_targets
                     errors[index, columns] += ops.get(squares(ops, missed))
 
 
@@ -243,43 +243,43 @@ class _Screen:
         """Prepare what gives predictions at each alpha, each (n_left, n_eigen)."""
         self.ops = ops
         lengths = squares(ops, basis) ** 0.5
-        largest = max(float((lengths * one).max()) for one in shrink)
+        largest = max(float((lengths * factor).max()) for factor in shrink)
         self.scale = largest if largest > 0 else 1.0  # so that inputs of any scale fit
-        shrink = [one / self.scale for one in shrink]
-        self.basis = [ops.cast(basis * one, ops.single) for one in shrink]
-        self.spread = ops.cast(ops.xp.stack([(lengths * one) ** 2 for one in shrink]), ops.single)
+        shrink = [factor / self.scale for factor in shrink]
+        self.basis = [ops.cast(basis * factor, ops.single) for factor in shrink]
+        self.spread = ops.cast(ops.xp.stack([(lengths * factor) ** 2 for factor in shrink]), ops.single)
         self.of_product = SURE * UNIT * (basis.shape[1] / 3) ** 0.5
         self.of_squares = SURE * UNIT * (ROWS / 3) ** 0.5
 
-    def add(self, rotated: Array, wanted: Array, errors: np.ndarray, rounding: np.ndarray) -> None:
+    def add(self, rotated: Array, targets: Array, errors: np.ndarray, rounding: np.ndarray) -> None:
         """Add errors (n_alphas, n_targets) and their bounds in place; targets, which are lost, are scaled first."""
         ops = self.ops
         rotated *= self.scale
-        wanted_length = squares(ops, wanted) ** 0.5
-        unit = squares(ops, rotated) ** 0.5 + wanted_length
+        target_length = squares(ops, targets) ** 0.5
+        unit = squares(ops, rotated) ** 0.5 + target_length
         unit += unit == 0
         rotated /= unit
-        wanted /= unit
-        rotated, wanted = ops.cast(rotated, ops.single), ops.cast(wanted, ops.single)
-        length = ops.cast(squares(ops, wanted), ops.double) ** 0.5
+        targets /= unit
+        rotated, targets = ops.cast(rotated, ops.single), ops.cast(targets, ops.single)
+        length = ops.cast(squares(ops, targets), ops.double) ** 0.5
         walk = self.spread @ (rotated * rotated) / 6
-        for index, one in enumerate(self.basis):
-            found = _sum_of_squares(ops, one @ rotated, wanted)
-            missed = found**0.5
+        for index, basis in enumerate(self.basis):
+            total = _sum_of_squares(ops, basis @ rotated, targets)
+            missed = total**0.5
             apart = self.of_product * ((missed + length) ** 2 / 3 + walk[index]) ** 0.5
             apart += 2 * UNIT * (missed + length)
-            bound = (2 * missed + apart) * apart + self.of_squares * found
+            bound = (2 * missed + apart) * apart + self.of_squares * total
             # what is so much smaller than what the eigenvectors see may have been lost on the way: left open
-            bound[(length < SMALLEST) & (wanted_length > 0)] = np.inf
-            errors[index] += ops.get(found * unit**2)
+            bound[(length < SMALLEST) & (target_length > 0)] = np.inf
+            errors[index] += ops.get(total * unit**2)
             rounding[index] += ops.get(bound * unit**2)
 
 
-def _sum_of_squares(ops: Operations, given: Array, wanted: Array) -> Array:
+def _sum_of_squares(ops: Operations, predicted: Array, targets: Array) -> Array:
     """Sum of squared differences of columns, in double; ``given`` is lost. Some rows at a time stay in the cache."""
-    found = 0.0
-    for start in range(0, len(given), ROWS):
-        some = given[start : start + ROWS]
-        some -= wanted[start : start + ROWS]
-        found = found + ops.cast(squares(ops, some), ops.double)
-    return found
+    total = 0.0
+    for start in range(0, len(predicted), ROWS):
+        some = predicted[start : start + ROWS]
+        some -= targets[start : start + ROWS]
+        total = total + ops.cast(squares(ops, some), ops.double)
+    return total

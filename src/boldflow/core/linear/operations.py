@@ -68,8 +68,8 @@ class _OnDevice(Operations):
         return self.xp.tensor(values, dtype=dtype, device=self.device)
 
     def get(self, values: Array) -> np.ndarray:
-        found: np.ndarray = values.cpu().numpy()
-        return found
+        array: np.ndarray = values.cpu().numpy()
+        return array
 
     def rows(self, index: np.ndarray) -> Array:
         return self.put(index, self.xp.int64)

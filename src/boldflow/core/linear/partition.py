@@ -24,7 +24,7 @@ def product_measure(measured: np.ndarray, parts: np.ndarray) -> np.ndarray:
     -----
     The product measure (Hoffman 1960, Psychol. Bull. 57, 116-131) for held-out rows, (2 <y, p_b> - <p, p_b>) / <y, y>.
     """
-    found = np.zeros((len(parts), measured.shape[1]))
+    shares = np.zeros((len(parts), measured.shape[1]))
     for start in range(0, measured.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
         y, p = measured[:, block].astype(np.float64), parts[:, :, block].astype(np.float64)
@@ -32,8 +32,8 @@ def product_measure(measured: np.ndarray, parts: np.ndarray) -> np.ndarray:
         y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
         variance = (y**2).mean(axis=0)
         brings = (p * (2 * y - p.sum(axis=0))).mean(axis=1)
-        np.divide(brings, variance, out=found[:, block], where=variance > 1e-12 * scale)
-    return found
+        np.divide(brings, variance, out=shares[:, block], where=variance > 1e-12 * scale)
+    return shares
 
 
 def pooled_product_measure(
@@ -56,8 +56,8 @@ def pooled_product_measure(
         As ``product_measure``, with numerators and variances summed over the vertices of a region; 0 where none varies.
     """
     total = weights.sum(axis=1, keepdims=True)
-    found = np.zeros((len(parts), len(weights), member.shape[1]))
-    variance = np.zeros(found.shape[1:])
+    shares = np.zeros((len(parts), len(weights), member.shape[1]))
+    variance = np.zeros(shares.shape[1:])
     for start in range(0, measured.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
         # centred over all rows first: what a draw's own mean takes away is small, and rounds to little
@@ -69,6 +69,6 @@ def pooled_product_measure(
         for number, part in enumerate(p):
             mean = weights @ part / total
             brings = weights @ (part * (2 * y - joint)) / total - mean * (2 * mean_y - mean_joint)
-            found[number] += brings @ member[block]
+            shares[number] += brings @ member[block]
     varies = variance > 1e-12 * np.maximum((measured**2).mean(axis=0) @ member, np.finfo(np.float64).tiny)
-    return found * varies / np.where(varies, variance, 1.0)
+    return shares * varies / np.where(varies, variance, 1.0)

@@ -201,8 +201,8 @@ class _Prepared:
     def _folds(self) -> Iterator[Fold]:
         if self.kept is not None:
             return iter(self.kept)
-        found = np.unique(self.fold_of) if self.selection == "kfold" else np.empty(0)
-        return (self.side.fold(self.fold_of == fold) for fold in found)
+        folds = np.unique(self.fold_of) if self.selection == "kfold" else np.empty(0)
+        return (self.side.fold(self.fold_of == fold) for fold in folds)
 
     @cached_property
     def whole(self) -> System:
@@ -315,7 +315,7 @@ class _LeftOut:
             within = [float((alpha / (values + alpha)).sum()) for alpha in self.alphas]
             missing = 0 if self.side.dual else self.side.n - len(values)
             free = [total + missing - 1 for total in within]  # trace of I - H
-            scale = [(self.side.n / one) ** 2 for one in free]
+            scale = [(self.side.n / degrees) ** 2 for degrees in free]
             self.kept = ops.xp.stack([c * (a / (values + a)) ** 2 for a, c in zip(self.alphas, scale, strict=True)])
             self.unseen = ops.put(np.array(scale)[:, None], ops.working)
             varies = values > len(values) * ops.xp.finfo(ops.working).eps * values.max()
@@ -326,8 +326,8 @@ class _LeftOut:
 
     def errors(self, y: Array, rotated: Array) -> np.ndarray:
         """Mean squared errors (n_alphas, n_targets) of centred targets and their rotation."""
-        found = self._estimated(y, rotated) if self.estimate else self._exact(y, rotated)
-        return self.ops.get(found) / self.side.n
+        errors = self._estimated(y, rotated) if self.estimate else self._exact(y, rotated)
+        return self.ops.get(errors) / self.side.n
 
     def _estimated(self, y: Array, rotated: Array) -> Array:
         power, beyond = rotated * rotated, 0.0
@@ -356,10 +356,10 @@ class _LeftOut:
         start = self.ops.put(start, self.ops.working)
         shrink = [alpha / (values + alpha) if self.side.dual else -1 / (values + alpha) for alpha in self.alphas]
         if size == 1:
-            own = self.basis[rows[:, 0]] ** 2
-            return [1 / (own @ one + start[0, 0]) for one in shrink]
+            squared = self.basis[rows[:, 0]] ** 2
+            return [1 / (squared @ shrunk + start[0, 0]) for shrunk in shrink]
         basis = self.basis[rows]
-        return [self.ops.xp.linalg.inv((basis * one) @ basis.swapaxes(1, 2) + start) for one in shrink]
+        return [self.ops.xp.linalg.inv((basis * shrunk) @ basis.swapaxes(1, 2) + start) for shrunk in shrink]
 
 
 def _left_out_squares(ops: Operations, missed: Array, rows: np.ndarray, inverse: Array) -> Array:

@@ -56,9 +56,9 @@ def fit_sgd(
     x, y = inputs.astype(np.float64), targets.astype(np.float64)
     # mean over trials of |x|^2 + 1 (the intercept) bounds the curvature of the mean squared error
     rate = learning_rate / ((x**2).sum(axis=1).mean() + 1 + alpha / len(x))
-    found = keeper.load() or Progress(0, _start(x.shape[1], y.shape[1]), [])
-    state, rows = {name: value.copy() for name, value in found.state.items()}, list(found.rows)
-    for epoch in range(found.step, n_epochs):
+    kept = keeper.load() or Progress(0, _start(x.shape[1], y.shape[1]), [])
+    state, rows = {name: value.copy() for name, value in kept.state.items()}, list(kept.rows)
+    for epoch in range(kept.step, n_epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(x))
         now = rate * 0.5 * (1 + np.cos(np.pi * epoch / n_epochs))
         error = 0.0

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from boldflow.core.networks import layers
+from boldflow.core.networks.layers import SpareMemory
 
 Parameters = dict[str, torch.Tensor]
 Sizes = dict[str, tuple[int, ...]]
@@ -49,8 +50,17 @@ class Network(Protocol):
     def noise(self, generator: torch.Generator, n_trials: int) -> list[torch.Tensor]:
         """Draw what one step of one seed needs at random, trials first; on the generator's device."""
 
-    def forward(self, own: Parameters, parts: Sequence[Part], noise: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Decode a batch, (n_seeds, n_trials, n_features); without noise as after training."""
+    def forward(
+        self,
+        parameters: Parameters,
+        parts: Sequence[Part],
+        noise: Sequence[torch.Tensor],
+        spare: SpareMemory | None = None,
+    ) -> torch.Tensor:
+        """Decode a batch, (n_seeds, n_trials, n_features); without noise as after training.
+
+        Gradients of its weights lie in memory of ``spare``.
+        """
 
 
 @runtime_checkable
@@ -60,18 +70,18 @@ class Autoencoder(Network, Protocol):
     def start(self, seed: int) -> Parameters:
         """Draw parameters and buffers of one seed; no gradient ever reaches a buffer."""
 
-    def encode(self, own: Parameters, inputs: torch.Tensor) -> torch.Tensor:
+    def encode(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Give the latents of (n_trials, n_inputs), (n_seeds, n_trials, n_latents)."""
 
-    def loss(self, own: Parameters, parts: Sequence[Part]) -> torch.Tensor:
+    def loss(self, parameters: Parameters, parts: Sequence[Part], spare: SpareMemory | None = None) -> torch.Tensor:
         """Give the loss of a training batch, (n_seeds,); buffers that follow the batches move."""
 
-    def measure(self, own: Parameters, parts: Sequence[Part]) -> dict[str, torch.Tensor]:
+    def measure(self, parameters: Parameters, parts: Sequence[Part]) -> dict[str, torch.Tensor]:
         """Measure validation trials by name, means over trials, each (n_seeds,); "loss" among them."""
 
     def settle(
         self,
-        own: Parameters,
+        parameters: Parameters,
         moments: dict[str, Parameters],
         parts: Callable[[], Sequence[Part]],
         seeds: Sequence[int],
@@ -87,15 +97,15 @@ def start(network: Network, seed: int) -> Parameters:
     """
     generator = torch.Generator().manual_seed(seed)
     sizes = network.sizes()
-    found: Parameters = {}
+    parameters: Parameters = {}
     for name, size in sizes.items():
         kind = name.rpartition("_")[2]
         if kind in ("gain", "shift"):
-            found[name] = torch.full(size, 1.0 if kind == "gain" else 0.0)
+            parameters[name] = torch.full(size, 1.0 if kind == "gain" else 0.0)
         else:
             bound = 1 / math.sqrt(sizes[name.rpartition("_")[0] + "_weight"][-1])
-            found[name] = torch.empty(size).uniform_(-bound, bound, generator=generator)
-    return found
+            parameters[name] = torch.empty(size).uniform_(-bound, bound, generator=generator)
+    return parameters
 
 
 def n_parameters(network: Network) -> int:
@@ -125,33 +135,39 @@ class FmriMlp:
     def sizes(self) -> Sizes:
         """Name the parameters."""
         w, f = self.width, self.n_features
-        found: Sizes = {}
+        sizes: Sizes = {}
         for subject, n in enumerate(self.vertices):
-            found |= {f"input{subject}_weight": (w, n), f"input{subject}_bias": (w,)}
-        found |= {"norm_gain": (w,), "norm_shift": (w,)}
+            sizes |= {f"input{subject}_weight": (w, n), f"input{subject}_bias": (w,)}
+        sizes |= {"norm_gain": (w,), "norm_shift": (w,)}
         for k in range(self.depth):
-            found |= {f"block{k}_weight": (w, w), f"block{k}_bias": (w,)}
-            found |= {f"block{k}_gain": (w,), f"block{k}_shift": (w,)}
-        found |= {"time_weight": (1, self.n_trs), "time_bias": (1,)}
-        return found | {"output_weight": (f, w), "output_bias": (f,), "head_weight": (f, f), "head_bias": (f,)}
+            sizes |= {f"block{k}_weight": (w, w), f"block{k}_bias": (w,)}
+            sizes |= {f"block{k}_gain": (w,), f"block{k}_shift": (w,)}
+        sizes |= {"time_weight": (1, self.n_trs), "time_bias": (1,)}
+        return sizes | {"output_weight": (f, w), "output_bias": (f,), "head_weight": (f, f), "head_bias": (f,)}
 
     def noise(self, generator: torch.Generator, n_trials: int) -> list[torch.Tensor]:
         """Draw the masks of dropout, each (n_trials, n_trs, width): 0, or what keeps the mean."""
         shares = [self.dropout, *[self.block_dropout] * self.depth]
         shape = (n_trials, self.n_trs, self.width)
         drawn = (torch.rand(shape, generator=generator, device=generator.device) for _ in shares)
-        return [(one >= share) / (1 - share) for one, share in zip(drawn, shares, strict=True)]
+        return [(uniform >= share) / (1 - share) for uniform, share in zip(drawn, shares, strict=True)]
 
-    def forward(self, own: Parameters, parts: Sequence[Part], noise: Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward(
+        self,
+        parameters: Parameters,
+        parts: Sequence[Part],
+        noise: Sequence[torch.Tensor],
+        spare: SpareMemory | None = None,
+    ) -> torch.Tensor:
         """Decode a batch, (n_seeds, n_trials, n_features)."""
-        hidden = _first(own, parts)  # (n_seeds, n_trials, n_trs, width)
-        hidden = _drop(functional.gelu(_norm(hidden, own["norm_gain"], own["norm_shift"])), noise, 0)
+        hidden = _first(parameters, parts, spare)  # (n_seeds, n_trials, n_trs, width)
+        hidden = _drop(functional.gelu(_norm(hidden, parameters, "norm")), noise, 0)
         for k in range(self.depth):
-            inner = _norm(_linear(hidden, own, f"block{k}"), own[f"block{k}_gain"], own[f"block{k}_shift"])
+            inner = _norm(_linear(hidden, parameters, f"block{k}", spare), parameters, f"block{k}")
             hidden = hidden + _drop(functional.gelu(inner), noise, k + 1)
-        time = own["time_weight"][:, 0, None, :, None]  # (n_seeds, 1, n_trs, 1)
-        mixed = (hidden * time).sum(dim=2) + own["time_bias"][:, None]
-        return _linear(_linear(mixed, own, "output"), own, "head")
+        time = parameters["time_weight"][:, 0, None, :, None]  # (n_seeds, 1, n_trs, 1)
+        mixed = (hidden * time).sum(dim=2) + parameters["time_bias"][:, None]
+        return _linear(_linear(mixed, parameters, "output", spare), parameters, "head", spare)
 
 
 @dataclass(frozen=True)
@@ -168,24 +184,30 @@ class FmriLinear:
 
     def sizes(self) -> Sizes:
         """Name the parameters."""
-        found: Sizes = {}
+        sizes: Sizes = {}
         for subject, n in enumerate(self.vertices):
-            found |= {f"input{subject}_weight": (self.n_features, n), f"input{subject}_bias": (self.n_features,)}
-        return found | {"time_weight": (1, self.n_trs), "time_bias": (1,)}
+            sizes |= {f"input{subject}_weight": (self.n_features, n), f"input{subject}_bias": (self.n_features,)}
+        return sizes | {"time_weight": (1, self.n_trs), "time_bias": (1,)}
 
     def noise(self, generator: torch.Generator, n_trials: int) -> list[torch.Tensor]:
         """Draw nothing."""
         return []
 
-    def forward(self, own: Parameters, parts: Sequence[Part], noise: Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward(
+        self,
+        parameters: Parameters,
+        parts: Sequence[Part],
+        noise: Sequence[torch.Tensor],
+        spare: SpareMemory | None = None,
+    ) -> torch.Tensor:
         """Decode a batch, (n_seeds, n_trials, n_features)."""
-        time = own["time_weight"][:, 0]  # (n_seeds, n_trs)
-        found = []
+        time = parameters["time_weight"][:, 0]  # (n_seeds, n_trs)
+        by_part = []
         for part in parts:
             mixed = torch.matmul(time, part.inputs).transpose(0, 1)  # (n_seeds, n_trials, n_vertices)
-            weight, bias = own[f"input{part.subject}_weight"], own[f"input{part.subject}_bias"]
-            found.append(layers.linear(mixed, weight, bias * time.sum(dim=1, keepdim=True)))
-        return _in_order(found, parts) + own["time_bias"][:, None]
+            weight, bias = parameters[f"input{part.subject}_weight"], parameters[f"input{part.subject}_bias"]
+            by_part.append(layers.linear(mixed, weight, bias * time.sum(dim=1, keepdim=True), spare))
+        return _in_order(by_part, parts) + parameters["time_bias"][:, None]
 
 
 @dataclass(frozen=True)
@@ -198,48 +220,56 @@ class LinearMap:
 
     def sizes(self) -> Sizes:
         """Name the parameters."""
-        found: Sizes = {}
+        sizes: Sizes = {}
         for subject, n in enumerate(self.vertices):
-            found[f"input{subject}_weight"] = (self.n_features, n * self.n_trs)
-            found[f"input{subject}_bias"] = (self.n_features,)
-        return found
+            sizes[f"input{subject}_weight"] = (self.n_features, n * self.n_trs)
+            sizes[f"input{subject}_bias"] = (self.n_features,)
+        return sizes
 
     def noise(self, generator: torch.Generator, n_trials: int) -> list[torch.Tensor]:
         """Draw nothing."""
         return []
 
-    def forward(self, own: Parameters, parts: Sequence[Part], noise: Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward(
+        self,
+        parameters: Parameters,
+        parts: Sequence[Part],
+        noise: Sequence[torch.Tensor],
+        spare: SpareMemory | None = None,
+    ) -> torch.Tensor:
         """Decode a batch, (n_seeds, n_trials, n_features)."""
         flat = [Part(part.subject, part.inputs.flatten(1)[:, None], part.places) for part in parts]
-        return _first(own, flat)[:, :, 0]
+        return _first(parameters, flat, spare)[:, :, 0]
 
 
-def _first(own: Parameters, parts: Sequence[Part]) -> torch.Tensor:
+def _first(parameters: Parameters, parts: Sequence[Part], spare: SpareMemory | None) -> torch.Tensor:
     """Take each TR through the input layers of all seeds as one product, (n_seeds, n_trials, n_trs, width)."""
-    found = []
+    by_part = []
     for part in parts:
-        weight, bias = own[f"input{part.subject}_weight"], own[f"input{part.subject}_bias"]
-        given = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias)
-        found.append(given.unflatten(0, part.inputs.shape[:2]).permute(2, 0, 1, 3))
-    return _in_order(found, parts).contiguous()
+        weight, bias = parameters[f"input{part.subject}_weight"], parameters[f"input{part.subject}_bias"]
+        rows = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias, spare)
+        by_part.append(rows.unflatten(0, part.inputs.shape[:2]).permute(2, 0, 1, 3))
+    return _in_order(by_part, parts).contiguous()
 
 
-def _in_order(found: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
+def _in_order(by_part: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
     """Put what parts gave, trials on the second axis, into the order of the batch."""
     if parts[0].places is None:
-        return found[0]
+        return by_part[0]
     places = torch.cat([part.places for part in parts if part.places is not None])
-    return torch.cat(list(found), dim=1)[:, torch.argsort(places)]
+    return torch.cat(list(by_part), dim=1)[:, torch.argsort(places)]
 
 
-def _linear(x: torch.Tensor, own: Parameters, name: str) -> torch.Tensor:
+def _linear(x: torch.Tensor, parameters: Parameters, name: str, spare: SpareMemory | None) -> torch.Tensor:
     """Take (n_seeds, ..., n) through a layer of each seed."""
-    flat = layers.linear(x.reshape(len(x), -1, x.shape[-1]), own[f"{name}_weight"], own[f"{name}_bias"])
+    rows = x.reshape(len(x), -1, x.shape[-1])  # (n_seeds, n_rows, n)
+    flat = layers.linear(rows, parameters[f"{name}_weight"], parameters[f"{name}_bias"], spare)
     return flat.view(*x.shape[:-1], -1)
 
 
-def _norm(x: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+def _norm(x: torch.Tensor, parameters: Parameters, name: str) -> torch.Tensor:
     """Layer norm of (n_seeds, n_trials, n_trs, width)."""
+    gain, shift = parameters[f"{name}_gain"], parameters[f"{name}_shift"]  # (n_seeds, width)
     return functional.layer_norm(x, x.shape[-1:]) * gain[:, None, None] + shift[:, None, None]
 
 

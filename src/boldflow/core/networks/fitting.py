@@ -1,5 +1,6 @@
 """From training data to decoders and back: what the neural models share around the training loop."""
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,8 +12,9 @@ import torch
 from boldflow.core.linear.ridge import fit_ridge
 from boldflow.core.networks.decoders import Autoencoder, FmriLinear, Network, Parameters, Part, start
 from boldflow.core.networks.progress import Nowhere, ProgressKeeper
+from boldflow.core.networks.recipe import Rows, Trained, recipe_of
 from boldflow.core.networks.resident import Resident, with_time
-from boldflow.core.networks.training import Rows, Trained, recipe_of, train
+from boldflow.core.networks.training import train
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
 
 BLOCK = 512  # trials at a time where predictions are made
@@ -64,28 +66,24 @@ def fit_network(
     by_ridge = settings.get("start") == "ridge"
     recipe, place = recipe_of(settings, try_start=by_ridge), keeper or Nowhere()
     again = settings.get("refit", False) and data.is_val.any()
-    starts: dict[bool, Start] = {}
-
-    def begin(every_trial: bool) -> Start:
-        if every_trial not in starts:
-            starts[every_trial] = _start(network, subjects, settings, device, every_trial)
-        return starts[every_trial]
-
-    found: list[Trained] = []
+    # made when first asked for: on training trials, and on all
+    start = functools.cache(functools.partial(_start, network, subjects, settings, device))
+    fitted: list[Trained] = []
     rows: Rows = []
     for together in [list(seeds)] if stacked else [[seed] for seed in seeds]:
-        own = place.part("seeds" if stacked else f"seed{together[0]}")
+        part = place.part("seeds" if stacked else f"seed{together[0]}")
         if by_ridge:  # all seeds start alike: what is left to chance is the order of trials
             recipe = replace(recipe, order_seed=(settings["order_seed"], *together))
-        trained, lines = train(network, data, recipe, together, begin(False), own.part("choice") if again else own)
+        choice = part.part("choice") if again else part
+        trained, lines = train(network, data, recipe, together, start(False), choice)
         rows += [{"stage": "choice" if again else "fit", **line} for line in lines]
         for number, (seed, best) in enumerate(zip(together, trained, strict=True) if again else ()):
-            part = own.part(f"all{seed}")
-            last, lines = train(network, data, recipe, [seed], begin(True), part, True, best.epoch)
+            last, lines = train(network, data, recipe, [seed], start(True), part.part(f"all{seed}"), True, best.epoch)
             trained[number] = last[0]
             rows += [{"stage": "all", **line} for line in lines]
-        found += trained
-    return Fitted([{name: value.numpy() for name, value in one.values.items()} for one in found], rows)
+        fitted += trained
+    states = [{name: value.numpy() for name, value in of_seed.values.items()} for of_seed in fitted]
+    return Fitted(states, rows)
 
 
 def fit_autoencoder(
@@ -123,14 +121,14 @@ def fit_autoencoder(
         if settings.get(key) != right:
             raise ValueError(f"an autoencoder has no other {key} than {right}, found {settings.get(key)!r}")
     # it learns from inputs alone: no second copy of them on the device
-    given = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
-    data = replace(given, targets=np.empty((len(given.inputs), 0), dtype=np.float32))
-    used = settings | ({"n_epochs": 0} if settings["untrained"] else {})
+    used = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
+    data = replace(used, targets=np.empty((len(used.inputs), 0), dtype=np.float32))
+    keys = settings | ({"n_epochs": 0} if settings["untrained"] else {})
 
     def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
         return make(vertices[0] * n_trs)
 
-    return fit_network(of_sizes, [data], used, seeds, device, keeper, stacked=False)
+    return fit_network(of_sizes, [data], keys, seeds, device, keeper, stacked=False)
 
 
 def decode(network: Network, state: State, inputs: np.ndarray) -> np.ndarray:
@@ -147,13 +145,13 @@ def decode(network: Network, state: State, inputs: np.ndarray) -> np.ndarray:
     -------
     array of shape (n_trials, n_features), float32
     """
-    own = {name: torch.from_numpy(state[name])[None] for name in network.sizes()}
-    found = np.empty((len(inputs), network.n_features), dtype=np.float32)
+    parameters = {name: torch.from_numpy(state[name])[None] for name in network.sizes()}
+    predicted = np.empty((len(inputs), network.n_features), dtype=np.float32)
     with torch.inference_mode():
         for k in range(0, len(inputs), BLOCK):
             values = np.ascontiguousarray(with_time(inputs[k : k + BLOCK]), dtype=np.float32)
-            found[k : k + BLOCK] = network.forward(own, [Part(0, torch.from_numpy(values))], [])[0].numpy()
-    return found
+            predicted[k : k + BLOCK] = network.forward(parameters, [Part(0, torch.from_numpy(values))], [])[0].numpy()
+    return predicted
 
 
 def of_subject(state: State, number: int) -> State:
@@ -170,7 +168,7 @@ def of_subject(state: State, number: int) -> State:
     ValueError
         If there is no such subject.
     """
-    layers = {int(found[1]) for name in state if (found := re.fullmatch(r"input(\d+)_weight", name))}
+    layers = {int(match[1]) for name in state if (match := re.fullmatch(r"input(\d+)_weight", name))}
     if len(layers) == 1:
         return state
     if number not in layers:
@@ -187,17 +185,19 @@ def _start(
         return network.start
     if settings.get("start") != "ridge":
         return lambda seed: start(network, seed)
-    used = [one if every_trial else _training(one) for one in subjects]
-    if not settings["subject_layers"] and len(used) > 1:
-        inputs, targets, groups, is_val = (np.concatenate([getattr(one, name) for one in used]) for name in FIELDS)
-        used = [TrainingData(inputs, targets, groups, is_val)]
+    everyone = [data if every_trial else _training(data) for data in subjects]
+    if not settings["subject_layers"] and len(everyone) > 1:
+        inputs, targets, groups, is_val = (
+            np.concatenate([getattr(data, name) for data in everyone]) for name in FIELDS
+        )
+        everyone = [TrainingData(inputs, targets, groups, is_val)]
     values: Parameters = {}
     over_time = isinstance(network, FmriLinear)
-    for number, one in enumerate(used):
-        inputs = with_time(one.inputs).mean(axis=1) if over_time else flat(one.inputs)
-        found = fit_ridge(inputs, one.targets, ALPHAS, one.groups, device=device)
-        values[f"input{number}_weight"] = torch.from_numpy(np.ascontiguousarray(found.weights.T))
-        values[f"input{number}_bias"] = torch.from_numpy(found.intercept)
+    for number, data in enumerate(everyone):
+        inputs = with_time(data.inputs).mean(axis=1) if over_time else flat(data.inputs)
+        ridge = fit_ridge(inputs, data.targets, ALPHAS, data.groups, device=device)
+        values[f"input{number}_weight"] = torch.from_numpy(np.ascontiguousarray(ridge.weights.T))
+        values[f"input{number}_bias"] = torch.from_numpy(ridge.intercept)
     if isinstance(network, FmriLinear):
         values |= {"time_weight": torch.full((1, network.n_trs), 1 / network.n_trs), "time_bias": torch.zeros(1)}
     return lambda seed: {name: value.clone() for name, value in values.items()}

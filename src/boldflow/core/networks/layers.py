@@ -2,8 +2,8 @@
 
 A gradient as large as the weights is new memory at each step, which a CPU takes longer to hand out than a product takes
 to fill; and from a product with transposed weights torch makes it transposed, to be copied once more. Here it is made
-as it is needed, in memory that ``recycle`` was given; on a CPU some columns at a time, since a product of few rows into
-as many columns as there are vertices takes a fifth longer when it is made whole.
+as it is needed, in memory that a ``SpareMemory`` was given; on a CPU some columns at a time, since a product of few
+rows into as many columns as there are vertices takes a fifth longer when it is made whole.
 """
 
 from collections.abc import Iterable
@@ -13,18 +13,29 @@ import torch
 from torch.nn import functional
 
 COLUMNS = 1024  # of a gradient, at a time
-_SPARE: dict[tuple[torch.Size, torch.device], list[torch.Tensor]] = {}
 
 
-def recycle(gradients: Iterable[torch.Tensor | None]) -> None:
-    """Take memory that nobody reads any more for the gradients of the next step; what was left over before goes."""
-    _SPARE.clear()
-    for one in gradients:
-        if one is not None:
-            _SPARE.setdefault((one.shape, one.device), []).append(one)
+class SpareMemory:
+    """Gradients of an earlier step of one fit, in whose memory the next are written."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._tensors: dict[tuple[torch.Size, torch.device], list[torch.Tensor]] = {}
+
+    def recycle(self, gradients: Iterable[torch.Tensor | None]) -> None:
+        """Take memory that nobody reads any more for the gradients of the next step; what was left over before goes."""
+        self._tensors.clear()
+        for gradient in gradients:
+            if gradient is not None:
+                self._tensors.setdefault((gradient.shape, gradient.device), []).append(gradient)
+
+    def like(self, weight: torch.Tensor) -> torch.Tensor:
+        """Give memory of a weight's shape, of any content: each tensor that was taken once, then new memory."""
+        tensors = self._tensors.get((weight.shape, weight.device))
+        return tensors.pop() if tensors else torch.empty_like(weight)
 
 
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spare: SpareMemory | None = None) -> torch.Tensor:
     """Take each seed's inputs through its layer.
 
     Parameters
@@ -32,6 +43,8 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.T
     x : tensor of shape (n_seeds, n_rows, n_inputs)
     weight : tensor of shape (n_seeds, n_outputs, n_inputs)
     bias : tensor of shape (n_seeds, n_outputs)
+    spare : SpareMemory, optional
+        Where the weights' gradient finds its memory.
 
     Returns
     -------
@@ -39,10 +52,12 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.T
     """
     if torch.is_autocast_enabled(x.device.type):  # in lower precision torch casts both ways
         return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
-    return _Linear.apply(x, weight, bias)
+    return _Linear.apply(x, weight, bias, spare or SpareMemory())
 
 
-def shared_linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def shared_linear(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spare: SpareMemory | None = None
+) -> torch.Tensor:
     """Take the same inputs through the layers of all seeds, as one product.
 
     Parameters
@@ -51,6 +66,8 @@ def shared_linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> 
         Data: it is given no gradient.
     weight : tensor of shape (n_seeds, n_outputs, n_inputs)
     bias : tensor of shape (n_seeds, n_outputs)
+    spare : SpareMemory, optional
+        Where the weights' gradient finds its memory.
 
     Returns
     -------
@@ -58,12 +75,7 @@ def shared_linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> 
     """
     if torch.is_autocast_enabled(x.device.type):
         return functional.linear(x, weight.flatten(0, 1), bias.flatten()).view(len(x), *bias.shape)
-    return _SharedLinear.apply(x, weight, bias)
-
-
-def _memory_like(weight: torch.Tensor) -> torch.Tensor:
-    spare = _SPARE.get((weight.shape, weight.device))
-    return spare.pop() if spare else torch.empty_like(weight)
+    return _SharedLinear.apply(x, weight, bias, spare or SpareMemory())
 
 
 def _multiply(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> None:
@@ -74,34 +86,40 @@ def _multiply(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> None:
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spare: SpareMemory
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
+        ctx.spare = spare
         return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, *given: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor, None]:
         x, weight = ctx.saved_tensors
-        (back,) = given
-        of_x = torch.bmm(back, weight) if ctx.needs_input_grad[0] else None
-        found = _memory_like(weight)
-        if found.device.type != "cpu":  # one product for all seeds
-            torch.bmm(back.transpose(1, 2), x, out=found)
-            return of_x, found, back.sum(dim=1)
-        for into, upstream, inputs in zip(found, back, x, strict=True):
-            _multiply(upstream.T, inputs, into)
-        return of_x, found, back.sum(dim=1)
+        (of_output,) = upstream  # (n_seeds, n_rows, n_outputs)
+        of_x = torch.bmm(of_output, weight) if ctx.needs_input_grad[0] else None
+        of_weight = ctx.spare.like(weight)
+        if of_weight.device.type != "cpu":  # one product for all seeds
+            torch.bmm(of_output.transpose(1, 2), x, out=of_weight)
+            return of_x, of_weight, of_output.sum(dim=1), None
+        for into, of_seed, inputs in zip(of_weight, of_output, x, strict=True):
+            _multiply(of_seed.T, inputs, into)
+        return of_x, of_weight, of_output.sum(dim=1), None
 
 
 class _SharedLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, spare: SpareMemory
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
+        ctx.spare = spare
         return functional.linear(x, weight.flatten(0, 1), bias.flatten()).view(len(x), *bias.shape)
 
     @staticmethod
-    def backward(ctx: Any, *given: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor, None]:
         x, weight = ctx.saved_tensors
-        back = given[0].flatten(1)  # (n_rows, n_seeds * n_outputs)
-        found = _memory_like(weight)
-        _multiply(back.T, x, found.flatten(0, 1))
-        return None, found, back.sum(dim=0).view(weight.shape[:2])
+        of_output = upstream[0].flatten(1)  # (n_rows, n_seeds * n_outputs)
+        of_weight = ctx.spare.like(weight)
+        _multiply(of_output.T, x, of_weight.flatten(0, 1))
+        return None, of_weight, of_output.sum(dim=0).view(weight.shape[:2]), None

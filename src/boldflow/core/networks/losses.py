@@ -140,12 +140,12 @@ def same_picture(groups: torch.Tensor, others: torch.Tensor | None = None, first
     return same
 
 
-def batch_ranks(found: torch.Tensor, left_out: torch.Tensor | None = None, first: int = 0) -> tuple[Any, Any, Any]:
+def batch_ranks(similarity: torch.Tensor, left_out: torch.Tensor | None = None, first: int = 0) -> tuple[Any, Any, Any]:
     """Count, for each query, the candidates above its own and level with it.
 
     Parameters
     ----------
-    found : tensor of shape (n_seeds, n_queries, n_candidates)
+    similarity : tensor of shape (n_seeds, n_queries, n_candidates)
         Scores; the own candidate of query i is i + ``first``.
     left_out : bool tensor of shape (n_queries, n_candidates), optional
         Candidates that do not count.
@@ -156,14 +156,14 @@ def batch_ranks(found: torch.Tensor, left_out: torch.Tensor | None = None, first
     above, tied, size : int tensors of shape (n_seeds, n_queries)
         ``tied`` counts the own candidate too; ``size`` is the number of candidates that count.
     """
-    n = found.shape[1]
-    rows = torch.arange(n, device=found.device)
-    own = found[:, rows, rows + first][:, :, None]
-    counts = torch.ones(found.shape[1:], dtype=torch.bool, device=found.device)
+    n = similarity.shape[1]
+    rows = torch.arange(n, device=similarity.device)
+    own_score = similarity[:, rows, rows + first][:, :, None]
+    counts = torch.ones(similarity.shape[1:], dtype=torch.bool, device=similarity.device)
     if left_out is not None:
         counts = ~left_out
-    above = ((found > own) & counts).sum(dim=2)
-    tied = ((found == own) & counts).sum(dim=2)
+    above = ((similarity > own_score) & counts).sum(dim=2)
+    tied = ((similarity == own_score) & counts).sum(dim=2)
     return above, tied, counts.sum(dim=1).expand_as(above)
 
 
@@ -200,6 +200,6 @@ def inverse_normalised_ranks(
     return torch.cat(places, dim=1).mean(dim=1)
 
 
-def _own(found: torch.Tensor) -> torch.Tensor:
+def _own(likelihood: torch.Tensor) -> torch.Tensor:
     """Mean of minus the diagonal, (n_seeds,)."""
-    return -found.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
+    return -likelihood.diagonal(dim1=-2, dim2=-1).mean(dim=-1)

@@ -36,20 +36,21 @@ class Resident:
                 "this job was given a GPU, and torch finds none (a driver that is missing, or a torch without CUDA): "
                 "mend it, or choose the CPU with --profile cpu (--set-resources train_model:gpu=0)"
             )
-        shapes = [with_time(one.inputs).shape[1:] for one in subjects]
-        _agree(shapes, [one.targets.shape[1] for one in subjects], apart)
-        whole = [torch.from_numpy(np.ascontiguousarray(with_time(one.inputs), dtype=np.float32)) for one in subjects]
-        for one, inputs in zip(subjects, whole, strict=True):
-            if not (_finite(inputs) and np.isfinite(one.targets).all()):
+        shapes = [with_time(data.inputs).shape[1:] for data in subjects]
+        _agree(shapes, [data.targets.shape[1] for data in subjects], apart)
+        # each (n_trials, n_trs, n_vertices)
+        inputs = [torch.from_numpy(np.ascontiguousarray(with_time(data.inputs), dtype=np.float32)) for data in subjects]
+        for data, values in zip(subjects, inputs, strict=True):
+            if not (_finite(values) and np.isfinite(data.targets).all()):
                 raise ValueError("inputs and targets must be finite")
         self.device = torch.device(device)
-        # moved one by one: no second copy of all on this side
-        on = [one.to(self.device) for one in whole]
-        self._inputs = on if apart or len(on) == 1 else [torch.cat(on)]
-        self.targets = _on(np.concatenate([one.targets for one in subjects]).astype(np.float32), self.device)
-        self.groups = _on(np.concatenate([one.groups for one in subjects]).astype(np.int64), self.device)
-        self.is_val = np.concatenate([one.is_val for one in subjects])
-        counts = [len(one) for one in self._inputs]
+        # moved subject by subject: no second copy of all on this side
+        moved = [values.to(self.device) for values in inputs]
+        self._inputs = moved if apart or len(moved) == 1 else [torch.cat(moved)]
+        self.targets = _on(np.concatenate([data.targets for data in subjects]).astype(np.float32), self.device)
+        self.groups = _on(np.concatenate([data.groups for data in subjects]).astype(np.int64), self.device)
+        self.is_val = np.concatenate([data.is_val for data in subjects])
+        counts = [len(values) for values in self._inputs]
         self._subject = np.repeat(np.arange(len(counts)), counts)
         self._row = np.concatenate([np.arange(n) for n in counts])
         self._kept: dict[tuple[int, ...], torch.Tensor] = {}
@@ -57,7 +58,7 @@ class Resident:
     @property
     def vertices(self) -> tuple[int, ...]:
         """Vertices of each input layer."""
-        return tuple(one.shape[2] for one in self._inputs)
+        return tuple(inputs.shape[2] for inputs in self._inputs)
 
     @property
     def n_trs(self) -> int:
@@ -74,17 +75,17 @@ class Resident:
 
         The inputs lie in memory that the next batch overwrites.
         """
-        there = torch.from_numpy(rows).to(self.device)
+        where = torch.from_numpy(rows).to(self.device)
         parts = []
         for subject, inputs in enumerate(self._inputs):
-            own = np.flatnonzero(self._subject[rows] == subject)
-            if not len(own):
+            places = np.flatnonzero(self._subject[rows] == subject)
+            if not len(places):
                 continue
-            place = torch.from_numpy(self._row[rows[own]]).to(self.device)
-            values = torch.index_select(inputs, 0, place, out=self._memory(subject, len(own)))
-            whole = len(own) == len(rows)
-            parts.append(Part(subject, values, None if whole else torch.from_numpy(own).to(self.device)))
-        return parts, self.targets.index_select(0, there), self.groups.index_select(0, there)
+            trials = torch.from_numpy(self._row[rows[places]]).to(self.device)
+            values = torch.index_select(inputs, 0, trials, out=self._memory(subject, len(places)))
+            whole = len(places) == len(rows)
+            parts.append(Part(subject, values, None if whole else torch.from_numpy(places).to(self.device)))
+        return parts, self.targets.index_select(0, where), self.groups.index_select(0, where)
 
     def _memory(self, subject: int, n_trials: int) -> torch.Tensor:
         """Memory of a batch's size, taken once: to get it anew for each batch takes longer than to fill it."""

@@ -37,8 +37,8 @@ def coco_id(image_id: str) -> int | None:
     int or None
         None where the name carries none.
     """
-    found = COCO.search(image_id)
-    return int(found[1]) if found else None
+    match = COCO.search(image_id)
+    return int(match[1]) if match else None
 
 
 def perceptual_hash(image: np.ndarray) -> str:
@@ -58,12 +58,12 @@ def probe_hashes(image: np.ndarray) -> list[int]:
     list of int, one per entry of ``PROBES``
         64-bit hashes; the first is the whole picture's.
     """
-    found = []
+    hashes = []
     for share, down, right in PROBES:
         height, width = (max(1, round(n * share)) for n in image.shape[:2])
         i, j = round((image.shape[0] - height) * down), round((image.shape[1] - width) * right)
-        found.append(int(perceptual_hash(np.ascontiguousarray(image[i : i + height, j : j + width])), 16))
-    return found
+        hashes.append(int(perceptual_hash(np.ascontiguousarray(image[i : i + height, j : j + width])), 16))
+    return hashes
 
 
 def near_pairs(
@@ -86,15 +86,15 @@ def near_pairs(
     second, second_probes = whole, probes
     if others is not None and other_probes is not None:
         second, second_probes = others, other_probes
-    found = set()
+    pairs = set()
     for number in range(probes.shape[1]):
         for a, b in _close(whole, second_probes[:, number]):
-            found.add((int(a), int(b)))
+            pairs.add((int(a), int(b)))
         for b, a in _close(second, probes[:, number]):
-            found.add((int(a), int(b)))
+            pairs.add((int(a), int(b)))
     if within:
-        found = {(min(p), max(p)) for p in found if p[0] != p[1]}
-    return np.array(sorted(found), dtype=int).reshape(-1, 2)
+        pairs = {(min(p), max(p)) for p in pairs if p[0] != p[1]}
+    return np.array(sorted(pairs), dtype=int).reshape(-1, 2)
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -113,12 +113,12 @@ def grey(image: np.ndarray) -> np.ndarray:
     return _resize(luminance, WORK)
 
 
-def aligned_correlation(one: np.ndarray, other: np.ndarray) -> float:
+def aligned_correlation(picture: np.ndarray, other: np.ndarray) -> float:
     """Correlate two pictures, the better of all slight crops of either.
 
     Parameters
     ----------
-    one, other : arrays of shape (WORK, WORK)
+    picture, other : arrays of shape (WORK, WORK)
         From ``grey``.
 
     Returns
@@ -126,7 +126,7 @@ def aligned_correlation(one: np.ndarray, other: np.ndarray) -> float:
     float
         Largest Pearson correlation; 0 where a picture does not vary.
     """
-    return max(_best_crop(one, other), _best_crop(other, one))
+    return max(_best_crop(picture, other), _best_crop(other, picture))
 
 
 def confirmed_pairs(
@@ -151,21 +151,23 @@ def confirmed_pairs(
 def _close(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Pairs of rows whose 64-bit hashes differ in at most ``HASH_DISTANCE`` bits, (n_pairs, 2)."""
     block = max(1, 2**24 // max(1, len(others)))
-    found = []
+    close = []
     for start in range(0, len(hashes), block):
-        one, other = np.nonzero(np.bitwise_count(hashes[start : start + block, None] ^ others[None]) <= HASH_DISTANCE)
-        found.append(np.stack([one + start, other], axis=1))
-    return np.concatenate(found) if found else np.empty((0, 2), int)
+        first, second = np.nonzero(
+            np.bitwise_count(hashes[start : start + block, None] ^ others[None]) <= HASH_DISTANCE
+        )
+        close.append(np.stack([first + start, second], axis=1))
+    return np.concatenate(close) if close else np.empty((0, 2), int)
 
 
-def _best_crop(one: np.ndarray, other: np.ndarray) -> float:
-    """Largest correlation of crops of ``one`` with the whole of ``other``."""
+def _best_crop(picture: np.ndarray, other: np.ndarray) -> float:
+    """Largest correlation of crops of ``picture`` with the whole of ``other``."""
     whole = _unit(_resize(other, SIZE)[None])
     best = 0.0
     for share in CROPS:
-        side = round(share * len(one))
-        places = np.unique(np.linspace(0, len(one) - side, STEPS).round().astype(int))
-        crops = [one[i : i + side, j : j + side] for i in places for j in places]
+        side = round(share * len(picture))
+        places = np.unique(np.linspace(0, len(picture) - side, STEPS).round().astype(int))
+        crops = [picture[i : i + side, j : j + side] for i in places for j in places]
         best = max(best, float((_unit(np.stack([_resize(c, SIZE) for c in crops])) * whole).sum(axis=(1, 2)).max()))
     return best
 

@@ -98,8 +98,8 @@ class Extractor:
         with torch.inference_mode():
             inputs = self.rule.normalise(pixels.to(self._device))
             with precision:
-                found = self.network(inputs)
-            return np.asarray(found.float().cpu().numpy())
+                rows = self.network(inputs)
+            return np.asarray(rows.float().cpu().numpy())
 
     def _halve(self, size: int) -> None:
         """Take half as many pictures from now on; called when the failed batch's memory is free again."""
@@ -132,15 +132,15 @@ class Tapped(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Give the pooled states of a batch; they are pooled as they pass, so that none is kept whole."""
-        found = self._here.found = {}
+        states = self._here.states = {}
         self.network(pixel_values=pixels)
-        self._here.found = None
-        return torch.cat([one.float() for place in self._order for one in found[place]], dim=1)
+        self._here.states = None
+        return torch.cat([state.float() for place in self._order for state in states[place]], dim=1)
 
     def _hook(self, place: int, pools: Sequence[Callable[[torch.Tensor], torch.Tensor]]) -> Callable[..., None]:
         def listen(module: nn.Module, inputs: Any, output: Any) -> None:
             states = output[0] if isinstance(output, tuple) else output
-            self._here.found[place] = [pool(states) for pool in pools]
+            self._here.states[place] = [pool(states) for pool in pools]
 
         return listen
 

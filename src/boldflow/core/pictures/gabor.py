@@ -97,13 +97,13 @@ def energy(pictures: np.ndarray, scales: Sequence[float], n_orientations: int) -
     margin = size // 2
     bank = _bank(size + 2 * margin, size, tuple(scales), n_orientations)
     inside = slice(margin, margin + size)
-    found = np.empty((n_images, len(bank), size, size), dtype=np.float32)
-    for row, picture in zip(found, pictures, strict=True):
+    energies = np.empty((n_images, len(bank), size, size), dtype=np.float32)
+    for row, picture in zip(energies, pictures, strict=True):
         centred = np.pad(picture - picture.mean(), margin, mode="symmetric")
         spectrum = fft.fft2(centred.astype(np.float32))
         pair = fft.ifft2(spectrum * bank)[:, inside, inside]
         np.add(pair.real**2, pair.imag**2, out=row)
-    return found
+    return energies
 
 
 def pool(maps: np.ndarray, grid: int) -> np.ndarray:

@@ -26,7 +26,7 @@ class Checkpoint:
 
 
 def on_hub(
-    settings: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]], files: Sequence[str]
+    settings: Mapping[str, Any], published: Mapping[str, Mapping[str, Any]], files: Sequence[str]
 ) -> Checkpoint | None:
     """Say which files of the Hugging Face hub an entry needs; None where its weights are random.
 
@@ -46,7 +46,7 @@ def on_hub(
     if settings["weights"] == "untrained":
         return None
     name = settings["checkpoint"]
-    facts = known.get(name, {})
+    facts = published.get(name, {})
     revision = settings.get("revision", facts.get("revision"))
     listed = facts.get("sha256", {}) if revision == facts.get("revision") else {}
     folder = f"{name.replace('/', '--')}@{revision[:12] if revision else 'local'}"

@@ -74,7 +74,7 @@ class InputRule:
         """
         import torch
 
-        mean, sd = (torch.tensor(one, dtype=torch.float32, device=batch.device) for one in (self.mean, self.sd))
+        mean, sd = (torch.tensor(colour, dtype=torch.float32, device=batch.device) for colour in (self.mean, self.sd))
         scaled = (batch.to(torch.float64) * (1 / 255)).to(torch.float32)
         return ((scaled - mean) / sd).permute(0, 3, 1, 2).contiguous()
 
@@ -88,8 +88,8 @@ class Processed:
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Make one picture's input, float32 (3, height, width)."""
-        found = self._processor(Image.fromarray(image), return_tensors="np")["pixel_values"]
-        return np.asarray(found[0], dtype=np.float32)
+        values = self._processor(Image.fromarray(image), return_tensors="np")["pixel_values"]
+        return np.asarray(values[0], dtype=np.float32)
 
     def normalise(self, batch: Any) -> Any:
         """Do nothing: the processor has done it."""
@@ -171,14 +171,14 @@ def layer_indices(layer: float | Sequence[float], n_states: int) -> list[int]:
     ValueError
         If a place does not exist; says how many there are.
     """
-    wanted = list(layer) if isinstance(layer, Sequence) else [layer]
-    found = [int(one * (n_states - 1)) if isinstance(one, float) else one for one in wanted]
-    wrong = [one for one, place in zip(wanted, found, strict=True) if not 0 <= place < n_states]
+    asked = list(layer) if isinstance(layer, Sequence) else [layer]
+    places = [int(number * (n_states - 1)) if isinstance(number, float) else number for number in asked]
+    wrong = [number for number, place in zip(asked, places, strict=True) if not 0 <= place < n_states]
     if wrong:
         raise ValueError(
             f"layer {wrong[0]} does not exist: this network has hidden states 0 to {n_states - 1}, or fractions to 1.0"
         )
-    return found
+    return places
 
 
 def pooled(states: Any, pool: str, n_prefix: int) -> Any:
@@ -208,4 +208,4 @@ def pooled(states: Any, pool: str, n_prefix: int) -> Any:
 def describe(extractor: Callable[[Any], np.ndarray], images: Sequence[np.ndarray]) -> np.ndarray:
     """Describe pictures in one go, as a feature's stage does in parts: prepared, where it prepares, then described."""
     prepare = getattr(extractor, "prepare", None)
-    return extractor([prepare(one) for one in images] if prepare else images)
+    return extractor([prepare(image) for image in images] if prepare else images)

@@ -55,8 +55,8 @@ def standardise_by(values: np.ndarray, fitted: np.ndarray) -> tuple[np.ndarray, 
     with np.errstate(invalid="ignore"):
         spread = fitted.std(axis=0, ddof=1, dtype=np.float64)
         constant = (fitted == fitted[0]).all(axis=0)
-        found = (values - mean) / np.where(constant, np.nan, spread)
-    return found.astype(np.float32), constant
+        scaled = (values - mean) / np.where(constant, np.nan, spread)
+    return scaled.astype(np.float32), constant
 
 
 def cosines(n_volumes: int, tr_s: float, high_pass_hz: float) -> np.ndarray:
@@ -214,6 +214,6 @@ def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes:
     outside = (first < 0) | (first + n_volumes > len(series))
     if outside.any():
         trial = int(np.argmax(outside))
-        found = f"volumes {first[trial]} to {first[trial] + n_volumes - 1}, the run has 0 to {len(series) - 1}"
-        raise ValueError(f"{int(outside.sum())} windows leave the run, the first is trial {trial + 1}: {found}")
+        outside_run = f"volumes {first[trial]} to {first[trial] + n_volumes - 1}, the run has 0 to {len(series) - 1}"
+        raise ValueError(f"{int(outside.sum())} windows leave the run, the first is trial {trial + 1}: {outside_run}")
     return series[first[:, None] + np.arange(n_volumes)]

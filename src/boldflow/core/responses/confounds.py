@@ -73,23 +73,23 @@ def regressors(table: Mapping[str, np.ndarray], groups: Iterable[str]) -> np.nda
     ValueError
         If a group is unknown, a column is missing (those there are are named) or not a number beyond the first volume.
     """
-    known = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
-    found: list[np.ndarray] = []
+    confounds = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
+    blocks: list[np.ndarray] = []
     for group in groups:
         if group not in GROUPS:
             raise ValueError(f"no confounds {group!r}; there are: {', '.join(GROUPS)}")
-        columns = [_column(known, name, group) for name in _names(known, GROUPS[group])]
+        columns = [_column(confounds, name, group) for name in _names(confounds, GROUPS[group])]
         if group == "cosine" and not columns:  # a run without non-steady-state volumes has none of those
             raise ValueError(
                 f"the confounds hold no cosine; leave the group out, or set high_pass_hz; there are: "
-                f"{', '.join(sorted(known))}"
+                f"{', '.join(sorted(confounds))}"
             )
         if group == "motion24":
-            columns += [np.diff(one, prepend=one[:1]) for one in columns]
-            columns += [one**2 for one in columns]
-        found += columns
-    n_volumes = len(next(iter(known.values()))) if known else 0
-    return np.stack(found, axis=1) if found else np.empty((n_volumes, 0))
+            columns += [np.diff(column, prepend=column[:1]) for column in columns]
+            columns += [column**2 for column in columns]
+        blocks += columns
+    n_volumes = len(next(iter(confounds.values()))) if confounds else 0
+    return np.stack(blocks, axis=1) if blocks else np.empty((n_volumes, 0))
 
 
 def displacement(table: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -100,24 +100,28 @@ def displacement(table: Mapping[str, np.ndarray]) -> np.ndarray:
     ValueError
         If the table has none, or a later volume has no number.
     """
-    known = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
-    return _column(known, DISPLACEMENT, "censoring")
+    confounds = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
+    return _column(confounds, DISPLACEMENT, "censoring")
 
 
-def _names(known: Mapping[str, np.ndarray], names: tuple[str, ...]) -> list[str]:
-    found: list[str] = []
+def _names(confounds: Mapping[str, np.ndarray], names: tuple[str, ...]) -> list[str]:
+    matching: list[str] = []
     for name in names:
         stem = name.removesuffix("*")
-        found += sorted(one for one in known if re.fullmatch(rf"{stem}\d+", one)) if stem != name else [name]
-    return found
-
-
-def _column(known: Mapping[str, np.ndarray], name: str, group: str) -> np.ndarray:
-    if name not in known:
-        raise ValueError(
-            f"{group} needs the confound {name}, which is not there; there are: {', '.join(sorted(known))}"
+        matching += (
+            sorted(confound for confound in confounds if re.fullmatch(rf"{stem}\d+", confound))
+            if stem != name
+            else [name]
         )
-    column = known[name].copy()
+    return matching
+
+
+def _column(confounds: Mapping[str, np.ndarray], name: str, group: str) -> np.ndarray:
+    if name not in confounds:
+        raise ValueError(
+            f"{group} needs the confound {name}, which is not there; there are: {', '.join(sorted(confounds))}"
+        )
+    column = confounds[name].copy()
     if np.isnan(column[0]):  # what is a difference to the volume before has none in the first
         column[0] = 0.0
     if not np.isfinite(column).all():

@@ -57,20 +57,20 @@ def basis(regressors: np.ndarray) -> np.ndarray:
         raise ValueError(f"regressor {int(np.argmin(np.isfinite(regressors).all(axis=0))) + 1} is not finite")
     scale = np.abs(regressors).max(axis=0, initial=0)
     left, singular, _ = np.linalg.svd(regressors[:, scale > 0] / scale[scale > 0], full_matrices=False)
-    found = left[:, singular > RANK * singular.max(initial=0)]
-    if found.shape[1] + 2 > len(regressors):
+    columns = left[:, singular > RANK * singular.max(initial=0)]
+    if columns.shape[1] + 2 > len(regressors):
         raise ValueError(
             f"drift and confounds ({regressors.shape[1]} regressors) leave nothing of {len(regressors)} volumes"
         )
-    return np.asarray(found)
+    return np.asarray(columns)
 
 
-def without(regressors: np.ndarray, known: np.ndarray) -> np.ndarray:
+def without(regressors: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
     """Take what an orthonormal basis ``known`` spans out of regressors, (n_volumes, n_regressors)."""
-    return np.asarray(regressors - known @ (known.T @ regressors))
+    return np.asarray(regressors - nuisance @ (nuisance.T @ regressors))
 
 
-def lss_weights(trials: np.ndarray, known: np.ndarray) -> np.ndarray:
+def lss_weights(trials: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
     """Give the weights of least squares, separate: each trial beside one regressor of all others of the run.
 
     Parameters
@@ -95,20 +95,20 @@ def lss_weights(trials: np.ndarray, known: np.ndarray) -> np.ndarray:
     Mumford et al. 2012, NeuroImage 59, 2636-2643. By Frisch, Waugh and Lovell, drift and confounds are taken out of
     the regressors once; the others of trial i are the sum of all less trial i, so that each fit is two by two.
     """
-    rest = without(trials, known)
-    own = (rest**2).sum(axis=0)
+    rest = without(trials, nuisance)
+    rest_power = (rest**2).sum(axis=0)
     if trials.shape[1] == 1:
-        _check_apart(own, (trials**2).sum(axis=0))
-        return np.asarray(rest / own)
+        _check_apart(rest_power, (trials**2).sum(axis=0))
+        return np.asarray(rest / rest_power)
     others = rest.sum(axis=1, keepdims=True) - rest
     shared, of_others = (rest * others).sum(axis=0), (others**2).sum(axis=0)
-    determinant = own * of_others - shared**2
-    alone = np.where(of_others > 0, determinant / np.where(of_others > 0, of_others, 1), own)
+    determinant = rest_power * of_others - shared**2
+    alone = np.where(of_others > 0, determinant / np.where(of_others > 0, of_others, 1), rest_power)
     _check_apart(alone, (trials**2).sum(axis=0))
     return np.asarray((rest * of_others - others * shared) / determinant)
 
 
-def ridge_weights(trials: np.ndarray, known: np.ndarray, penalty: float) -> np.ndarray:
+def ridge_weights(trials: np.ndarray, nuisance: np.ndarray, penalty: float) -> np.ndarray:
     """Give the weights of least squares, all trials at once, with or without a ridge.
 
     Parameters
@@ -127,7 +127,7 @@ def ridge_weights(trials: np.ndarray, known: np.ndarray, penalty: float) -> np.n
     ValueError
         If the penalty is 0 and a trial cannot be told from the others.
     """
-    rest = without(trials, known)
+    rest = without(trials, nuisance)
     left, singular, right = np.linalg.svd(rest, full_matrices=False)
     if penalty == 0:
         kept = singular > RANK * singular.max(initial=0)
@@ -162,7 +162,7 @@ def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray 
         What is not finite in a vertex stays in that vertex.
     """
     n_vertices = series.shape[1]
-    found = np.empty((weights[0].shape[1], n_vertices))
+    estimates = np.empty((weights[0].shape[1], n_vertices))
     sets = np.zeros(n_vertices, dtype=int) if chosen is None else chosen
     with np.errstate(invalid="ignore"):
         for columns in blocks(n_vertices):
@@ -170,14 +170,16 @@ def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray 
             block -= block[0]  # the baseline is much larger than what is looked for
             here = sets[columns]
             if (here == here[0]).all():
-                found[:, columns] = weights[here[0]].T @ block
+                estimates[:, columns] = weights[here[0]].T @ block
                 continue
-            for one in np.unique(here):
-                found[:, np.flatnonzero(here == one) + columns.start] = weights[one].T @ block[:, here == one]
-    return found
+            for number in np.unique(here):
+                estimates[:, np.flatnonzero(here == number) + columns.start] = (
+                    weights[number].T @ block[:, here == number]
+                )
+    return estimates
 
 
-def spread(series: np.ndarray, known: np.ndarray) -> np.ndarray:
+def spread(series: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
     """Sample standard deviation of each vertex after constant, drift and confounds are taken out.
 
     Parameters
@@ -190,14 +192,14 @@ def spread(series: np.ndarray, known: np.ndarray) -> np.ndarray:
     float64 array of shape (n_vertices,)
         NaN where a vertex is constant or holds a value that is not finite.
     """
-    found = np.empty(series.shape[1])
+    deviation = np.empty(series.shape[1])
     with np.errstate(invalid="ignore", over="ignore"):
         for columns in blocks(series.shape[1]):
             block = series[:, columns].astype(np.float64)
             floor = RANK * np.abs(block).max(axis=0)
-            sd = without(block - block[0], known).std(axis=0, ddof=1)
-            found[columns] = np.where(sd > floor, sd, np.nan)
-    return found
+            sd = without(block - block[0], nuisance).std(axis=0, ddof=1)
+            deviation[columns] = np.where(sd > floor, sd, np.nan)
+    return deviation
 
 
 def left_out_errors(
@@ -236,28 +238,28 @@ def left_out_errors(
     The error of a volume that was left out is its residual over 1 - leverage, exactly: the penalty is on the trials
     only, and nothing is fitted again (Golub, Heath and Wahba 1979, Technometrics 21, 215-223).
     """
-    known = basis(regressors)
-    taken = (known**2).sum(axis=1)
+    nuisance = basis(regressors)
+    taken = (nuisance**2).sum(axis=1)
     sound = taken < 1 - APART  # a volume with a regressor of its own is predicted by nothing
     parts = []
     for trials, scale in zip(designs, units, strict=True):
-        left, singular, _ = np.linalg.svd(without(trials, known), full_matrices=False)
-        filters = [singular**2 / (singular**2 + max(one, NEVER_ZERO) * scale) for one in penalties]
-        parts.append((left, filters, [1 - taken - (left**2 * one).sum(axis=1) for one in filters]))
-    found = np.empty((len(designs), len(penalties), series.shape[1]))
+        left, singular, _ = np.linalg.svd(without(trials, nuisance), full_matrices=False)
+        filters = [singular**2 / (singular**2 + max(penalty, NEVER_ZERO) * scale) for penalty in penalties]
+        parts.append((left, filters, [1 - taken - (left**2 * shrinkage).sum(axis=1) for shrinkage in filters]))
+    errors = np.empty((len(designs), len(penalties), series.shape[1]))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for columns in blocks(series.shape[1]):
             block = series[:, columns].astype(np.float64)
             floor = RANK * np.abs(block).max(axis=0)
-            rest = without(block - block[0], known)
+            rest = without(block - block[0], nuisance)
             plain = ((rest / (1 - taken)[:, None])[sound] ** 2).sum(axis=0)
             plain = np.where(rest.std(axis=0) > floor, plain, np.nan)
             for design, (left, filters, leaves) in enumerate(parts):
                 along = left.T @ rest
                 for penalty, (share, free) in enumerate(zip(filters, leaves, strict=True)):
                     error = (rest - left @ (share[:, None] * along))[sound] / free[sound, None]
-                    found[design, penalty, columns] = (error**2).sum(axis=0) / plain
-    return found
+                    errors[design, penalty, columns] = (error**2).sum(axis=0) / plain
+    return errors
 
 
 def shares(trials: np.ndarray, whole: np.ndarray) -> np.ndarray:

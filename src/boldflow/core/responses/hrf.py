@@ -43,8 +43,8 @@ def double_gamma(tr_s: float, delay_s: float, dispersion_s: float) -> np.ndarray
     time = np.linspace(0, LENGTH_S, int(np.rint(LENGTH_S / step)))
     peak = stats.gamma.pdf(time, delay_s / dispersion_s, loc=step, scale=dispersion_s)
     under = stats.gamma.pdf(time, (delay_s + UNDERSHOOT_S), loc=step, scale=1.0)
-    found = peak - RATIO * under
-    return np.asarray(found / found.sum())
+    response = peak - RATIO * under
+    return np.asarray(response / response.sum())
 
 
 def canonical(tr_s: float) -> list[np.ndarray]:
@@ -54,7 +54,7 @@ def canonical(tr_s: float) -> list[np.ndarray]:
 
 def family(tr_s: float) -> list[np.ndarray]:
     """Give the library of double gammas: all pairs of ``DELAYS_S`` and ``DISPERSIONS_S``, delays outermost."""
-    return [double_gamma(tr_s, *one) for one in itertools.product(DELAYS_S, DISPERSIONS_S)]
+    return [double_gamma(tr_s, *shape) for shape in itertools.product(DELAYS_S, DISPERSIONS_S)]
 
 
 def from_table(table: np.ndarray, step_s: float, tr_s: float) -> list[np.ndarray]:
@@ -85,11 +85,13 @@ def from_table(table: np.ndarray, step_s: float, tr_s: float) -> list[np.ndarray
         raise ValueError(f"row {row}, column {column} of the table of responses is not finite")
     length_s, step = step_s * (len(table) - 1), tr_s / OVERSAMPLING
     time = np.arange(int(np.floor(length_s / step)) + 1) * step
-    found = [np.interp(time, step_s * np.arange(len(table)), column) for column in table.T]
-    for number, one in enumerate(found, start=1):
-        if one.sum() <= 0:
-            raise ValueError(f"column {number} of the table of responses has sum {one.sum():.3g}, expected above 0")
-    return [one / one.sum() for one in found]
+    responses = [np.interp(time, step_s * np.arange(len(table)), column) for column in table.T]
+    for number, response in enumerate(responses, start=1):
+        if response.sum() <= 0:
+            raise ValueError(
+                f"column {number} of the table of responses has sum {response.sum():.3g}, expected above 0"
+            )
+    return [response / response.sum() for response in responses]
 
 
 def regressors(

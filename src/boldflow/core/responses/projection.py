@@ -157,8 +157,8 @@ def mostly_inside(samples: np.ndarray, affine: np.ndarray, region: np.ndarray) -
     there = np.all((voxels >= 0) & (voxels < np.array(region.shape)), axis=1)
     inside = np.zeros(len(voxels), dtype=bool)
     inside[there] = region[tuple(voxels[there].T)]
-    found: np.ndarray = 2 * inside.reshape(samples.shape[:2]).sum(axis=1) >= samples.shape[1]
-    return found
+    inside_half: np.ndarray = 2 * inside.reshape(samples.shape[:2]).sum(axis=1) >= samples.shape[1]
+    return inside_half
 
 
 @dataclass(frozen=True)
@@ -319,14 +319,14 @@ def _taken(
     n_volumes = flat.shape[1]
     for start in range(0, n_volumes, block):
         size = (len(voxels), min(block, n_volumes - start))
-        found = np.empty(size) if room is None else room[: size[0] * size[1]].reshape(size)
+        taken = np.empty(size) if room is None else room[: size[0] * size[1]].reshape(size)
         if by_volume:
             for k in range(0, size[1], TAKEN):
                 some = slice(start + k, start + min(k + TAKEN, size[1]))
-                found[:, k : k + TAKEN] = flat.T[some][:, voxels].T
+                taken[:, k : k + TAKEN] = flat.T[some][:, voxels].T
         else:
-            found[:] = flat[voxels, start : start + block]
-        yield found
+            taken[:] = flat[voxels, start : start + block]
+        yield taken
 
 
 def _matrix(
@@ -345,8 +345,8 @@ def _matrix(
 def _voxels(samples: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Bring samples from mm to voxel indices, (n_vertices * n_points, 3)."""
     inverse = np.linalg.inv(affine)
-    found: np.ndarray = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
-    return found
+    voxels: np.ndarray = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+    return voxels
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

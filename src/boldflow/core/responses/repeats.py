@@ -33,18 +33,18 @@ def patterns(values: np.ndarray, session: np.ndarray) -> np.ndarray:
     -------
     float32 array of shape (n_trials, n_columns)
     """
-    found = np.array(values, dtype=np.float32)
-    for one in np.unique(session):
-        here = session == one
-        some = found[here] - found[here].mean(axis=0)
+    unit = np.array(values, dtype=np.float32)
+    for number in np.unique(session):
+        here = session == number
+        some = unit[here] - unit[here].mean(axis=0)
         spread = some.std(axis=0)
-        found[here] = some / np.where(spread > 0, spread, np.inf)
-    length = np.linalg.norm(found, axis=1, keepdims=True)
-    found /= np.where(length > 0, length, 1)
-    return found
+        unit[here] = some / np.where(spread > 0, spread, np.inf)
+    length = np.linalg.norm(unit, axis=1, keepdims=True)
+    unit /= np.where(length > 0, length, 1)
+    return unit
 
 
-def agreement(trials: np.ndarray, image: np.ndarray, session: np.ndarray, one: int) -> Agreement | None:
+def agreement(trials: np.ndarray, image: np.ndarray, session: np.ndarray, number: int) -> Agreement | None:
     """Compare a session's trials with the mean of all other sessions' trials of the same picture.
 
     Parameters
@@ -54,26 +54,26 @@ def agreement(trials: np.ndarray, image: np.ndarray, session: np.ndarray, one: i
     image : int array of shape (n_trials,)
         Numbers of pictures.
     session : int array of shape (n_trials,)
-    one : int
+    number : int
         The session.
 
     Returns
     -------
     Agreement, or None where too few of its pictures are shown in other sessions.
     """
-    mine = session == one
+    mine = session == number
     shared = np.intersect1d(image[mine], image[~mine])
     place = np.searchsorted(shared, image[mine])
-    known = np.isin(image[mine], shared)
-    if known.sum() < LEAST:
+    shown_elsewhere = np.isin(image[mine], shared)
+    if shown_elsewhere.sum() < LEAST:
         return None
     others = np.flatnonzero(~mine & np.isin(image, shared))
     cells = (np.ones(len(others), dtype=np.float32), (np.searchsorted(shared, image[others]), np.arange(len(others))))
     means = sparse.csr_array(cells, shape=(len(shared), len(others))) @ trials[others]
     length = np.linalg.norm(means, axis=1, keepdims=True)
     means /= np.where(length > 0, length, 1)
-    r = trials[mine][known] @ means.T  # (n_known, n_shared)
-    names, rows = place[known], np.arange(int(known.sum()))
+    r = trials[mine][shown_elsewhere] @ means.T  # (n_known, n_shared)
+    names, rows = place[shown_elsewhere], np.arange(int(shown_elsewhere.sum()))
     moves = np.unique(np.linspace(1, len(rows) - 1, SHIFTS).astype(int))
     chance = np.array([r[rows, np.roll(names, move)].mean(dtype=np.float64) for move in moves])
     above = float(r[rows, names].mean(dtype=np.float64) - chance.mean())

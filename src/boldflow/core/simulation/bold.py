@@ -92,9 +92,9 @@ def schedule(n_train: int, n_test: int, n_repeats: int, n_runs: int, rng: np.ran
         dtype=int,
     )
     pictures = np.tile(n_train + order, n_repeats)
-    wanted = np.full(n_runs, (n_train + n_test * n_repeats) // n_runs)
-    wanted[: (n_train + n_test * n_repeats) % n_runs] += 1
-    free = np.clip(wanted - np.bincount(run_of_test, minlength=n_runs), 0, None)
+    n_of_run = np.full(n_runs, (n_train + n_test * n_repeats) // n_runs)
+    n_of_run[: (n_train + n_test * n_repeats) % n_runs] += 1
+    free = np.clip(n_of_run - np.bincount(run_of_test, minlength=n_runs), 0, None)
     slots = np.repeat(np.arange(n_runs), free)[:n_train]
     slots = np.concatenate([slots, np.arange(n_train - len(slots)) % n_runs])  # where test pictures fill runs
     train = rng.permutation(n_train)
@@ -107,9 +107,9 @@ def schedule(n_train: int, n_test: int, n_repeats: int, n_runs: int, rng: np.ran
 
 def _shuffled(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for _ in range(1000):
-        found = rng.permutation(members)
-        if not np.any(found[1:] == found[:-1]):
-            return found
+        order = rng.permutation(members)
+        if not np.any(order[1:] == order[:-1]):
+            return order
     counts = np.bincount(members).max()
     raise ValueError(
         f"a run of {len(members)} trials shows one picture {counts} times and cannot be ordered so that it never "
@@ -237,14 +237,14 @@ def noise(n_volumes: int, scale: np.ndarray, smooth: sparse.csr_array, rng: np.r
         First-order autoregressive with coefficient ``AR``, stationary from the first volume.
     """
     n_voxels, n_sources = smooth.shape
-    found = rng.standard_normal((n_volumes, n_voxels), dtype=np.float32)
+    samples = rng.standard_normal((n_volumes, n_voxels), dtype=np.float32)
     common = rng.standard_normal((n_sources, n_volumes), dtype=np.float32)
-    found *= np.float32(np.sqrt(1 - SMOOTH_SHARE))
-    found += np.float32(np.sqrt(SMOOTH_SHARE)) * (smooth @ common).T
+    samples *= np.float32(np.sqrt(1 - SMOOTH_SHARE))
+    samples += np.float32(np.sqrt(SMOOTH_SHARE)) * (smooth @ common).T
     for k in range(1, n_volumes):
-        found[k] = np.float32(AR) * found[k - 1] + np.float32(np.sqrt(1 - AR**2)) * found[k]
-    found *= scale.astype(np.float32)
-    return found
+        samples[k] = np.float32(AR) * samples[k - 1] + np.float32(np.sqrt(1 - AR**2)) * samples[k]
+    samples *= scale.astype(np.float32)
+    return samples
 
 
 def drift(n_volumes: int, scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:

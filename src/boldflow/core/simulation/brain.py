@@ -110,8 +110,8 @@ def draw_brain(
         side = -1.0 if here is left else 1.0
         part = directions[here]
         along[here], across[here] = _strip(part, cortex[here], side, stretch, rng)
-        found, height = _patches(part, cortex[here], side, len(categories), stretch[2], rng)
-        area[here] = np.where(found >= 0, found + len(EARLY), -1)
+        patch, height = _patches(part, cortex[here], side, len(categories), stretch[2], rng)
+        area[here] = np.where(patch >= 0, patch + len(EARLY), -1)
         falloff[here] = height
     x, y, size, early = _receptive_fields(along, across, left)
     area = np.where(early >= 0, early, area).astype(np.int8)
@@ -198,8 +198,8 @@ def early_responses(brain: Brain, seen: np.ndarray) -> np.ndarray:
     centre = _fields(brain, early, 1.0)
     around = _fields(brain, early, 2.0)
     flat = seen.reshape(*seen.shape[:2], -1)
-    drive = np.stack([np.einsum("vc,vc->v", centre @ one.T, weights) for one in flat])
-    pool = np.stack([around @ one.mean(axis=0) for one in flat])
+    drive = np.stack([np.einsum("vc,vc->v", centre @ luminance.T, weights) for luminance in flat])
+    pool = np.stack([around @ luminance.mean(axis=0) for luminance in flat])
     divided = drive / (np.median(pool, axis=0) + pool)
     return np.where(brain.normalised[early], divided, np.sqrt(drive)).astype(np.float32)
 
@@ -240,11 +240,11 @@ def amplitudes(
         Vertices in the order of the mesh; the mean over training pictures is twice the s.d.
     """
     responsive = brain.responsive
-    found = np.empty((len(seen), int(responsive.sum())), dtype=np.float32)
+    drives = np.empty((len(seen), int(responsive.sum())), dtype=np.float32)
     early = brain.early[responsive]
-    found[:, early] = early_responses(brain, seen)
-    found[:, ~early] = category_responses(brain, category, strength)
-    scaled = (found - found[train].mean(axis=0)) / found[train].std(axis=0)
+    drives[:, early] = early_responses(brain, seen)
+    drives[:, ~early] = category_responses(brain, category, strength)
+    scaled = (drives - drives[train].mean(axis=0)) / drives[train].std(axis=0)
     return ((scaled + 2) * brain.gain[responsive]).astype(np.float32)
 
 

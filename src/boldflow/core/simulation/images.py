@@ -108,10 +108,10 @@ def dead_leaves(size: int, rng: np.random.Generator) -> np.ndarray:
     return _to_uint8(picture)
 
 
-def _shared(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+def _shared(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
     """Common area of two squares (top, left, side), as a share of the smaller one's."""
-    sides = [min(one[k] + one[2], other[k] + other[2]) - max(one[k], other[k]) for k in (0, 1)]
-    return max(sides[0], 0) * max(sides[1], 0) / min(one[2], other[2]) ** 2
+    sides = [min(first[k] + first[2], second[k] + second[2]) - max(first[k], second[k]) for k in (0, 1)]
+    return max(sides[0], 0) * max(sides[1], 0) / min(first[2], second[2]) ** 2
 
 
 def _noise(amplitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:

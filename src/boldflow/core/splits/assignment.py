@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
 
 TRIAL = ["subject", "session", "run", "trial"]
 COLUMNS = [*TRIAL, "fold", "unit", "part"]
@@ -28,18 +29,12 @@ def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]])
     dict
         image_id -> name of its group, the group's first image_id in alphabetical order.
     """
-    parent = {name: name for name in image_ids}
-
-    def top(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    for one, other in pairs:
-        first, second = sorted((top(one), top(other)))
-        parent[second] = first
-    return {name: top(name) for name in parent}
+    names = list(image_ids)
+    joined = DisjointSet(names)
+    for name, other in pairs:
+        joined.merge(name, other)
+    first = {name: min(group) for group in joined.subsets() for name in group}
+    return {name: first[name] for name in names}
 
 
 def make_split(
@@ -79,8 +74,8 @@ def make_split(
     units = trials["image_id"].map(groups) if unit == "image" else run
     lost = trials.loc[units.isna() & trials["usable"], "image_id"].unique()
     if len(lost):
-        found = f"{len(lost)} images of the trial table are no stimuli (of which there are {len(groups)})"
-        raise ValueError(f"{found}, the first are {list(lost[:5])}")
+        problem = f"{len(lost)} images of the trial table are no stimuli (of which there are {len(groups)})"
+        raise ValueError(f"{problem}, the first are {list(lost[:5])}")
     units = units.fillna(trials["image_id"])  # such as catch trials, which are dropped
     tests = _tests(trials, units, run, rule, set(names))
     parts = [_one_fold(trials, units, run, test, rule, fold) for fold, test in enumerate(tests)]
@@ -122,14 +117,14 @@ def apart(split: pd.DataFrame, first: pd.Series, n_volumes: int) -> pd.DataFrame
         after = np.searchsorted(tests, volume[trains]).clip(1, len(tests)) - 1
         near = np.stack([tests[after], tests[np.minimum(after + 1, len(tests) - 1)]])
         dropped[trains] = (np.abs(near - volume[trains]) < n_volumes).any(axis=0)
-    found = split.assign(part=np.where(dropped, "drop", part))
-    for (fold, subject), parts in found.groupby(["fold", "subject"])["part"]:
+    assigned = split.assign(part=np.where(dropped, "drop", part))
+    for (fold, subject), parts in assigned.groupby(["fold", "subject"])["part"]:
         if "train" not in set(parts):
             raise ValueError(
                 f"windows of {n_volumes} volumes leave {subject} no training trials in fold {fold}: all share a volume "
                 "with a test trial; take a shorter window, or betas"
             )
-    return found
+    return assigned
 
 
 def check_no_crossing(split: pd.DataFrame) -> None:
@@ -247,13 +242,13 @@ def _one_fold(
 def _of_tested_concept(trials: pd.DataFrame, test: pd.Series, rule: dict[str, Any]) -> pd.Series:
     if not rule.get("concept"):
         return pd.Series(False, index=trials.index)
-    found = concepts(trials["image_id"], rule["concept"])
-    tested = set(found[test].dropna())
+    of_picture = concepts(trials["image_id"], rule["concept"])
+    tested = set(of_picture[test].dropna())
     if not tested:
         raise ValueError(
             f"concept {rule['concept']!r} matches no test picture; the first are {list(trials['image_id'][test][:5])}"
         )
-    return found.isin(tested)
+    return of_picture.isin(tested)
 
 
 def summary(split: pd.DataFrame) -> dict[str, Any]:

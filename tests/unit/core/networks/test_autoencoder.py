@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from boldflow.core.networks import autoencoder, fitting, training
-from boldflow.core.networks.autoencoder import DenseAutoencoder, JumpReLU, OvercompleteAutoencoder
+from boldflow.core.networks import autoencoder, fitting, recipe, training
 from boldflow.core.networks.decoders import Part, n_parameters
+from boldflow.core.networks.dense_autoencoder import DenseAutoencoder, erk_densities
+from boldflow.core.networks.overcomplete_autoencoder import JumpReLU, OvercompleteAutoencoder, decode_sparse, top_code
 from boldflow.core.networks.progress import Nowhere, Progress, Stopped
 from boldflow.core.networks.resident import Resident
 from boldflow.core.records.training import TrainingData
@@ -65,7 +66,7 @@ def test_the_published_autoencoder_has_the_published_parameters(n_latents, wante
 def test_masks_have_the_densities_of_erk(n_latents, sparsity, wanted):
     """Witness: the densities worked out by building the published modules; and the total."""
     shapes = DenseAutoencoder(3411, n_latents).shapes
-    found = autoencoder.erk_densities(shapes, sparsity)
+    found = erk_densities(shapes, sparsity)
     np.testing.assert_allclose(found, [*wanted, *wanted[::-1]], atol=5e-5)
     sizes = np.array([n * m for n, m in shapes])
     assert (found * sizes).sum() / sizes.sum() == pytest.approx(1 - sparsity)
@@ -73,7 +74,7 @@ def test_masks_have_the_densities_of_erk(n_latents, sparsity, wanted):
 
 def test_a_sparsity_that_leaves_nothing_is_refused():
     with pytest.raises(ValueError, match="below 1, not 1"):
-        autoencoder.erk_densities([(3, 4)], 1)
+        erk_densities([(3, 4)], 1)
 
 
 def test_masks_hold_after_training_and_are_the_seeds_own():
@@ -82,7 +83,7 @@ def test_masks_hold_after_training_and_are_the_seeds_own():
     network = DenseAutoencoder(V, 4, 0.5)
     for state, seed in zip(found, (1, 2), strict=True):
         begun = network.start(seed)
-        for k, density in enumerate(autoencoder.erk_densities(network.shapes, 0.5)):
+        for k, density in enumerate(erk_densities(network.shapes, 0.5)):
             mask = state[f"layer{k}_mask"]
             np.testing.assert_array_equal(mask, begun[f"layer{k}_mask"].numpy())
             assert mask.sum() == round(density * mask.size)
@@ -180,9 +181,9 @@ def test_a_sparse_decoder_is_the_dense_one():
     for sparse in (True, False):
         decoder = torch.randn(2, 30, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
         x = before.clone().requires_grad_()
-        value, index = autoencoder.top_code(x, 4)
+        value, index = top_code(x, 4)
         code = torch.zeros_like(x).scatter(2, index, value)
-        given = autoencoder.decode_sparse(value, index, decoder) if sparse else code @ decoder
+        given = decode_sparse(value, index, decoder) if sparse else code @ decoder
         (given**2).sum().backward()
         found.append((given.detach(), decoder.grad, x.grad))
     for one, other in zip(*found, strict=True):
@@ -233,8 +234,8 @@ def test_a_silent_unit_starts_anew_in_a_direction_that_is_missed():
             found["encoder_bias"][4] = -1e3
             return found
 
-        recipe = training.recipe_of(SPARSE | {"n_epochs": 8})
-        (one,), _ = training.train(network, Resident([data], False, "cpu"), recipe, [1], start, Nowhere())
+        plan = recipe.recipe_of(SPARSE | {"n_epochs": 8})
+        (one,), _ = training.train(network, Resident([data], False, "cpu"), plan, [1], start, Nowhere())
         state = {name: value.numpy() for name, value in one.values.items()}
         alive.append(autoencoder.latents(network, state, data.inputs)[:, 4].max() > 0)
     assert alive == [True, False]

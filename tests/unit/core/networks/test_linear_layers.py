@@ -1,5 +1,7 @@
 """Layers that write gradients into memory of earlier ones, against torch's own products."""
 
+import functools
+
 import pytest
 import torch
 
@@ -24,17 +26,11 @@ def drawn(shape, seed):
 
 
 def gradients(layer, x, weight, bias, times=1):
-    leaves = [one.clone().requires_grad_() for one in (weight, bias)]
+    leaves = [tensor.clone().requires_grad_() for tensor in (weight, bias)]
     for number in range(times):
-        given = layer(x, *leaves)
-        (given * drawn(given.shape, 9 + number)).sum().backward()
+        outputs = layer(x, *leaves)
+        (outputs * drawn(outputs.shape, 9 + number)).sum().backward()
     return leaves
-
-
-@pytest.fixture(autouse=True)
-def forget():
-    yield
-    layers.recycle([])
 
 
 @pytest.mark.parametrize("columns", [4, 1024])
@@ -44,29 +40,36 @@ def test_values_and_gradients_are_those_of_plain_products_in_memory_of_any_conte
     layer, witness, shape = CASES[case]
     x, weight, bias = drawn(shape, 0), drawn((SEEDS, OUT, IN), 1), drawn((SEEDS, OUT), 2)
     torch.testing.assert_close(layer(x, weight, bias), witness(x, weight, bias))
-    spare = torch.full_like(weight, torch.nan)
-    layers.recycle([spare, None])
+    memory = torch.full_like(weight, torch.nan)
+    spare = layers.SpareMemory()
+    spare.recycle([memory, None])
     for times in (1, 2):  # a second one is added to the first
-        for found, wanted in zip(*(gradients(one, x, weight, bias, times) for one in (layer, witness)), strict=True):
-            torch.testing.assert_close(found.grad, wanted.grad)
-            assert found.grad.is_contiguous()
-    assert spare.isfinite().all()
+        ours = gradients(functools.partial(layer, spare=spare), x, weight, bias, times)
+        for leaf, plain_leaf in zip(ours, gradients(witness, x, weight, bias, times), strict=True):
+            torch.testing.assert_close(leaf.grad, plain_leaf.grad)
+            assert leaf.grad.is_contiguous()
+    assert memory.isfinite().all()
 
 
 def test_inputs_that_are_learnt_from_have_their_gradient():
     x, weight, bias = drawn((SEEDS, ROWS, IN), 0), drawn((SEEDS, OUT, IN), 1), drawn((SEEDS, OUT), 2)
     both = [x.clone().requires_grad_() for _ in range(2)]
-    for given, layer in zip(both, (layers.linear, plain), strict=True):
-        layer(given, weight.requires_grad_(), bias).square().sum().backward()
+    for inputs, layer in zip(both, (layers.linear, plain), strict=True):
+        layer(inputs, weight.requires_grad_(), bias).square().sum().backward()
     torch.testing.assert_close(both[0].grad, both[1].grad)
 
 
 def test_memory_is_used_again_and_each_piece_once():
     x, bias = drawn((ROWS, IN), 0), drawn((SEEDS, OUT), 2)
     first, second = (drawn((SEEDS, OUT, IN), n).requires_grad_() for n in (1, 3))
-    (layers.shared_linear(x, first, bias) + layers.shared_linear(x, second, bias)).sum().backward()
+    spare = layers.SpareMemory()
+
+    def learn():
+        (layers.shared_linear(x, first, bias, spare) + layers.shared_linear(x, second, bias, spare)).sum().backward()
+
+    learn()
     places = {first.grad.data_ptr(), second.grad.data_ptr()}
-    layers.recycle([first.grad, second.grad])
+    spare.recycle([first.grad, second.grad])
     first.grad = second.grad = None
-    (layers.shared_linear(x, first, bias) + layers.shared_linear(x, second, bias)).sum().backward()
+    learn()
     assert {first.grad.data_ptr(), second.grad.data_ptr()} == places and len(places) == 2

@@ -8,12 +8,14 @@ import torch
 
 from bench._plain_decoders import PlainMlp, plain_clip_loss, plain_loop
 from boldflow.artifacts.store import progress_files
-from boldflow.core.networks import decoders, training
+from boldflow.core.networks import decoders
 from boldflow.core.networks.decoders import FmriLinear, FmriMlp
 from boldflow.core.networks.losses import Contrast
 from boldflow.core.networks.progress import Nowhere, Progress, Stopped
+from boldflow.core.networks.recipe import MONITORS, Recipe
 from boldflow.core.networks.resident import Resident
-from boldflow.core.networks.training import Recipe, train
+from boldflow.core.networks.steps import SCALE
+from boldflow.core.networks.training import train
 from boldflow.core.records.training import TrainingData
 
 N, T, V, D = 70, 2, 24, 10
@@ -126,7 +128,7 @@ def test_seeds_that_stop_early_leave_the_others_as_they_would_be():
 @pytest.mark.parametrize("monitor", ["batch_top5", "inv_norm_rank", "loss"])
 def test_the_best_epoch_is_kept_and_patience_counts_from_it(monitor):
     (found,), rows = run(mlp(), made(n_val=16, noise=6.0), seeds=(5,), n_epochs=30, patience=3, monitor=monitor)
-    values = column(rows, training.MONITORS[monitor], 5) * (-1 if monitor == "loss" else 1)
+    values = column(rows, MONITORS[monitor], 5) * (-1 if monitor == "loss" else 1)
     best = int(values.argmax()) + 1  # the first of equals
     assert found.epoch == best and len(values) in (best + 3, 30)
     (until,), _ = run(mlp(), made(n_val=16, noise=6.0), seeds=(5,), n_epochs=30, n_epochs_only=best, monitor=monitor)
@@ -154,10 +156,10 @@ def test_out_of_memory_goes_on_in_smaller_pieces_and_says_so(monkeypatch, caplog
     """Simulated: the network tells that the device's memory is full where a piece has more than five trials."""
     forward = FmriMlp.forward
 
-    def small(self, own, parts, noise):
+    def small(self, parameters, parts, noise, spare):
         if noise and sum(len(part.inputs) for part in parts) > 5:
             raise torch.OutOfMemoryError("full")
-        return forward(self, own, parts, noise)
+        return forward(self, parameters, parts, noise, spare)
 
     whole, _ = run(mlp(), made())
     monkeypatch.setattr(FmriMlp, "forward", small)
@@ -210,9 +212,9 @@ def test_a_fit_stopped_at_any_step_gives_the_same_bits(tmp_path, how):
 def test_a_temperature_that_is_learned_moves_and_does_not_decay():
     contrast = Contrast(scale=3.0, learned=True)
     (found,), _ = run(mlp(), made(), seeds=(1,), contrast=contrast, learning_rate=1e-2)
-    assert abs(found.values[training.SCALE].item() - np.log(3.0)) > 1e-3
+    assert abs(found.values[SCALE].item() - np.log(3.0)) > 1e-3
     (still,), _ = run(mlp(), made(), seeds=(1,), contrast=Contrast(scale=3.0, learned=True, mse=1.0), weight_decay=5.0)
-    assert still.values[training.SCALE].item() == pytest.approx(np.log(3.0), rel=1e-6)
+    assert still.values[SCALE].item() == pytest.approx(np.log(3.0), rel=1e-6)
 
 
 def test_lower_precision_learns_too():
