@@ -1,6 +1,7 @@
 """Describing pictures by a feature, row by row, in a way that can be killed and goes on: what two stages share."""
 
 import contextlib
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from boldflow import registry
 from boldflow.artifacts.arrival import annex
 from boldflow.artifacts.store import sidecars, stimuli, tables
+from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.core.networks.progress import Stopped
@@ -44,8 +46,13 @@ def describe(
     device: str,
     workers: int,
     kept: Rows,
+    described: Described,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Describe the pictures of some rows of a pack; what an earlier try has kept is not done again.
+    """Describe the pictures of some rows of a pack; what an earlier try or an earlier job has done is not done again.
+
+    On a CPU a row is the same whatever stands beside it, so that rows taken from an earlier job are the bits of a run
+    from nothing. On a GPU, and where an entry names a ``batch``, they are those of the earlier job, and the others are
+    what they are in batches of new pictures alone.
 
     Parameters
     ----------
@@ -56,6 +63,7 @@ def describe(
     device : "cpu" or "cuda"
     workers : threads that read and prepare pictures; the result does not depend on them
     kept : rows so far
+    described : rows of an earlier job
 
     Returns
     -------
@@ -69,39 +77,63 @@ def describe(
     Stopped
         If the process was asked to end; the rows so far are kept.
     """
-    without = rows.loc[rows["height"] == 0, "image_id"]
-    if len(without):
-        first = without.iloc[0]
-        raise ValueError(f"feature {entry['name']} reads pictures; {len(without)} have none, first {first!r}")
-    plugin = plugin_of("features", entry)
-    facts = registry.literal("features", entry["plugin"], "FACTS")
-    names = rows["image_id"].tolist()[kept.done :]
+    _require_pictures(rows, entry)
+    names = rows["image_id"].to_numpy()[kept.done :]
+    places = described.places(rows["sha256"].tolist()[kept.done :])
+    new = places < 0  # (n_left,): of the rows that are still to come
+    if not new.all():
+        LOG.info("%d of %d pictures were described before; their rows are taken", (~new).sum(), len(names))
+    threads = registry.literal("features", entry["plugin"], "FACTS")["threads"]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(fixed_threads(facts["threads"]))
-        folder = open_network(network)
-        try:
-            extractor = plugin.extractor(entry, folder, device)
-        except ValueError as error:
-            raise ValueError(f"features.{entry['name']}: {error}") from error
-        stack.enter_context(fixed_threads(facts["threads"]))  # again: the plug-in may just have loaded torch
+        stack.enter_context(fixed_threads(threads))
+        extractor = _extractor(entry, network, device) if new.any() or not len(names) else None
+        stack.enter_context(fixed_threads(threads))  # again: the plug-in may just have loaded torch
         pictures = stack.enter_context(stimuli.Pack(pack, rows))
         bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry["name"], unit="image"))
         stack.enter_context(_interruption.deferred())
-        for part, images in _ahead(pictures, names, getattr(extractor, "prepare", None), workers, BLOCK[device]):
-            found = extractor(images)
-            _check(found, part, entry["name"])
+        for values in _blocks(pictures, names, places, extractor, described, workers, BLOCK[device], entry["name"]):
             if not kept.done:
-                _warn_of_size(len(rows), found.shape[1])
-            kept.append(found)
-            bar.update(len(part))
+                _warn_of_size(len(rows), values.shape[1])
+            kept.append(values)
+            bar.update(len(values))
             if _interruption.requested():
                 kept.keep()
                 raise Stopped(f"asked to end; {kept.done} of {len(rows)} rows are kept, the next try goes on from them")
-        if not len(rows):
+        if not len(rows) and extractor is not None:
             return extractor([]), {}
     kept.keep()
-    batch = getattr(extractor, "batch", None)
-    return kept.read(), {} if batch is None else {"batch": batch}
+    batches = [getattr(extractor, "batch", None), None if new.all() else described.batch]
+    sizes = [batch for batch in batches if batch is not None]
+    return kept.read(), {"batch": min(sizes)} if sizes else {}
+
+
+def _blocks(
+    pictures: stimuli.Pack,
+    names: np.ndarray,
+    places: np.ndarray,
+    extractor: Any,
+    described: Described,
+    workers: int,
+    size: int,
+    feature: str,
+) -> Iterator[np.ndarray]:
+    """Yield rows (n_block, n_features) block by block: taken where a place is given, else described."""
+    blocks = [slice(k, k + size) for k in range(0, len(names), size)]
+    parts = [names[block][places[block] < 0].tolist() for block in blocks]
+    ahead = _ahead(pictures, parts, getattr(extractor, "prepare", None), workers, 2 * size)
+    for block, part, images in zip(blocks, parts, ahead, strict=True):
+        new = places[block] < 0
+        if not part:
+            yield described.rows(places[block])
+            continue
+        values = extractor(images)
+        _check(values, part, feature)
+        if new.all():
+            yield values
+            continue
+        rows = described.rows(places[block])  # those of new pictures are any, and replaced
+        rows[new] = values
+        yield rows
 
 
 def open_network(network: Sequence[str]) -> Path | None:
@@ -122,9 +154,10 @@ def open_network(network: Sequence[str]) -> Path | None:
     for row in note["files"]:
         place = Path(note["root"]) / row["path"]
         annex.require_content(place, command)
-        found = annex.checksum(place)
-        if found != row["checksum"]:
-            raise ValueError(f"{place} has changed since it arrived: was {row['checksum']}, is {found}; run: {command}")
+        checksum = annex.checksum(place)
+        if checksum != row["checksum"]:
+            was = row["checksum"]
+            raise ValueError(f"{place} has changed since it arrived: was {was}, is {checksum}; run: {command}")
     return Path(note["root"])
 
 
@@ -141,14 +174,40 @@ def versions(entry: dict[str, Any]) -> dict[str, str]:
     return sidecars.versions("numpy", "scipy", *(("pillow", "torch", "transformers") if opens else ()))
 
 
+def row_ticket(entry: dict[str, Any], code: str, network: Sequence[str], device: str) -> str:
+    """Digest all that a row depends on beside its picture."""
+    return digest(canonical([entry, code, sidecars.content_digest(*network), device, versions(entry)]))
+
+
+def described_folder(features: str | Path) -> Path:
+    """Name the folder in which the rows of a feature's file are kept for later jobs."""
+    return Path(features).parent / ".described" / Path(features).stem
+
+
+def _require_pictures(rows: pd.DataFrame, entry: dict[str, Any]) -> None:
+    without = rows.loc[rows["height"] == 0, "image_id"]
+    if len(without):
+        first = without.iloc[0]
+        raise ValueError(f"feature {entry['name']} reads pictures; {len(without)} have none, first {first!r}")
+
+
+def _extractor(entry: dict[str, Any], network: Sequence[str], device: str) -> Any:
+    """Open a feature's plug-in, as its package's docstring says."""
+    folder = open_network(network)
+    try:
+        return plugin_of("features", entry).extractor(entry, folder, device)
+    except ValueError as error:
+        raise ValueError(f"features.{entry['name']}: {error}") from error
+
+
 def _ahead(
     pack: stimuli.Pack,
-    names: Sequence[str],
+    parts: Sequence[Sequence[str]],
     prepare: Callable[[np.ndarray], np.ndarray] | None,
     workers: int,
-    size: int,
-) -> Iterator[tuple[Sequence[str], list[np.ndarray]]]:
-    """Yield blocks of pictures, each read (and prepared) by a worker while those before it are described."""
+    n_ahead: int,
+) -> Iterator[list[np.ndarray]]:
+    """Yield the pictures of each part, each read (and prepared) by a worker while those before it are described."""
 
     def get(name: str) -> np.ndarray:
         try:
@@ -158,23 +217,22 @@ def _ahead(
             error.add_note(f"while image {name!r} was prepared")
             raise
 
+    names = itertools.chain.from_iterable(parts)
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        waiting: deque[Future[np.ndarray]] = deque(pool.submit(get, name) for name in names[: 2 * size])
+        waiting: deque[Future[np.ndarray]] = deque(pool.submit(get, name) for name in itertools.islice(names, n_ahead))
         try:
-            for start in range(0, len(names), size):
-                part = names[start : start + size]
+            for part in parts:
                 images = [waiting.popleft().result() for _ in part]
-                after = start + 2 * size
-                waiting.extend(pool.submit(get, name) for name in names[after : after + size])
-                yield part, images
+                waiting.extend(pool.submit(get, name) for name in itertools.islice(names, len(part)))
+                yield images
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _check(found: np.ndarray, names: Sequence[str], feature: str) -> None:
-    if found.ndim != 2 or len(found) != len(names):
-        raise ValueError(f"feature {feature} gave shape {found.shape} for {len(names)} pictures")
-    bad = ~np.isfinite(found).all(axis=1)
+def _check(values: np.ndarray, names: Sequence[str], feature: str) -> None:
+    if values.ndim != 2 or len(values) != len(names):
+        raise ValueError(f"feature {feature} gave shape {values.shape} for {len(names)} pictures")
+    bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
         raise ValueError(
             f"feature {feature} gave values that are not finite for {int(bad.sum())} of {len(names)} pictures, the "

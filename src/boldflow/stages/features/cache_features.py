@@ -8,11 +8,19 @@ import numpy as np
 
 from boldflow import registry
 from boldflow.artifacts.store import arrays, sidecars, tables, weights
+from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.registry import plugin_of
 from boldflow.settings import read_settings
-from boldflow.stages.features._extraction import describe, share, ticket, versions
+from boldflow.stages.features._extraction import (
+    describe,
+    described_folder,
+    row_ticket,
+    share,
+    ticket,
+    versions,
+)
 
 
 def run(
@@ -54,7 +62,7 @@ def run(
     entry = read_settings(settings)
     facts = registry.literal("features", entry["plugin"], "FACTS")
     rows = tables.read(table)
-    kept = None
+    kept = described = None
     more: dict[str, Any] = {}
     if facts["reads"] == "labels":
         with fixed_threads(facts["threads"]):
@@ -63,11 +71,13 @@ def run(
         joined, more = _members(entry["of"], members, member_indexes, table)
         values = plugin_of("features", entry).extractor(entry, None, device)(joined)
     elif parts:
-        values, more = _gather(parts, len(rows))
+        values, more, ticket_of_rows = _gather(parts, len(rows))
+        described = Described(described_folder(features), ticket_of_rows) if ticket_of_rows else None
     else:
         place = Path(features).with_name(f".{Path(features).stem}.rows")
         kept = Rows(place, ticket(entry, code, table, network, device, ""), len(rows))
-        values, more = describe(pack, rows, entry, network, device, workers, kept)
+        described = Described(described_folder(features), row_ticket(entry, code, network, device))
+        values, more = describe(pack, rows, entry, network, device, workers, kept, described)
     if len(values) != len(rows) or values.ndim != 2:
         raise ValueError(f"feature {entry['name']} gave shape {values.shape} for {len(rows)} pictures")
     arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
@@ -85,31 +95,32 @@ def run(
     }
     tables.write(index, rows[["image_id"]], note)
     sidecars.write(sidecar, note)
+    if described:
+        described.keep(features, rows["sha256"].tolist(), more.get("batch"))
     if kept:
         kept.remove()
 
 
-def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any]]:
-    """Join shards, each of which has to be the one of its place."""
-    found = []
-    devices, batches = set(), set()
+def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any], str | None]:
+    """Join shards, each of which has to be the one of its place; the ticket of rows is theirs if they agree in it."""
+    shards = []
+    devices, batches, row_tickets = set(), set(), set()
     for k, part in enumerate(parts):
         note, shard = weights.note(part), f"{k}-of-{len(parts)}"
         rows = weights.read(part)["rows"]
-        wanted = len(range(*share(n_rows, shard).indices(n_rows)))
-        if note.get("shard") != shard or len(rows) != wanted:
+        n_expected = len(range(*share(n_rows, shard).indices(n_rows)))
+        if note.get("shard") != shard or len(rows) != n_expected:
             raise ValueError(
-                f"{part} holds {len(rows)} rows of shard {note.get('shard')!r}, expected {wanted} of {shard!r}; make "
-                f"it again with: snakemake --profile cpu -f {part}"
+                f"{part} holds {len(rows)} rows of shard {note.get('shard')!r}, expected {n_expected} of {shard!r}; "
+                f"make it again with: snakemake --profile cpu -f {part}"
             )
-        found.append(rows)
+        shards.append(rows)
         devices.add(note["device"])
         batches |= {int(note["batch"])} if "batch" in note else set()
-    full = [one for one in found if len(one)]  # a shard without pictures knows no width
-    return np.concatenate(full or found), {
-        "device": " and ".join(sorted(devices)),
-        **({"batch": min(batches)} if batches else {}),
-    }
+        row_tickets.add(note.get("row_ticket"))
+    full = [rows for rows in shards if len(rows)]  # a shard without pictures knows no width
+    note_of_all = {"device": " and ".join(sorted(devices)), **({"batch": min(batches)} if batches else {})}
+    return np.concatenate(full or shards), note_of_all, row_tickets.pop() if len(row_tickets) == 1 else None
 
 
 def _members(
@@ -117,7 +128,7 @@ def _members(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Map the features to be joined into memory, and note the columns and the making of each."""
     pictures, data = tables.read(table)["image_id"], tables.sidecar(table)["data"]
-    found, bands, notes, start = {}, [], {}, 0
+    joined, bands, notes, start = {}, [], {}, 0
     for name, path, index in zip(names, paths, indexes, strict=True):
         values, note = arrays.read(path, ndim=2), tables.sidecar(index)
         if note["data"] != data or len(values) != len(pictures) or not tables.read(index)["image_id"].equals(pictures):
@@ -125,12 +136,12 @@ def _members(
                 f"{path} does not describe the pictures of {table}, {len(pictures)} in its order; make it again with: "
                 f"snakemake --profile cpu -f {path}"
             )
-        found[name] = values
+        joined[name] = values
         bands.append({"name": name, "start": start, "stop": start + values.shape[1]})
         notes[name] = note
         start += values.shape[1]
     untrained = any(note.get("untrained") for note in notes.values())
-    return found, {"bands": bands, "members": notes} | ({"untrained": True} if untrained else {})
+    return joined, {"bands": bands, "members": notes} | ({"untrained": True} if untrained else {})
 
 
 def _origin(receipt: str) -> dict[str, Any]:

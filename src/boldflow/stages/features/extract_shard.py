@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boldflow.artifacts.store import tables, weights
+from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.settings import read_settings
-from boldflow.stages.features._extraction import describe, share, ticket
+from boldflow.stages.features._extraction import describe, described_folder, row_ticket, share, ticket
 
 
 def run(
@@ -43,8 +44,10 @@ def run(
     mine = rows.iloc[share(len(rows), shard)]
     place = Path(part).with_name(f".{Path(part).stem}.rows")
     kept = Rows(place, ticket(entry, code, table, network, device, shard), len(mine))
-    values, note = describe(pack, mine, entry, network, device, workers, kept)
-    weights.write(
-        part, {"rows": values}, {"shard": shard, "device": device, **{key: str(one) for key, one in note.items()}}
-    )
+    features = Path(part).with_name(f"{Path(part).name.removesuffix(f'.shard-{shard}.safetensors')}.npy")
+    row_digest = row_ticket(entry, code, network, device)
+    described = Described(described_folder(features), row_digest)
+    values, note = describe(pack, mine, entry, network, device, workers, kept, described)
+    about = {"shard": shard, "device": device, "row_ticket": row_digest}
+    weights.write(part, {"rows": values}, about | {key: str(value) for key, value in note.items()})
     kept.remove()

@@ -31,7 +31,7 @@ def plant(folder, n=N, sizes=((40, 52), (36, 36))):
     return table
 
 
-def cache(folder, settings, name="features", parts=(), workers=2):
+def cache(folder, settings, name="features", parts=(), workers=2, code="{}"):
     cache_features.run(
         pack=str(folder / "stimuli.h5"),
         table=str(folder / "stimuli.parquet"),
@@ -41,7 +41,7 @@ def cache(folder, settings, name="features", parts=(), workers=2):
         index=str(folder / f"{name}.parquet"),
         sidecar=str(folder / f"{name}.json"),
         settings=json.dumps(settings),
-        code="{}",
+        code=code,
         device="cpu",
         workers=workers,
     )
@@ -148,6 +148,75 @@ def test_a_job_that_is_asked_to_end_keeps_its_block(tmp_path, counting):
     assert len(first.seen) == 32 and len(second.seen) == N - 32
 
 
+def more_pictures(folder, names):
+    """Pack pictures of these numbers, in this order; a picture of a number is always the same."""
+
+    def picture(number):
+        return np.random.default_rng(number).integers(0, 256, (40 + number % 3, 52, 3), dtype=np.uint8)
+
+    table = stimuli.write(folder / "stimuli.h5", ((f"image-{k:05d}", picture(k), {}) for k in names), lambda _: "")
+    tables.write(folder / "stimuli.parquet", table, {"data": str(len(names))})
+
+
+@pytest.mark.parametrize("n_shards", [0, 3])
+@pytest.mark.parametrize("plugin", ["gabor", "dinov2"])
+def test_pictures_that_come_later_leave_the_rows_of_the_others(tmp_path, plugin, n_shards, monkeypatch):
+    """New pictures stand before, between and behind the others; the witness is a folder that never saw fewer."""
+    settings = entry(plugin, **({"input": "direct", "size": 56} if plugin == "dinov2" else {}))
+    prepared = []
+    real = _extraction._ahead
+
+    def ahead(pack, parts, *more):
+        prepared.extend(name for part in parts for name in part)
+        return real(pack, parts, *more)
+
+    monkeypatch.setattr(_extraction, "_ahead", ahead)
+
+    def features(folder, names):
+        folder.mkdir(exist_ok=True)
+        more_pictures(folder, names)
+        for path in folder.glob("x.*"):  # as Snakemake does before a job
+            path.unlink()
+        prepared.clear()
+        parts = [shard(folder, settings, f"{k}-of-{n_shards}") for k in range(n_shards)]
+        return cache(folder, settings, "x", parts)
+
+    before, after = list(range(10, 60)), [3, *range(10, 30), 71, 70, *range(59, 29, -1), 80]
+    first = features(tmp_path / "a", before)
+    assert len(prepared) == len(before)
+    second = features(tmp_path / "a", after)
+    assert prepared == [f"image-{k:05d}" for k in (3, 71, 70, 80)]
+    np.testing.assert_array_equal(second[[after.index(k) for k in before]], first)
+    anew = features(tmp_path / "b", after)
+    assert len(prepared) == len(after) and second.tobytes() == anew.tobytes()
+    assert sidecars.read(tmp_path / "a/x.json") == sidecars.read(tmp_path / "b/x.json")
+    features(tmp_path / "a", before[:7])
+    assert not prepared and sorted(path.name for path in (tmp_path / "a/.described").iterdir()) == ["x"]
+
+
+@pytest.mark.parametrize("change", ["settings", "code", "row", "cut", "list"])
+def test_rows_of_other_settings_or_code_and_rows_that_have_changed_are_described_again(tmp_path, counting, change):
+    more_pictures(tmp_path, range(20))
+    counting(Counting())
+    first = cache(tmp_path, entry("gabor"))
+    kept = tmp_path / ".described/features"
+    path = tmp_path / "features.npy"
+    assert os.path.samefile(kept / "rows.npy", path)
+    bytes_before = path.read_bytes()
+    if change == "row":
+        path.write_bytes(bytes_before[:-1] + bytes([bytes_before[-1] ^ 1]))
+    if change == "cut":
+        os.truncate(path, len(bytes_before) - 8)
+    if change == "list":
+        (kept / "pictures.json").write_text("{")
+    settings = entry("gabor", grid=3) if change == "settings" else entry("gabor")
+    again = counting(Counting())
+    code = '{"m": "changed"}' if change == "code" else "{}"
+    np.testing.assert_array_equal(cache(tmp_path, settings, code=code), first)
+    assert len(again.seen) == (1 if change == "row" else 20)
+    assert os.path.samefile(kept / "rows.npy", path)
+
+
 @pytest.mark.parametrize("damage", ["ticket", "cut", "json"])
 def test_rows_of_other_work_and_rows_that_are_not_whole_are_not_used(tmp_path, damage):
     rows = Rows(tmp_path / "r", "one", 5)
@@ -235,7 +304,8 @@ def test_ten_thousand_pictures_through_gabor_take_less_than_4_gb_and_show_their_
 def test_the_shards_file_says_what_it_is(tmp_path):
     plant(tmp_path, 5)
     part = shard(tmp_path, entry("gabor"), "1-of-2")
-    assert weights.note(part) == {"shard": "1-of-2", "device": "cpu"}
+    note = weights.note(part)
+    assert (note["shard"], note["device"]) == ("1-of-2", "cpu") and note["row_ticket"]
     assert weights.read(part)["rows"].shape == (3, 400)
     config = {
         "features": {"many": {"plugin": "gabor", "shards": 2}, "one": {"plugin": "gabor"}, "labels": {"shards": 3}}
