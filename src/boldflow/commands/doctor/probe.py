@@ -92,9 +92,9 @@ def linking(folder: str) -> str:
 
 def scratch(places: list[list[str]]) -> list[dict[str, Any]]:
     """Look at scratch folders, each ``[name, path]`` or ``[name of a variable, ""]``."""
-    found: list[dict[str, Any]] = []
-    for name, given in places:
-        path = given or os.environ.get(name, "")
+    states: list[dict[str, Any]] = []
+    for name, default in places:
+        path = default or os.environ.get(name, "")
         entry: dict[str, Any] = {"name": name, "path": path, "state": "not set", "free": 0}
         if path:
             entry["state"] = "missing"
@@ -105,21 +105,21 @@ def scratch(places: list[list[str]]) -> list[dict[str, Any]]:
                     entry["state"], entry["free"] = "writable", disk.f_bavail * disk.f_frsize
                 except OSError as error:
                     entry["state"] = f"not writable ({error.strerror})"
-        found.append(entry)
-    return found
+        states.append(entry)
+    return states
 
 
 def network(hosts: list[str], seconds: float) -> dict[str, str]:
     """Connect to hosts (``name:port``) at once and say why each cannot be reached; empty where it can."""
-    found = {host: f"no answer in {seconds:g} s" for host in hosts}
+    errors = {host: f"no answer in {seconds:g} s" for host in hosts}
 
     def connect(host: str) -> None:
         name, port = host.rsplit(":", 1)
         try:
             socket.create_connection((name, int(port)), timeout=seconds).close()
-            found[host] = ""
+            errors[host] = ""
         except OSError as error:
-            found[host] = str(error)
+            errors[host] = str(error)
 
     threads = [threading.Thread(target=connect, args=(host,), daemon=True) for host in hosts]
     end = time.monotonic() + seconds + 0.5  # a name server that hangs knows no time limit of ours
@@ -127,7 +127,7 @@ def network(hosts: list[str], seconds: float) -> dict[str, str]:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
-    return dict(found)
+    return dict(errors)
 
 
 def torch(seconds: float) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def torch(seconds: float) -> dict[str, Any]:
         return {"error": f"import took more than {seconds:g} s"}
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seen
 
 
 def held_elsewhere(path: str, token: str, seconds: float) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
     """Do what a request asks for: ``folder``, ``places``, ``hosts`` with ``connect_s``, ``held``, ``torch_s``."""
     folder = asked["folder"]
     there = os.path.isdir(folder)
-    found: dict[str, Any] = {
+    seen: dict[str, Any] = {
         "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "python": sys.executable,
         "folder": there,
@@ -180,10 +180,10 @@ def look(asked: dict[str, Any]) -> dict[str, Any]:
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
     if "held" in asked:
-        found["held"] = held_elsewhere(asked["held"], asked["token"], asked["appear_s"])
+        seen["held"] = held_elsewhere(asked["held"], asked["token"], asked["appear_s"])
     if asked.get("torch_s"):
-        found["torch"] = torch(asked["torch_s"])
-    return found
+        seen["torch"] = torch(asked["torch_s"])
+    return seen
 
 
 def _remove(path: str) -> None:

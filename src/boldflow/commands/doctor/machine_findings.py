@@ -1,0 +1,65 @@
+"""This machine, judged."""
+
+from collections.abc import Iterator
+from importlib import metadata
+from platform import python_version
+from sys import version_info
+
+from boldflow.commands.doctor import asking
+from boldflow.commands.doctor.findings import BAD, GB, OK, WARN, Finding, gigabytes, of_folder, of_scratch, unreached
+from boldflow.commands.doctor.machine import Machine
+from boldflow.commands.doctor.profile import gpu_ids
+
+# .venv takes about 2 GB, the demo less than 1
+DEMO_BYTES, VENV_BYTES = GB, 2 * GB
+
+
+def of_machine(machine: Machine) -> Iterator[Finding]:
+    """Judge this machine."""
+    yield Finding(OK, "cores", f"{machine.cores} usable ({machine.cores_of})")
+    yield Finding(OK, "memory", f"{machine.mem_mb} MB usable ({machine.mem_of})")
+    need = DEMO_BYTES + (0 if machine.venv else VENV_BYTES)
+    words = f"{gigabytes(machine.disk_free)} free for the project (a quota of your account would not show here)"
+    words += f"; needed for {'the demo' if machine.venv else 'the demo and .venv'}: about {gigabytes(need)}"
+    short = machine.disk_free < need
+    yield Finding(BAD if short else OK, "disk", words, "make room or move the project" if short else "")
+    recent = version_info[:2] >= (3, 11)
+    yield Finding(OK if recent else BAD, "Python", python_version(), "" if recent else "3.11 or later is needed")
+    for name, todo in (
+        ("git", "install it with the system's package manager"),
+        ("git-annex", "it comes with the package into .venv: start doctor with .venv/bin/python, or run make"),
+    ):
+        program = machine.programs[name]
+        yield Finding(BAD, name, program.error, todo) if program.error else Finding(OK, name, program.text.strip())
+    for name in ("snakemake", "snakemake-executor-plugin-slurm"):
+        try:
+            yield Finding(OK, name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(BAD, name, "not there", "start doctor with .venv/bin/python, or run make to set .venv up")
+    yield from _of_torch(machine)
+    yield from of_folder("file locks", machine.look)
+    yield from of_scratch("scratch", machine.look)
+    silent = unreached(machine.look)
+    if silent:
+        yield Finding(WARN, "network", f"not reached: {silent}", "downloads fail here; the demo needs none")
+    else:
+        yield Finding(OK, "network", f"reached {', '.join(asking.HOSTS)}")
+
+
+def _of_torch(machine: Machine) -> Iterator[Finding]:
+    names = [" ".join(line.split()) for line in machine.gpus.text.splitlines()]
+    none = f"none ({machine.gpus.error or 'nvidia-smi lists none'})"
+    yield Finding(OK, "GPUs here", "; ".join(names) or none)
+    torch = machine.torch
+    if "error" in torch:
+        yield Finding(BAD, "torch", torch["error"], "run make to set .venv up")
+        return
+    build = f"built for CUDA {torch['cuda']}" if torch["cuda"] else "built without CUDA"
+    words = f"{torch['version']}, {build}, sees {torch['devices']} GPU"
+    if names and not torch["devices"]:
+        yield Finding(WARN, "torch", words, "torch cannot use the GPU here: install its build for CUDA")
+    else:
+        yield Finding(OK, "torch", words)
+    if torch["devices"] and len(gpu_ids(machine.look)) != 1:
+        todo = "name one GPU before a run that uses it here, for example: export CUDA_VISIBLE_DEVICES=0"
+        yield Finding(WARN, "CUDA_VISIBLE_DEVICES", str(machine.look["visible"]), todo)
