@@ -68,6 +68,7 @@ NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "che
 OF_LATENTS = ("separations", "embeddings", "units", "reconstructions")
 
 Config = dict[str, Any]
+_counted: frozenset[str] | None = None  # modules whose edits make this job run again; None outside of jobs
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -111,6 +112,7 @@ def load(section: str, plugin: str) -> ModuleType:
     """
     if plugin not in plugins(section):
         raise ValueError(f"{section} has no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
+    _see_that_it_counts(section, plugin)
     return importlib.import_module(f"boldflow.{section}.{plugin}")
 
 
@@ -134,6 +136,24 @@ def functions(section: str, plugin: str) -> set[str]:
     return defined | {alias.asname or alias.name for node in imports for alias in node.names}
 
 
+def confine(modules: Iterable[str]) -> None:
+    """Let this process touch no plug-in but those of some modules: a job calls it with the modules of its digest.
+
+    An edit of another plug-in would not make the job run again.
+    """
+    global _counted  # of the process, as what Python has imported is
+    _counted = frozenset(modules)
+
+
+def _see_that_it_counts(section: str, plugin: str) -> None:
+    module = f"boldflow.{section}.{plugin}"
+    if _counted is not None and module not in _counted:
+        raise RuntimeError(
+            f"{module} is not in the digest of this job's code, so that an edit of it would rerun nothing: a stage may "
+            "load, and read the literals of, the plug-in that its rule names in code_of, and no other"
+        )
+
+
 @functools.cache
 def literal(section: str, plugin: str, name: str) -> Any:
     """Read a module-level literal of a plug-in without importing it; an empty dict where it is not given.
@@ -142,7 +162,10 @@ def literal(section: str, plugin: str, name: str) -> Any:
     ------
     ValueError
         If the value is not a literal.
+    RuntimeError
+        If the process is a job and the plug-in is not in its digest.
     """
+    _see_that_it_counts(section, plugin)
     for node in syntax_tree(section, plugin).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(t, ast.Name) and t.id == name for t in targets) and getattr(node, "value", None):

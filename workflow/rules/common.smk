@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import provenance, registry, validation
+from boldflow import provenance, registry, symbols, validation
 
 try:
     # Snakemake says of a broken file that it is broken, not where
@@ -175,16 +175,14 @@ def files_of_folder(names):
     return files
 
 
-def code_of(*modules, plugin=None):
-    """Digest what a rule runs and the plug-in of its entry; an edit of either shows, a comment does not."""
+def code_of(name, plugin=None):
+    """Digest what the rule of a name and the plug-in of its entry may run; an edit of that shows, a comment does not."""
 
     def code(wildcards):
-        more = (
-            [registry.plugin_module(config, plugin[0], fill(plugin[1], wildcards))]
-            if plugin
-            else []
+        dotted = plugin and registry.plugin_module(
+            config, plugin[0], fill(plugin[1], wildcards)
         )
-        return provenance.code_text(*modules, *more)
+        return symbols.code_text(name, dotted)
 
     return code
 

@@ -23,7 +23,7 @@ rule extract_shard:
         runtime=growing(120),
     params:
         settings=settings_of("features", "{feature}"),
-        code=code_of("stages.features.extract_shard", plugin=("features", "{feature}")),
+        code=code_of("extract_shard", plugin=("features", "{feature}")),
     message:
         "Describe shard {wildcards.shard} of the pictures of {wildcards.dataset} by {wildcards.feature}"
     script:
@@ -55,7 +55,7 @@ rule cache_features:
         runtime=growing(120),
     params:
         settings=settings_of("features", "{feature}"),
-        code=code_of("stages.features.cache_features", plugin=("features", "{feature}")),
+        code=code_of("cache_features", plugin=("features", "{feature}")),
     message:
         "Describe the pictures of {wildcards.dataset} by {wildcards.feature}"
     script:

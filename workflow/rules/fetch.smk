@@ -27,7 +27,7 @@ rule fetch_dataset:
     params:
         settings=settings_of("datasets", "{dataset}"),
         files=files_of_folder("*_events.tsv"),
-        code=code_of("stages.fetch.fetch_dataset", plugin=("datasets", "{dataset}")),
+        code=code_of("fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
     script:
@@ -53,7 +53,7 @@ rule fetch_subject:
         settings=settings_of("datasets", "{dataset}"),
         folder=folder_of_recording,
         files=files_of_folder("{subject}_*"),
-        code=code_of("stages.fetch.fetch_subject", plugin=("datasets", "{dataset}")),
+        code=code_of("fetch_subject", plugin=("datasets", "{dataset}")),
     message:
         "Get {wildcards.recording} of {wildcards.subject} of {wildcards.dataset}"
     script:
@@ -79,7 +79,7 @@ rule fetch_stimuli:
         settings=settings_of("datasets", "{dataset}"),
         pictures=pictures_of_dataset,
         facts=facts_of("datasets", "{dataset}"),
-        code=code_of("stages.fetch.fetch_stimuli", plugin=("datasets", "{dataset}")),
+        code=code_of("fetch_stimuli", plugin=("datasets", "{dataset}")),
     message:
         "Get the stimuli of {wildcards.dataset}"
     script:
@@ -101,7 +101,7 @@ rule fetch_checkpoint:
         runtime=growing(30),
     params:
         settings=settings_of("features", "{feature}"),
-        code=code_of("stages.fetch.fetch_checkpoint", plugin=("features", "{feature}")),
+        code=code_of("fetch_checkpoint", plugin=("features", "{feature}")),
     message:
         "Get the checkpoint of {wildcards.feature}"
     script:

@@ -36,7 +36,7 @@ rule draw_figure:
         runtime=growing(30),
     params:
         settings=settings_of("figures", "{figure}"),
-        code=code_of("stages.studies.draw_figure", plugin=("figures", "{figure}")),
+        code=code_of("draw_figure", plugin=("figures", "{figure}")),
     message:
         "Draw {wildcards.figure} of {wildcards.study}"
     script:

@@ -48,7 +48,7 @@ rule analyse_latents:
         facts=facts_of("datasets", "{dataset}"),
         latents=settings_of_latents,
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("stages.models.analyse_latents", plugin=("models", "{model}")),
+        code=code_of("analyse_latents", plugin=("models", "{model}")),
     message:
         "Ask the codes of {wildcards.model}, {wildcards.subject} of {wildcards.dataset}"
     script:
@@ -72,7 +72,7 @@ rule collect_separations:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_of("stages.studies.collect_separations"),
+        code=code_of("collect_separations"),
     message:
         "Collect what the codes of {wildcards.study} say"
     script:
@@ -98,7 +98,7 @@ rule match_units:
     params:
         names=names_of_matched,
         latents=settings_of_latents,
-        code=code_of("stages.studies.match_units"),
+        code=code_of("match_units"),
     message:
         "Match the units of codes of {wildcards.study}"
     script:

@@ -30,7 +30,7 @@ rule collect_scores:
         runtime=growing(30),
     params:
         study=config_of_study,
-        code=code_of("stages.studies.collect_scores"),
+        code=code_of("collect_scores"),
     message:
         "Collect the leaderboard of {wildcards.study}"
     script:
@@ -64,7 +64,7 @@ rule compare_encoders:
         names=names_of_rivals,
         facts=facts_of_study,
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("stages.studies.compare_encoders"),
+        code=code_of("compare_encoders"),
     message:
         "Compare the encoders of {wildcards.study} vertex by vertex"
     script:
@@ -88,7 +88,7 @@ rule collect_costs:
         runtime=growing(30),
     params:
         benchmarks=benchmarks_of_study,
-        code=code_of("stages.studies.collect_costs"),
+        code=code_of("collect_costs"),
     message:
         "Collect the costs of {wildcards.study}"
     script:

@@ -29,7 +29,7 @@ rule write_report:
         study=config_of_study,
         facts=facts_of_study,
         captions=captions_of_study,
-        code=code_of("stages.studies.write_report"),
+        code=code_of("write_report"),
     message:
         "Write the report of {wildcards.study}"
     script:

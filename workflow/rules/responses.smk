@@ -31,7 +31,7 @@ rule project_responses:
         dataset=settings_of("datasets", "{dataset}"),
         facts=facts_of("datasets", "{dataset}"),
         recording=recording_of("{response}"),
-        code=code_of("stages.responses.project_responses", plugin=("datasets", "{dataset}")),
+        code=code_of("project_responses", plugin=("datasets", "{dataset}")),
     message:
         "Project {wildcards.subject} of {wildcards.dataset} to {wildcards.response}"
     script:

@@ -41,7 +41,7 @@ rule score_model:
         names=wildcard_names,
         facts=facts_of("datasets", "{dataset}"),
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("stages.models.score_model", plugin=("models", "{model}")),
+        code=code_of("score_model", plugin=("models", "{model}")),
     message:
         "Score {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
     script:

@@ -26,7 +26,7 @@ rule make_split:
         settings=settings_of("splits", "{split}"),
         response=response_of_split,
         facts=facts_of("datasets", "{dataset}"),
-        code=code_of("stages.trials.make_split", plugin=("datasets", "{dataset}")),
+        code=code_of("make_split", plugin=("datasets", "{dataset}")),
     message:
         "Split {wildcards.dataset} by {wildcards.split}"
     script:

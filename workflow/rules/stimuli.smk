@@ -21,7 +21,7 @@ rule pack_stimuli:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        code=code_of("stages.trials.pack_stimuli", plugin=("datasets", "{dataset}")),
+        code=code_of("pack_stimuli", plugin=("datasets", "{dataset}")),
     message:
         "Pack the pictures of {wildcards.dataset}"
     script:

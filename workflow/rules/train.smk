@@ -39,7 +39,7 @@ rule train_model:
     params:
         subjects=subjects_of_result,
         settings=settings_of("models", "{model}"),
-        code=code_of("stages.models.train_model", plugin=("models", "{model}")),
+        code=code_of("train_model", plugin=("models", "{model}")),
     message:
         "Train {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
     script:

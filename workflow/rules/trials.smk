@@ -18,7 +18,7 @@ rule list_trials:
         runtime=growing(30),
     params:
         settings=settings_of("datasets", "{dataset}"),
-        code=code_of("stages.trials.list_trials", plugin=("datasets", "{dataset}")),
+        code=code_of("list_trials", plugin=("datasets", "{dataset}")),
     message:
         "List trials of {wildcards.subject} of {wildcards.dataset}"
     script:

@@ -17,6 +17,7 @@ os.environ.setdefault("TQDM_MININTERVAL", "2")
 
 def start(snakemake: Any) -> None:
     """Send log records, progress and tracebacks to the rule's log, listen to signals, and claim the rule's outputs."""
+    from boldflow import registry
     from boldflow.artifacts.store.claims import Claim
     from boldflow.stages import _interruption
 
@@ -38,6 +39,7 @@ def start(snakemake: Any) -> None:
         terminal.flush()
 
     sys.excepthook = explain
+    registry.confine(json.loads(snakemake.params["code"]))
     _interruption.listen()
     # git-annex is a program of the same environment
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -14,7 +14,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_config
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-RECORDED = ("rule", "code", "params", "input", "input_checksums", "endtime")
+RECORDED = ("rule", "params", "input", "input_checksums", "endtime")
 FILES = ("missing_output", "incomplete_output", "updated_input", "updated_input_run")
 
 
@@ -28,23 +28,15 @@ def describe(job: Any, dag: Any, persistence: Any) -> dict[str, Any]:
         "output": [str(path) for path in job.output],
         "input": [str(path) for path in job.input],
         "params": dict(job.params.items()),
-        "code": job.rule.shellcmd or job.rule.run_func_src,
-        "script": _script(job),
         "runs": bool(dag.needrun(job)),
         "reason": {name: sorted(map(str, getattr(reason, name))) for name in FILES}
-        | {"code_changed": bool(reason.code_changed), "software": bool(reason.software_stack_changed)},
+        | {"software": bool(reason.software_stack_changed)},
         "records": {
             str(path): {key: record.get(key) for key in RECORDED}
             for path, record in zip(job.output, records, strict=True)
             if record is not None and record.get("rule") is not None
         },
     }
-
-
-def _script(job: Any) -> str | None:
-    if not job.rule.script:
-        return None
-    return str((Path(str(job.rule.basedir)) / str(job.rule.script)).resolve())
 
 
 def main(asked: dict[str, Any]) -> int:

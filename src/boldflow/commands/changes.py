@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boldflow import symbols
 from boldflow.commands.plan import Job
 
 # in the order in which they are told
@@ -16,6 +17,13 @@ TABLES = (".parquet", ".csv")
 NOTHING = "(not there)"
 SHORT = 12  # hexadecimal digits of a checksum that are shown
 LONGEST = 160  # characters of a value that are shown
+ADAPTER = "boldflow.(adapter)."
+# rows of a map of code that are no modules
+OF_RULE = {
+    symbols.ROOTS: "what runs is another: {} -> {}",
+    "boldflow.(libraries)": "the libraries that its modules import are others: digest {} -> {}",
+}
+ONCE = "digests of code go by definitions now, where they went by whole modules: all is made again, once"
 CLOCK_S = 0.01  # a file's time is kept by Snakemake as a float
 MANY = 3  # files that are named before they are counted
 
@@ -107,11 +115,49 @@ def of_value(name: str, old: Any, new: Any) -> list[Cause]:
 
 
 def of_code(old: Mapping[str, str], new: Mapping[str, str]) -> list[Cause]:
-    """Name the modules that changed, came or went between two maps of modules to digests."""
-    words = {name: "changed" for name in old.keys() & new.keys() if old[name] != new[name]}
-    words |= {name: "is used now and was not" for name in new.keys() - old.keys()}
-    words |= {name: "was used and is not now" for name in old.keys() - new.keys()}
-    return sorted(Cause("module", f"module {name} {word}") for name, word in words.items())
+    """Name what changed, came or went between two maps of modules to digests: definitions, or modules.
+
+    Definitions are named where the side files of both maps are there (``symbols.recorded``).
+    """
+    if old and symbols.ROOTS in new and symbols.ROOTS not in old:
+        return [Cause("module", ONCE)]
+    of_old, of_new = symbols.recorded(old), symbols.recorded(new)
+    causes = []
+    for module, words in _compared(old, new):
+        rows = (
+            []
+            if of_old is None or of_new is None
+            else _compared(_of_module(module, of_old), _of_module(module, of_new))
+        )
+        if module.startswith(ADAPTER):
+            causes.append(Cause("adapter", f"adapter {module.removeprefix(ADAPTER)} {words}"))
+        elif module in OF_RULE:
+            causes.append(Cause("module", OF_RULE[module].format(old.get(module, NOTHING), new.get(module, NOTHING))))
+        elif rows:
+            causes += [Cause("module", f"{_place(key)} {difference}") for key, difference in rows]
+        else:
+            causes.append(Cause("module", f"module {module} {words}"))
+    return sorted(causes)
+
+
+def _compared(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Say of each key of two maps that differs what became of it."""
+    words = {key: "changed" for key in old.keys() & new.keys() if old[key] != new[key]}
+    words |= dict.fromkeys(new.keys() - old.keys(), "is used now and was not")
+    words |= dict.fromkeys(old.keys() - new.keys(), "was used and is not now")
+    return sorted(words.items())
+
+
+def _of_module(module: str, definitions: Mapping[str, str]) -> dict[str, str]:
+    return {key: code for key, code in definitions.items() if key.startswith(f"{module}:")}
+
+
+def _place(key: str) -> str:
+    """Name a definition, a text beside its module, or what importing the module does."""
+    module, _, name = key.partition(":")
+    if name == "(import)":
+        return f"what {module} does when it is imported"
+    return f"{name.strip('()')} beside {module}" if name.startswith("(") else key
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -161,11 +207,6 @@ def of_job(job: Job, checksum: Callable[[str], str], makers: Mapping[str, Job]) 
         causes += _of_inputs(job, record, checksum, makers)
         if record["rule"] != job.rule:
             causes.append(Cause("rule", f"it was made by rule {record['rule']}, now by {job.rule}"))
-        if record["code"] is not None and record["code"] != job.code:
-            causes.append(Cause("rule", f"rule {job.rule} runs another script or command"))
-    there = [Path(path).stat().st_mtime for path in job.output if Path(path).exists()]
-    if job.script and there and Path(job.script).exists() and Path(job.script).stat().st_mtime > min(there):
-        causes.append(Cause("adapter", f"adapter {_short(job.script)} was edited"))
     if job.reason.get("software"):
         causes.append(Cause("software", f"the software environment of rule {job.rule} changed"))
     text = " ".join(cause.text for cause in causes)
@@ -226,11 +267,6 @@ def _now(path: str) -> str:
         return f"; the receipt now says commit {str(note['commit'])[:SHORT]}, {len(note['files'])} files"
     except (ValueError, KeyError, TypeError):
         return "; it is no whole receipt"
-
-
-def _short(path: str) -> str:
-    found = Path(path)
-    return str(found.relative_to(Path.cwd())) if found.is_relative_to(Path.cwd()) else path
 
 
 def _text(value: Any) -> str:

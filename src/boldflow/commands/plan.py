@@ -30,8 +30,6 @@ class Job:
     output: list[str]
     input: list[str]
     params: dict[str, Any]
-    code: str | None
-    script: str | None
     runs: bool
     reason: dict[str, Any] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,13 +1,12 @@
 """``python -m boldflow verify FILE``: which data, code and settings made a file; would it be the same now?"""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from boldflow import provenance
+from boldflow import provenance, symbols
 from boldflow.artifacts.store import drawings, sidecars, tables
 from boldflow.commands import changes, plan
 from boldflow.commands.changes import Cause
@@ -186,7 +185,7 @@ def _made_from(note: Mapping[str, Any], job: Job, place: str, jobs: Sequence[Job
         *[f"  {word}" for word in simulated],
         *[f"  data: {text}" for text in _arrivals(jobs)],
         *[f"  settings: {changes.shown(value)}" for value in settings],
-        f"  code: {len(code)} modules of rule {job.rule}, digest {provenance.digest(provenance.canonical(code))}",
+        f"  code: {_n_modules(code)} modules of rule {job.rule}, digest {_digest(code)}",
         *[f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()],
         "  steps before: " + (", ".join(f"{rule} {count}" for rule, count in steps.items()) or "none"),
     ]
@@ -238,9 +237,8 @@ def _without_plan(file: str, path: Path, note: Mapping[str, Any], error: str) ->
     lines = [file]
     if note:
         settings = [note[key] for key in COMPARED[1:] if key in note]
-        digest = provenance.digest(json.dumps(code, sort_keys=True))
         lines += ["made from", *[f"  settings: {changes.shown(value)}" for value in settings]]
-        lines += [f"  code: {len(code)} modules, digest {digest}"]
+        lines += [f"  code: {_n_modules(code)} modules, digest {_digest(code)}"]
         lines += [f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()]
     causes = sorted(set(_of_sources(code)))
     inputs = [str(found) for found in path.resolve().parent.parent.glob("*.parquet")]
@@ -254,17 +252,23 @@ def _without_plan(file: str, path: Path, note: Mapping[str, Any], error: str) ->
 
 
 def _of_sources(code: Mapping[str, str]) -> list[Cause]:
-    """Compare recorded modules with the sources of now, without the workflow."""
-    causes = []
-    for name, was in code.items():
-        try:
-            now = provenance.code_map(name)[name]
-        except ModuleNotFoundError:
-            causes.append(Cause("module", f"module {name} is not there any more"))
-        except SyntaxError as error:
-            words = f"{Path(str(error.filename)).name}, line {error.lineno}: {error.msg}"
-            causes.append(Cause("module", f"a module does not parse: {words}"))
-        else:
-            if now != was:
-                causes.append(Cause("module", f"module {name} changed"))
-    return causes
+    """Compare recorded code with the sources of now, without the workflow."""
+    roots = code.get(symbols.ROOTS, "").split()
+    if not roots:
+        return [Cause("module", changes.ONCE)] if code else []
+    try:
+        return changes.of_code(code, changes.decoded(symbols.code_text(*roots)))
+    except ModuleNotFoundError as error:
+        return [Cause("module", f"it cannot be made again: {error}")]
+    except SyntaxError as error:
+        words = f"{Path(str(error.filename)).name}, line {error.lineno}: {error.msg}"
+        return [Cause("module", f"a module does not parse: {words}")]
+
+
+def _n_modules(code: Mapping[str, str]) -> int:
+    """Count the modules of a map of code; its other rows stand in parentheses."""
+    return sum("(" not in name for name in code)
+
+
+def _digest(code: Mapping[str, str]) -> str:
+    return provenance.digest(provenance.canonical(dict(code)))

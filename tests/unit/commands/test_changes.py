@@ -2,11 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+from boldflow import symbols
 from boldflow.commands import changes
 from boldflow.commands.plan import Job
+from boldflow.provenance import canonical, digest
 
 
 def as_recorded(**params):
@@ -56,7 +59,7 @@ def test_a_number_of_a_rule_is_named_by_its_parameter():
 def test_modules_are_named_that_changed_came_or_went():
     code = {"boldflow.stages.models.train_model": "a1", "boldflow.models.ridge": "b2", "boldflow.core.solvers": "d1"}
     assert changed(code=json.dumps(code)) == [
-        ("module", "module boldflow.core.ridge was used and is not now"),
+        ("module", "module boldflow.core.linear.ridge was used and is not now"),
         ("module", "module boldflow.core.solvers is used now and was not"),
         ("module", "module boldflow.models.ridge changed"),
     ]
@@ -67,7 +70,7 @@ def test_a_setting_and_a_module_that_change_at_once_are_told_apart():
     assert changed(code=json.dumps(code), settings=json.dumps(settings), n_draws=1) == [
         ("setting", "setting n_draws: 1000 -> 1"),
         ("setting", "setting n_folds of ridge: 5 -> 4"),
-        ("module", "module boldflow.core.ridge changed"),
+        ("module", "module boldflow.core.linear.ridge changed"),
     ]
 
 
@@ -93,7 +96,7 @@ def job(tmp_path, monkeypatch):
         (tmp_path / name).write_text(name)
     end = os.stat("out.parquet").st_mtime
     record = {
-        **{"rule": "train_model", "code": "train.py", "params": [repr(v) for v in PARAMS.values()]},
+        **{"rule": "train_model", "params": [repr(v) for v in PARAMS.values()]},
         **{"input": ["in.npy"], "input_checksums": {"in.npy": f"sha256:{changes.sha256('in.npy')}"}, "endtime": end},
     }
     return Job(
@@ -102,8 +105,6 @@ def job(tmp_path, monkeypatch):
         output=["out.parquet"],
         input=["in.npy"],
         params=PARAMS,
-        code="train.py",
-        script=None,
         runs=False,
         records={"out.parquet": record},
     )
@@ -142,14 +143,43 @@ def test_what_is_missing_is_named(job, tmp_path):
     assert ("data", "file in.npy is missing") in causes(job)
 
 
-def test_other_inputs_an_edited_adapter_another_script_and_a_lost_record_are_named(job, tmp_path):
+def test_other_inputs_and_a_lost_record_are_named(job):
     assert causes(job, input=["new.npy"]) == [
         ("input", "train_model no longer reads: in.npy"),
         ("input", "train_model reads now: new.npy"),
     ]
-    adapter = tmp_path / "train_model.py"
-    adapter.write_text("")
-    os.utime(adapter, (2e9, 2e9))
-    assert causes(job, script=str(adapter)) == [("adapter", "adapter train_model.py was edited")]
-    assert causes(job, code="other.py") == [("rule", "rule train_model runs another script or command")]
     assert [kind for kind, _ in causes(job, records={})] == ["record"]
+
+
+MAP = {"boldflow.(adapter).train_model": "a", "boldflow.models.ridge": "b", symbols.ROOTS: "train_model ridge"}
+NEW = MAP | {"boldflow.models.ridge": "c"}
+
+
+def kept(code, **definitions):
+    path = Path(".snakemake/boldflow-code") / f"{digest(canonical(code))}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({f"boldflow.models.ridge:{name}": value for name, value in definitions.items()}))
+
+
+def test_definitions_are_named_where_their_side_files_are_kept_and_modules_where_one_is_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert texts(changes.of_code(MAP, NEW)) == [("module", "module boldflow.models.ridge changed")]
+    kept(MAP, fit="1", predict="1", left="1")
+    assert texts(changes.of_code(MAP, NEW)) == [("module", "module boldflow.models.ridge changed")]
+    kept(NEW, fit="2", predict="1", came="1", **{"(import)": "1", "(page.html)": "1"})
+    assert texts(changes.of_code(MAP, NEW)) == [
+        ("module", "boldflow.models.ridge:came is used now and was not"),
+        ("module", "boldflow.models.ridge:fit changed"),
+        ("module", "boldflow.models.ridge:left was used and is not now"),
+        ("module", "page.html beside boldflow.models.ridge is used now and was not"),
+        ("module", "what boldflow.models.ridge does when it is imported is used now and was not"),
+    ]
+
+
+def test_an_edited_adapter_other_roots_and_a_map_of_an_older_version_are_named():
+    edited = MAP | {"boldflow.(adapter).train_model": "x", symbols.ROOTS: "train_model dummy"}
+    assert texts(changes.of_code(MAP, edited)) == [
+        ("module", "what runs is another: train_model ridge -> train_model dummy"),
+        ("adapter", "adapter train_model changed"),
+    ]
+    assert texts(changes.of_code(CODE, MAP)) == [("module", changes.ONCE)]

@@ -19,8 +19,8 @@ from boldflow.core.records.stimuli import Stimulus
 from boldflow.core.simulation import bold
 from boldflow.datasets.sim import building, reading, truth
 from boldflow.datasets.sim.layout import Plan
-from boldflow.provenance import code_digest
 from boldflow.settings import Entry
+from boldflow.symbols import code_digest
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-01", "sub-02", "sub-03"],
@@ -105,7 +105,7 @@ def source(settings: Entry, workspace: str | Path) -> Source:
     ValueError
         If settings contradict each other, or the photographs cannot give the pictures.
     """
-    origin, commit = building.at_hand(_plan(settings), workspace, code_digest("boldflow.datasets.sim"))
+    origin, commit = building.at_hand(_plan(settings), workspace, code_digest("boldflow.datasets.sim:*"))
     return Source("datalad", str(origin), commit, "simulated on this machine (sim)")
 
 

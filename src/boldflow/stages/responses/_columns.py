@@ -13,10 +13,11 @@ from scipy import sparse
 from boldflow.artifacts.store import matrices
 from boldflow.core.records.runs import BoldRun, SurfaceRun
 from boldflow.core.responses import projection, spheres
-from boldflow.provenance import canonical, code_digest, digest
+from boldflow.provenance import canonical, digest
 from boldflow.registry import PROJECTING
 from boldflow.stages.fetch._arrival import WORKSPACE
 from boldflow.stages.responses._meshes import SIDES, Hemisphere, mesh
+from boldflow.symbols import code_digest
 
 Run = BoldRun | SurfaceRun
 FOLDER = Path(WORKSPACE) / "matrices"
@@ -134,7 +135,7 @@ def kept(module: str, made_of: Sequence[Any], build: Callable[[], sparse.csr_arr
     sparse array
     """
     parts = [digest(p.tobytes()) + str(p.shape) if isinstance(p, np.ndarray) else canonical(p) for p in made_of]
-    return matrices.kept(FOLDER, digest("\n".join([code_digest(module), *parts])), build)
+    return matrices.kept(FOLDER, digest("\n".join([code_digest(f"boldflow.{module}:*"), *parts])), build)
 
 
 def _vertices(found: Sequence[sparse.csr_array]) -> pd.DataFrame:
