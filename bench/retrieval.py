@@ -12,8 +12,8 @@ import numpy as np
 
 from bench.harness import Row, alternate
 from boldflow.core.compute import fixed_threads
+from boldflow.core.scores.galleries import Gallery
 from boldflow.core.scores.metrics import Ranks
-from boldflow.core.scores.retrieval import Gallery
 
 SHAPE, QUICK, REPEATS = (1_000, 73_000, 1_536), (200, 8_000, 768), 3
 THREADS, MEMORY_MB = 2, 50.0

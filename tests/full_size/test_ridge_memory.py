@@ -73,6 +73,7 @@ def test_a_subject_of_24_000_trials_is_encoded_within_6_gb(tmp_path):
             "split": "split.parquet",
             "weights": "model.safetensors",
             "predictions": "predictions.npy",
+            "predictions_index": "predictions.parquet",
             "history": "history.csv",
             "sidecar": "config.json",
         }.items()

@@ -62,6 +62,7 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
         **{name: [path] for name, path in about.items()},
         **{"responses_sidecar": [str(given / "responses.json")], "features": [], "index": [], "features_sidecar": []},
         **{"split": split, "weights": made["model.safetensors"], "predictions": made["predictions.npy"]},
+        predictions_index=str(tmp_path / "predictions.parquet"),
         **{"history": made["history.csv"], "sidecar": made["config.json"], "subjects": '["sub001"]'},
         **{"settings": json.dumps(entry), "code": "{}", "device": "cpu"},
     )
@@ -85,6 +86,7 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
         **{name: [path] for name, path in about.items()},
         **{"features": [], "index": [], "subjects": '["sub001"]', "vertices": [str(given / "vertices.parquet")]},
         **{"predictions": made["predictions.npy"], "weights": made["model.safetensors"], "config": made["config.json"]},
+        predictions_index=str(tmp_path / "predictions.parquet"),
         **{"split": split, "stimuli": str(base / "stimuli.parquet")},
         **out,
         codes=str(tmp_path / "codes.parquet"),

@@ -156,7 +156,7 @@ class Site(Project):
     def as_undisturbed(self, other: Project, *subjects: str) -> None:
         """See that the slow model's results are the undisturbed run's, byte for byte, and nothing is left over."""
         for subject in subjects or ("sub-01",):
-            names = ("predictions.npy", "history.csv", "scores.parquet", "model.safetensors")
+            names = ("predictions.npy", "predictions.parquet", "history.csv", "scores.parquet", "model.safetensors")
             self.same(other, *(f"{result(subject)}/{name}" for name in names))
             assert not (self.folder / result(subject) / ".checkpoints").exists()
             assert not [path for path in (self.folder / result(subject)).iterdir() if ".part" in path.name]

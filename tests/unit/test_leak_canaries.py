@@ -101,6 +101,7 @@ class Made:
             split=self.path("split.parquet"),
             weights=self.path("model.safetensors"),
             predictions=self.path("predictions.npy"),
+            predictions_index=self.path("predictions.parquet"),
             history=self.path("history.csv"),
             sidecar=self.path("config.json"),
             subjects=json.dumps([SUBJECT]),

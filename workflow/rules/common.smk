@@ -458,6 +458,11 @@ def draws_of_study(wildcards):
     return paths(f"{RESULT}/draws.npy", wildcards.study)
 
 
+def draw_indexes_of_study(wildcards):
+    """Which score each row of a study's bootstrap draws is of."""
+    return paths(f"{RESULT}/draws.parquet", wildcards.study)
+
+
 def rivals(study):
     """List a study's encoders that have another to be compared with: of the same subject, responses and split."""
     return [

@@ -11,6 +11,7 @@ localrules:
 rule analyse_latents:
     input:
         predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
+        predictions_index="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.parquet",
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
         responses=for_each_subject(

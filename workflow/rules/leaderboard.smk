@@ -12,6 +12,7 @@ rule collect_scores:
     input:
         scores=scores_of_study,
         draws=draws_of_study,
+        draws_indexes=draw_indexes_of_study,
         published="config/published.csv",
     output:
         leaderboard="results/studies/{study}/leaderboard.parquet",
@@ -40,6 +41,7 @@ rule collect_scores:
 rule compare_encoders:
     input:
         predictions=rivals_of_study("predictions.npy"),
+        predictions_indexes=rivals_of_study("predictions.parquet"),
         configs=rivals_of_study("config.json"),
         responses=responses_of_rivals("responses.npy"),
         vertices=responses_of_rivals("vertices.parquet"),

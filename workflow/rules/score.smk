@@ -6,6 +6,7 @@
 rule score_model:
     input:
         predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
+        predictions_index="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.parquet",
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
         responses=for_each_subject(
@@ -21,6 +22,7 @@ rule score_model:
     output:
         scores="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/scores.parquet",
         draws="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/draws.npy",
+        draws_index="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/draws.parquet",
         vertex_map="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/map.parquet",
         queries="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/queries.parquet",
         bands="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/bands.parquet",

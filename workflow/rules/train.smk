@@ -20,6 +20,7 @@ rule train_model:
     output:
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         predictions="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.npy",
+        predictions_index="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.parquet",
         history="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/history.csv",
         sidecar="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
     log:

@@ -7,6 +7,7 @@ from boldflow.stages.models import analyse_latents
 start(snakemake)
 analyse_latents.run(
     predictions=snakemake.input.predictions,
+    predictions_index=snakemake.input.predictions_index,
     weights=snakemake.input.weights,
     config=snakemake.input.config,
     responses=snakemake.input.responses,

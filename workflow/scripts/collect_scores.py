@@ -8,6 +8,7 @@ start(snakemake)
 collect_scores.run(
     scores=snakemake.input.scores,
     draws=snakemake.input.draws,
+    draws_indexes=snakemake.input.draws_indexes,
     published_=snakemake.input.published,
     leaderboard_=snakemake.output.leaderboard,
     csv=snakemake.output.csv,

@@ -7,6 +7,7 @@ from boldflow.stages.studies import compare_encoders
 start(snakemake)
 compare_encoders.run(
     predictions=snakemake.input.predictions,
+    predictions_indexes=snakemake.input.predictions_indexes,
     configs=snakemake.input.configs,
     responses=snakemake.input.responses,
     vertices=snakemake.input.vertices,

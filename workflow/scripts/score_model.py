@@ -7,6 +7,7 @@ from boldflow.stages.models import score_model
 start(snakemake)
 score_model.run(
     predictions=snakemake.input.predictions,
+    predictions_index=snakemake.input.predictions_index,
     weights=snakemake.input.weights,
     config=snakemake.input.config,
     responses=snakemake.input.responses,
@@ -17,6 +18,7 @@ score_model.run(
     split=snakemake.input.split,
     scores=snakemake.output.scores,
     draws=snakemake.output.draws,
+    draws_index=snakemake.output.draws_index,
     vertex_map=snakemake.output.vertex_map,
     queries=snakemake.output.queries,
     bands=snakemake.output.bands,

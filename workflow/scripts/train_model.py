@@ -15,6 +15,7 @@ train_model.run(
     split=snakemake.input.split,
     weights=snakemake.output.weights,
     predictions=snakemake.output.predictions,
+    predictions_index=snakemake.output.predictions_index,
     history=snakemake.output.history,
     sidecar=snakemake.output.sidecar,
     subjects=snakemake.params.subjects,

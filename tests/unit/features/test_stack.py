@@ -108,6 +108,7 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
                 "responses": "responses.npy", "responses_sidecar": "responses.json", "features": "stack.npy",
                 "index": "stack.parquet", "features_sidecar": "stack.json", "trials": "trials.parquet",
                 "split": "split.parquet", "weights": "model.safetensors", "predictions": "predictions.npy",
+                "predictions_index": "predictions.parquet",
                 "history": "history.csv", "sidecar": "config.json",
             }.items()
         },

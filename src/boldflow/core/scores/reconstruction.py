@@ -7,7 +7,7 @@ import numpy as np
 from boldflow.core import averaging
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import metrics
-from boldflow.core.scores.scoring import BLOCK, Measure, query_measure
+from boldflow.core.scores.measures import BLOCK, Measure, query_measure
 
 Array = np.ndarray
 

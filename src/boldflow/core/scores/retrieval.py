@@ -1,178 +1,219 @@
-"""Exact ranks in large galleries: products in blocks, and counting instead of sorting.
+"""Scores of decoded features: where the seen picture stands in a gallery, of test pictures or of all."""
 
-Definitions are those of ``core.metrics``: score <prediction, candidate> / |candidate|, ranks from 0 with ties shared. A
-gallery is read in blocks of rows, so that it may be a file or be scaled on the way; scores are never held all at once.
-"""
-
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from boldflow.core.scores.metrics import TINY, Ranks
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.scores import metrics
+from boldflow.core.scores.galleries import Gallery, Rows
+from boldflow.core.scores.measures import Measure, query_measure
 
-QUERIES = 1024  # at a time
-BYTES = 8 * 2**20  # of a block of candidates, and of one of queries, in double precision
-READ = 2**20  # bytes of a block of candidates, in double precision, that is read for its lengths: stays in the cache
-FEW = 0.02  # of the scores of a block: so many pairs are scored again one by one
+TOP = (1, 5, 10)
+N_WAY = 50
+DRAWN = (250, 300)  # sizes of the random galleries that papers report
+N_DRAWN = 30
+N_NEAREST = 5
+BATCH = 64  # test trials among which each is sought, in their order: NeuralBench's batches
+BATCHES = f"batch{BATCH}"  # name of that gallery
+FREQUENT = 250  # pictures of NeuralBench's smaller gallery
 
-
-class Rows(Protocol):
-    """A gallery (n_candidates, n_features): an array, or what gives rows like one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As of an array."""
-
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        """Rows, by slice or number."""
+Array = np.ndarray
 
 
-class Gallery:
-    """Candidates among which predictions look for their own.
+@dataclass(frozen=True)
+class RetrievalScorer:
+    """Score decoded features by finding the seen picture in a gallery.
 
-    Products are taken in single precision first; what they leave undecided, given a bound of their rounding, is decided
-    in double precision. Equal candidates are scored once: a product may give them last bits of their own, and break
-    their tie.
-
-    Parameters
-    ----------
-    rows : array of shape (n_candidates, n_features), or ``Rows``
-        Kept, not copied.
-
-    Raises
-    ------
-    ValueError
-        If a candidate is not finite: its score would be NaN, and rank first.
+    ``targets`` (n_images, n_features): features of the test images in the scale of their fold's training targets.
+    ``everything``: per fold, features of all stimuli in that scale, (n_stimuli, n_features), read in blocks; ``row``
+    (n_images,): the stimulus of each test image. ``frequency`` (n_images,): how often each is tested, by all who are
+    tested; by default as often as here.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        """Find out which candidates are equal, and how long they are."""
-        self.rows, self.size = rows, rows.shape[0]
-        self.step = max(1, BYTES // (8 * rows.shape[1]))
-        self.number, self.first, lengths = _distinct(rows, max(1, READ // (8 * rows.shape[1])))
-        self.counts = np.bincount(self.number)
-        self.lengths = lengths[self.first] + TINY
+    test: TestSet
+    targets: Array
+    everything: Sequence[Rows] = field(default_factory=list)
+    row: Array | None = None
+    frequency: Array | None = None
 
-    def ranks(self, predictions: np.ndarray, true: np.ndarray) -> Ranks:
-        """Rank the true candidate of each query.
+    @cached_property
+    def galleries(self) -> list[Gallery]:
+        """Of all stimuli, one per fold: found to be distinct once, for all views and permutations."""
+        return [Gallery(rows) for rows in self.everything]
 
-        Parameters
-        ----------
-        predictions : array of shape (n_queries, n_features)
-        true : int array of shape (n_queries,)
-            Row of each query's own candidate.
+    def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
+        """Measure predictions (n_test_trials, n_features); ``true`` as in ``ClassScorer``."""
+        own = np.arange(self.test.n_images) if true is None else true
+        found: list[Measure] = []
+        for view, given, image in self.test.views(predicted):
+            found += self._test_gallery(view, given, image, own)
+            found += self._frequent(view, given, image, own)
+            if self.everything:
+                found += self._full_gallery(view, given, image, own)
+        return [*found, *self._batches(predicted, own), self._features(predicted, own)]
+
+    def nearest(self, predicted: Array) -> tuple[Array, Array, Array]:
+        """Rank and best candidates of each query of the last view.
 
         Returns
         -------
-        Ranks
-            As ``metrics.ranks`` of ``metrics.identification_scores``, except where two scores differ in the last bit.
+        rank : array (n_queries,)
+        best : int array (n_queries, N_NEAREST)
+            Test images, best first; -1 where the gallery is smaller.
+        score : array (n_queries, N_NEAREST)
+        """
+        _, given, image = self.test.views(predicted)[-1]
+        n = len(image)
+        rank, best = np.empty(n), np.full((n, N_NEAREST), -1)
+        score = np.full((n, N_NEAREST), np.nan)
+        for queries, there, scores in self._folds(given, image):
+            found = metrics.ranks(scores, np.searchsorted(there, image[queries]))
+            rank[queries] = found.rank
+            k = min(N_NEAREST, len(there))
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+            best[queries, :k] = there[order]
+            score[queries, :k] = np.take_along_axis(scores, order, axis=1)
+        return rank, best, score
+
+    @property
+    def gallery_size(self) -> int:
+        """Test images of a fold.
 
         Raises
         ------
         ValueError
-            If a prediction is not finite.
+            If folds differ: their ranks cannot be pooled.
         """
-        wrong = ~np.isfinite(predictions).all(axis=1)
-        if wrong.any():
-            raise ValueError(f"{int(wrong.sum())} queries have NaN scores: their predictions are not finite")
-        above, level = np.zeros(len(predictions), int), np.zeros(len(predictions), int)
-        step = min(QUERIES, 2 * self.step)
-        for start in range(0, len(predictions), step):
-            some = slice(start, start + step)
-            queries = predictions[some].astype(np.float64)
-            largest = np.maximum(queries.max(axis=1), -queries.min(axis=1))
-            queries /= np.where(largest > 0, largest, 1)[:, None]
-            queries /= np.sqrt(np.einsum("ij,ij->i", queries, queries)).clip(1)[:, None]
-            self._count(queries, self.number[true[some]], above[some], level[some])
-        level[~predictions.any(axis=1)] = self.size
-        return Ranks(above, level, self.size)
+        sizes = np.unique(np.bincount(self.test.image_fold))
+        if len(sizes) > 1:
+            raise ValueError(f"folds have galleries of different sizes {sizes.tolist()}: their ranks cannot be pooled")
+        return int(sizes[0])
 
-    def _count(self, queries: np.ndarray, true: np.ndarray, above: np.ndarray, level: np.ndarray) -> None:
-        """Add candidates above each query's own and level with it; queries of length 0 are left out."""
-        asked = np.flatnonzero(queries.any(axis=1))
-        if len(asked) < len(queries):
-            queries, true = queries[asked], true[asked]
-        bar = self._scores(queries, true, np.arange(len(true)))
-        single = queries.astype(np.float32)
-        for start in range(0, len(self.first), self.step):
-            numbers = np.arange(start, min(start + self.step, len(self.first)))
-            more, same = self._decide(queries, single, numbers, bar)
-            above[asked] += more
-            level[asked] += same
-
-    def _decide(
-        self, queries: np.ndarray, taken: np.ndarray, numbers: np.ndarray, bar: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Count candidates above the bar of each query and level with it, by queries ``taken`` in some precision.
-
-        A product of vectors of length 1 is within (n + 8) units of rounding: n for the sum, the rest for their own
-        rounding and for that of the bar (Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.1).
-        """
-        dtype = taken.dtype
-        scores = taken @ self._candidates(numbers, dtype).T
-        margin = (queries.shape[1] + 8) * float(np.finfo(dtype).eps) / 2
-        above = scores > (bar + margin)[:, None].astype(dtype)
-        unsure = scores >= (bar - margin)[:, None].astype(dtype)
-        unsure ^= above
-        if taken is not queries and np.count_nonzero(unsure) > FEW * unsure.size:
-            return self._decide(queries, queries, numbers, bar)
-        counts = self.counts[numbers]
-        query, candidate = np.divmod(np.flatnonzero(unsure), len(numbers))  # np.nonzero takes ten times as long
-        exact = self._scores(queries, numbers[candidate], query)
-        higher, equal = (exact > bar[query]) * counts[candidate], (exact == bar[query]) * counts[candidate]
-        sure = np.count_nonzero(above, axis=1) if (counts == 1).all() else above @ counts
-        more, same = (np.bincount(query, some, minlength=len(queries)).astype(int) for some in (higher, equal))
-        return sure + more, same
-
-    def _scores(self, queries: np.ndarray, numbers: np.ndarray, query: np.ndarray) -> np.ndarray:
-        """Score pairs one by one in double precision, so that no score depends on where its pair stands."""
-        found = np.empty(len(query))
-        for start in range(0, len(query), self.step):
-            some = slice(start, start + self.step)
-            chosen, inverse = np.unique(numbers[some], return_inverse=True)
-            candidates = self._candidates(chosen, queries.dtype)
-            found[some] = np.einsum("ij,ij->i", queries[query[some]], candidates[inverse])
+    def _folds(self, given: Array, image: Array) -> list[tuple[Array, Array, Array]]:
+        """Give (queries, gallery, scores) of each fold."""
+        found = []
+        for fold in np.unique(self.test.image_fold):
+            queries = np.flatnonzero(self.test.image_fold[image] == fold)
+            there = np.flatnonzero(self.test.image_fold == fold)
+            found.append((queries, there, metrics.identification_scores(given[queries], self.targets[there])))
         return found
 
-    def _candidates(self, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Distinct candidates of length 1."""
-        first = self.first[numbers]
-        together = len(first) and first[-1] - first[0] == len(first) - 1  # they ascend
-        values = self.rows[slice(first[0], first[-1] + 1)] if together else self.rows[first]
-        inverse = 1 / self.lengths[numbers][:, None]
-        if values.dtype == dtype:
-            return values * inverse.astype(dtype)
-        return (values * inverse).astype(dtype, copy=False)
+    def _test_gallery(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+        size, unit = self.gallery_size, self.test.unit[image]
+        above, tied = np.empty(len(image), int), np.empty(len(image), int)
+        pairs = np.empty(len(image))
+        drawn: dict[tuple[int, str], Array] = {}
+        for queries, there, scores in self._folds(given, image):
+            true = np.searchsorted(there, own[image[queries]])
+            ranked = metrics.ranks(scores, true)
+            above[queries], tied[queries] = ranked.above, ranked.tied
+            pairs[queries] = metrics.two_way(given[queries], self.targets[there], true)
+            for n in (n for n in DRAWN if n < size):
+                for name, values in _drawn(scores, true, n).items():
+                    drawn.setdefault((n, name), np.empty(len(image)))[queries] = values
+        measures = _rank_measures(view, metrics.Ranks(above, tied, size), unit, "test")
+        measures.append(query_measure(view, "two_way", pairs, unit, chance=0.5, gallery="test", gallery_size=size))
+        for (n, name), values in drawn.items():
+            more = {"chance": int(name[3:]) / n, "gallery": f"draws{n}", "gallery_size": n}
+            measures.append(query_measure(view, name, values, unit, **more))
+        return measures
+
+    def _frequent(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+        """Find the pictures that are tested most often (of equal ones the first) among each other."""
+        if self.gallery_size <= FREQUENT:
+            return []
+        often = self.test.repeats if self.frequency is None else self.frequency
+        above, tied, rows = [], [], []
+        for fold in np.unique(self.test.image_fold):
+            there = np.flatnonzero(self.test.image_fold == fold)
+            chosen = np.sort(there[np.argsort(-often[there], kind="stable")[:FREQUENT]])
+            queries = np.flatnonzero(np.isin(image, chosen))
+            scores = metrics.identification_scores(given[queries], self.targets[own[chosen]])
+            ranked = metrics.ranks(scores, np.searchsorted(chosen, image[queries]))
+            above.append(ranked.above)
+            tied.append(ranked.tied)
+            rows.append(queries)
+        found = metrics.Ranks(np.concatenate(above), np.concatenate(tied), FREQUENT)
+        return _rank_measures(view, found, self.test.unit[image[np.concatenate(rows)]], f"frequent{FREQUENT}")
+
+    def _batches(self, predicted: Array, own: Array) -> list[Measure]:
+        """Find each trial among those of its batch; trials of the same picture are level, and share their rank."""
+        target = self.targets[own[self.test.image]]
+        above, tied, size = (np.empty(len(target), int) for _ in range(3))
+        for fold in np.unique(self.test.fold):
+            whole = np.flatnonzero(self.test.fold == fold)
+            for rows in (whole[k : k + BATCH] for k in range(0, len(whole), BATCH)):
+                scores = metrics.identification_scores(predicted[rows], target[rows])
+                ranked = metrics.ranks(scores, np.arange(len(rows)))
+                above[rows], tied[rows], size[rows] = ranked.above, ranked.tied, len(rows)
+        ranked = metrics.Ranks(above, tied, int(size.max()))
+        places = np.where(size > 1, 1 - ranked.rank / np.maximum(size - 1, 1), 0.5)
+        return _rank_measures("trial", ranked, self.test.unit[self.test.image], BATCHES, size, places)
+
+    def _features(self, predicted: Array, own: Array) -> Measure:
+        """Correlate each feature with the decoded one over trials, mean over features."""
+        image = self.test.image
+        target = self.targets[own[image]]
+
+        def draws(counts: Array) -> Array:
+            weights = counts[:, self.test.unit[image]].astype(np.float64)
+            return metrics.weighted_correlation(predicted, target, weights).mean(axis=1)
+
+        return Measure("trial", "feature_r", float(metrics.correlation(predicted, target).mean()), draws, 0.0)
+
+    def _full_gallery(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+        assert self.row is not None
+        above, tied = np.empty(len(image), int), np.empty(len(image), int)
+        for fold, gallery in enumerate(self.galleries):
+            queries = np.flatnonzero(self.test.image_fold[image] == fold)
+            ranked = gallery.ranks(given[queries], self.row[own[image[queries]]])
+            above[queries], tied[queries] = ranked.above, ranked.tied
+        ranked = metrics.Ranks(above, tied, self.galleries[0].size)
+        return _rank_measures(view, ranked, self.test.unit[image], "full")
 
 
-def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number the distinct rows: number of each row, the first row of each number, and the length of each row."""
-    keys, lengths = np.empty(rows.shape[0], np.uint64), np.empty(rows.shape[0])
-    for start in range(0, rows.shape[0], step):
-        some = slice(start, start + step)
-        block = np.ascontiguousarray(rows[some])
-        double = block.astype(np.float64, copy=False)
-        lengths[some] = np.sqrt(np.vecdot(double, double))
-        if not np.isfinite(lengths[some]).all():
-            lengths[some] = _long(double)
-        # the bits of each row, summed up: exact in integers, whatever the order
-        width = 8 if block[:1].nbytes % 8 == 0 else block.itemsize
-        keys[some] = block.view(f"u{width}").sum(axis=1, dtype=np.uint64)
-    # equal rows have equal keys; rows that share a key are compared byte by byte
-    first, count = np.unique(keys, return_index=True, return_counts=True)[1:]
-    same = np.arange(len(keys))
-    for key in keys[first[count > 1]]:
-        known: dict[bytes, int] = {}
-        for row in np.flatnonzero(keys == key):
-            same[row] = known.setdefault(rows[np.array([row])].tobytes(), int(row))
-    distinct, number = np.unique(same, return_inverse=True)
-    return number, distinct, lengths
+def _rank_measures(
+    view: str,
+    ranked: metrics.Ranks,
+    unit: Array,
+    gallery: str,
+    sizes: Array | None = None,
+    places: Array | None = None,
+) -> list[Measure]:
+    """Make the measures of ranks; ``sizes`` and ``places`` (n_queries,) where each query has a gallery of its own."""
+    size = ranked.gallery_size
+    every = np.array([size]) if sizes is None else sizes
+    places = metrics.inverse_normalised_rank(ranked) if places is None else places
+    measures = {f"top{k}": (metrics.top_k(ranked, k), np.minimum(k / every, 1).mean()) for k in TOP if k < size}
+    measures["inv_norm_rank"] = measures["inv_norm_rank_median"] = (places, 0.5)
+    measures["mean_rank"] = measures["median_rank"] = (ranked.rank, (every.mean() - 1) / 2)
+    if size >= N_WAY and sizes is None:
+        measures["nway50"] = (metrics.n_way_top1(ranked, N_WAY), 1 / N_WAY)
+    more = {"gallery": gallery, "gallery_size": size}
+    found = [query_measure(view, name, v, unit, chance=float(chance), **more) for name, (v, chance) in measures.items()]
+    # how far ranks lie apart is neither better nor worse: no interval, no p
+    spread = float(ranked.rank.std(ddof=1)) if len(ranked.rank) > 1 else 0.0
+    return [*found, Measure(view, "sd_rank", spread, method="none", **more)]  # type: ignore[arg-type]
 
 
-def _long(block: np.ndarray) -> np.ndarray:
-    """Lengths of rows whose squares are too large for double precision."""
-    if not np.isfinite(block).all():
-        raise ValueError(f"{int((~np.isfinite(block).all(axis=1)).sum())} candidates have NaN scores: not finite")
-    largest = np.abs(block).max(axis=1).clip(TINY)
-    found: np.ndarray = largest * np.linalg.norm(block / largest[:, None], axis=1)
-    return found
+def _drawn(scores: Array, true: Array, n: int) -> dict[str, Array]:
+    """Top-1 and top-5 of each query among its own candidate and ``n - 1`` others, mean over fixed draws."""
+    rng = np.random.default_rng(n)
+    total = {f"top{k}": np.zeros(len(true)) for k in (1, 5)}
+    own = scores[np.arange(len(true)), true][:, None]
+    above, level = scores > own, scores == own
+    level[np.arange(len(true)), true] = False
+    for _ in range(N_DRAWN):
+        # the true one is always in; of a draw that holds it already one candidate more is left out
+        pick = np.zeros(scores.shape[1], dtype=bool)
+        pick[rng.permutation(scores.shape[1])[:n]] = True
+        spare = int(np.flatnonzero(pick)[0])
+        sets = np.repeat(pick[None], len(true), axis=0)
+        sets[~pick[true], spare] = False
+        ranked = metrics.Ranks((above & sets).sum(axis=1), (level & sets).sum(axis=1) + 1, n)
+        for k in (1, 5):
+            total[f"top{k}"] += metrics.top_k(ranked, k)
+    return {name: values / N_DRAWN for name, values in total.items()}

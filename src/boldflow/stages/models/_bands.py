@@ -6,12 +6,12 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.store import weights as weight_files
+from boldflow.artifacts.store import model_weights
 from boldflow.core import averaging
 from boldflow.core.linear.partition import pooled_product_measure, product_measure
 from boldflow.core.linear.scaling import scale
 from boldflow.core.scores import statistics
-from boldflow.core.scores.scoring import EncodingScorer
+from boldflow.core.scores.encoding import EncodingScorer
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets
 
@@ -58,13 +58,11 @@ def partition(
     """
     if not (data.bands and hasattr(plugin, "parts")):
         return None
-    given = inputs_and_targets(data, "encode")[0]
+    inputs_of = inputs_and_targets(data, "encode")[0]
     parts, without = [], []
     for fold in range(data.n_folds):
-        state, inputs, targets = (
-            weight_files.read(weights, f"fold{fold}/{name}/") for name in (f"seed{seed}", "inputs", "targets")
-        )
-        x = scale(given(data.rows(fold, "test")), inputs)
+        state, targets = model_weights.state(weights, fold, seed), model_weights.targets_scaler(weights, fold)
+        x = scale(inputs_of(data.rows(fold, "test")), model_weights.inputs_scaler(weights, fold))
         parts.append(plugin.parts(state, x) * targets["sd"])
         left = plugin.without(state, x)
         without.append(None if left is None else left * targets["sd"] + targets["mean"])
@@ -72,7 +70,7 @@ def partition(
     def averaged(values: np.ndarray) -> np.ndarray:
         return averaging.average_by(values, scorer.test.image, scorer.test.n_images)
 
-    fits = [one for one in without if one is not None]
+    fits = [predicted_by for predicted_by in without if predicted_by is not None]
     return Partition(
         [band.name for band in data.bands],
         averaged(predicted),
@@ -81,25 +79,26 @@ def partition(
     )
 
 
-def map_columns(found: Partition, scorer: EncodingScorer) -> dict[str, np.ndarray]:
+def map_columns(shared: Partition, scorer: EncodingScorer) -> dict[str, np.ndarray]:
     """Give columns of a vertex map: ``r2_joint`` and, of each band, ``r2_band:NAME`` and perhaps ``r2_unique:NAME``."""
-    shares = product_measure(scorer.measured, found.terms)
+    shares = product_measure(scorer.measured, shared.terms)  # (n_terms, n_vertices)
     joint = shares.sum(axis=0)
-    columns = {"r2_joint": joint} | {f"r2_band:{name}": one for name, one in zip(found.names, shares[:-1], strict=True)}
-    if found.without is not None:
-        for name, left in zip(found.names, found.without, strict=True):
+    columns = {"r2_joint": joint}
+    columns |= {f"r2_band:{name}": share for name, share in zip(shared.names, shares[:-1], strict=True)}
+    if shared.without is not None:
+        for name, left in zip(shared.names, shared.without, strict=True):
             columns[f"r2_unique:{name}"] = joint - product_measure(scorer.measured, left[None])[0]
     return columns
 
 
 def region_rows(
-    found: Partition, scorer: EncodingScorer, counts: np.ndarray, seed: int | str, unit: str
+    shared: Partition, scorer: EncodingScorer, counts: np.ndarray, seed: int | str, unit: str
 ) -> pd.DataFrame:
     """Give rows of each region and band: share of variance with its bootstrap interval over images.
 
     Parameters
     ----------
-    found : Partition
+    shared : Partition
     scorer : of the result
     counts : array of shape (n_draws, n_units)
         How often each unit is in each draw.
@@ -112,25 +111,31 @@ def region_rows(
         ``measure`` is "joint" (R^2 of the whole prediction), "product" (what the band brings to it: these add up), or
         "unique" (what is lost without the band). All are sums over the region's vertices, over their summed variance.
     """
-    draws = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, scorer.test.unit].astype(np.float64)
-    member = np.stack([mask.astype(np.float64) for mask in scorer.regions.values()], axis=1)
-
-    def pooled(terms: np.ndarray) -> np.ndarray:
-        return pooled_product_measure(scorer.measured, terms, member, draws)
-
-    shares = pooled(found.terms)  # (n_terms, 1 + n_draws, n_regions)
-    joint = shares.sum(axis=0)
-    series = [(JOINT, "joint", joint)]
-    series += [(name, "product", one) for name, one in zip(found.names, shares[:-1], strict=True)]
-    if found.without is not None:
-        left = [pooled(one[None])[0] for one in found.without]
-        series += [(name, "unique", joint - one) for name, one in zip(found.names, left, strict=True)]
+    series = _pooled_series(shared, scorer, counts)
     rows = []
     for number, (roi, mask) in enumerate(scorer.regions.items()):
         upper = scorer.pooled_ceiling(mask)
         for band, measure, values in series:
             low, high = statistics.percentile_interval(values[1:, number])
-            told = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
+            interval = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
             about = {"seed": str(seed), "roi": roi, "band": band, "measure": measure, "ceiling": upper}
-            rows.append({**about, "value": values[0, number], **told, "n_test_images": scorer.test.n_images})
+            rows.append({**about, "value": values[0, number], **interval, "n_test_images": scorer.test.n_images})
     return pd.DataFrame(rows)[COLUMNS]
+
+
+def _pooled_series(shared: Partition, scorer: EncodingScorer, counts: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Give (band, measure, values (1 + n_draws, n_regions)); the images themselves come first, then the draws."""
+    draws = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, scorer.test.unit].astype(np.float64)
+    member = np.stack([mask.astype(np.float64) for mask in scorer.regions.values()], axis=1)  # (n_vertices, n_regions)
+
+    def pooled(terms: np.ndarray) -> np.ndarray:
+        return pooled_product_measure(scorer.measured, terms, member, draws)
+
+    shares = pooled(shared.terms)  # (n_terms, 1 + n_draws, n_regions)
+    joint = shares.sum(axis=0)
+    series = [(JOINT, "joint", joint)]
+    series += [(name, "product", share) for name, share in zip(shared.names, shares[:-1], strict=True)]
+    if shared.without is not None:
+        left = [pooled(predicted[None])[0] for predicted in shared.without]
+        series += [(name, "unique", joint - rest) for name, rest in zip(shared.names, left, strict=True)]
+    return series

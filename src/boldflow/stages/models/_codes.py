@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
-from boldflow.artifacts.store import weights as weight_files
+from boldflow.artifacts.store import model_weights
 from boldflow.core.linear.scaling import scale
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets
@@ -28,19 +28,20 @@ def codes_of(
     (rows of the trials in ``data.trials``, float32 array of shape (n_trials, n_latents))
     """
     rows = data.rows(fold, *parts)
-    given, _ = inputs_and_targets(data, "represent")
-    inputs = scale(given(rows), weight_files.read(weights, f"fold{fold}/inputs/"))
+    inputs_of, _ = inputs_and_targets(data, "represent")
+    inputs = scale(inputs_of(rows), model_weights.inputs_scaler(weights, fold))
     return rows, encoded(plugin, weights, fold, seed, inputs)
 
 
 def encoded(plugin: ModuleType, weights: str, fold: int, seed: int | str, inputs: np.ndarray) -> np.ndarray:
     """Encode inputs that are scaled already, (n_trials, n_inputs), by one of a model's states."""
-    return np.asarray(plugin.latents(weight_files.read(weights, f"fold{fold}/seed{seed}/"), inputs))
+    return np.asarray(plugin.latents(model_weights.state(weights, fold, seed), inputs))
 
 
 def in_training_scale(values: np.ndarray, fold: np.ndarray, weights: str, of: str = "targets") -> np.ndarray:
     """Bring values (n_trials, n_columns) to the scale of their fold's training inputs or targets."""
+    scaler_of = model_weights.inputs_scaler if of == "inputs" else model_weights.targets_scaler
     scaled = np.empty_like(values)
-    for one in np.unique(fold):
-        scaled[fold == one] = scale(values[fold == one], weight_files.read(weights, f"fold{one}/{of}/"))
+    for number in np.unique(fold):
+        scaled[fold == number] = scale(values[fold == number], scaler_of(weights, number))
     return scaled

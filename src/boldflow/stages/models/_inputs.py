@@ -1,6 +1,6 @@
 """Inputs and targets of subjects' trials, scaled by training trials: what training and refitting share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,25 +42,25 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     return {"decode": (responses, features), "encode": (features, responses)}.get(direction, (responses, responses))
 
 
-def scaled(values: Reader, rows: np.ndarray, wanted: bool | str) -> tuple[np.ndarray, State]:
-    """Read rows once and scale them by themselves where wanted ("whole": all columns alike); give the scaler too."""
+def scaled(values: Reader, rows: np.ndarray, how: bool | str) -> tuple[np.ndarray, State]:
+    """Read rows once and scale them by themselves unless ``how`` is False ("whole": all columns alike)."""
     training = values(rows)
-    fit = fit_whole_scaler if wanted == "whole" else fit_scaler
-    scaler = fit(training) if wanted else identity_scaler(training.shape[-1])
+    fit = fit_whole_scaler if how == "whole" else fit_scaler
+    scaler = fit(training) if how else identity_scaler(training.shape[-1])
     return scale(training, scaler, out=training), scaler
 
 
 def training_data(
-    data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: dict[str, Any]
+    data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: Mapping[str, Any]
 ) -> tuple[TrainingData, State, State]:
     """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
     rows = data.rows(fold, "train", "val")
-    given, wanted = readers
-    inputs, of_inputs = scaled(given, rows, settings["scale_inputs"])
+    inputs_of, targets_of = readers
+    inputs, of_inputs = scaled(inputs_of, rows, settings["scale_inputs"])
     if settings["direction"] == "represent":
         targets, of_targets = inputs, of_inputs  # what is reconstructed is what came in
     else:
-        targets, of_targets = scaled(wanted, rows, settings["scale_targets"])
+        targets, of_targets = scaled(targets_of, rows, settings["scale_targets"])
     training = TrainingData(
         inputs=inputs,
         targets=targets,
@@ -72,7 +72,7 @@ def training_data(
 
 
 def pooled_data(
-    everyone: Sequence[Aligned], fold: int, settings: dict[str, Any]
+    everyone: Sequence[Aligned], fold: int, settings: Mapping[str, Any]
 ) -> tuple[list[TrainingData], list[State], State]:
     """Collect a fold's training and validation trials of one subject, or of several that share a model.
 
@@ -82,22 +82,24 @@ def pooled_data(
     -------
     (TrainingData of each subject, scaler of inputs of each subject, scaler of targets)
     """
-    own = settings if len(everyone) == 1 else {**settings, "scale_targets": False}
+    alone = len(everyone) == 1
+    apart = settings if alone else {**settings, "scale_targets": False}
     readers = [inputs_and_targets(data, settings["direction"]) for data in everyone]
-    parts = [training_data(data, fold, reader, own) for data, reader in zip(everyone, readers, strict=True)]
+    parts = [training_data(data, fold, reader, apart) for data, reader in zip(everyone, readers, strict=True)]
     training, of_inputs = [part[0] for part in parts], [part[1] for part in parts]
-    if len(everyone) == 1:
+    if alone:
         return training, of_inputs, parts[0][2]
-    n_trials = np.cumsum([len(one.targets) for one in training])[:-1]
-    targets = np.concatenate([one.targets for one in training])
+    ends = np.cumsum([len(data.targets) for data in training])[:-1]
+    targets = np.concatenate([data.targets for data in training])  # (n_trials of all, n_targets)
     of_targets = fit_scaler(targets) if settings["scale_targets"] else identity_scaler(targets.shape[1])
     targets = scale(targets, of_targets, out=targets)
     groups = pd.factorize(np.concatenate([_units(data, fold) for data in everyone]))[0]
-    each = zip(training, np.split(targets, n_trials), np.split(groups, n_trials), strict=True)
-    return [replace(one, targets=wanted, groups=group) for one, wanted, group in each], of_inputs, of_targets
+    each = zip(training, np.split(targets, ends), np.split(groups, ends), strict=True)
+    together = [replace(data, targets=own_targets, groups=group) for data, own_targets, group in each]
+    return together, of_inputs, of_targets
 
 
 def _units(data: Aligned, fold: int) -> np.ndarray:
     """Units of the split of a fold's training and validation trials."""
-    own = data.split[data.split["fold"] == fold].set_index("row")["unit"]
-    return own.loc[data.rows(fold, "train", "val")].to_numpy()
+    unit_of_row = data.split[data.split["fold"] == fold].set_index("row")["unit"]
+    return unit_of_row.loc[data.rows(fold, "train", "val")].to_numpy()

@@ -1,6 +1,6 @@
 """The null distribution of a model's scores: labels of images permuted in training and test, and the model refitted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,9 @@ from tqdm import tqdm
 from boldflow.core.linear.scaling import scale, unscale
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.records.training import TrainingData
-from boldflow.core.scores.scoring import ClassScorer, EncodingScorer, RetrievalScorer
+from boldflow.core.scores.classes import ClassScorer
+from boldflow.core.scores.encoding import EncodingScorer
+from boldflow.core.scores.retrieval import RetrievalScorer
 from boldflow.core.scores.statistics import permute_within
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets, scaled, training_data
@@ -22,7 +24,7 @@ Refit = Callable[[np.ndarray], np.ndarray]
 
 def null_values(
     plugin: ModuleType,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     data: Aligned,
     test: TestSet,
     rows: np.ndarray,
@@ -58,15 +60,15 @@ def null_values(
         predictors = [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
     else:
         predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
-    found = []
+    null = []
     for number in tqdm(range(settings["permutations"]), desc=f"permute {settings['name']}", unit="refit"):
         rng = np.random.default_rng([seed, number])
         other = permute_within(np.arange(len(first)), within, rng)  # image -> image whose label it gets
         predicted = np.concatenate([predict(picture[other][image]) for predict in predictors])
         # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
         true = None if settings["direction"] == "encode" else _true(of_test, other, test)
-        found.append([measure.value for measure in scorer.measure(predicted, true)])
-    return np.array(found)
+        null.append([measure.value for measure in scorer.measure(predicted, true)])
+    return np.array(null)
 
 
 def rescored_values(
@@ -84,11 +86,11 @@ def rescored_values(
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
     """
     _, first, within, of_test = exchangeable(data, test, rows, block)
-    found = []
+    null = []
     for number in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
         other = permute_within(np.arange(len(first)), within, np.random.default_rng([seed, number]))
-        found.append([measure.value for measure in scorer.measure(predicted, _true(of_test, other, test))])
-    return np.array(found)
+        null.append([measure.value for measure in scorer.measure(predicted, _true(of_test, other, test))])
+    return np.array(null)
 
 
 def exchangeable(
@@ -120,7 +122,7 @@ def _true(of_test: np.ndarray, other: np.ndarray, test: TestSet) -> np.ndarray:
 
 
 def _decoder(
-    plugin: ModuleType, settings: dict[str, Any], data: Aligned, fold: int, seed: int, in_units: bool
+    plugin: ModuleType, settings: Mapping[str, Any], data: Aligned, fold: int, seed: int, in_units: bool
 ) -> Refit:
     """Make a function from labels (rows of the features, by trial) to decoded features of a fold's test trials.
 
@@ -132,47 +134,47 @@ def _decoder(
     rows = data.rows(fold, "train", "val")
 
     def predict(labels: np.ndarray) -> np.ndarray:
-        wanted = inputs_and_targets(data, "decode", labels)[1]
-        targets, own = scaled(wanted, rows, settings["scale_targets"])
+        targets_of = inputs_and_targets(data, "decode", labels)[1]
+        targets, scaler = scaled(targets_of, rows, settings["scale_targets"])
         predicted = refit(targets)
-        return unscale(predicted, own) if in_units else predicted
+        return unscale(predicted, scaler) if in_units else predicted
 
     return predict
 
 
-def _encoder(plugin: ModuleType, settings: dict[str, Any], data: Aligned, fold: int, seed: int) -> Refit:
+def _encoder(plugin: ModuleType, settings: Mapping[str, Any], data: Aligned, fold: int, seed: int) -> Refit:
     """Make a function from labels to predicted responses of a fold's test trials, in their own units."""
     training, _, targets = training_data(data, fold, inputs_and_targets(data, "encode"), settings)
     rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
 
     def predict(labels: np.ndarray) -> np.ndarray:
-        given = inputs_and_targets(data, "encode", labels)[0]
-        given_rows, own = scaled(given, rows, settings["scale_inputs"])
-        permuted = replace(training, inputs=given_rows)
-        refit = _refit(plugin, settings, permuted, scale(given(test_rows), own), seed)
+        inputs_of = inputs_and_targets(data, "encode", labels)[0]
+        inputs, scaler = scaled(inputs_of, rows, settings["scale_inputs"])
+        permuted = replace(training, inputs=inputs)
+        refit = _refit(plugin, settings, permuted, scale(inputs_of(test_rows), scaler), seed)
         return unscale(refit(training.targets), targets)
 
     return predict
 
 
 def _refit(
-    plugin: ModuleType, settings: dict[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
+    plugin: ModuleType, settings: Mapping[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
 ) -> Refit:
     """Prepare refits to other targets: the plug-in's own way where it has one, else its fit and predict."""
     if hasattr(plugin, "refit"):
-        own: Refit = plugin.refit(training.inputs, training.groups, test_inputs, settings, seed)
-        return own
+        refit: Refit = plugin.refit(training.inputs, training.groups, test_inputs, settings, seed)
+        return refit
     return _plain(plugin, settings, training, test_inputs, seed)
 
 
 def _plain(
-    plugin: ModuleType, settings: dict[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
+    plugin: ModuleType, settings: Mapping[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
 ) -> Refit:
     """Refit by the model's own fit and predict."""
 
     def refit(targets: np.ndarray) -> np.ndarray:
         data = replace(training, targets=targets)
-        found: np.ndarray = plugin.predict(plugin.fit([data], settings, [seed], "cpu", None).states[0], test_inputs)
-        return found
+        predicted: np.ndarray = plugin.predict(plugin.fit([data], settings, [seed], "cpu", None).states[0], test_inputs)
+        return predicted
 
     return refit

@@ -36,11 +36,11 @@ class ProgressFolder:
 
     def load(self) -> Progress | None:
         """Give the newest whole progress of this work, or None."""
-        found = progress_files.newest(self._folder, self._ticket)
-        if not found:
+        kept = progress_files.newest(self._folder, self._ticket)
+        if not kept:
             return None
-        tqdm.write(f"{self._folder}: goes on after step {found[0]}, which an earlier try has kept", file=sys.stderr)
-        return Progress(*found)
+        tqdm.write(f"{self._folder}: goes on after step {kept[0]}, which an earlier try has kept", file=sys.stderr)
+        return Progress(*kept)
 
     def boundary(self, step: int, total: int, progress: Callable[[], Progress]) -> None:
         """Show the progress, and keep it where it is time to, at the end, and where the process was asked to end.
@@ -54,8 +54,8 @@ class ProgressFolder:
         stop = _interruption.requested()
         if not (stop or step >= total or time.monotonic() - self._last >= self._every_s):
             return
-        found = progress()
-        path = progress_files.write(self._folder, self._ticket, found.step, found.state, found.rows)
+        now = progress()
+        path = progress_files.write(self._folder, self._ticket, now.step, now.state, now.rows)
         self._last = time.monotonic()
         if stop:
             raise Stopped(f"asked to end; {step} of {total} steps are kept in {path}, from which the next try goes on")

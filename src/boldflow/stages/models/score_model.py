@@ -1,64 +1,43 @@
 """Scores of one model on its subject, or on each of several: intervals, chance, ceiling, and p by permutation."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from boldflow import registry
-from boldflow.artifacts.store import arrays, leaderboard, sidecars, tables
-from boldflow.artifacts.store import weights as weight_files
-from boldflow.core.averaging import average_by, average_over_subjects
+from boldflow.artifacts.store import keyed, leaderboard, model_notes, tables
 from boldflow.core.compute import fixed_threads
-from boldflow.core.linear.scaling import ScaledRows
-from boldflow.core.records.test_sets import TestSet
-from boldflow.core.records.training import State
+from boldflow.core.records.facts import DataFacts
 from boldflow.core.scores import statistics
+from boldflow.core.scores.encoding import EncodingScorer
+from boldflow.core.scores.measures import BOOTSTRAP_SEED
 from boldflow.core.scores.reconstruction import ReconstructionScorer, code_measures
-from boldflow.core.scores.scoring import (
-    BATCHES,
-    BOOTSTRAP_SEED,
-    N_NEAREST,
-    ClassScorer,
-    EncodingScorer,
-    Measure,
-    RetrievalScorer,
-)
-from boldflow.provenance import canonical, digest
+from boldflow.core.scores.retrieval import N_NEAREST, RetrievalScorer
 from boldflow.registry import plugin_of
 from boldflow.settings import read_settings
-from boldflow.stages._aligned import Aligned, align_all, regions_of, smallest_region, test_set
+from boldflow.stages import _predictions
+from boldflow.stages._aligned import align_all, smallest_region
+from boldflow.stages._predictions import Predictions
+from boldflow.stages._result import read_result
 from boldflow.stages.models._bands import COLUMNS as BANDS
 from boldflow.stages.models._bands import map_columns, partition, region_rows
-from boldflow.stages.models._codes import codes_of, in_training_scale
-from boldflow.stages.models._null import null_values, rescored_values
-from boldflow.vocabulary.metrics import has_order, lower_is_better
+from boldflow.stages.models._codes import codes_of
+from boldflow.stages.models._over_subjects import score_over_subjects
+from boldflow.stages.models._score_rows import ScoreRows
+from boldflow.stages.models._scorers import Scorer, as_scored, null_of, scorer_of
+from boldflow.stages.models._tested import Row, Scoring, Tested
 from boldflow.vocabulary.results import NONE, pooled_name
 
-KEYS = ["dataset", "subject", "response", "feature", "model", "split"]
-NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
 MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noise_var", "roi"]
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
 QUERIES = ["seed", "fold", "image_id", "rank", "gallery_size", *PLACES]
-Row = dict[str, Any]
-Scorer = ClassScorer | RetrievalScorer | EncodingScorer | ReconstructionScorer
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What was found of one subject: rows of scores with their draws, and the tables beside them."""
-
-    rows: list[Row]
-    draws: list[np.ndarray]
-    vertex_map: pd.DataFrame
-    queries: pd.DataFrame
-    bands: pd.DataFrame
 
 
 def run(
     predictions: str,
+    predictions_index: str,
     weights: str,
     config: str,
     responses: list[str],
@@ -69,6 +48,7 @@ def run(
     split: str,
     scores: str,
     draws: str,
+    draws_index: str,
     vertex_map: str,
     queries: str,
     bands: str,
@@ -78,294 +58,133 @@ def run(
     n_draws: int,
     code: str,
 ) -> None:
-    """Score predictions of the test trials.
+    """Score predictions of the test trials, which are found by their keys.
 
     Parameters
     ----------
     responses, vertices, trials : paths to read, one of each per subject
-    predictions, weights, config, features, index, split : paths to read; nothing for features and index where the
-        model sees only responses
-    scores : path of the Parquet to write, tidy rows. Of pooled subjects each has its own, with the model named
-        as of ``pooled_name``; where pictures are retrieved the view ``subjects`` averages predictions of a
-        picture over those who saw it
-    draws : path of the .npy to write, (n_rows, n_draws) float32: each row's score in each bootstrap draw (its value
-        where it has no interval); draw d holds the same pictures for every model of the subject
+    predictions, predictions_index, weights, config, features, index, split : paths to read; nothing for features and
+        index where the model sees only responses
+    scores : path of the Parquet to write, tidy rows, each with an ``id``. Of pooled subjects each has its own, with the
+        model named as of ``pooled_name``; where pictures are retrieved the view ``subjects`` averages
+        predictions of a picture over those who saw it
+    draws : path of the .npy to write, (n_rows, n_draws) float32: each score in each bootstrap draw (its value where it
+        has no interval); draw d holds the same pictures for every model of the subject
+    draws_index : path of the Parquet to write: the id of the score that each row of the draws is of
     vertex_map, queries : paths of the Parquet files to write: a row per vertex (encoders); a row per test picture
         (retrieval)
     bands : path of the Parquet to write: a row per region and joined feature, what that explains (encoders that tell
-        the bands of their inputs apart; columns as of ``stages._bands``)
+        the bands of their inputs apart; columns as of ``stages.models._bands``)
     subjects : names of the subjects in the order of their files, JSON text
     names : wildcards of the result, JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
     code : digests of the modules of this stage and the model's plug-in, JSON text
     """
-    who, known, model = read_settings(names), read_settings(facts), sidecars.read(config)
-    everyone: list[str] = json.loads(subjects)
+    result, everyone = read_result(names), json.loads(subjects)
     aligned = align_all(responses, features, index, trials, split, everyone)
     if not responses:  # codes of features: nobody's, and without places
         everyone, vertices = [NONE], [""]
-    tests = [test_set(data, known["images"]) for data in aligned]
-    predicted = arrays.read(predictions, ndim=3)
-    ends = np.cumsum([len(rows) for _, _, rows in tests])
-    if predicted.shape[1] != ends[-1]:
-        raise ValueError(f"{predictions} has {predicted.shape[1]} test trials, the split {ends[-1]}")
-    given = np.split(predicted, ends[:-1], axis=1)
     pooled = len(everyone) > 1
     if pooled:
-        who = {**who, "model": pooled_name(who["model"]), "pooled": True}
-    found = []
+        result = replace(result, model=pooled_name(result.model))
+    scoring = Scoring(model_notes.read(config), DataFacts.of(read_settings(facts)), weights, n_draws, code, pooled)
+    each = zip(everyone, aligned, vertices, strict=True)
+    tested = [scoring.tested(replace(result, subject=subject), data, table) for subject, data, table in each]
+    predicted = _predictions.read(predictions, predictions_index, aligned)
     with fixed_threads(1):  # small products: two threads wait for each other more than they work
-        for number, subject in enumerate(everyone):
-            own = {**who, "subject": subject}
-            files = (weights, vertices[number])
-            found.append(_score(given[number], aligned[number], tests[number], own, known, model, files, n_draws, code))
-        if pooled and model["settings"]["direction"] == "decode" and model["feature_kind"] != "classes":
-            found.append(_over_subjects(given, aligned, tests, weights, who, known, model, n_draws, code))
-    note = {"code": code, "data": found[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
-    tables.write(scores, leaderboard.tidy([row for one in found for row in one.rows]), note)
-    arrays.write(draws, np.nan_to_num(np.stack([d for one in found for d in one.draws])).astype(np.float32))
-    for path, name in ((vertex_map, "vertex_map"), (bands, "bands"), (queries, "queries")):
-        parts: list[pd.DataFrame] = [getattr(one, name) for one in found]
-        whole = [part for part in parts if len(part)] or parts[:1]
-        tables.write(path, pd.concat(whole, ignore_index=True), note)
+        scored = [_Scored.of(scoring, one_subject, predicted, k) for k, one_subject in enumerate(tested)]
+        made = [subject.scores for subject in scored]
+        if pooled and isinstance(scored[0].scorer, RetrievalScorer):
+            made.append(score_over_subjects(scoring, tested, predicted, result))
+    note = {"code": code, "data": made[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
+    _write_scores(scores, draws, draws_index, made, note)
+    for path, tables_ in (
+        (vertex_map, [subject.vertex_map for subject in scored]),
+        (bands, [subject.bands for subject in scored]),
+        (queries, [subject.queries for subject in scored]),
+    ):
+        tables.write(path, _joined(tables_), note)
 
 
-def _score(
-    predicted: np.ndarray,
-    data: Aligned,
-    tested: tuple[TestSet, np.ndarray, np.ndarray],
-    who: Row,
-    known: Row,
-    model: Row,
-    files: tuple[str, str],
-    n_draws: int,
-    code: str,
-) -> Scored:
-    """Score one subject's test trials; ``files`` are the model's weights and the subject's vertices."""
-    (test, image_id, rows), (weights, vertices) = tested, files
-    about = _about(who, known, model, code)
-    unit = "images" if known["images"] else "blocks"
-    found: list[Row] = []
-    drawn: list[np.ndarray] = []
-    asked: list[pd.DataFrame] = []
-    mapped = pd.DataFrame(columns=MAP)
-    shares: list[pd.DataFrame] = []
-    scorer = _scorer(data, test, rows, weights, vertices, model)
-    counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
-    for number, seed in enumerate(model["settings"]["seeds"]):
-        given = np.asarray(predicted[number], dtype=np.float64)
-        if isinstance(scorer, RetrievalScorer):
-            given = in_training_scale(given, test.fold, weights)
-            asked.append(_nearest(scorer, given, image_id).assign(seed=str(seed)))
-        if isinstance(scorer, ReconstructionScorer):
-            given = in_training_scale(given, test.fold, weights)
-        if isinstance(scorer, EncodingScorer):
-            mapped = _map(scorer, given, tables.read(vertices), model["space"])
-            split_up = partition(plugin_of("models", model["settings"]), data, weights, seed, scorer, given)
-            if split_up:
-                mapped = mapped.assign(**map_columns(split_up, scorer))
-                shares.append(region_rows(split_up, scorer, counts, seed, unit))
-        measures = scorer.measure(given)
-        if isinstance(scorer, ReconstructionScorer):
-            plugin = plugin_of("models", model["settings"])
-            codes = [codes_of(plugin, data, weights, fold, seed, "test")[1] for fold in range(data.n_folds)]
-            measures += code_measures(codes, test)
-        # a refit to one subject says nothing of a model of several
-        alone = not (who.get("pooled") and _p_kind(model) == "refit")
-        null = _null(given, data, test, rows, scorer, model, int(seed), known["images"]) if alone else None
-        found += _rows(measures, {**about, "seed": str(seed)}, test, counts, unit, drawn, model, null)
-    identity = {**{key: who[key] for key in KEYS}, "simulated": known["simulated"]}
-    explained = pd.concat(shares, ignore_index=True) if shares else pd.DataFrame(columns=BANDS)
-    questions = pd.concat(asked, ignore_index=True) if asked else pd.DataFrame(columns=QUERIES)
-    beside = (mapped, questions[QUERIES], explained)
-    return Scored(found, drawn, *(table.assign(**identity) for table in beside))
+def _write_scores(scores: str, draws: str, draws_index: str, made: Sequence[ScoreRows], note: Row) -> None:
+    """Write the table of scores, and the draws with the id of the score that each is of."""
+    table = leaderboard.tidy([row for part in made for row in part.rows])
+    drawn = np.nan_to_num(np.stack([values for part in made for values in part.draws])).astype(np.float32)
+    keyed.write(draws, drawn, draws_index, table[[leaderboard.ID]])
+    tables.write(scores, table, note)
 
 
-def _over_subjects(
-    predicted: list[np.ndarray],
-    aligned: list[Aligned],
-    tests: list[tuple[TestSet, np.ndarray, np.ndarray]],
-    weights: str,
-    who: Row,
-    known: Row,
-    model: Row,
-    n_draws: int,
-    code: str,
-) -> Scored:
-    """Score predictions averaged over an image's repeats, then over who saw it, and over all its trials at once."""
-    keys, pictures, units = [], [], []
-    for data, (test, image_id, rows) in zip(aligned, tests, strict=True):
-        first = np.unique(test.image, return_index=True)[1]
-        unit = data.split.drop_duplicates("row").set_index("row")["unit"]
-        keys.append(np.array([f"{fold:06d} {name}" for fold, name in zip(test.image_fold, image_id, strict=True)]))
-        pictures.append(data.trials["picture"].to_numpy()[rows[first]])
-        units.append(unit.loc[rows[first]].to_numpy())
-    names, first = np.unique(np.concatenate(keys), return_index=True)
-    fold, picture = np.array([int(name[:6]) for name in names]), np.concatenate(pictures)[first]
-    image = np.arange(len(names))
-    together = TestSet(fold, image, fold, np.asarray(pd.factorize(np.concatenate(units)[first])[0]))
-    seen = [own[test.image] for own, (test, _, _) in zip(keys, tests, strict=True)]
-    instance = np.unique(np.concatenate(seen), return_inverse=True)[1]  # picture of each trial
-    scorer = replace(_retrieval(aligned[0], together, picture, weights), frequency=np.bincount(instance))
-    counts = statistics.bootstrap_counts(together.n_units, n_draws, BOOTSTRAP_SEED)
-    about = _about(who, known, model, code)
-    n_trials = sum(len(test.image) for test, _, _ in tests) / len(names)
-    found: list[Row] = []
-    drawn: list[np.ndarray] = []
-    for number, seed in enumerate(model["settings"]["seeds"]):
-        scaled = [
-            in_training_scale(np.asarray(given[number], dtype=np.float64), test.fold, weights)
-            for given, (test, _, _) in zip(predicted, tests, strict=True)
-        ]
-        means = [average_by(own, t.image, t.n_images) for own, (t, _, _) in zip(scaled, tests, strict=True)]
-        views = {"subjects": average_over_subjects(means, keys)[0]}
-        views["instances"] = average_by(np.concatenate(scaled), instance, len(names))
-        for view, averaged in views.items():
-            # pictures are no batches of trials
-            measures = [replace(one, view=view) for one in scorer.measure(averaged) if one.gallery != BATCHES]
-            rows_ = _rows(measures, {**about, "seed": str(seed)}, together, counts, "images", drawn, model, None)
-            found += [{**row, "n_repeats_averaged": n_trials} for row in rows_]
-    empty = (pd.DataFrame(columns=MAP), pd.DataFrame(columns=QUERIES), pd.DataFrame(columns=BANDS))
-    return Scored(found, drawn, *empty)
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of subjects below each other; those without rows have no say in the types of columns."""
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
-def _rows(
-    measures: list[Measure],
-    about: Row,
-    test: TestSet,
-    counts: np.ndarray,
-    unit: str,
-    drawn: list[np.ndarray],
-    model: Row,
-    null: np.ndarray | None,
-) -> list[Row]:
-    """Make the rows of one seed's scores, and add their bootstrap draws to ``drawn``."""
-    left_out = 1 - np.eye(test.n_units)
-    found = []
-    for position, measure in enumerate(measures):
-        own = measure.draw(counts) if measure.draw and measure.method == "bootstrap" else None
-        drawn.append(np.full(counts.shape[0], np.nan_to_num(measure.value)) if own is None else own)
-        row = {**about, "fold": "all", **_row(measure, test)}
-        row |= _interval(measure, own, left_out, unit)
-        found.append(row | _significance(measure, None if null is None else null[:, position], model))
-    return found
+@dataclass
+class _Scored:
+    """Scores of one subject, and the tables beside them."""
+
+    scores: ScoreRows
+    scorer: Scorer
+    vertex_map: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MAP))
+    queries: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=QUERIES))
+    bands: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=BANDS))
+
+    @classmethod
+    def of(cls, scoring: Scoring, tested: Tested, predictions: Predictions, subject: int) -> "_Scored":
+        """Score one subject's test trials, seed by seed; ``subject`` is its place in the predictions."""
+        scorer = scorer_of(scoring, tested)
+        counts = statistics.bootstrap_counts(tested.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
+        rows = ScoreRows(scoring, scoring.about(tested.result), tested.test, counts, scoring.unit)
+        scored = cls(rows, scorer)
+        questions: list[pd.DataFrame] = []
+        shares: list[pd.DataFrame] = []
+        for number, seed in enumerate(scoring.notes.entry["seeds"]):
+            predicted = as_scored(scorer, predictions.of(number, subject), scoring.weights)
+            measures = scorer.measure(predicted)
+            if isinstance(scorer, RetrievalScorer):
+                questions.append(_nearest(scorer, predicted, tested.image_id).assign(seed=str(seed)))
+            if isinstance(scorer, EncodingScorer):
+                shares += scored._map_vertices(scoring, tested, predicted, seed)
+            if isinstance(scorer, ReconstructionScorer):
+                measures += _code_measures(scoring, tested, seed)
+            rows.add(measures, seed, null_of(scoring, tested, scorer, predicted, int(seed)))
+        scored.queries = pd.concat(questions, ignore_index=True)[QUERIES] if questions else scored.queries
+        scored.bands = pd.concat(shares, ignore_index=True) if shares else scored.bands
+        return scored._named(scoring.named(tested.result))
+
+    def _map_vertices(
+        self, scoring: Scoring, tested: Tested, predicted: np.ndarray, seed: int | str
+    ) -> list[pd.DataFrame]:
+        """Make the map of one seed's encoder, and give what each of joined features explains by region."""
+        assert isinstance(self.scorer, EncodingScorer)
+        self.vertex_map = _map(self.scorer, predicted, tables.read(tested.vertices), scoring.notes.space)
+        plugin = plugin_of("models", scoring.notes.entry)
+        shared = partition(plugin, tested.data, scoring.weights, seed, self.scorer, predicted)
+        if shared is None:
+            return []
+        self.vertex_map = self.vertex_map.assign(**map_columns(shared, self.scorer))
+        return [region_rows(shared, self.scorer, self.scores.counts, seed, scoring.unit)]
+
+    def _named(self, columns: Row) -> "_Scored":
+        """Say of all tables' rows which result they are of."""
+        for name in ("vertex_map", "queries", "bands"):
+            setattr(self, name, getattr(self, name).assign(**columns))
+        return self
 
 
-def _about(who: Row, known: Row, model: Row, code: str) -> Row:
-    """Columns that all rows of this result share."""
-    sources = model["sources"]
-    return {
-        **{key: who[key] for key in KEYS},
-        "dataset_version": known["version"],
-        "direction": model["settings"]["direction"],
-        "transductive": model["transductive"],
-        "protocol": model["settings"]["protocol"],
-        "simulated": known["simulated"],
-        "code_digest": digest(canonical([*(note["code"] for note in sources), model["code"], code])),
-        "config_digest": digest(canonical([*model["configs"], model["settings"]])),
-        "data_digest": digest(canonical([note["data"] for note in sources])),
-    }
-
-
-def _scorer(data: Aligned, test: TestSet, rows: np.ndarray, weights: str, vertices: str, model: Row) -> Scorer:
-    """Choose the scorer by direction and by the kind of feature."""
-    picture = np.empty(test.n_images, dtype=int)
-    picture[test.image] = data.trials["picture"].to_numpy()[rows]
-    direction = model["settings"]["direction"]
-    if direction != "decode":
-        measured = np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)
-        places = tables.read(vertices) if vertices else pd.DataFrame(index=range(measured.shape[1]))
-        if direction == "represent":
-            return ReconstructionScorer(test, in_training_scale(measured, test.fold, weights), regions_of(places))
-        ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None
-        return EncodingScorer(test, measured, regions_of(places), ncsnr)
-    if model["feature_kind"] == "classes":
-        classes = np.argmax(data.features[picture], axis=1)
-        return ClassScorer(test, classes, data.features.shape[1])
-    return _retrieval(data, test, picture, weights)
-
-
-def _retrieval(data: Aligned, test: TestSet, picture: np.ndarray, weights: str) -> RetrievalScorer:
-    """Make the scorer of decoded features; ``picture`` (n_images,): row of the features of each test image."""
-    everything = [ScaledRows(data.features, _scaler(weights, fold)) for fold in range(data.n_folds)]
-    targets = np.stack([everything[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
-    return RetrievalScorer(test, targets, everything, picture)
-
-
-def _scaler(weights: str, fold: int) -> State:
-    return weight_files.read(weights, f"fold{fold}/targets/")
-
-
-def _null(
-    predicted: np.ndarray,
-    data: Aligned,
-    test: TestSet,
-    rows: np.ndarray,
-    scorer: Scorer,
-    model: Row,
-    seed: int,
-    has_images: bool,
-) -> np.ndarray | None:
-    """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
-    entry = model["settings"]
-    if isinstance(scorer, ReconstructionScorer):
-        return None  # there are no labels that could be permuted
-    block = "part" if has_images else "run"
-    kind = _p_kind(model)
-    if kind == "refit":
-        return null_values(plugin_of("models", entry), entry, data, test, rows, scorer, seed=seed, block=block)
-    if kind == "rescore":
-        return rescored_values(predicted, data, test, rows, scorer, entry["rescorings"], seed=seed, block=block)
-    return None
-
-
-def _p_kind(model: Row) -> str | None:
-    """Refit where the fit is closed-form; elsewhere no p, unless the entry asks for re-scoring."""
-    entry = model["settings"]
-    if registry.literal("models", entry["plugin"], "FACTS")["closed_form"]:
-        return "refit" if entry["permutations"] else None
-    return "rescore" if entry["rescorings"] else None
-
-
-def _significance(measure: Measure, null: np.ndarray | None, model: Row) -> Row:
-    if null is None or not has_order(measure.metric):
-        return {}
-    p = statistics.permutation_p(measure.value, null, not lower_is_better(measure.metric))
-    return {"p": p, "p_kind": _p_kind(model), "n_permutations": len(null)}
-
-
-def _interval(measure: Measure, draws: np.ndarray | None, left_out: np.ndarray, unit: str) -> Row:
-    """The 95 % interval of a score and how it was found."""
-    if draws is not None:
-        low, high = statistics.percentile_interval(draws)
-        return {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
-    if measure.draw is None or measure.method == "none" or len(left_out) < 4:
-        return {}
-    low, high = statistics.jackknife_interval(measure.value, measure.draw(left_out))
-    return {"ci_low": low, "ci_high": high, "ci_method": f"jackknife over {unit}"}
-
-
-def _row(measure: Measure, test: TestSet) -> Row:
-    return {
-        "view": measure.view,
-        "metric": measure.metric,
-        "value": float(measure.value),
-        "chance": measure.chance,
-        "ceiling": measure.ceiling,
-        "roi": measure.roi,
-        "gallery": measure.gallery,
-        "gallery_size": measure.gallery_size,
-        "n_test_images": test.n_images,
-        "n_repeats_averaged": float(test.repeats.mean()) if measure.view == "image" else 1.0,
-    }
+def _code_measures(scoring: Scoring, tested: Tested, seed: int | str) -> list:
+    plugin, data = plugin_of("models", scoring.notes.entry), tested.data
+    folds = range(data.n_folds)
+    codes = [codes_of(plugin, data, scoring.weights, fold, seed, "test")[1] for fold in folds]
+    return code_measures(codes, tested.test)
 
 
 def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarray) -> pd.DataFrame:
-    """The rank and the best candidates of each query, by name."""
+    """Give the rank and the best candidates of each query, by name."""
     rank, best, score = scorer.nearest(predicted)
     image = scorer.test.views(predicted)[-1][2]
-    names = np.where(best >= 0, image_id[best], "")
+    names = np.where(best >= 0, image_id[best], "")  # (n_queries, N_NEAREST)
     content = {
         "fold": scorer.test.image_fold[image],
         "image_id": image_id[image],
@@ -376,7 +195,7 @@ def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarra
 
 
 def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, space: str) -> pd.DataFrame:
-    """A row per vertex."""
+    """Give a row per vertex."""
     r = scorer.correlation(predicted)
     surface = "hemisphere" in places
     return pd.DataFrame(

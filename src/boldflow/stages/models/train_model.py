@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,15 +13,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from boldflow import registry
-from boldflow.artifacts.store import arrays, sidecars, tables
-from boldflow.artifacts.store import weights as weight_files
+from boldflow.artifacts.store import model_notes, model_weights, sidecars, tables
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.scaling import scale, unscale
+from boldflow.core.records.training import State
 from boldflow.provenance import canonical, digest
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
-from boldflow.stages import _interruption
-from boldflow.stages._aligned import align_all
+from boldflow.settings import Entry, read_entry
+from boldflow.stages import _interruption, _predictions
+from boldflow.stages._aligned import Aligned, align_all
 from boldflow.stages.models._inputs import inputs_and_targets, pooled_data
 from boldflow.stages.models._progress import ProgressFolder
 from boldflow.vocabulary.results import NONE
@@ -34,6 +37,7 @@ def run(
     split: str,
     weights: str,
     predictions: str,
+    predictions_index: str,
     history: str,
     sidecar: str,
     subjects: str,
@@ -49,70 +53,138 @@ def run(
         responses the model sees features alone, a picture a trial
     features, index, features_sidecar, split : paths to read; nothing for the first three where the model sees only
         responses
-    weights : path of the safetensors to write: ``fold{f}/seed{s}/...`` states, ``fold{f}/inputs/...`` and
-        ``fold{f}/targets/...`` scalers; of pooled subjects ``fold{f}/inputs/{subject}/...``
+    weights : path of the safetensors to write (names: ``artifacts.store.model_weights``)
     predictions : path of the .npy to write, (n_seeds, n_test_trials over folds, n_targets) float32, in the targets'
-        own units, test trials in the order of subject, fold, acquisition
+        own units
+    predictions_index : path of the Parquet to write: subject, session, run, trial, image_id and fold of each test trial
     history, sidecar : paths of the CSV and the JSON to write
     subjects : names of the subjects in that order, JSON text
     settings : the model's catalogue entry, JSON text
     code : digests of the modules of this stage and the model's plug-in, JSON text
     device : "cpu" or "cuda", as the job asked
     """
-    entry = read_settings(settings)
-    plugin = plugin_of("models", entry)
-    facts = registry.literal("models", entry["plugin"], "FACTS")
     names: list[str] = json.loads(subjects)
     everyone = align_all(responses, features, index, trials, split, names)
-    names = names if responses else [NONE]
-    states: dict[str, np.ndarray] = {}
-    predicted: list[list[np.ndarray]] = [[] for _ in names]
-    rows: list[dict[str, object]] = []
-    measured = [sidecars.read(path) for path in responses_sidecar]
-    described: dict[str, Any] = sidecars.read(str(features_sidecar)) if features_sidecar else {"kind": NONE}
-    sources = [*measured, *([described] if features_sidecar else []), tables.sidecar(split)]
-    sources += described.get("members", {}).values()  # of a feature that joins others: how each was made
+    made_of = _made_of(responses_sidecar, features_sidecar, split)
+    job = _Job(read_entry(settings), names if responses else [NONE], everyone, device)
     paths = [*responses, *([str(features)] if features else []), *trials, split]
-    ticket = _ticket([entry, code, device, names, sources], *paths)
-    place = ProgressFolder(Path(weights).parent / ".checkpoints", ticket)
+    ticket = _ticket([dict(job.entry), code, device, job.names, made_of.sources], *paths)
+    progress = ProgressFolder(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
-    stopping = contextlib.nullcontext() if facts["closed_form"] else _interruption.deferred()
-    with stopping, fixed_threads(facts["threads"]):
-        for fold in tqdm(range(everyone[0].n_folds), desc=f"train {entry['name']}", unit="fold"):
-            training, of_inputs, of_targets = pooled_data(everyone, fold, entry)
-            found = plugin.fit(training, entry, entry["seeds"], device, place.part(f"fold{fold}"))
-            states |= {f"fold{fold}/targets/{key}": value for key, value in of_targets.items()}
-            for number, (name, data, scaler) in enumerate(zip(names, everyone, of_inputs, strict=True)):
-                read = inputs_and_targets(data, entry["direction"])[0]
-                inputs = scale(read(data.rows(fold, "test")), scaler)
-                own = [plugin.of_subject(s, number) for s in found.states] if len(names) > 1 else found.states
-                predicted[number].append(np.stack([unscale(plugin.predict(s, inputs), of_targets) for s in own]))
-                where = f"fold{fold}/inputs/{name}" if len(names) > 1 else f"fold{fold}/inputs"
-                states |= {f"{where}/{key}": value for key, value in scaler.items()}
-            for seed, state in zip(entry["seeds"], found.states, strict=True):
-                states |= {f"fold{fold}/seed{seed}/{key}": value for key, value in state.items()}
-            rows += [{"fold": fold, **line} for line in found.history]
-    together = np.concatenate([part for own in predicted for part in own], axis=1)
-    arrays.write(predictions, together.astype(np.float32))
-    tables.write_csv(history, pd.DataFrame(rows, columns=list(rows[0]) if rows else ["fold"]))
-    weight_files.write(weights, states)
-    sidecars.write(
-        sidecar,
-        {
-            "settings": entry,
-            "units": "predictions are in the units of the targets",
-            "device": device,
-            "code": code,
-            "versions": sidecars.versions("numpy", "scipy", "scikit-learn"),
-            "sources": [{key: note[key] for key in ("code", "data")} for note in sources],
-            "configs": [note.get("settings", note.get("rule")) for note in sources]
-            + [note["dataset"] for note in measured[:1]],
-            "feature_kind": described["kind"],
-            "transductive": measured[0]["transductive"] if measured else None,
-            "space": measured[0]["space"] if measured else NONE,
-        },
-    )
-    place.remove()
+    stopping = contextlib.nullcontext() if job.facts["closed_form"] else _interruption.deferred()
+    with stopping, fixed_threads(job.facts["threads"]):
+        fits = _Fits([[] for _ in job.names])
+        for fold in tqdm(range(everyone[0].n_folds), desc=f"train {job.entry.name}", unit="fold"):
+            job.fit(fold, progress, fits)
+    _predictions.write(predictions, predictions_index, fits.together(), everyone)
+    columns = list(fits.history[0]) if fits.history else ["fold"]
+    tables.write_csv(history, pd.DataFrame(fits.history, columns=columns))
+    model_weights.write(weights, fits.arrays, made_of.target_columns(job.entry))
+    model_notes.write(sidecar, made_of.notes(job.entry, device, code))
+    progress.remove()
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """What the folds give one after the other: of each subject the predictions (n_seeds, n_test_trials, n_targets)."""
+
+    predicted: list[list[np.ndarray]]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    history: list[dict[str, float | int | str]] = field(default_factory=list)
+
+    def together(self) -> np.ndarray:
+        """Predictions of all subjects' test trials, subject after subject, float32."""
+        return np.concatenate([part for folds in self.predicted for part in folds], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A model's entry, and the subjects that it learns from."""
+
+    entry: Entry
+    names: list[str]
+    everyone: Sequence[Aligned]
+    device: str
+
+    @property
+    def plugin(self) -> ModuleType:
+        return plugin_of("models", self.entry)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        facts: Mapping[str, Any] = registry.literal("models", self.entry.plugin, "FACTS")
+        return facts
+
+    def fit(self, fold: int, progress: ProgressFolder, fits: _Fits) -> None:
+        """Fit one fold, predict its test trials, and add both to ``fits``."""
+        entry, seeds, pooled = self.entry, self.entry["seeds"], len(self.names) > 1
+        training, of_inputs, of_targets = pooled_data(self.everyone, fold, entry)
+        part = progress.part(model_weights.fold_name(fold))
+        fitted = self.plugin.fit(training, entry, seeds, self.device, part)
+        fits.arrays.update(model_weights.named_targets(fold, of_targets))
+        for number, (name, scaler) in enumerate(zip(self.names, of_inputs, strict=True)):
+            states = [self.plugin.of_subject(state, number) for state in fitted.states] if pooled else fitted.states
+            inputs = self._test_inputs(number, fold, scaler)
+            by_seed = [unscale(self.plugin.predict(state, inputs), of_targets) for state in states]
+            fits.predicted[number].append(np.stack(by_seed))
+            fits.arrays.update(model_weights.named_inputs(fold, scaler, name if pooled else ""))
+        for seed, state in zip(seeds, fitted.states, strict=True):
+            fits.arrays.update(model_weights.named_state(fold, seed, state))
+        fits.history.extend({"fold": fold, **line} for line in fitted.history)
+
+    def _test_inputs(self, subject: int, fold: int, scaler: State) -> np.ndarray:
+        data = self.everyone[subject]
+        inputs_of = inputs_and_targets(data, self.entry["direction"])[0]
+        return scale(inputs_of(data.rows(fold, "test")), scaler)
+
+
+@dataclass(frozen=True)
+class _MadeOf:
+    """Sidecars of what a model was made of: responses of each subject, the feature (nothing without), the split."""
+
+    responses: list[Mapping[str, Any]]
+    feature: Mapping[str, Any]
+    split: Mapping[str, Any]
+
+    @property
+    def sources(self) -> list[Mapping[str, Any]]:
+        """All sidecars; of a feature that joins others also those that say how each was made."""
+        return list(self._sources())
+
+    def _sources(self) -> Iterator[Mapping[str, Any]]:
+        yield from self.responses
+        if self.feature:
+            yield self.feature
+        yield self.split
+        yield from self.feature.get("members", {}).values()
+
+    def target_columns(self, entry: Entry) -> dict[str, Any]:
+        """Say what the columns of the targets are: names, bands of joined features, or rows of a table."""
+        if entry["direction"] != "decode" and self.responses:
+            return {"rows_of": "vertices.parquet"}
+        return {key: self.feature[key] for key in ("columns", "bands") if key in self.feature}
+
+    def notes(self, entry: Entry, device: str, code: str) -> model_notes.ModelNotes:
+        """Give the notes of a model that was made of these."""
+        first = self.responses[0] if self.responses else {}
+        made_by = [note.get("settings", note.get("rule")) for note in self.sources]
+        return model_notes.ModelNotes(
+            entry=entry,
+            device=device,
+            code=code,
+            versions=sidecars.versions("numpy", "scipy", "scikit-learn"),
+            sources=tuple(map(model_notes.source_of, self.sources)),
+            configs=(*made_by, *([first["dataset"]] if first else [])),
+            feature_kind=self.feature.get("kind", NONE),
+            transductive=first["transductive"] if first else None,
+            space=first["space"] if first else NONE,
+        )
+
+
+def _made_of(responses: Sequence[str], feature: str | list[str], split: str) -> _MadeOf:
+    """Read the sidecars of what a model is made of."""
+    described = sidecars.read(str(feature)) if feature else {}
+    return _MadeOf([sidecars.read(path) for path in responses], described, tables.sidecar(split))
 
 
 def _ticket(notes: list[Any], *paths: str) -> str:

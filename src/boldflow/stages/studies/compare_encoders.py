@@ -1,31 +1,40 @@
 """Win shares: which of two encoders of the same responses predicts more vertices better, with paired intervals."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from boldflow.artifacts.store import arrays, sidecars, tables
+from boldflow.artifacts.store import arrays, model_notes, tables
 from boldflow.core import averaging
 from boldflow.core.compute import fixed_threads
+from boldflow.core.records.facts import DataFacts
+from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import statistics
-from boldflow.core.scores.scoring import BOOTSTRAP_SEED
-from boldflow.core.scores.win_shares import win_draws, win_shares
+from boldflow.core.scores.measures import BOOTSTRAP_SEED
+from boldflow.core.scores.win_shares import WinShare, win_draws, win_shares
 from boldflow.settings import read_settings
+from boldflow.stages import _predictions
 from boldflow.stages._aligned import align, regions_of, test_set
+from boldflow.vocabulary.results import ResultKey
 
 SAME = ["dataset", "subject", "response", "split"]  # encoders are compared where all of these are equal
 MODEL = ["feature", "model"]
+VERDICT = ["value", "ci_low", "ci_high", "p", "p_holm", "tied"]
 COLUMNS = [
     *["study", *SAME, "seed", "view", "roi", "feature_a", "model_a", "feature_b", "model_b", "metric", "value"],
     *["ci_low", "ci_high", "ci_method", "chance", "p", "p_holm", "tied", "n_vertices", "n_test_images"],
     *["n_repeats_averaged", "simulated"],
 ]
 
+Row = dict[str, object]
+
 
 def run(
     predictions: list[str],
+    predictions_indexes: list[str],
     configs: list[str],
     responses: list[str],
     vertices: list[str],
@@ -45,8 +54,8 @@ def run(
 
     Parameters
     ----------
-    predictions, configs, responses, vertices, features, indexes, trials, splits : paths to read, one of each per
-        encoder in the same order
+    predictions, predictions_indexes, configs, responses, vertices, features, indexes, trials, splits : paths to read,
+        one of each per encoder in the same order
     wins, csv : paths of the Parquet and the CSV to write: a row per pair of encoders and region (``COLUMNS``);
         ``value`` is the share of vertices whose Pearson r, repeats averaged, is higher with ``a`` than with ``b``
     names : wildcards of the encoders in that order, JSON text
@@ -55,36 +64,95 @@ def run(
     n_draws : draws of the bootstrap
     code : digests of the modules of this stage, JSON text
     """
-    table = pd.DataFrame(read_settings(names)["results"])
-    known = read_settings(facts)
-    files = {"predictions": predictions, "configs": configs, "responses": responses, "vertices": vertices}
-    files |= {"features": features, "indexes": indexes, "trials": trials, "splits": splits}
-    table = table.assign(**files)
-    found: list[dict[str, Any]] = []
+    results = [ResultKey(**wildcards) for wildcards in read_settings(names)["results"]]
+    facts_of = {dataset: DataFacts.of(known) for dataset, known in read_settings(facts).items()}
+    paths = [predictions, predictions_indexes, configs, responses, vertices, features, indexes, trials, splits]
+    groups: dict[tuple[str, ...], list[_Encoder]] = {}
+    for encoder in (_Encoder(*row) for row in zip(results, *paths, strict=True)):
+        groups.setdefault(tuple(getattr(encoder.result, name) for name in SAME), []).append(encoder)
+    rows: list[Row] = []
     with fixed_threads(1):
-        groups = table.groupby(SAME, sort=False)
-        for key, part in tqdm(groups, desc="compare encoders", unit="subject"):
-            about = {"study": study, **dict(zip(SAME, key, strict=True))}
-            facts_ = known[about["dataset"]]
-            rows = _rows(part.to_dict("records"), facts_["images"], n_draws)
-            found += [{**about, **row, "simulated": facts_["simulated"]} for row in rows]
-    result = pd.DataFrame(found, columns=COLUMNS)
-    tables.write(wins, result, {"code": code, "units": {"value": "share of vertices"}})
-    tables.write_csv(csv, result)
+        for key, encoders in tqdm(groups.items(), desc="compare encoders", unit="subject"):
+            about: Row = {"study": study, **dict(zip(SAME, key, strict=True))}
+            data_facts = facts_of[encoders[0].result.dataset]
+            compared = _rows(encoders, data_facts.images, n_draws)
+            rows += [{**about, **row, "simulated": data_facts.simulated} for row in compared]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    tables.write(wins, table, {"code": code, "units": {"value": "share of vertices"}})
+    tables.write_csv(csv, table)
 
 
-def _rows(encoders: list[dict[str, Any]], has_images: bool, n_draws: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Encoder:
+    """A result, and the paths of its files."""
+
+    result: ResultKey
+    predictions: str
+    predictions_index: str
+    config: str
+    responses: str
+    vertices: str
+    features: str
+    index: str
+    trials: str
+    split: str
+
+
+@dataclass(frozen=True)
+class _Rivals:
+    """Encoders of one subject: their seeds, and predictions by number of encoder and of seed, repeats averaged."""
+
+    encoders: Sequence[_Encoder]
+    seeds: list[list[int]]
+    predictions: list[_predictions.Predictions]
+    test: TestSet
+
+    def having(self, seed: int) -> list[int]:
+        """Numbers of the encoders that have a seed."""
+        return [number for number, seeds in enumerate(self.seeds) if seed in seeds]
+
+    def averaged(self, number: int, seed: int) -> np.ndarray:
+        """Predictions of an encoder, (n_images, n_vertices)."""
+        values = self.predictions[number].of(self.seeds[number].index(seed))
+        return averaging.average_by(values, self.test.image, self.test.n_images)
+
+
+def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[Row]:
     """Compare the encoders of one subject, seed by seed."""
-    one = encoders[0]
-    data = align(one["responses"], one["features"], one["indexes"], one["trials"], one["splits"], one["subject"])
+    first = encoders[0]
+    files = (first.responses, first.features, first.index, first.trials, first.split)
+    data = align(*files, first.result.subject)
     test, _, rows = test_set(data, has_images)
     measured = averaging.average_by(arrays.rows(data.responses, rows), test.image, test.n_images)
-    regions = regions_of(tables.read(one["vertices"]))
+    regions = regions_of(tables.read(first.vertices))
     counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
     # the images themselves come first
-    weights = np.concatenate([np.ones((1, test.n_units), dtype=int), counts])[:, test.unit]
-    unit = "images" if has_images else "blocks"
-    about = {
+    weights = np.concatenate([np.ones((1, test.n_units), dtype=int), counts])[:, test.unit]  # (1 + n_draws, n_images)
+    rivals = _Rivals(
+        encoders,
+        [list(model_notes.read(encoder.config).entry["seeds"]) for encoder in encoders],
+        [_predictions.read(encoder.predictions, encoder.predictions_index, [data]) for encoder in encoders],
+        test,
+    )
+    about = _about(test, "images" if has_images else "blocks")
+    table: list[Row] = []
+    for seed in sorted({seed for seeds in rivals.seeds for seed in seeds}):
+        numbers = rivals.having(seed)
+        if len(numbers) < 2:
+            continue
+        predicted = [rivals.averaged(number, seed) for number in numbers]
+        shares = win_draws(predicted, measured, list(regions.values()), weights)  # (n_pairs, 1 + n_draws, n_regions)
+        for place, (roi, mask) in enumerate(regions.items()):
+            size = {"seed": str(seed), "roi": roi, "n_vertices": int(mask.sum())}
+            for pair in win_shares(len(numbers), shares[:, 0, place], shares[:, 1:, place]):
+                sides = (encoders[numbers[pair.first]], encoders[numbers[pair.second]])
+                table.append({**about, **size, **_of_pair(pair, *sides)})
+    return table
+
+
+def _about(test: TestSet, unit: str) -> Mapping[str, object]:
+    """Columns that all rows of a subject share; ``unit``: what is drawn, in words."""
+    return {
         "view": "image",
         "metric": "win_share",
         "ci_method": f"paired percentile bootstrap over {unit}, spanned to the value",
@@ -92,25 +160,11 @@ def _rows(encoders: list[dict[str, Any]], has_images: bool, n_draws: int) -> lis
         "n_test_images": test.n_images,
         "n_repeats_averaged": float(test.repeats.mean()),
     }
-    seeds = {n: sidecars.read(encoder["configs"])["settings"]["seeds"] for n, encoder in enumerate(encoders)}
-    found = []
-    for seed in sorted({seed for own in seeds.values() for seed in own}):
-        mine = [(encoder, seeds[n].index(seed)) for n, encoder in enumerate(encoders) if seed in seeds[n]]
-        if len(mine) < 2:
-            continue
-        predicted = [
-            averaging.average_by(arrays.read(e["predictions"], ndim=3)[place], test.image, test.n_images)
-            for e, place in mine
-        ]
-        shares = win_draws(predicted, measured, list(regions.values()), weights)
-        for number, (roi, mask) in enumerate(regions.items()):
-            for pair in win_shares(len(mine), shares[:, 0, number], shares[:, 1:, number]):
-                sides = {
-                    f"{name}_{side}": mine[place][0][name]
-                    for side, place in (("a", pair.first), ("b", pair.second))
-                    for name in MODEL
-                }
-                verdict = {name: getattr(pair, name) for name in ("value", "ci_low", "ci_high", "p", "p_holm", "tied")}
-                size = {"seed": str(seed), "roi": roi, "n_vertices": int(mask.sum())}
-                found.append({**about, **size, **sides, **verdict})
-    return found
+
+
+def _of_pair(pair: WinShare, a: _Encoder, b: _Encoder) -> Row:
+    """Columns of a pair of encoders in one region."""
+    names = {
+        f"{name}_{side}": getattr(encoder.result, name) for side, encoder in (("a", a), ("b", b)) for name in MODEL
+    }
+    return names | {name: asdict(pair)[name] for name in VERDICT}

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from boldflow.core.scores import scoring, statistics
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.scores import statistics
 from boldflow.core.scores.comparison import compare
+from boldflow.core.scores.encoding import EncodingScorer
+from boldflow.core.scores.retrieval import RetrievalScorer
 from boldflow.core.scores.win_shares import win_draws, win_shares
 
 
@@ -14,9 +17,9 @@ def retrieval(seed=0, n_images=12, repeats=3, n_features=30, noise=2.0, extra=20
     rng = np.random.default_rng(seed)
     everything = rng.normal(size=(n_images + extra, n_features))
     image = rng.permutation(np.repeat(np.arange(n_images), repeats))
-    test = scoring.TestSet(np.zeros(len(image), int), image, np.zeros(n_images, int), np.arange(n_images))
+    test = TestSet(np.zeros(len(image), int), image, np.zeros(n_images, int), np.arange(n_images))
     predicted = everything[image] + noise * rng.normal(size=(len(image), n_features))
-    scorer = scoring.RetrievalScorer(test, everything[:n_images], [everything], np.arange(n_images))
+    scorer = RetrievalScorer(test, everything[:n_images], [everything], np.arange(n_images))
     return scorer, predicted, image
 
 
@@ -78,8 +81,8 @@ def test_scores_of_neuralbench_by_their_names_are_plain_loops_over_the_pictures(
     image = rng.permutation(np.repeat(np.arange(n), repeats))
     targets = rng.normal(size=(n, 8))
     predicted = targets[image] + 2 * rng.normal(size=(len(image), 8))
-    test = scoring.TestSet(np.zeros(len(image), int), image, np.zeros(n, int), np.arange(n))
-    found = by_key(scoring.RetrievalScorer(test, targets).measure(predicted))
+    test = TestSet(np.zeros(len(image), int), image, np.zeros(n, int), np.arange(n))
+    found = by_key(RetrievalScorer(test, targets).measure(predicted))
     there = sorted(sorted(range(n), key=lambda one: -repeats[one])[:250]) if smaller else list(range(n))
     if ending:
         queries = [(predicted[image == one].mean(axis=0), there.index(one)) for one in there]
@@ -133,8 +136,8 @@ def test_smaller_galleries_and_batches_follow_permuted_labels():
     rng = np.random.default_rng(7)
     scorer, predicted, _ = retrieval(7, n_images=260, repeats=2, n_features=8)
     order = rng.permutation(260)
-    other = scoring.RetrievalScorer(scorer.test, scorer.targets[order])
-    plain = scoring.RetrievalScorer(scorer.test, scorer.targets)
+    other = RetrievalScorer(scorer.test, scorer.targets[order])
+    plain = RetrievalScorer(scorer.test, scorer.targets)
     wanted, found = by_key(other.measure(predicted)), by_key(plain.measure(predicted, order))
     for gallery in ("frequent250", "batch64"):
         for metric in ("top5", "mean_rank"):
@@ -197,8 +200,8 @@ def test_nearest_gives_the_ranks_of_the_image_view():
 
 
 def test_galleries_of_different_sizes_are_not_pooled():
-    test = scoring.TestSet(np.array([0, 0, 1]), np.arange(3), np.array([0, 0, 1]), np.arange(3))
-    scorer = scoring.RetrievalScorer(test, np.eye(3))
+    test = TestSet(np.array([0, 0, 1]), np.arange(3), np.array([0, 0, 1]), np.arange(3))
+    scorer = RetrievalScorer(test, np.eye(3))
     with pytest.raises(ValueError, match=r"different sizes \[1, 2\]"):
         scorer.measure(np.eye(3))
 
@@ -206,9 +209,9 @@ def test_galleries_of_different_sizes_are_not_pooled():
 def test_encoding_draws_are_the_correlations_of_resampled_images():
     rng = np.random.default_rng(5)
     image = np.repeat(np.arange(15), 2)
-    test = scoring.TestSet(np.zeros(30, int), image, np.zeros(15, int), np.arange(15))
+    test = TestSet(np.zeros(30, int), image, np.zeros(15, int), np.arange(15))
     truth = rng.normal(size=(15, 6))
-    scorer = scoring.EncodingScorer(
+    scorer = EncodingScorer(
         test, truth[image] + rng.normal(size=(30, 6)), {"all": np.ones(6, bool), "two": np.arange(6) < 2}
     )
     found = {m.key: m for m in scorer.measure(truth[image])}
@@ -298,23 +301,23 @@ def test_a_published_ncsnr_gives_the_ceiling_of_means_of_so_many_trials(ratio):
     measured = signal + rng.normal(size=(3, signal.size)).mean(axis=0)
     explained = np.corrcoef(signal, measured)[0, 1] ** 2 if ratio else 0.0
     image = np.repeat(np.arange(40), 3)
-    test = scoring.TestSet(np.zeros(120, int), image, np.zeros(40, int), np.arange(40))
+    test = TestSet(np.zeros(120, int), image, np.zeros(40, int), np.arange(40))
     responses = rng.normal(size=(120, 5)) * np.arange(1, 6)  # noise alone: what repeats say is another thing
     regions = {"all": np.ones(5, bool)}
-    scorer = scoring.EncodingScorer(test, responses, regions, np.full(5, ratio))
+    scorer = EncodingScorer(test, responses, regions, np.full(5, ratio))
     assert scorer.ceiling == pytest.approx(explained, abs=0.005)
     (measure,) = [one for one in scorer.measure(rng.normal(size=(120, 5))) if one.metric == "ceiling"]
     assert measure.value == pytest.approx(explained, abs=0.005)
-    plain = scoring.EncodingScorer(test, responses, regions)
+    plain = EncodingScorer(test, responses, regions)
     np.testing.assert_array_equal(plain.signal, scorer.signal)  # the share explained is as measured
     assert plain.ceiling.mean() < 0.3
 
 
 def test_a_published_ncsnr_is_used_where_nothing_is_repeated_and_refused_where_it_is_none():
     rng = np.random.default_rng(0)
-    test = scoring.TestSet(np.zeros(9, int), np.arange(9), np.zeros(9, int), np.arange(9))
-    scorer = scoring.EncodingScorer(test, rng.normal(size=(9, 2)), {"all": np.ones(2, bool)}, np.array([1.0, 2.0]))
+    test = TestSet(np.zeros(9, int), np.arange(9), np.zeros(9, int), np.arange(9))
+    scorer = EncodingScorer(test, rng.normal(size=(9, 2)), {"all": np.ones(2, bool)}, np.array([1.0, 2.0]))
     np.testing.assert_allclose(scorer.ceiling, [0.5, 0.8])
     for wrong in (-1.0, np.nan):
         with pytest.raises(ValueError, match="1 of 2 ncsnr are no ratio of two spreads"):
-            scoring.EncodingScorer(test, rng.normal(size=(9, 2)), {"all": np.ones(2, bool)}, np.array([1.0, wrong]))
+            EncodingScorer(test, rng.normal(size=(9, 2)), {"all": np.ones(2, bool)}, np.array([1.0, wrong]))

@@ -87,6 +87,7 @@ def fit(folder, feature, model, more):
         split=str(folder / "split.parquet"),
         weights=str(own / "model.safetensors"),
         predictions=str(own / "predictions.npy"),
+        predictions_index=str(own / "predictions.parquet"),
         history=str(own / "history.csv"),
         sidecar=str(own / "config.json"),
         subjects=json.dumps([SUBJECT]),
@@ -105,6 +106,7 @@ def scored(folder, feature, model):
     own = place(folder, feature, model)
     score_model.run(
         predictions=str(own / "predictions.npy"),
+        predictions_index=str(own / "predictions.parquet"),
         weights=str(own / "model.safetensors"),
         config=str(own / "config.json"),
         responses=[str(folder / "responses.npy")],
@@ -115,6 +117,7 @@ def scored(folder, feature, model):
         split=str(folder / "split.parquet"),
         scores=str(own / "scores.parquet"),
         draws=str(own / "draws.npy"),
+        draws_index=str(own / "draws.parquet"),
         vertex_map=str(own / "map.parquet"),
         queries=str(own / "queries.parquet"),
         bands=str(own / "bands.parquet"),
@@ -187,6 +190,7 @@ def compared(folder, *encoders, seeds=None):
 
     compare_encoders.run(
         predictions=[str(place(folder, *one) / "predictions.npy") for one in encoders],
+        predictions_indexes=[str(place(folder, *one) / "predictions.parquet") for one in encoders],
         configs=[str(place(folder, *one) / "config.json") for one in encoders],
         responses=paths("responses.npy"),
         vertices=paths("vertices.parquet"),

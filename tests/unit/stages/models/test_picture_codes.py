@@ -74,16 +74,18 @@ def test_codes_of_features_are_trained_scored_and_asked(made):
         **given,
         **{"responses_sidecar": [], "features_sidecar": str(made / "f.json"), "subjects": json.dumps(SUBJECTS)},
         **{"weights": found["model.safetensors"], "predictions": found["predictions.npy"], "code": "{}"},
+        predictions_index=str(made / "predictions.parquet"),
         **{"history": found["history.csv"], "sidecar": found["config.json"], "settings": json.dumps(entry)},
         device="cpu",
     )
     common = {
         **{"weights": found["model.safetensors"], "predictions": found["predictions.npy"], "vertices": []},
+        "predictions_index": str(made / "predictions.parquet"),
         **{"config": found["config.json"], "subjects": json.dumps(SUBJECTS), "names": json.dumps(NAMES)},
         **{"facts": json.dumps({"images": True, "simulated": True, "version": "1"}), "n_draws": 20, "code": "{}"},
     }
     out = {name: str(made / f"{name}.parquet") for name in ("scores", "vertex_map", "queries", "bands")}
-    score_model.run(**given, **common, **out, draws=str(made / "draws.npy"))
+    score_model.run(**given, **common, **out, draws=str(made / "draws.npy"), draws_index=str(made / "draws.parquet"))
     scores = tables.read(out["scores"])
     assert set(scores["subject"]) == set(scores["response"]) == {"none"} and set(scores["roi"].dropna()) == {"all"}
     assert 0.3 < scores[scores["metric"] == "r2"]["value"].iloc[0] < 1

@@ -77,6 +77,7 @@ class Made:
             split=self.path("split.parquet"),
             weights=self.path("model.safetensors"),
             predictions=self.path("predictions.npy"),
+            predictions_index=self.path("predictions.parquet"),
             history=self.path("history.csv"),
             sidecar=self.path("config.json"),
             subjects=json.dumps(subjects),
@@ -98,6 +99,7 @@ class Made:
         files = {name: self.path(f"{name}.parquet") for name in ("scores", "vertex_map", "queries", "bands")}
         score_model.run(
             predictions=self.path("predictions.npy"),
+            predictions_index=self.path("predictions.parquet"),
             weights=self.path("model.safetensors"),
             config=self.path("config.json"),
             responses=self.each("responses.npy", SUBJECTS),
@@ -107,6 +109,7 @@ class Made:
             trials=self.each("trials.parquet", SUBJECTS),
             split=self.path("split.parquet"),
             draws=self.path("draws.npy"),
+            draws_index=self.path("draws.parquet"),
             subjects=json.dumps(SUBJECTS),
             names=json.dumps(names),
             facts=json.dumps(FACTS),

@@ -24,13 +24,17 @@ def board():
     rng = np.random.default_rng(0)
     rows = [scored("ridge", "0", 0.7), scored("mlp", "33", 0.5), scored("mlp", "34", 0.6)]
     rows += [scored("contrast", "33", 0.72), scored("contrast", "34", 0.66), scored("ridge", "0", 0.9, "sub-02")]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).assign(id=[f"score {n}" for n in range(len(rows))])
     return table, table["value"].to_numpy()[:, None] + rng.normal(0, 0.05, (len(rows), N_DRAWS))
+
+
+def drawn(table, draws):
+    return collect_scores._Draws(draws, {name: row for row, name in enumerate(table["id"])})
 
 
 def test_means_over_seeds_are_compared_with_a_model_that_has_one_seed(board):
     table, draws = board
-    found = collect_scores._compare(table, draws)
+    found = collect_scores._compare(table, drawn(table, draws))
     over = found.set_index(["model_a", "model_b"])
     assert set(found["seed"]) == {"mean"}
     assert set(over.index) == {("ridge", "mlp"), ("ridge", "contrast"), ("mlp", "contrast")}
@@ -46,5 +50,5 @@ def test_means_over_seeds_are_compared_with_a_model_that_has_one_seed(board):
 def test_without_several_seeds_there_are_no_means(board):
     table, draws = board
     rows = table.index[table["seed"] != "34"]
-    found = collect_scores._compare(table.loc[rows].assign(seed="33"), draws)
+    found = collect_scores._compare(table.loc[rows].assign(seed="33"), drawn(table, draws))
     assert set(found["seed"]) == {"33"} and len(found) == 3

@@ -7,7 +7,7 @@ import pytest
 
 from boldflow.core.linear.scaling import ScaledRows, fit_scaler, scale
 from boldflow.core.scores import metrics, retrieval
-from boldflow.core.scores.retrieval import Gallery
+from boldflow.core.scores.galleries import Gallery
 
 
 def by_sorting(predictions, gallery, true):

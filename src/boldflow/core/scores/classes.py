@@ -1,0 +1,48 @@
+"""Scores of class evidence: how often the right class wins, and how well each is told from the others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.scores import metrics
+from boldflow.core.scores.measures import Measure, query_measure
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassScorer:
+    """Score class evidence: accuracy and area under the ROC curve.
+
+    ``classes`` (n_images,): true class of each test image; ``n_classes``.
+    """
+
+    test: TestSet
+    classes: Array
+    n_classes: int
+
+    def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
+        """Measure predictions (n_test_trials, n_classes).
+
+        ``true`` (n_images,): image whose class counts as true for each image, under permuted labels.
+        """
+        classes = self.classes if true is None else self.classes[true]
+        found = []
+        for view, given, image in self.test.views(predicted):
+            wanted, unit = classes[image], self.test.unit[image]
+            hits = metrics.class_hits(given, wanted)
+            found.append(query_measure(view, "accuracy", hits, unit, chance=1 / self.n_classes))
+            area = metrics.class_auc(given, wanted)
+            found.append(Measure(view, "auc", area, _auc_draws(given, wanted, unit), chance=0.5))
+        return found
+
+
+def _auc_draws(scores: Array, classes: Array, unit: Array) -> Callable[[Array], Array]:
+    def draws(counts: Array) -> Array:
+        rows = np.arange(len(classes))
+        picked = (np.repeat(rows, draw[unit]) for draw in counts)
+        return np.array([metrics.class_auc(scores[p], classes[p]) for p in picked])
+
+    return draws

@@ -1,0 +1,96 @@
+"""Scores of pooled subjects together: predictions of a picture averaged over who saw it, and over all its trials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from boldflow.core.averaging import average_by, average_over_subjects
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.scores import statistics
+from boldflow.core.scores.measures import BOOTSTRAP_SEED
+from boldflow.core.scores.retrieval import BATCHES
+from boldflow.stages._predictions import Predictions
+from boldflow.stages.models._codes import in_training_scale
+from boldflow.stages.models._score_rows import ScoreRows
+from boldflow.stages.models._scorers import retrieval_scorer
+from boldflow.stages.models._tested import Scoring, Tested
+from boldflow.vocabulary.results import ResultKey
+
+
+@dataclass(frozen=True)
+class _Together:
+    """Test images of all subjects as one test set, an image a trial.
+
+    ``keys``: of each subject the name of each of its images, (n_images_of_subject,); ``picture`` (n_images,): row of
+    the features; ``instance`` (n_trials of all subjects,): the image of each trial.
+    """
+
+    test: TestSet
+    keys: list[np.ndarray]
+    picture: np.ndarray
+    instance: np.ndarray
+
+
+def score_over_subjects(
+    scoring: Scoring, everyone: Sequence[Tested], predictions: Predictions, result: ResultKey
+) -> ScoreRows:
+    """Score predictions averaged over an image's repeats, then over who saw it, and over all its trials at once.
+
+    Parameters
+    ----------
+    scoring : Scoring
+    everyone : test trials of each subject
+    predictions : of the same subjects in the same order
+    result : what the rows are of; its subject stands for all
+
+    Returns
+    -------
+    ScoreRows
+        In the views ``subjects`` and ``instances``.
+    """
+    together = _together(everyone)
+    n_images = together.test.n_images
+    scorer = replace(
+        retrieval_scorer(everyone[0].data, together.test, together.picture, scoring.weights),
+        frequency=np.bincount(together.instance),
+    )
+    counts = statistics.bootstrap_counts(together.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
+    made = ScoreRows(scoring, scoring.about(result), together.test, counts, "images")
+    n_trials = sum(len(tested.test.image) for tested in everyone) / n_images
+    for number, seed in enumerate(scoring.notes.entry["seeds"]):
+        scaled = [
+            in_training_scale(
+                np.asarray(predictions.of(number, subject), dtype=np.float64), tested.test.fold, scoring.weights
+            )
+            for subject, tested in enumerate(everyone)
+        ]  # of each subject (n_test_trials, n_features)
+        means = [average_by(v, t.test.image, t.test.n_images) for v, t in zip(scaled, everyone, strict=True)]
+        views = {"subjects": average_over_subjects(means, together.keys)[0]}
+        views["instances"] = average_by(np.concatenate(scaled), together.instance, n_images)
+        for view, averaged in views.items():
+            # pictures are no batches of trials
+            measures = [replace(m, view=view) for m in scorer.measure(averaged) if m.gallery != BATCHES]
+            made.add(measures, seed, n_repeats_averaged=n_trials)
+    return made
+
+
+def _together(everyone: Sequence[Tested]) -> _Together:
+    """Number the images of all subjects, by fold and name."""
+    keys, pictures, units = [], [], []
+    for tested in everyone:
+        data, test, rows = tested.data, tested.test, tested.rows
+        first = np.unique(test.image, return_index=True)[1]  # a trial of each image
+        unit = data.split.drop_duplicates("row").set_index("row")["unit"]
+        names = zip(test.image_fold, tested.image_id, strict=True)
+        keys.append(np.array([f"{fold:06d} {name}" for fold, name in names]))
+        pictures.append(data.trials["picture"].to_numpy()[rows[first]])
+        units.append(unit.loc[rows[first]].to_numpy())
+    distinct, first = np.unique(np.concatenate(keys), return_index=True)
+    fold = np.array([int(name[:6]) for name in distinct])
+    unit_of_image = np.asarray(pd.factorize(np.concatenate(units)[first])[0])
+    test = TestSet(fold, np.arange(len(distinct)), fold, unit_of_image)
+    seen = [names[tested.test.image] for names, tested in zip(keys, everyone, strict=True)]
+    instance = np.unique(np.concatenate(seen), return_inverse=True)[1]
+    return _Together(test, keys, np.concatenate(pictures)[first], instance)

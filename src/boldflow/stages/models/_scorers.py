@@ -1,0 +1,89 @@
+"""Which scorer a result has, what it takes, and its scores under permuted labels."""
+
+import numpy as np
+import pandas as pd
+
+from boldflow.artifacts.store import arrays, model_weights, tables
+from boldflow.core.linear.scaling import ScaledRows
+from boldflow.core.records.test_sets import TestSet
+from boldflow.core.scores.classes import ClassScorer
+from boldflow.core.scores.encoding import EncodingScorer
+from boldflow.core.scores.reconstruction import ReconstructionScorer
+from boldflow.core.scores.retrieval import RetrievalScorer
+from boldflow.registry import plugin_of
+from boldflow.stages._aligned import Aligned, regions_of
+from boldflow.stages.models._codes import in_training_scale
+from boldflow.stages.models._null import null_values, rescored_values
+from boldflow.stages.models._tested import Scoring, Tested
+
+NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
+Scorer = ClassScorer | RetrievalScorer | EncodingScorer | ReconstructionScorer
+
+
+def scorer_of(scoring: Scoring, tested: Tested) -> Scorer:
+    """Choose the scorer by direction and by the kind of feature.
+
+    Raises
+    ------
+    ValueError
+        If the table of vertices has not a row per column of the responses.
+    """
+    data, test, rows = tested.data, tested.test, tested.rows
+    direction = scoring.notes.entry["direction"]
+    if direction != "decode":
+        measured = np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)  # (n_test_trials, n_vertices)
+        places = _places(tested.vertices, measured.shape[1])
+        if direction == "represent":
+            return ReconstructionScorer(
+                test, in_training_scale(measured, test.fold, scoring.weights), regions_of(places)
+            )
+        ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None
+        return EncodingScorer(test, measured, regions_of(places), ncsnr)
+    picture = np.empty(test.n_images, dtype=int)
+    picture[test.image] = data.trials["picture"].to_numpy()[rows]
+    if scoring.notes.feature_kind == "classes":
+        classes = np.argmax(data.features[picture], axis=1)
+        return ClassScorer(test, classes, data.features.shape[1])
+    return retrieval_scorer(data, test, picture, scoring.weights)
+
+
+def retrieval_scorer(data: Aligned, test: TestSet, picture: np.ndarray, weights: str) -> RetrievalScorer:
+    """Make the scorer of decoded features; ``picture`` (n_images,): row of the features of each test image."""
+    everything = [
+        ScaledRows(data.features, model_weights.targets_scaler(weights, fold)) for fold in range(data.n_folds)
+    ]
+    targets = np.stack([everything[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
+    return RetrievalScorer(test, targets, everything, picture)
+
+
+def as_scored(scorer: Scorer, predicted: np.ndarray, weights: str) -> np.ndarray:
+    """Bring predictions to what the scorer takes, float64: its targets' own units, or the scale of training."""
+    values = np.asarray(predicted, dtype=np.float64)
+    if isinstance(scorer, RetrievalScorer | ReconstructionScorer):
+        return in_training_scale(values, scorer.test.fold, weights)
+    return values
+
+
+def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> np.ndarray | None:
+    """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
+    entry, kind = scoring.notes.entry, scoring.p_kind
+    if isinstance(scorer, ReconstructionScorer):
+        return None  # there are no labels that could be permuted
+    if scoring.pooled and kind == "refit":
+        return None  # a refit to one subject says nothing of a model of several
+    data, test, rows = tested.data, tested.test, tested.rows
+    block = "part" if scoring.facts.images else "run"
+    if kind == "refit":
+        return null_values(plugin_of("models", entry), entry, data, test, rows, scorer, seed=seed, block=block)
+    if kind == "rescore":
+        return rescored_values(predicted, data, test, rows, scorer, entry["rescorings"], seed=seed, block=block)
+    return None
+
+
+def _places(vertices: str, n_columns: int) -> pd.DataFrame:
+    if not vertices:
+        return pd.DataFrame(index=range(n_columns))
+    places = tables.read(vertices)
+    if len(places) != n_columns:
+        raise ValueError(f"{vertices} has {len(places)} rows, the responses have {n_columns} columns: one for each")
+    return places
