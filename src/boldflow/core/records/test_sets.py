@@ -19,6 +19,7 @@ class TestSet:
     image: np.ndarray
     image_fold: np.ndarray
     unit: np.ndarray
+    __test__ = False  # pytest: a name, not a test
 
     @property
     def n_images(self) -> int:

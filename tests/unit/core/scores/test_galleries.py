@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from boldflow.core.linear.scaling import ScaledRows, fit_scaler, scale
-from boldflow.core.scores import metrics, retrieval
+from boldflow.core.scores import galleries, metrics
 from boldflow.core.scores.galleries import Gallery
 
 
@@ -33,8 +33,8 @@ def test_ranks_are_those_of_sorting_whole_rows(dtype, block, seed, monkeypatch):
     true = np.concatenate([rng.integers(0, 230, 60), [9, 3, 200, 50, 51, 100]])
     predictions = (0.3 * gallery[true] + rng.normal(size=(66, 24))).astype(dtype)
     predictions[5] = 0  # everything ties
-    monkeypatch.setattr(retrieval, "BYTES", 8 * 24 * block)
-    monkeypatch.setattr(retrieval, "QUERIES", 13)
+    monkeypatch.setattr(galleries, "BYTES", 8 * 24 * block)
+    monkeypatch.setattr(galleries, "QUERIES", 13)
     found = Gallery(gallery).ranks(predictions, true)
     above, tied = by_sorting(predictions.astype(float), gallery.astype(float), true)
     np.testing.assert_array_equal(found.above, above)
