@@ -123,7 +123,7 @@ def fit_autoencoder(
     # it learns from inputs alone: no second copy of them on the device
     used = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
     data = replace(used, targets=np.empty((len(used.inputs), 0), dtype=np.float32))
-    keys = settings | ({"n_epochs": 0} if settings["untrained"] else {})
+    keys = {**settings, "n_epochs": 0} if settings["untrained"] else settings
 
     def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
         return make(vertices[0] * n_trs)
