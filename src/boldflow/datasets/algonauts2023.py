@@ -127,11 +127,11 @@ class _Betas:
         """Rows and columns."""
         return len(self.parts[0]), sum(part.shape[1] for part in self.parts)
 
-    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Read the wanted columns, some rows at a time; see ``records.LazyBetas``."""
+    def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Read the chosen columns, some rows at a time; see ``records.LazyBetas``."""
         before, n_given = 0, 0
         for part in self.parts:
-            columns = np.flatnonzero(wanted[before : before + part.shape[1]])
+            columns = np.flatnonzero(chosen[before : before + part.shape[1]])
             before += part.shape[1]
             step = max(1, BLOCK_BYTES // max(1, part[:1].nbytes))
             for start in range(0, len(part) if len(columns) else 0, step):

@@ -172,17 +172,17 @@ class MaskedBetas:
         """Trials and columns."""
         return self.parts[0][0].n_trials, sum(int(np.count_nonzero(inside)) for _, inside in self.parts)
 
-    def blocks(self, wanted: np.ndarray) -> Iterator[Block]:
+    def blocks(self, chosen: np.ndarray) -> Iterator[Block]:
         """Read some of the columns.
 
         Parameters
         ----------
-        wanted : bool array of shape (n_columns,)
+        chosen : bool array of shape (n_columns,)
 
         Yields
         ------
         (slice, int array of shape (n_some,), float32 array of shape (n_rows, n_some))
-            Which trials, which of the wanted columns, and their betas, divided.
+            Which trials, which of the chosen columns, and their betas, divided.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class MaskedBetas:
         for file, inside in self.parts:
             mine = inside.copy()
             n_inside = int(np.count_nonzero(inside))
-            mine[inside] = wanted[before : before + n_inside]
+            mine[inside] = chosen[before : before + n_inside]
             before += n_inside
             if not mine.any():
                 continue

@@ -126,15 +126,15 @@ class FlatBetas:
         """Trials and pixels of the mask."""
         return len(self.rows), int(np.count_nonzero(self.mask))
 
-    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Read the wanted pixels; see ``records.LazyBetas``. Values are z-scores as ``z_scores`` reads them.
+    def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Read the chosen pixels; see ``records.LazyBetas``. Values are z-scores as ``z_scores`` reads them.
 
         Raises
         ------
         ValueError
             If a file or a map is not whole, a map has another size than the mask, or pixels outside a whole mask.
         """
-        pixels = np.flatnonzero(self.mask)[wanted]
+        pixels = np.flatnonzero(self.mask)[chosen]
         columns = np.arange(len(pixels))
         for places, maps in _maps(self.paths, self.rows, self.mask.shape):
             strange = (maps != OUTSIDE) & ~self.mask

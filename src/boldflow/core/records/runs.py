@@ -57,16 +57,16 @@ class SurfaceRun:
 class LazyBetas(Protocol):
     """Betas that stay on disk until the stage knows which columns it takes; ``artifacts.beta_files.masked`` gives some.
 
-    ``blocks`` takes a bool array (n_columns,) of the wanted columns. A block is of bounded memory: which trials, which
-    of the wanted columns (int array (n_some,)), and their betas, float32 (n_rows, n_some). Each beta comes once.
+    ``blocks`` takes a bool array (n_columns,) of the chosen columns. A block is of bounded memory: which trials, which
+    of the chosen columns (int array (n_some,)), and their betas, float32 (n_rows, n_some). Each beta comes once.
     """
 
     @property
     def shape(self) -> tuple[int, int]:
         """Trials and columns."""
 
-    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Read the wanted columns."""
+    def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Read the chosen columns."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from boldflow.core.records.runs import BetaRun, LazyBetas
 from boldflow.core.responses import cleaning, repeats
+from boldflow.settings import Entry
 
 # Standard deviation over trials, median over columns, that can be: (least, most) by unit.
 PLAUSIBLE = {"percent": (0.02, 30.0), "z": (0.1, 10.0)}
@@ -47,7 +48,7 @@ def read(
     runs: Iterator[BetaRun],
     table: pd.DataFrame,
     subject: str,
-    entry: dict[str, Any],
+    entry: Entry,
     parts: pd.DataFrame | None,
     reasons: tuple[str, str],
     inside: np.ndarray,
@@ -75,38 +76,43 @@ def read(
     made: Betas | None = None
     seen: set[str] = set()
     usable = table["usable"].to_numpy(dtype=bool)
-    given = np.zeros(len(table), dtype=bool)
+    has_betas = np.zeros(len(table), dtype=bool)
     units: set[str] = set()
-    for one in tqdm(runs, desc="read betas", unit="file"):
-        rows = np.flatnonzero(usable & _of(table, one))
-        _check_names(one, table["image_id"].to_numpy()[rows], subject)
-        if given[rows].any():
-            raise ValueError(f"{subject}: {_where(one)} gives betas of trials that an earlier record has given")
-        if one.betas.shape[1] != len(inside):
+    for record in tqdm(runs, desc="read betas", unit="file"):
+        rows = np.flatnonzero(usable & _of(table, record))
+        _check_names(record, table["image_id"].to_numpy()[rows], subject)
+        if has_betas[rows].any():
+            raise ValueError(f"{subject}: {_where(record)} gives betas of trials that an earlier record has given")
+        if record.betas.shape[1] != len(inside):
             raise ValueError(
-                f"{subject}: {_where(one)} has {one.betas.shape[1]} columns, the ones before {len(inside)}"
+                f"{subject}: {_where(record)} has {record.betas.shape[1]} columns, the ones before {len(inside)}"
             )
         if made is None:
-            made = _empty(one, len(table), inside)
-        for trials, columns, values in blocks_of(one.betas, inside):
+            made = _empty(record, len(table), inside)
+        for trials, columns, values in blocks_of(record.betas, inside):
             _enter(made.values, rows[trials], columns, values)
-        _check_scale(one, made.values, rows, subject)
-        units.add(one.unit)
-        seen.add(one.transductive)
-        given[rows] = True
+        _check_scale(record, made.values, rows, subject)
+        units.add(record.unit)
+        seen.add(record.transductive)
+        has_betas[rows] = True
     assert made is not None  # there is a record
     if len(units) != 1:
         raise ValueError(f"{subject}: betas come in several units: {sorted(units)}")
-    lacking = table[usable & ~given]
-    if len(lacking):
-        first = [f"session {r.session}, run {r.run}, trial {r.trial}" for r in lacking.head(FIRST).itertuples()]
-        raise ValueError(f"{subject}: {len(lacking)} of {usable.sum()} usable trials have no betas: {'; '.join(first)}")
+    _check_all(table, usable, has_betas, subject)
     made.bad = _why_masked(made.values, usable, reasons)
     made.note = {"units": UNITS[units.pop()], "transductive": max(seen, key=WIDTHS.index)}
     _check_repeats(made, table[usable], usable, subject)
     if entry.get("zscore") == "session":
         _standardise(made, table, usable, parts)
     return made
+
+
+def _check_all(table: pd.DataFrame, usable: np.ndarray, has_betas: np.ndarray, subject: str) -> None:
+    """Refuse usable trials, (n_trials,) bool, that no record gave betas of."""
+    lacking = table[usable & ~has_betas]
+    if len(lacking):
+        first = [f"session {r.session}, run {r.run}, trial {r.trial}" for r in lacking.head(FIRST).itertuples()]
+        raise ValueError(f"{subject}: {len(lacking)} of {usable.sum()} usable trials have no betas: {'; '.join(first)}")
 
 
 def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[BetaRun]]:
@@ -123,20 +129,20 @@ def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[Bet
     return first, itertools.chain([first], runs)
 
 
-def blocks_of(betas: np.ndarray | LazyBetas, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def blocks_of(betas: np.ndarray | LazyBetas, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Give some columns of betas in pieces, whether they were read or not; see ``records.LazyBetas``."""
     if not isinstance(betas, np.ndarray):
-        yield from betas.blocks(wanted)
+        yield from betas.blocks(chosen)
         return
-    columns = np.flatnonzero(wanted)
+    columns = np.flatnonzero(chosen)
     step = max(1, BLOCK_VALUES // max(1, betas.shape[0]))
     for start in range(0, len(columns), step):
         some = columns[start : start + step]
         yield slice(None), np.arange(start, start + len(some)), betas[:, some]
 
 
-def _empty(one: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
-    tables = (pd.DataFrame(found, index=range(len(inside))) for found in (one.places, one.ceilings))
+def _empty(first: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
+    tables = (pd.DataFrame(arrays, index=range(len(inside))) for arrays in (first.places, first.ceilings))
     places, ceilings = (table[inside].reset_index(drop=True) for table in tables)
     values = np.zeros((n_trials, int(inside.sum())), dtype=np.float32)
     return Betas(values, np.empty(0, dtype=object), places, ceilings, {})
@@ -162,42 +168,45 @@ def _slice(places: np.ndarray) -> slice | np.ndarray:
     return slice(int(places[0]), int(places[-1]) + 1) if ordered else places
 
 
-def _of(table: pd.DataFrame, one: BetaRun) -> np.ndarray:
-    """Mark the trials of a record's session and run."""
-    found = np.ones(len(table), dtype=bool)
-    for key, value in (("session", one.session), ("run", one.run)):
+def _of(table: pd.DataFrame, record: BetaRun) -> np.ndarray:
+    """Mark the trials of a record's session and run, (n_trials,) bool."""
+    inside = np.ones(len(table), dtype=bool)
+    for key, value in (("session", record.session), ("run", record.run)):
         if value is not None:
-            found &= (table[key] == value).to_numpy()
-    return found
+            inside &= (table[key] == value).to_numpy()
+    return inside
 
 
-def _where(one: BetaRun) -> str:
-    words = [f"{key} {value}" for key, value in (("session", one.session), ("run", one.run)) if value is not None]
+def _where(record: BetaRun) -> str:
+    labels = (("session", record.session), ("run", record.run))
+    words = [f"{key} {value}" for key, value in labels if value is not None]
     return ", ".join(words) or "the record of all trials"
 
 
-def _check_names(one: BetaRun, shown: np.ndarray, subject: str) -> None:
-    found = np.asarray(one.image_ids)
-    if len(found) != one.betas.shape[0]:
-        raise ValueError(f"{subject}: {_where(one)} has {one.betas.shape[0]} betas and {len(found)} names of pictures")
-    if len(found) != len(shown):
+def _check_names(record: BetaRun, shown: np.ndarray, subject: str) -> None:
+    names = np.asarray(record.image_ids)
+    if len(names) != record.betas.shape[0]:
         raise ValueError(
-            f"{subject}: {_where(one)} has {len(found)} betas, and the trial table {len(shown)} usable trials there"
+            f"{subject}: {_where(record)} has {record.betas.shape[0]} betas and {len(names)} names of pictures"
         )
-    wrong = np.flatnonzero(found != shown)
+    if len(names) != len(shown):
+        raise ValueError(
+            f"{subject}: {_where(record)} has {len(names)} betas, and the trial table {len(shown)} usable trials there"
+        )
+    wrong = np.flatnonzero(names != shown)
     if len(wrong):
-        first = "; ".join(f"place {n + 1}: betas {found[n]}, trials {shown[n]}" for n in wrong[:FIRST])
+        first = "; ".join(f"place {n + 1}: betas {names[n]}, trials {shown[n]}" for n in wrong[:FIRST])
         raise ValueError(
-            f"{subject}: {_where(one)}: {len(wrong)} of {len(found)} betas are of other pictures than the trial table "
-            f"says ({first}); sessions may be swapped or ids shifted"
+            f"{subject}: {_where(record)}: {len(wrong)} of {len(names)} betas are of other pictures than the trial "
+            f"table says ({first}); sessions may be swapped or ids shifted"
         )
 
 
-def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: str) -> None:
+def _check_scale(record: BetaRun, values: np.ndarray, rows: np.ndarray, subject: str) -> None:
     """Refuse values that cannot be in their unit, with the likely cause; ``rows`` of ``values`` are the record's."""
-    if one.unit not in PLAUSIBLE or len(rows) < 2:
+    if record.unit not in PLAUSIBLE or len(rows) < 2:
         return
-    low, high = PLAUSIBLE[one.unit]
+    low, high = PLAUSIBLE[record.unit]
     some = values[_slice(rows), :: max(1, values.shape[1] // SCALED)]
     with np.errstate(invalid="ignore"):
         spread = some.std(axis=0, ddof=1, dtype=np.float64)
@@ -213,8 +222,8 @@ def _check_scale(one: BetaRun, values: np.ndarray, rows: np.ndarray, subject: st
     elif low <= typical * SCALE <= high:
         cause = f"; {typical * SCALE:.3g} would be: betas divided by {SCALE:.0f} that were percent already?"
     raise ValueError(
-        f"{subject}: {_where(one)}: betas in {UNITS[one.unit]} have a standard deviation over trials of {typical:.3g} "
-        f"(median of columns), plausible is {low:g} to {high:g}{cause}"
+        f"{subject}: {_where(record)}: betas in {UNITS[record.unit]} have a standard deviation over trials of "
+        f"{typical:.3g} (median of columns), plausible is {low:g} to {high:g}{cause}"
     )
 
 
@@ -238,26 +247,36 @@ def _check_repeats(made: Betas, shown: pd.DataFrame, usable: np.ndarray, subject
     image = pd.factorize(shown["image_id"])[0]
     if len(names) < 2 or not len(columns) or len(np.unique(image)) == len(image):
         return
-    trials = repeats.patterns(made.values[:, columns][usable], session)
-    own = {one: repeats.agreement(trials, image, session, one) for one in range(len(names))}
-    doubtful = {one: found for one, found in own.items() if found is not None and found.z < OWN_Z}
+    trials = repeats.patterns(made.values[:, columns][usable], session)  # (n_usable, n_compared)
+    agreements = {number: repeats.agreement(trials, image, session, number) for number in range(len(names))}
+    doubtful = {
+        number: agreement for number, agreement in agreements.items() if agreement is not None and agreement.z < OWN_Z
+    }
     if len(names) > NULL_SESSIONS and 2 * len(doubtful) >= len(names):
         doubtful = {}
-    for (one, found), (other, _) in itertools.permutations(doubtful.items(), 2):
-        mine, theirs = np.flatnonzero(session == one), np.flatnonzero(session == other)
-        if len(theirs) != len(mine):
-            continue
-        changed = image.copy()
-        changed[mine], changed[theirs] = image[theirs], image[mine]
-        better = repeats.agreement(trials, changed, session, one)
+    for number, other in itertools.permutations(doubtful, 2):
+        changed = _exchanged(image, session, number, other)
+        better = None if changed is None else repeats.agreement(trials, changed, session, number)
         if better is not None and better.z >= OTHER_Z:
+            named = doubtful[number]
             raise ValueError(
-                f"{subject}: betas of session {names[one]} agree with other sessions' betas of the same pictures if "
+                f"{subject}: betas of session {names[number]} agree with other sessions' betas of the same pictures if "
                 f"they are taken for those of session {names[other]} (r {better.r:.3f} above chance, {better.z:.0f} "
-                f"standard deviations), and not as they are named (r {found.r:.3f}, {found.z:.1f}): were the files of "
+                f"standard deviations), and not as they are named (r {named.r:.3f}, {named.z:.1f}): were the files of "
                 "these sessions exchanged? get both again"
             )
-    made.note |= {"agreement_of_repeats": {str(names[one]): round(a.r, 4) for one, a in own.items() if a is not None}}
+    rounded = {str(names[number]): round(a.r, 4) for number, a in agreements.items() if a is not None}
+    made.note |= {"agreement_of_repeats": rounded}
+
+
+def _exchanged(image: np.ndarray, session: np.ndarray, number: int, other: int) -> np.ndarray | None:
+    """Exchange the pictures of two sessions' trials, (n_usable,); None where they have not as many."""
+    mine, theirs = np.flatnonzero(session == number), np.flatnonzero(session == other)
+    if len(theirs) != len(mine):
+        return None
+    changed = image.copy()
+    changed[mine], changed[theirs] = image[theirs], image[mine]
+    return changed
 
 
 def _standardise(made: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd.DataFrame | None) -> None:

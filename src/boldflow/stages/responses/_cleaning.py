@@ -8,6 +8,7 @@ import pandas as pd
 
 from boldflow.core.responses import cleaning, confounds
 from boldflow.core.splits import assignment
+from boldflow.settings import Entry
 from boldflow.stages.responses._columns import Run
 
 KEYS = ("confounds", "high_pass_hz", "censor_mm", "split")
@@ -23,7 +24,7 @@ class Cleaner:
     training trials; None where they come from all volumes.
     """
 
-    entry: dict[str, Any]
+    entry: Entry
     start_s: float
     n_volumes: int
     tr_s: float
@@ -32,12 +33,12 @@ class Cleaner:
     windows: dict[str, int] = field(default_factory=lambda: {"touched": 0, "wholly": 0})
     whole_runs: list[str] = field(default_factory=list)
 
-    def clean(self, one: Run, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def clean(self, run: Run, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Clean a run.
 
         Parameters
         ----------
-        one : BoldRun or SurfaceRun
+        run : BoldRun or SurfaceRun
         series : array of shape (n_run_volumes, n_columns)
 
         Returns
@@ -54,14 +55,14 @@ class Cleaner:
         kept = np.ones(n, dtype=bool)
         if not any(entry.get(key) for key in KEYS):
             return cleaning.detrend_and_standardise(series), kept
-        table = table_of(one, n) if entry.get("confounds") or "censor_mm" in entry else {}
+        table = table_of(run, n) if entry.get("confounds") or "censor_mm" in entry else {}
         regressors = [confounds.regressors(table, entry["confounds"])] if entry.get("confounds") else []
         if "high_pass_hz" in entry:
             regressors.append(cleaning.cosines(n, self.tr_s, entry["high_pass_hz"]))
         if "censor_mm" in entry:
             kept = np.less_equal(confounds.displacement(table), entry["censor_mm"])
             self.n_censored += int((~kept).sum())
-        fitted = kept & self._training(one, n)
+        fitted = kept & self._training(run, n)
         return cleaning.regress_and_standardise(series, np.hstack([np.empty((n, 0)), *regressors]), fitted), kept
 
     def count(self, kept: np.ndarray) -> np.ndarray:
@@ -86,32 +87,32 @@ class Cleaner:
         """Say for the sidecar what was done; the plain way says its unit alone."""
         if not any(self.entry.get(key) for key in KEYS):
             return {"units": PLAIN, "transductive": "run"}
-        found: dict[str, Any] = {"units": MORE, "transductive": "run", "statistics": "all volumes"}
+        note: dict[str, Any] = {"units": MORE, "transductive": "run", "statistics": "all volumes"}
         if self.parts is not None:
-            found["statistics"] = "volumes after training and validation trials"
-            found["runs_without_training_trials"] = self.whole_runs
-            found["transductive"] = "run" if self.whole_runs else "none"
+            note["statistics"] = "volumes after training and validation trials"
+            note["runs_without_training_trials"] = self.whole_runs
+            note["transductive"] = "run" if self.whole_runs else "none"
         if "censor_mm" in self.entry:
-            found["censored"] = {"volumes": self.n_censored, "windows": self.windows}
-        return found
+            note["censored"] = {"volumes": self.n_censored, "windows": self.windows}
+        return note
 
-    def _training(self, one: Run, n: int) -> np.ndarray:
+    def _training(self, run: Run, n: int) -> np.ndarray:
         """Mark the volumes that statistics may see."""
         if self.parts is None:
             return np.ones(n, dtype=bool)
-        here = self.parts[(self.parts["session"] == one.session) & (self.parts["run"] == one.run)]
+        here = self.parts[(self.parts["session"] == run.session) & (self.parts["run"] == run.run)]
         covered = {
             test: cleaning.covered(here["onset_s"][where].to_numpy(), self.start_s, self.n_volumes, self.tr_s, n)
             for test, where in (("no", here["part"].isin(("train", "val"))), ("yes", here["part"] == "test"))
         }
         training = covered["no"] & ~covered["yes"]
         if not training.any():
-            self.whole_runs.append(f"{one.session}/{one.run}")
+            self.whole_runs.append(f"{run.session}/{run.run}")
             return np.ones(n, dtype=bool)
         return training
 
 
-def table_of(one: Run, n: int) -> dict[str, np.ndarray]:
+def table_of(run: Run, n: int) -> dict[str, np.ndarray]:
     """Read a run's table of confounds, column by column.
 
     Raises
@@ -119,12 +120,12 @@ def table_of(one: Run, n: int) -> dict[str, np.ndarray]:
     ValueError
         If there is none, or it does not have a row for each of ``n`` volumes.
     """
-    if one.confounds is None:
+    if run.confounds is None:
         raise ValueError("there is no table of confounds beside its BOLD; leave out confounds and censor_mm")
-    table = one.confounds()
-    found = len(next(iter(table.values())))
-    if found != n:
-        raise ValueError(f"its table of confounds has {found} rows, its BOLD {n} volumes")
+    table = run.confounds()
+    n_rows = len(next(iter(table.values())))
+    if n_rows != n:
+        raise ValueError(f"its table of confounds has {n_rows} rows, its BOLD {n} volumes")
     return table
 
 
@@ -147,12 +148,12 @@ def parts_of(split: pd.DataFrame, trials: pd.DataFrame, subject: str, name: str)
     ValueError
         If the split has several folds, or not these trials.
     """
-    own = split[split["subject"] == subject]
-    n_folds = own["fold"].nunique()
+    of_subject = split[split["subject"] == subject]
+    n_folds = of_subject["fold"].nunique()
     if n_folds != 1:
         raise ValueError(f"split {name!r} has {n_folds} folds: statistics of its training trials need one fold")
     keys = [key for key in assignment.TRIAL if key != "subject"]
-    found = trials[[*keys, "onset_s"]].merge(own[[*keys, "part"]], on=keys, how="left")
-    if len(own) != len(trials) or found["part"].isna().any():
+    parts = trials[[*keys, "onset_s"]].merge(of_subject[[*keys, "part"]], on=keys, how="left")
+    if len(of_subject) != len(trials) or parts["part"].isna().any():
         raise ValueError(f"split {name!r} and the trial table do not list the same trials of {subject}")
-    return found
+    return parts

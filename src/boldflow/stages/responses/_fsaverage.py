@@ -10,16 +10,19 @@ from scipy import sparse
 
 from boldflow.core.records.runs import BetaRun, LazyBetas
 from boldflow.core.responses import spheres
+from boldflow.settings import Entry
 from boldflow.stages.responses._betas import blocks_of
 from boldflow.stages.responses._columns import kept
-from boldflow.stages.responses._meshes import MESHES, SIDES, mesh
+from boldflow.stages.responses._meshes import mesh
+from boldflow.vocabulary.hemispheres import HEMISPHERES
+from boldflow.vocabulary.meshes import N_VERTICES
 
 HOW = ("subset", "average")
 AVERAGED = "published ceilings are of single vertices and do not hold for averages: left out"
 
 
 def resampled(
-    first: BetaRun, records: Iterator[BetaRun], entry: dict[str, Any], mesh_folder: str | None
+    first: BetaRun, records: Iterator[BetaRun], entry: Entry, mesh_folder: str | None
 ) -> tuple[BetaRun, Iterator[BetaRun], dict[str, Any]]:
     """Bring the columns of betas to the mesh of a response; nothing is read yet.
 
@@ -28,7 +31,7 @@ def resampled(
     first : BetaRun
         The first of the records; its places have ``vertex``, the left hemisphere before the right one.
     records : iterator of BetaRun
-    entry : dict
+    entry : Entry
         The response's settings.
     mesh_folder : str, optional
         Folder of FreeSurfer's subjects with the mesh of the betas, for ``resampling: average``.
@@ -45,41 +48,53 @@ def resampled(
         If the columns are not two hemispheres of a mesh of the fsaverage family, the betas' mesh is the coarser one,
         or the spheres of an average are not there.
     """
-    n_targets, how = MESHES[entry["space"]][0], entry.get("resampling", HOW[0])
+    n_targets, how = N_VERTICES[entry["space"]], entry.get("resampling", HOW[0])
+    n_vertices = _vertices_of(first, entry["space"])
+    subset = spheres.subsampling_matrix(n_targets, n_vertices)
+    halves = [subset, subset]
+    note: dict[str, Any] = {"resampling": how, "n_vertices_before": n_vertices}
+    if how == "average" and n_vertices > n_targets:
+        halves = _averaging(n_vertices, n_targets, mesh_folder)
+        note["ceilings"] = AVERAGED
+    matrix, chosen = (sparse.csr_array(sparse.block_diag(two)) for two in (halves, [subset, subset]))
+    places = {"hemisphere": np.repeat(HEMISPHERES, n_targets), "vertex": np.tile(np.arange(n_targets), 2)}
+    taken = chosen.indices
+    rois = {name: inside[taken] for name, inside in first.rois.items()}
+    ceilings = {} if "ceilings" in note else {name: values[taken] for name, values in first.ceilings.items()}
+
+    def brought(record: BetaRun) -> BetaRun:
+        betas = _Resampled(record.betas, matrix)
+        return dataclasses.replace(record, betas=betas, places=places, rois=rois, ceilings=ceilings)
+
+    return brought(first), map(brought, records), note
+
+
+def _vertices_of(first: BetaRun, space: str) -> int:
+    """Count the vertices of a hemisphere of betas on fsaverage; others are refused."""
     n_columns = first.betas.shape[1]
     n_vertices = n_columns // 2
     vertex = first.places.get("vertex")
     if vertex is None or n_columns % 2 or not np.array_equal(vertex, np.tile(np.arange(n_vertices), 2)):
         raise ValueError(
             f"{n_columns} columns of betas are not the left and then the right hemisphere of fsaverage, whose response "
-            f"is to be in space {entry['space']!r}; choose native"
+            f"is to be in space {space!r}; choose native"
         )
-    subset = spheres.subsampling_matrix(n_targets, n_vertices)
-    halves = [subset, subset]
-    note = {"resampling": how, "n_vertices_before": n_vertices}
-    if how == "average" and n_vertices > n_targets:
-        space = next((space for space, (n, _) in MESHES.items() if n == n_vertices), None)
-        if space is None:
-            raise ValueError(f"betas have {n_vertices} vertices a hemisphere, which no mesh has that could be averaged")
-        halves = [_averaging(side.sphere, side.faces, n_targets) for side in mesh(space, mesh_folder)]
-        note["ceilings"] = AVERAGED
-    matrix, chosen = (sparse.csr_array(sparse.block_diag(two)) for two in (halves, [subset, subset]))
-    places = {"hemisphere": np.repeat(SIDES, n_targets), "vertex": np.tile(np.arange(n_targets), 2)}
-    taken = chosen.indices
-    rois = {name: inside[taken] for name, inside in first.rois.items()}
-    ceilings = {} if "ceilings" in note else {name: one[taken] for name, one in first.ceilings.items()}
-
-    def brought(one: BetaRun) -> BetaRun:
-        betas = _Resampled(one.betas, matrix)
-        return dataclasses.replace(one, betas=betas, places=places, rois=rois, ceilings=ceilings)
-
-    return brought(first), map(brought, records), note
+    return n_vertices
 
 
-def _averaging(sphere: np.ndarray, faces: np.ndarray, n_targets: int) -> sparse.csr_array:
-    """Average over the vertices that lie nearest to each of the first ones, which are those of the coarser mesh."""
-    made_of = (sphere[:n_targets], sphere, faces, "average")
-    return kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of))
+def _averaging(n_vertices: int, n_targets: int, mesh_folder: str | None) -> list[sparse.csr_array]:
+    """Average over the vertices that lie nearest to each of the first ones, which are those of the coarser mesh.
+
+    A matrix (n_targets, n_vertices) per hemisphere.
+    """
+    space = next((space for space, n in N_VERTICES.items() if n == n_vertices), None)
+    if space is None:
+        raise ValueError(f"betas have {n_vertices} vertices a hemisphere, which no mesh has that could be averaged")
+    halves = []
+    for side in mesh(space, mesh_folder):
+        made_of = (side.sphere[:n_targets], side.sphere, side.faces, "average")
+        halves.append(kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of)))
+    return halves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +108,8 @@ class _Resampled:
     def shape(self) -> tuple[int, int]:
         return self.betas.shape[0], self.matrix.shape[0]
 
-    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        rows = self.matrix[np.flatnonzero(wanted)]
+    def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        rows = self.matrix[np.flatnonzero(chosen)]
         needed = np.zeros(self.matrix.shape[1], dtype=bool)
         needed[rows.indices] = True
         small = sparse.csc_array(rows[:, np.flatnonzero(needed)], dtype=np.float32)
@@ -103,7 +118,7 @@ class _Resampled:
             for trials, columns, values in blocks_of(self.betas, needed):
                 yield trials, target[columns], values
             return
-        found = np.zeros((self.shape[0], small.shape[0]), dtype=np.float32)
+        products = np.zeros((self.shape[0], small.shape[0]), dtype=np.float32)
         for trials, columns, values in blocks_of(self.betas, needed):
-            found[trials] += (small[:, columns] @ values.T).T
-        yield slice(None), np.arange(small.shape[0]), found
+            products[trials] += (small[:, columns] @ values.T).T
+        yield slice(None), np.arange(small.shape[0]), products

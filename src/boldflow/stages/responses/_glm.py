@@ -17,6 +17,7 @@ from boldflow.stages.responses._series import Series, why_masked
 HIGH_PASS_HZ, DRIFT_ORDER, STEP_S = 0.01, 1, 0.1  # where an entry names none; the first two are nilearn's
 LEAST_SHARE, CUT_SHARE = 0.05, 0.9  # of a response that lies in its run: less is refused, and less is counted
 SPARE = 10  # volumes beyond drift and confounds that a run needs to have a part in choices
+CHOSEN_BY = "squared error of volumes left out, of those outside the windows of trials that do not train"
 UNITS = "beta: response to a trial, in sample standard deviations of its run after drift and confounds"
 
 
@@ -68,7 +69,7 @@ class Glm:
         else:
             self.kernels = hrf.family(self.tr_s) if kind == "library" else hrf.canonical(self.tr_s)
         self.note["n_hrfs"] = len(self.kernels)
-        self.penalties = [float(one) for one in self.entry.get("ridge", [0.0])]
+        self.penalties = [float(penalty) for penalty in self.entry.get("ridge", [0.0])]
         drift = self.entry.get("drift", "cosine")
         self.note["drift"] = drift
         if drift == "cosine":
@@ -94,16 +95,16 @@ class Glm:
             nothing of a run, or if no volume is left to choose from.
         """
         sets = [(h, p) for h in range(len(self.kernels)) for p in range(len(self.penalties))]
-        chosen, told = self._choose(series()) if len(sets) > 1 else (None, {})
+        chosen, choices = self._choose(series()) if len(sets) > 1 else (None, {})
         made: Estimated | None = None
-        for one in series():
+        for run in series():
             if made is None:
-                n_columns = one.values.shape[1]
+                n_columns = run.values.shape[1]
                 values = np.zeros((n_trials, n_columns), dtype=np.float32, order="F")
-                made = Estimated(values, np.full(n_columns, "", dtype=object), one.columns, told, {})
-            usable = one.trials[one.trials["usable"]]
+                made = Estimated(values, np.full(n_columns, "", dtype=object), run.columns, choices, {})
+            usable = run.trials[run.trials["usable"]]
             if len(usable):
-                made.values[usable.index.to_numpy()], why = self._run(one, usable, sets, chosen)
+                made.values[usable.index.to_numpy()], why = self._run(run, usable, sets, chosen)
                 made.bad[:] = np.where(made.bad == "", why, made.bad)
         assert made is not None  # there is a run
         self.note["n_cut_trials"] = self.n_cut
@@ -111,39 +112,39 @@ class Glm:
         return made
 
     def _run(
-        self, one: Series, usable: pd.DataFrame, sets: list[tuple[int, int]], chosen: np.ndarray | None
+        self, run: Series, usable: pd.DataFrame, sets: list[tuple[int, int]], chosen: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         try:
-            design = self._design(one, usable)
-            self._check_inside(usable, len(one.values))
-            known = glm.basis(design.nuisance)
-            wanted, place = ([0], None) if chosen is None else np.unique(chosen, return_inverse=True)
-            weights = [
-                self._weights(design.trials[kernel], known, self.penalties[penalty])
-                for kernel, penalty in (sets[k] for k in wanted)
+            design = self._design(run, usable)
+            self._check_inside(usable, len(run.values))
+            nuisance = glm.basis(design.nuisance)  # (n_volumes, rank), orthonormal
+            chosen_sets, place = ([0], None) if chosen is None else np.unique(chosen, return_inverse=True)
+            weights = [  # (n_volumes, n_trials) of each set
+                self._weights(design.trials[kernel], nuisance, self.penalties[penalty])
+                for kernel, penalty in (sets[k] for k in chosen_sets)
             ]
         except ValueError as error:
-            raise ValueError(f"{one.told(self.subject)}: {error}") from None
-        spread = glm.spread(one.values, known)
+            raise ValueError(f"{run.label(self.subject)}: {error}") from None
+        spread = glm.spread(run.values, nuisance)  # (n_columns,)
         with np.errstate(invalid="ignore", over="ignore"):
-            found = (glm.betas(weights, one.values, place) / spread).astype(np.float32)
-        return found, why_masked(one.values, np.isnan(spread))
+            betas = (glm.betas(weights, run.values, place) / spread).astype(np.float32)
+        return betas, why_masked(run.values, np.isnan(spread))
 
-    def _weights(self, trials: np.ndarray, known: np.ndarray, penalty: float) -> np.ndarray:
+    def _weights(self, trials: np.ndarray, nuisance: np.ndarray, penalty: float) -> np.ndarray:
         if self.entry["method"] == "lss":
-            return glm.lss_weights(trials, known)
-        return glm.ridge_weights(trials, known, penalty)
+            return glm.lss_weights(trials, nuisance)
+        return glm.ridge_weights(trials, nuisance, penalty)
 
-    def _design(self, one: Series, usable: pd.DataFrame) -> _Design:
-        n = len(one.values)
+    def _design(self, run: Series, usable: pd.DataFrame) -> _Design:
+        n = len(run.values)
         parts = [
             glm.nuisance(
                 n, self.tr_s, self.note["drift"], self.note.get("high_pass_hz", 0.0), self.note.get("drift_order", 0)
             )
         ]
         if self.entry.get("confounds"):
-            parts.append(confounds.regressors(table_of(one.one, n), self.entry["confounds"]))
-        other = one.trials[~one.trials["usable"]]
+            parts.append(confounds.regressors(table_of(run.run, n), self.entry["confounds"]))
+        other = run.trials[~run.trials["usable"]]
         if len(other):  # they were shown too: one regressor for all of them
             shown = hrf.regressors(*_times(other), n, self.tr_s, hrf.canonical(self.tr_s)[0])
             parts.append(shown.sum(axis=1, keepdims=True))
@@ -171,26 +172,40 @@ class Glm:
         """Choose response and penalty of each column by the errors of volumes that are left out."""
         fits = self.entry["method"] == "lsa" and "ridge" in self.entry
         penalties = self.penalties if fits else list(glm.PENALTIES)
+        total = self._errors(series, penalties)  # (n_kernels, n_penalties, n_columns)
+        best = total.reshape(-1, total.shape[2]).argmin(axis=0)
+        kernel, penalty = np.divmod(best, len(penalties))  # (n_columns,) each
+        penalty = penalty if fits else np.zeros_like(penalty)
+        choices: dict[str, np.ndarray] = {"hrf": kernel}
+        choices |= {"ridge_penalty": np.asarray(self.penalties)[penalty]} if len(self.penalties) > 1 else {}
+        self.note["choices"] |= {
+            "columns_by_hrf": np.bincount(kernel, minlength=len(self.kernels)).tolist(),
+            "columns_by_penalty": np.bincount(penalty, minlength=len(self.penalties)).tolist(),
+        }
+        return kernel * len(self.penalties) + penalty, choices
+
+    def _errors(self, series: Iterator[Series], penalties: list[float]) -> np.ndarray:
+        """Add up the errors of volumes that are left out, (n_kernels, n_penalties, n_columns), over runs."""
         total: np.ndarray | None = None
         n_seen, n_all, without = 0, 0, []
-        for one in series:
-            usable = one.trials[one.trials["usable"]]
-            seen = self._seen(one)
+        for run in series:
+            usable = run.trials[run.trials["usable"]]
+            seen = self._seen(run)
             n_all += len(seen)
             if not len(usable):
                 continue
             try:
-                design = self._design(one, usable)
+                design = self._design(run, usable)
             except ValueError as error:
-                raise ValueError(f"{one.told(self.subject)}: {error}") from None
+                raise ValueError(f"{run.label(self.subject)}: {error}") from None
             if seen.sum() < design.nuisance.shape[1] + SPARE:
-                without.append(f"{one.one.session}/{one.one.run}")
+                without.append(f"{run.run.session}/{run.run.run}")
                 continue
             n_seen += int(seen.sum())
             errors = glm.left_out_errors(
                 [trials[seen] for trials in design.trials],
                 design.nuisance[seen],
-                one.values[seen],
+                run.values[seen],
                 penalties,
                 [glm.unit(trials) for trials in design.trials],
             )
@@ -201,26 +216,14 @@ class Glm:
                 f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
                 "duration_s), or an entry that chooses nothing"
             )
-        best = total.reshape(-1, total.shape[2]).argmin(axis=0)
-        kernel, penalty = np.divmod(best, len(penalties))
-        penalty = penalty if fits else np.zeros_like(penalty)
-        told: dict[str, np.ndarray] = {"hrf": kernel}
-        told |= {"ridge_penalty": np.asarray(self.penalties)[penalty]} if len(self.penalties) > 1 else {}
-        self.note["choices"] = {
-            "by": "squared error of volumes left out, of those outside the windows of trials that do not train",
-            "volumes": n_seen,
-            "of_volumes": n_all,
-            "runs_without": without,
-            "columns_by_hrf": np.bincount(kernel, minlength=len(self.kernels)).tolist(),
-            "columns_by_penalty": np.bincount(penalty, minlength=len(self.penalties)).tolist(),
-        }
-        return kernel * len(self.penalties) + penalty, told
+        self.note["choices"] = {"by": CHOSEN_BY, "volumes": n_seen, "of_volumes": n_all, "runs_without": without}
+        return total
 
-    def _seen(self, one: Series) -> np.ndarray:
+    def _seen(self, run: Series) -> np.ndarray:
         """Mark the volumes that choices may see: in no window of a trial that neither trains nor validates."""
-        n, parts = len(one.values), self.cleaner.parts
+        n, parts = len(run.values), self.cleaner.parts
         assert parts is not None  # the catalogue's check asks for a split where there is a choice
-        here = parts[(parts["session"] == one.one.session) & (parts["run"] == one.one.run)]
+        here = parts[(parts["session"] == run.run.session) & (parts["run"] == run.run.run)]
         trains = here["part"].isin(("train", "val"))
         if not trains.any():
             return np.zeros(n, dtype=bool)

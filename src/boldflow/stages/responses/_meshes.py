@@ -7,14 +7,8 @@ import numpy as np
 from nilearn import datasets, surface
 
 from boldflow.artifacts.formats import surfaces
-
-SIDES = ("left", "right")
-# Vertices of a hemisphere, and FreeSurfer's name of the subject.
-MESHES = {
-    "fsaverage5": (10_242, "fsaverage5"),
-    "fsaverage6": (40_962, "fsaverage6"),
-    "fsaverage7": (163_842, "fsaverage"),
-}
+from boldflow.vocabulary.hemispheres import FREESURFER, HEMISPHERES
+from boldflow.vocabulary.meshes import FOLDERS, FSAVERAGE5, N_VERTICES
 
 
 @dataclass(frozen=True)
@@ -51,25 +45,26 @@ def mesh(space: str, folder: str | None = None) -> list[Hemisphere]:
     FileNotFoundError
         If the folder lacks a file.
     """
-    n_vertices, name = MESHES[space]
+    name = FOLDERS[space]
     if folder is None:
-        if space != "fsaverage5":
+        if space != FSAVERAGE5:
             raise ValueError(f"the mesh of {space} is not inside: set mesh_folder to a folder that holds {name}/surf")
-        files = datasets.fetch_surf_fsaverage("fsaverage5")
-        return [_of_nilearn(files, side) for side in SIDES]
-    return [_of_freesurfer(Path(folder).expanduser() / name / "surf", side[0], n_vertices) for side in SIDES]
+        files = datasets.fetch_surf_fsaverage(FSAVERAGE5)
+        return [_of_nilearn(files, side) for side in HEMISPHERES]
+    surf = Path(folder).expanduser() / name / "surf"
+    return [_of_freesurfer(surf, prefix, N_VERTICES[space]) for prefix in FREESURFER]
 
 
 def _of_nilearn(files: dict[str, str], side: str) -> Hemisphere:
     loaded = {kind: surface.load_surf_mesh(files[f"{kind}_{side}"]) for kind in ("pial", "white", "sphere")}
-    points = {kind: one.coordinates.astype(np.float64) for kind, one in loaded.items()}
+    points = {kind: part.coordinates.astype(np.float64) for kind, part in loaded.items()}
     return Hemisphere(**points, faces=np.asarray(loaded["pial"].faces, dtype=np.int64))
 
 
-def _of_freesurfer(folder: Path, side: str, n_vertices: int) -> Hemisphere:
+def _of_freesurfer(folder: Path, prefix: str, n_vertices: int) -> Hemisphere:
     points = {}
     for kind in ("pial", "white", "sphere"):
-        path = folder / f"{side}h.{kind}"
+        path = folder / f"{prefix}.{kind}"
         if not path.is_file():
             raise FileNotFoundError(f"mesh_folder lacks {path}")
         points[kind], faces = surfaces.triangles(path)

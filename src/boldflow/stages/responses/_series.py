@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from boldflow.settings import Entry
 from boldflow.stages.responses._columns import Columns, Run, columns_of, grid
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
@@ -18,18 +18,18 @@ TOLERANCE_S = 1e-3  # headers store the repetition time in float32
 class Series:
     """``values`` (n_volumes, n_columns) of a run, its rows of the trial table, and what its columns are."""
 
-    one: Run
+    run: Run
     values: np.ndarray
     trials: pd.DataFrame
     columns: Columns
 
-    def told(self, subject: str) -> str:
+    def label(self, subject: str) -> str:
         """Name the run for messages."""
-        return f"{subject}, session {self.one.session}, run {self.one.run}"
+        return f"{subject}, session {self.run.session}, run {self.run.run}"
 
 
 def series_of(
-    runs: Iterator[Run], table: pd.DataFrame, subject: str, entry: dict[str, Any], mesh_folder: str | None, tr_s: float
+    runs: Iterator[Run], table: pd.DataFrame, subject: str, entry: Entry, mesh_folder: str | None, tr_s: float
 ) -> Iterator[Series]:
     """Take each run that has trials to columns.
 
@@ -42,29 +42,32 @@ def series_of(
     trials = {key: rows for key, rows in table.groupby(["session", "run"])}
     columns, before = None, None
     seen: set[tuple[str, str]] = set()
-    for one in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
-        key = (one.session, one.run)
-        _check_tr(one, subject, tr_s)
+    for run in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
+        key = (run.session, run.run)
+        _check_tr(run, subject, tr_s)
         if key in seen:
-            raise ValueError(f"{subject} has BOLD of session {one.session}, run {one.run} twice")
+            raise ValueError(f"{subject} has BOLD of session {run.session}, run {run.run} twice")
         seen.add(key)
         if key not in trials:
             continue
-        if columns is None or grid(one) != before:
-            found, before = columns_of(one, entry, mesh_folder), grid(one)
-            n_columns, n_before = len(found.places), len((found if columns is None else columns).places)
-            if n_columns != n_before:
-                raise ValueError(
-                    f"session {one.session}, {one.run} has {n_columns} columns, the ones before {n_before}"
-                )
-            columns = found
-        yield Series(one, columns.apply(one), trials[key], columns)
+        if columns is None or grid(run) != before:
+            columns, before = _new_columns(run, entry, mesh_folder, columns), grid(run)
+        yield Series(run, columns.apply(run), trials[key], columns)
     if set(trials) != seen:
         lone = sorted(set(trials) ^ seen)[:5]
-        said = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
-        raise ValueError(f"{subject}: {said}; without its other half (session, run): {lone}")
+        counts = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
+        raise ValueError(f"{subject}: {counts}; without its other half (session, run): {lone}")
     if columns is None:
         raise ValueError(f"{subject} has no run")
+
+
+def _new_columns(run: Run, entry: Entry, mesh_folder: str | None, before: Columns | None) -> Columns:
+    """Say how a run on a grid of its own becomes columns: as many as those of the runs before."""
+    columns = columns_of(run, entry, mesh_folder)
+    n_columns, n_before = len(columns.places), len((before or columns).places)
+    if n_columns != n_before:
+        raise ValueError(f"session {run.session}, {run.run} has {n_columns} columns, the ones before {n_before}")
+    return columns
 
 
 def why_masked(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
@@ -73,10 +76,9 @@ def why_masked(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
     return np.where(lost, np.where(not_finite, *BAD), "").astype(object)
 
 
-def _check_tr(one: Run, subject: str, tr_s: float) -> None:
-    stated = {**one.tr_s, "facts": tr_s}
+def _check_tr(run: Run, subject: str, tr_s: float) -> None:
+    stated = {**run.tr_s, "facts": tr_s}
     if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
-        found = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())
-        raise ValueError(
-            f"{subject}, session {one.session}, run {one.run}: repetition times disagree ({found}); mend the wrong one"
-        )
+        statements = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())
+        where = f"{subject}, session {run.session}, run {run.run}"
+        raise ValueError(f"{where}: repetition times disagree ({statements}); mend the wrong one")

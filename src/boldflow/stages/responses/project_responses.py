@@ -1,7 +1,9 @@
 """Responses: BOLD of each run to the surface (or a mask), cleaned and cut into a window per trial, or betas."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,17 @@ import pandas as pd
 
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.core.compute import fixed_threads
-from boldflow.core.responses import ceilings, cleaning
+from boldflow.core.responses import cleaning
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import Entry, read_entry, read_settings
 from boldflow.stages.fetch._arrival import open_dataset
 from boldflow.stages.responses import _betas, _fsaverage, _glm
 from boldflow.stages.responses._cleaning import Cleaner, parts_of
 from boldflow.stages.responses._columns import Columns, Run
-from boldflow.stages.responses._regions import regions_of
+from boldflow.stages.responses._regions import RegionRow, Regions, read_region_files, regions_of
 from boldflow.stages.responses._series import BAD, Series, series_of, why_masked
-
-BLOCK_VALUES = 1 << 24  # values (trials times columns) that are worked on at a time in double precision
+from boldflow.stages.responses._values import Values, variance_components
+from boldflow.vocabulary.meshes import NATIVE
 
 
 def run(
@@ -62,171 +64,191 @@ def run(
         If repetition times disagree, runs and trials do not match, a window leaves its run, or too many vertices are
         without signal.
     """
-    entry, data_set, known = read_settings(settings), read_settings(dataset), read_settings(facts)
-    plugin = plugin_of("datasets", data_set)
-    outside = recording in known.get("recordings_outside", [])
-    root = open_dataset(receipt, source) if outside else open_dataset(source, receipt)
+    entry, data_set, stated = read_entry(settings), read_entry(dataset), read_settings(facts)
+    outside = recording in stated.get("recordings_outside", [])
     table = tables.read(trials)
-    parts = next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None)
+    task = _Task(
+        subject=subject,
+        recording=recording,
+        entry=entry,
+        data_set=data_set,
+        plugin=plugin_of("datasets", data_set),
+        root=open_dataset(receipt, source) if outside else open_dataset(source, receipt),
+        table=table,
+        parts=next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None),
+        tr_s=stated["tr_s"],
+        hrf_table=next(iter(hrf), None),
+        mesh_folder=read_settings(places).get("mesh_folder"),
+        region_files=read_region_files(regions),
+    )
     with fixed_threads(1):
-        mesh_folder, files = read_settings(places).get("mesh_folder"), read_settings(regions)
-        if entry["kind"] == "betas":
-            first, records = _betas.opened(plugin.betas(root, subject, data_set, recording), subject)
-            if entry["space"] != "native":
-                first, records, resampling = _fsaverage.resampled(first, records, entry, mesh_folder)
-            else:
-                resampling = {}
-            found, records = regions_of(first.rois, records, subject, entry, files, mesh_folder)
-            inside = found.any_of(entry["rois"], first.betas.shape[1])
-            betas = _betas.read(records, table, subject, entry, parts, BAD, inside)
-            found, made, how = found.only(inside), _made_of(betas), betas.note | resampling
-        else:
-            named = plugin.rois(root, subject, entry["space"], data_set)  # first: a missing one stops before the work
-            runs = plugin.runs(root, subject, data_set, recording)
-            found, runs = regions_of(named, runs, subject, entry, files, mesh_folder)
-            start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], known["tr_s"])
-            cleaner = Cleaner(entry, start_s, n_volumes, known["tr_s"], parts)
-            if entry["kind"] == "glm":
-
-                def series() -> Iterator[Series]:
-                    again = plugin.runs(root, subject, data_set, recording)
-                    return series_of(again, table, subject, entry, mesh_folder, known["tr_s"])
-
-                made, how = _fitted(_glm.Glm(cleaner, subject, next(iter(hrf), None)).estimate(series, len(table)))
-            else:
-                made = _windows(runs, table, subject, mesh_folder, cleaner)
-                how = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note()}
-            how |= made.columns.note
-    rows, wanted = found.onto(made.columns.places, entry["rois"])
-    bad = made.bad[wanted]
-    masked = float((bad != "").mean())
-    counts = {kind: int((bad == kind).sum()) for kind in BAD}
-    if masked > entry["max_masked"]:
-        raise ValueError(
-            f"{subject}: {masked:.0%} of {bad.size} vertices are without signal "
-            f"({', '.join(f'{count} {kind}' for kind, count in counts.items())}), the limit (max_masked) is "
-            f"{entry['max_masked']:.0%}; look at BOLD, mask and space"
-        )
-    keep = wanted & (made.bad == "")
-    averaged = _without(made.averaged, keep)
-    kept = averaged if made.values is None else _compacted(made.values, keep)
-    image = pd.factorize(table["image_id"])[0]
-    usable = table["usable"].to_numpy(dtype=bool)
-    signal, noise = _variance_components(averaged, usable, image)
-    rows = rows[keep].assign(signal_var=signal, noise_var=noise).reset_index(drop=True)
+        made = _of_betas(task) if entry["kind"] == "betas" else _of_runs(task)
+    rows, keep, masked = _chosen_columns(task, made)
+    averaged, kept = made.values.only(keep)
+    signal, noise = variance_components(
+        averaged, table["usable"].to_numpy(dtype=bool), pd.factorize(table["image_id"])[0]
+    )
     arrays.write(responses, kept)
-    note = {
-        "shape": list(kept.shape),
-        "space": entry["space"],
-        "tr_s": known["tr_s"],
-        "n_masked": int((bad != "").sum()),
-        "masked": counts,
-        "settings": entry,
-        "dataset": data_set,
-        "data": sidecars.content_digest(source, receipt),
-        "code": code,
-        "versions": sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
-        **how,
-        **found.note,
-    }
-    tables.write(vertices, rows, note)
-    sidecars.write(sidecar, note)
+    note = _Note(
+        shape=list(kept.shape),
+        space=entry["space"],
+        tr_s=task.tr_s,
+        n_masked=sum(masked.values()),
+        masked=masked,
+        settings=dict(entry),
+        dataset=dict(data_set),
+        data=sidecars.content_digest(source, receipt),
+        code=code,
+        versions=sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
+    )
+    content = asdict(note) | made.note | made.regions.note
+    tables.write(vertices, rows.assign(signal_var=signal, noise_var=noise).reset_index(drop=True), content)
+    sidecars.write(sidecar, content)
 
 
-@dataclass
-class _Made:
-    """Responses in the order of the trial table, 0 where a trial is not usable.
+@dataclass(frozen=True)
+class _Task:
+    """What is to be made, and of what.
 
-    ``averaged`` (n_trials, n_columns) over the window's volumes; ``values`` (n_trials, n_volumes, n_columns), None
-    where time is not kept; ``bad`` (n_columns,) why a column is masked (one of ``BAD``, of the first run in which it
-    is), or nothing.
+    ``table`` is the trial table; ``parts`` has a row per trial with its part of the split from whose training trials
+    statistics come, None where they come from all volumes; ``hrf_table`` and ``mesh_folder`` are paths.
     """
 
-    averaged: np.ndarray
-    values: np.ndarray | None
-    bad: np.ndarray
-    columns: Columns
+    subject: str
+    recording: str
+    entry: Entry
+    data_set: Entry
+    plugin: ModuleType
+    root: Path
+    table: pd.DataFrame
+    parts: pd.DataFrame | None
+    tr_s: float
+    hrf_table: str | None
+    mesh_folder: str | None
+    region_files: Mapping[str, list[RegionRow]]
 
-    @classmethod
-    def empty(cls, shape: tuple[int, int, int], average: bool) -> "_Made":
-        averaged = np.zeros((shape[0], shape[2]), dtype=np.float32, order="F")
-        values = None if average else np.zeros(shape, dtype=np.float32)
-        return cls(averaged, values, np.full(shape[2], "", dtype=object), Columns(np.asarray, pd.DataFrame(), {}))
+    def runs(self) -> Iterator[Run]:
+        """Read the recording's runs, from the first one."""
+        runs: Iterator[Run] = self.plugin.runs(self.root, self.subject, self.data_set, self.recording)
+        return runs
 
-    def enter(self, rows: np.ndarray, cut: np.ndarray, counted: np.ndarray) -> None:
-        # the mean over the last axis in memory rounds as it has since the first version
-        last = np.ascontiguousarray(cut.transpose(2, 0, 1))  # (n_columns, n_trials, n_volumes)
-        some = True if counted.all() else counted[None]
-        self.averaged[rows] = last.mean(axis=2, where=some).T
-        if self.values is not None:
-            self.values[rows] = cut
+    def series(self, runs: Iterator[Run]) -> Iterator[Series]:
+        """Take runs to columns."""
+        return series_of(runs, self.table, self.subject, self.entry, self.mesh_folder, self.tr_s)
+
+    def regions(self, named: Mapping[str, np.ndarray], records: Iterator[Any]) -> tuple[Regions, Iterator[Any]]:
+        """Join the data set's regions with those of files; the records come back, the first one included."""
+        return regions_of(named, records, self.subject, self.entry, self.region_files, self.mesh_folder)
 
 
-def _made_of(betas: _betas.Betas) -> _Made:
-    """Take betas as responses; published ceilings become columns of the table of vertices."""
+@dataclass(frozen=True)
+class _Made:
+    """Responses in all columns, the regions on them, and what the sidecar says of how they were made."""
+
+    values: Values
+    regions: Regions
+    note: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What the sidecar says of every response; how it was made is beside it."""
+
+    shape: list[int]
+    space: str
+    tr_s: float
+    n_masked: int
+    masked: dict[str, int]
+    settings: dict[str, Any]
+    dataset: dict[str, Any]
+    data: str
+    code: str
+    versions: dict[str, str]
+
+
+def _of_betas(task: _Task) -> _Made:
+    """Take published betas as responses; published ceilings become columns of the table of vertices."""
+    records = task.plugin.betas(task.root, task.subject, task.data_set, task.recording)
+    first, records = _betas.opened(records, task.subject)
+    resampling: dict[str, Any] = {}
+    if task.entry["space"] != NATIVE:
+        first, records, resampling = _fsaverage.resampled(first, records, task.entry, task.mesh_folder)
+    regions, records = task.regions(first.rois, records)
+    inside = regions.any_of(task.entry["rois"], first.betas.shape[1])
+    betas = _betas.read(records, task.table, task.subject, task.entry, task.parts, BAD, inside)
     places = betas.places.assign(**{f"published_{name}": values for name, values in betas.ceilings.items()})
-    return _Made(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
+    values = Values(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
+    return _Made(values, regions.only(inside), betas.note | resampling)
 
 
-def _fitted(found: _glm.Estimated) -> tuple[_Made, dict[str, Any]]:
+def _of_runs(task: _Task) -> _Made:
+    """Make responses of runs: a window per trial, or betas of a linear model."""
+    # regions first: a missing one stops before the work
+    named = task.plugin.rois(task.root, task.subject, task.entry["space"], task.data_set)
+    regions, runs = task.regions(named, task.runs())
+    start_s, n_volumes = cleaning.window_volumes(task.entry["start_s"], task.entry["duration_s"], task.tr_s)
+    cleaner = Cleaner(task.entry, start_s, n_volumes, task.tr_s, task.parts)
+    if task.entry["kind"] == "glm":
+        values, note = _fitted(task, cleaner)
+    else:
+        values = _windows(task, task.series(runs), cleaner)
+        note = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note()}
+    return _Made(values, regions, note | values.columns.note)
+
+
+def _fitted(task: _Task, cleaner: Cleaner) -> tuple[Values, dict[str, Any]]:
     """Take betas of the linear model as responses; what each vertex chose becomes columns of the table of vertices."""
-    places = found.columns.places.assign(**found.chosen)
-    return _Made(found.values, None, found.bad, replace(found.columns, places=places)), found.note
+    model = _glm.Glm(cleaner, task.subject, task.hrf_table)
+    estimated = model.estimate(lambda: task.series(task.runs()), len(task.table))
+    places = estimated.columns.places.assign(**estimated.chosen)
+    columns = replace(estimated.columns, places=places)
+    return Values(estimated.values, None, estimated.bad, columns), estimated.note
 
 
-def _windows(
-    runs: Iterator[Run], table: pd.DataFrame, subject: str, mesh_folder: str | None, cleaner: Cleaner
-) -> _Made:
+def _windows(task: _Task, series: Iterator[Series], cleaner: Cleaner) -> Values:
     """Clean each run and cut its windows; one run is in memory at a time."""
-    entry, window = cleaner.entry, (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
-    made: _Made | None = None
-    for one in series_of(runs, table, subject, entry, mesh_folder, cleaner.tr_s):
-        if made is None:
-            made = _Made.empty((len(table), cleaner.n_volumes, one.values.shape[1]), entry["average"])
-        made.columns = one.columns
-        rows = one.trials[one.trials["usable"]]
+    window = (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
+    values: Values | None = None
+    for of_run in series:
+        if values is None:
+            shape = (len(task.table), cleaner.n_volumes, of_run.values.shape[1])
+            values = Values.empty(shape, task.entry["average"])
+        values.columns = of_run.columns
+        rows = of_run.trials[of_run.trials["usable"]]
         try:
-            cleaned, kept = cleaner.clean(one.one, one.values)
+            cleaned, uncensored = cleaner.clean(of_run.run, of_run.values)
             onsets = rows["onset_s"].to_numpy()
-            cut = cleaning.windows(cleaned, onsets, *window)
-            counted = cleaner.count(cleaning.windows(kept[:, None], onsets, *window)[:, :, 0])
+            cut = cleaning.windows(cleaned, onsets, *window)  # (n_usable, n_volumes, n_columns)
+            counted = cleaner.count(cleaning.windows(uncensored[:, None], onsets, *window)[:, :, 0])
         except ValueError as error:
-            raise ValueError(f"{one.told(subject)}: {error}") from None
+            raise ValueError(f"{of_run.label(task.subject)}: {error}") from None
         if len(rows):
-            made.bad = np.where(made.bad == "", why_masked(one.values, np.isnan(cleaned[0])), made.bad)
-        made.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
-    assert made is not None  # there is a run
-    return made
+            values.bad = np.where(values.bad == "", why_masked(of_run.values, np.isnan(cleaned[0])), values.bad)
+        values.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
+    assert values is not None  # there is a run
+    return values
 
 
-def _without(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Leave columns out of (n_trials, n_columns) in place."""
-    if keep.all():
-        return values
-    if values.flags.c_contiguous:
-        return _compacted(values[:, None], keep)[:, 0]
-    for left, column in enumerate(np.flatnonzero(keep)):
-        if left != column:
-            values[:, left] = values[:, column]
-    return values[:, : int(keep.sum())]
+def _chosen_columns(task: _Task, made: _Made) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
+    """Choose the columns of the response's regions that have signal.
 
-
-def _compacted(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Leave columns out of (n_trials, n_volumes, n_columns) in place: a copy would double the memory of the stage."""
-    n_trials, n_volumes, _ = values.shape
-    n_kept = int(keep.sum())
-    left: np.ndarray = values.reshape(-1)[: n_trials * n_volumes * n_kept].reshape(n_trials, n_volumes, n_kept)
-    for trial in range(n_trials):  # what is written lies before what is still to be read
-        left[trial] = values[trial][:, keep]
-    return left
-
-
-def _variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate signal and noise variance of each column, some columns at a time."""
-    block = max(1, BLOCK_VALUES // len(averaged))
-    parts = [
-        ceilings.variance_components(averaged[:, start : start + block][usable], image[usable])
-        for start in range(0, averaged.shape[1], block)
-    ]
-    signal, noise = (np.concatenate(found) for found in zip(*parts, strict=True))
-    return signal, noise
+    Returns
+    -------
+    rows : DataFrame
+        Places and regions of the columns that are kept.
+    keep : bool array of shape (n_columns,)
+    masked : dict
+        How many columns of the regions are left out, by reason.
+    """
+    rows, asked_for = made.regions.onto(made.values.columns.places, task.entry["rois"])
+    reasons = made.values.bad[asked_for]
+    masked = {reason: int((reasons == reason).sum()) for reason in BAD}
+    share, limit = float((reasons != "").mean()), task.entry["max_masked"]
+    if share > limit:
+        raise ValueError(
+            f"{task.subject}: {share:.0%} of {reasons.size} vertices are without signal "
+            f"({', '.join(f'{count} {reason}' for reason, count in masked.items())}), the limit (max_masked) is "
+            f"{limit:.0%}; look at BOLD, mask and space"
+        )
+    keep = asked_for & (made.values.bad == "")
+    return rows[keep], keep, masked

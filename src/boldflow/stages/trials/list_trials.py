@@ -7,7 +7,7 @@ import pandas as pd
 
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import open_dataset
 
 GIVEN = ["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]
@@ -32,7 +32,7 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
         If trials lack columns, come twice, have no picture, no finite onset and duration, or do not follow each other
         within a run; names the place.
     """
-    entry = read_settings(settings)
+    entry = read_entry(settings)
     root = open_dataset(source)
     table = plugin_of("datasets", entry).trials(root, subject, entry)
     _check(table, subject)
@@ -40,7 +40,7 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *more]]
     note: dict[str, Any] = {
         "units": {"onset_s": "s", "duration_s": "s"},
-        "settings": entry,
+        "settings": dict(entry),
         "code": code,
         "data": sidecars.content_digest(source),
     }

@@ -6,7 +6,7 @@ from tqdm import tqdm
 from boldflow.artifacts.store import sidecars, stimuli, tables
 from boldflow.core.pictures.duplicates import perceptual_hash
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import open_dataset
 
 
@@ -20,12 +20,11 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     settings : the data set's catalogue entry, JSON text
     code : digests of the modules of this stage and its plug-in, JSON text
     """
-    entry = read_settings(settings)
+    entry = read_entry(settings)
     root = open_dataset(receipt, source)  # the folder of the pictures, which may be the user's own
-    found = plugin_of("datasets", entry).stimuli(root, entry)
-    entries = ((s.image_id, s.pixels, s.labels) for s in tqdm(found, desc="pack pictures", unit="image"))
-    rows: pd.DataFrame = stimuli.write(pack, entries, perceptual_hash)
+    pictures = tqdm(plugin_of("datasets", entry).stimuli(root, entry), desc="pack pictures", unit="image")
+    rows: pd.DataFrame = stimuli.write(pack, ((p.image_id, p.pixels, p.labels) for p in pictures), perceptual_hash)
     if rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
     data = sidecars.content_digest(source, receipt)
-    tables.write(table, rows, {"settings": entry, "code": code, "data": data, "units": {"offset": "bytes"}})
+    tables.write(table, rows, {"settings": dict(entry), "code": code, "data": data, "units": {"offset": "bytes"}})

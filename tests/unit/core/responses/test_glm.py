@@ -1,15 +1,12 @@
 """Single-trial betas against nilearn's own loop, scikit-learn, and fits that leave a volume out one by one."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from nilearn.glm.first_level import make_first_level_design_matrix, run_glm
 from nilearn.glm.first_level.hemodynamic_models import compute_regressor, spm_hrf
 from sklearn.linear_model import Ridge
 
 from boldflow.core.responses import glm, hrf
-
-TR_S = 2.0
+from tests.made.glm import TR_S, by_nilearn, far, lss_by_nilearn
 
 
 def run_of(seed, n_trials=18, slot_s=4.0, n_volumes=60, tr_s=TR_S, n_vertices=7):
@@ -25,29 +22,6 @@ def designed(onsets, durations, more, tr_s=TR_S, drift="cosine", order=1):
     n = len(more)
     trials = hrf.regressors(onsets, durations, n, tr_s, hrf.canonical(tr_s)[0])
     return trials, glm.basis(np.hstack([glm.nuisance(n, tr_s, drift, 0.01, order), more]))
-
-
-def by_nilearn(onsets, durations, more, series, names, wanted, tr_s=TR_S, drift="cosine", order=1):
-    """Betas of the conditions ``wanted`` from one of nilearn's models."""
-    events = pd.DataFrame({"onset": onsets, "duration": durations, "trial_type": names})
-    frames = tr_s * np.arange(len(series))
-    design = make_first_level_design_matrix(
-        frames, events, hrf_model="spm", drift_model=drift, high_pass=0.01, drift_order=order, add_regs=more
-    )
-    labels, found = run_glm(series, design.to_numpy(), noise_model="ols")
-    theta = next(iter(found.values())).theta
-    assert len(found) == 1 and len(labels) == series.shape[1]
-    return theta[[list(design.columns).index(name) for name in wanted]]
-
-
-def lss_by_nilearn(onsets, durations, more, series, **how):
-    n = len(onsets)
-    names = [["this" if k == trial else "others" for k in range(n)] for trial in range(n)]
-    return np.vstack([by_nilearn(onsets, durations, more, series, one, ["this"], **how) for one in names])
-
-
-def far(found, wanted):
-    return np.abs(found - wanted).max() / np.abs(wanted).max()
 
 
 @pytest.mark.filterwarnings("ignore")

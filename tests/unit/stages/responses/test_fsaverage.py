@@ -9,6 +9,7 @@ from boldflow.artifacts.releases import beta_files
 from boldflow.core.records.runs import BetaRun
 from boldflow.stages.responses import _betas, _columns, _fsaverage, _meshes
 from boldflow.stages.responses.project_responses import BAD
+from boldflow.vocabulary import meshes
 from tests.made.surfaces import icosphere, jittered, write_sphere
 
 N, COARSE, FINE = 9, 162, 2562
@@ -18,8 +19,8 @@ N, COARSE, FINE = 9, 162, 2562
 def subjects(tmp_path, monkeypatch):
     """A small family of meshes, and a folder of FreeSurfer's subjects; each sphere begins with the coarser one."""
     monkeypatch.setattr(_columns, "FOLDER", tmp_path / "matrices")
-    monkeypatch.setattr(_fsaverage, "MESHES", {"fsaverage5": (COARSE, "fsaverage5"), "fsaverage7": (FINE, "fsaverage")})
-    monkeypatch.setattr(_meshes, "MESHES", _fsaverage.MESHES)
+    for space, n_vertices in {"fsaverage5": COARSE, "fsaverage6": -1, "fsaverage7": FINE}.items():
+        monkeypatch.setitem(meshes.N_VERTICES, space, n_vertices)
     points, faces = icosphere(4)
     for k, side in enumerate("lr"):
         for kind in ("pial", "white", "sphere"):

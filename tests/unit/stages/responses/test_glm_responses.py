@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.unit.core.test_glm import far, lss_by_nilearn
 
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.responses import hrf
 from boldflow.stages.responses import project_responses
+from tests.made.glm import far, lss_by_nilearn
 
 TR_S, N_VOLUMES, N_RUNS, SLOT_S, SHAPE = 2.0, 70, 3, 5.0, (4, 3, 1)
 ONSETS = 6 + SLOT_S * np.arange(22)

@@ -1,6 +1,7 @@
 """Regions of files on the columns of a response; witnesses: nesting by coordinates, nilearn, and all distances."""
 
 import hashlib
+import json
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,7 @@ from nilearn import datasets, surface
 from boldflow import registry
 from boldflow.core.records.runs import BoldRun, Mesh, SurfaceRun
 from boldflow.stages.responses._meshes import mesh
-from boldflow.stages.responses._regions import regions_of
+from boldflow.stages.responses._regions import read_region_files, regions_of
 from tests.made.regions import write_gifti, write_label, write_overlay
 from tests.made.surfaces import icosphere, jittered, turned
 
@@ -44,7 +45,7 @@ def on_surface():
 def placed(files, runs, space="fsaverage5", named=None, rois=(), **entry):
     """Regions of sub-01, and the runs that are left."""
     entry = {"name": "mine", "space": space, "rois": list(rois), **entry}
-    rows = registry.region_files({"region_files": files}, "sub-01")
+    rows = read_region_files(json.dumps(registry.region_files({"region_files": files}, "sub-01")))
     return regions_of(named or {}, iter(runs), "sub-01", entry, rows, None)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.store import sidecars, tables
-from boldflow.stages.trials import make_split
+from boldflow.stages.trials import _duplicates, make_split
 
 ONE, COPY, OTHER = "COCO_train2014_000000000001.jpg", "coco/000000000001.jpg", "COCO_train2014_000000000002.jpg"
 RULE = {"test": "repeated", "min_repeats": 2, "val_fraction": 0, "against": ["god"], "seed": 33}
@@ -53,13 +53,10 @@ def test_a_label_carries_the_coco_number_of_pictures_with_other_names():
     """As NSD's pictures are called by their row in the brick."""
     images = {"bold5000": [ONE, OTHER, "rep_a.jpg"], "nsd": ["nsd-00000", "nsd-00001", "nsd-00002"]}
     table = pd.DataFrame({"image_id": images["nsd"], "label_coco_id": ["7", "1", None]})
-    own = pd.DataFrame({"image_id": images["bold5000"]})
-    (found,) = make_split._same_names(list(images), images, {"bold5000": own, "nsd": table})
-    assert found == {
-        "dataset": "bold5000", "image_id": ONE, "other_dataset": "nsd", "other_image_id": "nsd-00001",
-        "found_by": "COCO number",
-    }  # fmt: skip
-    assert make_split._same_names(list(images), images, {}) == []
+    bold5000 = pd.DataFrame({"image_id": images["bold5000"]})
+    overlaps = _duplicates.same_names(_duplicates.Stimuli(images, {"bold5000": bold5000, "nsd": table}, {}))
+    assert overlaps == [_duplicates.Overlap("bold5000", ONE, "nsd", "nsd-00001", "COCO number")]
+    assert _duplicates.same_names(_duplicates.Stimuli(images, {}, {})) == []
 
 
 def test_the_published_rule_stands_beside_the_mended_one(tmp_path):

@@ -1,0 +1,183 @@
+"""Pictures that are the same: within a data set, and between it and others, by name, label, pixels and likeness."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from boldflow.artifacts.store import stimuli
+from boldflow.core.pictures import duplicates
+from boldflow.core.splits import assignment
+
+COCO_LABEL = "label_coco_id"  # column of a pack's table
+COCO_NUMBER, SAME_PIXELS, ALIKE = "COCO number", "pixels", "perceptual hash and aligned correlation"
+IDENTITY, BY_PIXELS = ["image_id", COCO_NUMBER], [SAME_PIXELS, ALIKE]
+LARGEST_GROUP = 20  # pictures in a duplicate group; more means that something else than copies was found
+
+Picture = tuple[str, str]  # data set and image_id
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two pictures that are the same, the first of the data set that is split, and what told it."""
+
+    dataset: str
+    image_id: str
+    other_dataset: str
+    other_image_id: str
+    found_by: str
+
+    @property
+    def pair(self) -> tuple[Picture, Picture]:
+        """The two pictures."""
+        return (self.dataset, self.image_id), (self.other_dataset, self.other_image_id)
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """Pictures of data sets, the one that is split first.
+
+    ``images`` has the image_ids of each data set; ``tables`` and ``packs`` are there where pictures are at hand.
+    """
+
+    images: Mapping[str, list[str]]
+    tables: Mapping[str, pd.DataFrame]
+    packs: Mapping[str, str]
+
+    @property
+    def dataset(self) -> str:
+        """The data set that is split."""
+        return next(iter(self.images))
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Duplicate groups of the data set that is split.
+
+    ``of_image`` leads from an image_id to its group's name, the group's first image_id in this data set; ``several``
+    lists the groups of two or more in full names (``dataset/image_id``).
+    """
+
+    of_image: dict[str, str]
+    several: list[list[str]]
+
+
+def overlaps_of(pictures: Stimuli) -> list[Overlap]:
+    """List pairs of pictures that are the same: by name, and by what they look like where they are at hand."""
+    by_name = same_names(pictures)
+    return by_name + (_same_looks(pictures, by_name) if pictures.packs else [])
+
+
+def group(pictures: Stimuli, overlaps: Iterable[Overlap]) -> Groups:
+    """Join pictures that are the same into groups.
+
+    Raises
+    ------
+    ValueError
+        If a group has more than ``LARGEST_GROUP`` pictures.
+    """
+    every = ((name, image) for name, images in pictures.images.items() for image in images)
+    pairs = (overlap.pair for overlap in overlaps)
+    joined = assignment.duplicate_groups(map(_full, every), ((_full(a), _full(b)) for a, b in pairs))
+    several = _several(joined)
+    here = pictures.images[pictures.dataset]
+    # a group is named by its first picture here, whatever it is called in another data set
+    first: dict[str, str] = {}
+    for image in sorted(here):
+        first.setdefault(joined[_full((pictures.dataset, image))], image)
+    return Groups({image: first[joined[_full((pictures.dataset, image))]] for image in here}, several)
+
+
+def same_names(pictures: Stimuli) -> list[Overlap]:
+    """List pairs of pictures with one COCO number, by name or by the label ``coco_id``."""
+    labelled: dict[Picture, int] = {}
+    for name, table in pictures.tables.items():
+        if COCO_LABEL in table:
+            rows = table[table[COCO_LABEL].fillna("").str.fullmatch(r"\d+")]
+            labelled |= {(name, i): int(n) for i, n in zip(rows["image_id"], rows[COCO_LABEL], strict=True)}
+    by_number: dict[int, list[Picture]] = {}
+    for name, images in pictures.images.items():
+        for image in images:
+            number = labelled.get((name, image), duplicates.coco_id(image))
+            if number is not None:
+                by_number.setdefault(number, []).append((name, image))
+    return [
+        Overlap(*first, *other, COCO_NUMBER)
+        for first, *others in by_number.values()
+        if first[0] == pictures.dataset
+        for other in others
+    ]
+
+
+def _full(picture: Picture) -> str:
+    return "/".join(picture)
+
+
+def _several(groups: Mapping[str, str]) -> list[list[str]]:
+    """List groups of two or more, in full names."""
+    members: dict[str, list[str]] = {}
+    for image, name in groups.items():
+        members.setdefault(name, []).append(image)
+    several = [sorted(names) for names in members.values() if len(names) > 1]
+    for names in several:
+        if len(names) > LARGEST_GROUP:
+            raise ValueError(
+                f"{len(names)} pictures count as one, the first are {names[:5]}; more than {LARGEST_GROUP} are no "
+                "copies: look at them (a blank or broken picture?) before you split"
+            )
+    return sorted(several)
+
+
+def _same_looks(pictures: Stimuli, by_name: Sequence[Overlap]) -> list[Overlap]:
+    """List pairs of pictures that look the same, without those that names tell."""
+    listed = {overlap.pair for overlap in by_name}
+    packs, tables, here = pictures.packs, pictures.tables, pictures.dataset
+    views = {name: _hashes(name, pack, tables[name]) for name, pack in packs.items()}  # (whole, probes)
+    readers = {name: _reader(pack, tables[name]) for name, pack in packs.items()}
+    overlaps = []
+    for other in packs:
+        pairs = dict.fromkeys(_same_pixels(tables[here], tables[other], here == other), SAME_PIXELS)
+        near = duplicates.near_pairs(*views[here], *(views[other] if other != here else (None, None)))
+        near = np.array([p for p in near if tuple(p) not in pairs], dtype=int).reshape(-1, 2)
+        for a, b in duplicates.confirmed_pairs(near, readers[here], readers[other]):
+            pairs[(int(a), int(b))] = ALIKE
+        for (a, b), how in sorted(pairs.items()):
+            first = here, str(tables[here]["image_id"].iloc[a])
+            second = other, str(tables[other]["image_id"].iloc[b])
+            if (first, second) not in listed:
+                overlaps.append(Overlap(*first, *second, how))
+    return overlaps
+
+
+def _hashes(name: str, pack: str, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of whole pictures (n,) and of slight crops of them (n, n_probes)."""
+    with stimuli.Pack(pack, table) as reader:
+        rows = [
+            duplicates.probe_hashes(reader.read(image))
+            for image in tqdm(table["image_id"], desc=f"hash pictures of {name}", unit="image")
+        ]
+    probes = np.array(rows, dtype=np.uint64)
+    return probes[:, 0], probes
+
+
+def _reader(pack: str, table: pd.DataFrame) -> Callable[[int], np.ndarray]:
+    """Give a function from a row of the table to its picture in grey; the last ones stay in memory."""
+
+    @functools.lru_cache(maxsize=2048)
+    def read(row: int) -> np.ndarray:
+        with stimuli.Pack(pack, table) as reader:
+            return duplicates.grey(reader.read(table["image_id"].iloc[row]))
+
+    return read
+
+
+def _same_pixels(table: pd.DataFrame, other: pd.DataFrame, within: bool) -> list[tuple[int, int]]:
+    """Pair rows with the same SHA-256 of size and pixels."""
+    left = table.reset_index()[["index", "sha256"]]
+    right = other.reset_index()[["index", "sha256"]]
+    both = left[left["sha256"] != ""].merge(right, on="sha256")
+    pairs = zip(both["index_x"], both["index_y"], strict=True)
+    return [(int(a), int(b)) for a, b in pairs if not within or a < b]
