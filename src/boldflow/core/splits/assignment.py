@@ -4,7 +4,7 @@ A split is a table with a row per trial and fold: subject, session, run, trial, 
 duplicate group, or the run) and part ("train", "val", "test" or "drop").
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]])
 
 
 def make_split(
-    trials: pd.DataFrame, groups: dict[str, str], rule: dict[str, Any], unit: str, names: Iterable[str] = ()
+    trials: pd.DataFrame, groups: dict[str, str], rule: Mapping[str, Any], unit: str, names: Iterable[str] = ()
 ) -> pd.DataFrame:
     """Split the trials of a data set by a rule of the catalogue.
 
@@ -185,7 +185,7 @@ def mended(trials: pd.DataFrame, split: pd.DataFrame, names: Iterable[str]) -> p
 
 
 def _tests(
-    trials: pd.DataFrame, units: pd.Series, run: pd.Series, rule: dict[str, Any], names: set[str]
+    trials: pd.DataFrame, units: pd.Series, run: pd.Series, rule: Mapping[str, Any], names: set[str]
 ) -> list[pd.Series]:
     """Which trials each fold tests."""
     if rule["test"] == "repeated":
@@ -216,7 +216,7 @@ def _some(runs: np.ndarray, fraction: float, rng: np.random.Generator) -> np.nda
 
 
 def _one_fold(
-    trials: pd.DataFrame, units: pd.Series, run: pd.Series, test: pd.Series, rule: dict[str, Any], fold: int
+    trials: pd.DataFrame, units: pd.Series, run: pd.Series, test: pd.Series, rule: Mapping[str, Any], fold: int
 ) -> pd.DataFrame:
     part = pd.Series(np.where(test, "test", "train"), index=trials.index)
     # a unit that is tested anywhere trains nowhere, nor does another picture of a tested concept
@@ -239,7 +239,7 @@ def _one_fold(
     return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
 
 
-def _of_tested_concept(trials: pd.DataFrame, test: pd.Series, rule: dict[str, Any]) -> pd.Series:
+def _of_tested_concept(trials: pd.DataFrame, test: pd.Series, rule: Mapping[str, Any]) -> pd.Series:
     if not rule.get("concept"):
         return pd.Series(False, index=trials.index)
     of_picture = concepts(trials["image_id"], rule["concept"])
