@@ -47,7 +47,7 @@ def _run(given: argparse.Namespace) -> tuple[str, int]:
 
         return show(given.study), 0
     if given.command == "estimate":
-        from boldflow.commands.estimate import estimate
+        from boldflow.commands.estimate.estimate import estimate
 
         return estimate(given.config, sys.stdout.isatty())
     if given.command == "why":

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from boldflow import registry
-from boldflow.commands import estimate
+from boldflow.commands.estimate import costs, estimate, sizes
 from boldflow.commands.plan import Job
 from tests.made.features import entry
 
@@ -80,9 +80,9 @@ def row(found, stage, subject="sub-CSI4"):
 
 
 def test_each_stage_costs_what_its_arrays_hold():
-    found = estimate.cost_of(jobs())
+    found = costs.cost_of(jobs())
     assert row(found, "fetch").fetch == T1W_BYTES
-    assert row(found, "fetch", "shared") == estimate.Cost(160_000_000, 0, 1_000_000_000, 2)
+    assert row(found, "fetch", "shared") == costs.Cost(160_000_000, 0, 1_000_000_000, 2)
     assert row(found, "responses").keep == TRIALS * VOXELS * 4
     assert row(found, "features", "shared").keep == 4916 * GABOR * 4
     assert row(found, "models").keep == VOXELS * GABOR * 4 + TRIALS * GABOR * 4
@@ -99,8 +99,8 @@ def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_join
     fetch = Job("fetch_checkpoint", {"feature": "giant"}, [], [], {"settings": json.dumps(settings)}, None, None, True)
     names = {"dataset": "bold5000", "feature": "giant", "shard": "1-of-3"}
     shard = Job("extract_shard", names, [], [], {"settings": json.dumps(settings)}, None, None, True)
-    before = estimate.cost_of(jobs())
-    found = estimate.cost_of([*listed, fetch, shard])
+    before = costs.cost_of(jobs())
+    found = costs.cost_of([*listed, fetch, shard])
     assert found.rows["", "", "fetch"].fetch == 4_546_006_416
     more = row(found, "features", "shared").keep - row(before, "features", "shared").keep
     assert more == 4916 * 1536 * 4 + 4916 * 1536 * 4 // 3
@@ -108,7 +108,7 @@ def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_join
     arrived = folder / "resources/checkpoints/facebook--dinov2-giant@611a9d42f233"
     arrived.mkdir(parents=True)
     (arrived / "model.safetensors").write_bytes(b"x" * 6_416)
-    assert estimate.cost_of([*listed, fetch]).rows["", "", "fetch"].fetch == 4_546_000_000
+    assert costs.cost_of([*listed, fetch]).rows["", "", "fetch"].fetch == 4_546_000_000
 
 
 def test_a_checkpoint_of_unknown_size_is_told(monkeypatch):
@@ -119,21 +119,21 @@ def test_a_checkpoint_of_unknown_size_is_told(monkeypatch):
 
 
 def test_surfaces_kept_time_seeds_folds_and_models_count():
-    surface = estimate.cost_of(jobs(space="fsaverage5", average=False))
+    surface = costs.cost_of(jobs(space="fsaverage5", average=False))
     assert row(surface, "responses").keep == TRIALS * 20_484 * 3 * 4
-    twice = row(estimate.cost_of(jobs(seeds=(0, 1))), "models").keep
-    assert twice == 2 * row(estimate.cost_of(jobs()), "models").keep
-    folds = row(estimate.cost_of(jobs(split={"test": "run"})), "models").keep
+    twice = row(costs.cost_of(jobs(seeds=(0, 1))), "models").keep
+    assert twice == 2 * row(costs.cost_of(jobs()), "models").keep
+    folds = row(costs.cost_of(jobs(split={"test": "run"})), "models").keep
     assert folds == 84 * VOXELS * GABOR * 4 + TRIALS * GABOR * 4
-    assert row(estimate.cost_of(jobs(model="dummy")), "models").keep < twice / 10
-    assert row(estimate.cost_of(jobs(model="nearest")), "models").keep > TRIALS * VOXELS * 4
+    assert row(costs.cost_of(jobs(model="dummy")), "models").keep < twice / 10
+    assert row(costs.cost_of(jobs(model="nearest")), "models").keep > TRIALS * VOXELS * 4
 
 
 def test_what_is_there_is_not_counted_again(folder):
     done = jobs(runs=False)
-    assert estimate.cost_of(done).total == estimate.Cost()
+    assert costs.cost_of(done).total == costs.Cost()
     part = [*jobs(runs=False)[:2], *jobs()[2:]]
-    assert estimate.cost_of(part).total.fetch == T1W_BYTES
+    assert costs.cost_of(part).total.fetch == T1W_BYTES
 
 
 def test_content_that_arrived_before_an_interruption_is_not_fetched_again(folder):
@@ -150,7 +150,7 @@ def test_content_that_arrived_before_an_interruption_is_not_fetched_again(folder
     content = clone / ".git/annex"
     content.mkdir(parents=True)
     (content / "0").write_bytes(b"x" * 5_000_000)  # of the other two, only the links are there
-    found = estimate.cost_of(jobs())
+    found = costs.cost_of(jobs())
     assert row(found, "fetch").fetch == T1W_BYTES - 5_000_000
     assert row(found, "fetch", "shared").fetch == 0  # cloned
 
@@ -226,9 +226,9 @@ def test_free_bytes_are_those_of_df(folder):
 
 
 def test_both_folders_on_one_disk_are_added_up():
-    (need,) = estimate.compare(estimate.cost_of(jobs()))
-    total = estimate.cost_of(jobs()).total
-    assert set(need.places) == {"resources", "results"} and need.wanted == total.fetch + total.keep
+    (need,) = estimate.compare(costs.cost_of(jobs()))
+    total = costs.cost_of(jobs()).total
+    assert set(need.places) == {"resources", "results"} and need.n_bytes == total.fetch + total.keep
 
 
 def test_a_stack_has_the_columns_of_its_members():
@@ -238,6 +238,6 @@ def test_a_stack_has_the_columns_of_its_members():
         Job("cache_features", {"dataset": "d", "feature": n}, [], [], {"settings": json.dumps(e)}, None, None, True)
         for n, e in entries.items()
     ]
-    known = estimate._Known(jobs)
+    known = sizes.Sizes(jobs)
     found = [known.n_features("d", name) for name in entries]
     assert found == [2 * 4 * 4, 1 * 4 * 9, 2 * 4 * 4 + 1 * 4 * 9]

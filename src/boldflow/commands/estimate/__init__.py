@@ -1,0 +1,1 @@
+"""What a study would fetch, keep and need in memory."""

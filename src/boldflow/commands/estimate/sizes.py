@@ -1,0 +1,85 @@
+"""What the parameters of jobs tell of sizes: entries of data sets, columns of responses and of features."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from boldflow import registry
+from boldflow.commands.plan import Job
+from boldflow.vocabulary.results import NONE
+
+COLUMNS = {"fsaverage5": 20_484, "fsaverage6": 81_924, "fsaverage7": 327_684}  # vertices
+
+
+@dataclass(frozen=True)
+class ResponseSize:
+    """Numbers of a subject's responses as kept and as made, and voxels times volumes of a run."""
+
+    n_kept: int
+    n_made: int
+    n_run: int
+
+
+class Sizes:
+    """What the parameters of jobs tell."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        """Read the parameters."""
+        self.datasets: dict[str, dict[str, Any]] = {}
+        self.responses: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
+        self.features: dict[tuple[str, str], dict[str, Any]] = {}
+        self.splits: dict[tuple[str, str], dict[str, Any]] = {}
+        for job in jobs:
+            if job.rule == "fetch_dataset":
+                self.datasets[job.wildcards["dataset"]] = json.loads(job.params["settings"])
+            if job.rule == "project_responses":
+                key = (job.wildcards["dataset"], job.wildcards["response"])
+                self.responses[key] = (json.loads(job.params["settings"]), job.params["recording"])
+            if job.rule == "make_split":
+                self.splits[job.wildcards["dataset"], job.wildcards["split"]] = json.loads(job.params["settings"])
+            if job.rule == "cache_features":
+                key = (job.wildcards["dataset"], job.wildcards["feature"])
+                self.features[key] = json.loads(job.params["settings"])
+        self.of_dataset = cache(self._of_dataset)
+        self.n_features = cache(self._n_features)
+
+    def _of_dataset(self, dataset: str, recording: str | None = None) -> Any:
+        """Ask the plug-in of a data set for its sizes, of its first recording where none is named."""
+        entry = self.datasets[dataset]
+        plugin = registry.load("datasets", entry["plugin"])
+        return plugin.sizes(entry, recording or next(iter(plugin.FACTS["recordings"])))
+
+    def _n_features(self, dataset: str, feature: str) -> int:
+        """Columns of a feature: as it says, or what it makes of one grey picture; else at most one a picture."""
+        import numpy as np
+
+        from boldflow.core.pictures.vision import describe
+
+        if feature == NONE:
+            return 0
+        entry = self.features[dataset, feature]
+        facts = registry.literal("features", entry["plugin"], "FACTS")
+        if facts["reads"] == "features":
+            return sum(self.n_features(dataset, name) for name in entry["of"])
+        plugin = registry.load("features", entry["plugin"])
+        stated = plugin.n_features(entry) if hasattr(plugin, "n_features") else None
+        if stated is not None:
+            return int(stated)
+        if facts["reads"] == "labels" or facts["checkpoint"]:
+            return int(self.of_dataset(dataset).n_images)
+        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+        return int(describe(plugin.extractor(entry, None, "cpu"), [grey]).shape[1])
+
+    def response(self, dataset: str, subject: str, response: str) -> "ResponseSize":
+        """Count the numbers of one subject's responses."""
+        entry, recording = self.responses[dataset, response]
+        size = self.of_dataset(dataset, recording).subjects[subject]
+        columns = COLUMNS.get(entry["space"], size.n_voxels)
+        tr_s = registry.literal("datasets", self.datasets[dataset]["plugin"], "FACTS")["tr_s"]
+        n_volumes = max(1, round(entry["duration_s"] / (tr_s or self.datasets[dataset]["tr_s"])))
+        n_volumes = n_volumes if entry.get("kind", "bold") == "bold" else 1  # betas are one number per trial
+        made = size.n_trials * columns * n_volumes
+        kept = size.n_trials * columns if entry["average"] else made
+        return ResponseSize(kept, made, size.n_voxels * size.n_volumes)
