@@ -42,8 +42,6 @@ def job(rule, runs=True, **params):
         [],
         [],
         {k: json.dumps(v) if k != "recording" else v for k, v in params.items()},
-        None,
-        None,
         runs,
     )
 
@@ -96,9 +94,9 @@ def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_join
     settings = entry("dinov2", "giant", weights="pretrained", checkpoint="facebook/dinov2-giant", shards=3)
     listed = [*jobs(), job("cache_features", settings=settings)]
     listed[-1].wildcards["feature"] = "giant"
-    fetch = Job("fetch_checkpoint", {"feature": "giant"}, [], [], {"settings": json.dumps(settings)}, None, None, True)
+    fetch = Job("fetch_checkpoint", {"feature": "giant"}, [], [], {"settings": json.dumps(settings)}, True)
     names = {"dataset": "bold5000", "feature": "giant", "shard": "1-of-3"}
-    shard = Job("extract_shard", names, [], [], {"settings": json.dumps(settings)}, None, None, True)
+    shard = Job("extract_shard", names, [], [], {"settings": json.dumps(settings)}, True)
     before = costs.cost_of(jobs())
     found = costs.cost_of([*listed, fetch, shard])
     assert found.rows["", "", "fetch"].fetch == 4_546_006_416
@@ -113,7 +111,7 @@ def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_join
 
 def test_a_checkpoint_of_unknown_size_is_told(monkeypatch):
     settings = entry("hf_vision", "mine", weights="pretrained", checkpoint="mine/net", revision="0" * 40)
-    fetch = Job("fetch_checkpoint", {"feature": "mine"}, [], [], {"settings": json.dumps(settings)}, None, None, True)
+    fetch = Job("fetch_checkpoint", {"feature": "mine"}, [], [], {"settings": json.dumps(settings)}, True)
     text, _ = told(monkeypatch, [*jobs(), fetch], 10**13)
     assert "size not known, not counted: checkpoint mine/net" in text
 
@@ -188,8 +186,8 @@ def test_numbers_that_nobody_counted_are_marked(monkeypatch):
     entry = {"name": "nod", "plugin": "nod", "tasks": ["imagenet", "coco"]}
     names = {"dataset": "nod", "subject": "sub-01", "recording": "bold-T1w"}
     listed = [
-        Job("fetch_dataset", {"dataset": "nod"}, [], [], {"settings": json.dumps(entry)}, None, None, True),
-        Job("fetch_subject", names, [], [], {"settings": json.dumps(entry)}, None, None, True),
+        Job("fetch_dataset", {"dataset": "nod"}, [], [], {"settings": json.dumps(entry)}, True),
+        Job("fetch_subject", names, [], [], {"settings": json.dumps(entry)}, True),
     ]
     text, _ = told(monkeypatch, listed, 10**13)
     assert "~10.20" in text and "~ not counted in the data's own tree: nod" in text
@@ -235,7 +233,7 @@ def test_a_stack_has_the_columns_of_its_members():
     entries = {"few": entry("gabor", scales=[1, 2], grid=2), "many": entry("gabor", scales=[1], grid=3)}
     entries["both"] = entry("stack", name="both", of=["few", "many"])
     jobs = [
-        Job("cache_features", {"dataset": "d", "feature": n}, [], [], {"settings": json.dumps(e)}, None, None, True)
+        Job("cache_features", {"dataset": "d", "feature": n}, [], [], {"settings": json.dumps(e)}, True)
         for n, e in entries.items()
     ]
     known = sizes.Sizes(jobs)
