@@ -20,6 +20,7 @@ from boldflow.vocabulary.hemispheres import FREESURFER, IN_A_NAME
 from boldflow.vocabulary.regions import kind_of
 from boldflow.vocabulary.results import NONE, POOLED, ResultKey
 from boldflow.vocabulary.sections import PLUGIN_SECTIONS, ROW_KEYS
+from boldflow.vocabulary.tables import KINDS, Trait
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -64,9 +65,6 @@ _OF_GLM = dict.fromkeys(("method", "hrf", "hrf_table", "hrf_step_s", "ridge", "d
 KINDS_OF_KEY = _OF_RUNS | _OF_GLM | {"average": ("bold",), "censor_mm": ("bold",), "zscore": ("betas",)}
 # The feature of a model that sees only responses.
 NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
-# Tables that a study with the key latents makes of the codes of its models.
-OF_LATENTS = ("separations", "embeddings", "units", "reconstructions")
-
 Config = dict[str, Any]
 _counted: frozenset[str] | None = None  # modules whose edits make this job run again; None outside of jobs
 
@@ -379,6 +377,30 @@ def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
     """Tell whether an encoder says what each of several joined features explains."""
     plugin = plugin_name(model, config["models"][model])
     return bool(members_of_feature(config, feature)) and "parts" in functions("models", plugin)
+
+
+def traits(
+    config: Config, schemas: Config, study: Config, results: Iterable[ResultKey]
+) -> dict[ResultKey, frozenset[Trait]]:
+    """Say of each result of a study what it is, as far as tables hang on it."""
+    listed = list(results)
+    comparable = {result for group in rivals(config, schemas, listed) for result in group}
+    asked = latents(study, schemas)
+    by_result = {}
+    for result in listed:
+        direction = settings(config, schemas, "models", result.model)["direction"]
+        kind = facts(config, "features", result.feature)["kind"] if direction == "decode" else direction
+        conditions = {
+            Trait.TELLS_BANDS: direction == "encode" and tells_bands_apart(config, result.feature, result.model),
+            Trait.LEARNS: bool(facts(config, "models", result.model).get("training")),
+            Trait.HAS_RIVALS: result in comparable,
+            Trait.IS_ASKED: direction == "represent" and bool(asked),
+            Trait.IS_MATCHED: direction == "represent" and result.model in asked.get("match", []),
+            Trait.HAS_PICTURES: bool(facts(config, "datasets", result.dataset)["images"]),
+        }
+        conditions |= {trait: trait == kind for trait in KINDS}
+        by_result[result] = frozenset({Trait.ANY, *(trait for trait, holds in conditions.items() if holds)})
+    return by_result
 
 
 def region_rows(template: str, subject: str) -> Iterator[Config]:

@@ -13,7 +13,6 @@ from typing import Any
 from boldflow.registry import (
     CONTRACT,
     KINDS_OF_KEY,
-    OF_LATENTS,
     OTHER_WAYS,
     PROJECTING,
     WAYS_FROM_FSAVERAGE,
@@ -35,15 +34,15 @@ from boldflow.registry import (
     recording,
     region_rows,
     represented,
-    rivals,
     settings,
     subjects,
-    tells_bands_apart,
+    traits,
 )
 from boldflow.vocabulary.metrics import of_kind
 from boldflow.vocabulary.regions import KINDS, PLACEHOLDERS
 from boldflow.vocabulary.results import NONE, POOLED, ResultKey, pooled_name
 from boldflow.vocabulary.sections import PLUGIN_SECTIONS, ROW_KEYS, SECTIONS
+from boldflow.vocabulary.tables import TABLES, Trait
 
 TYPES = {"array": "a list", "object": "a mapping"}  # as YAML's writers call what JSON's schemas name
 
@@ -164,10 +163,9 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     problems: dict[str, None] = {}
     metrics: set[str] = set()
     directions: set[str] = set()
-    tables: set[str] = {"leaderboard", "comparisons", "published"}
     # nothing here depends on the subject
     results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
-    tables |= {"wins"} if rivals(config, schemas, results) else set()
+    there = frozenset().union(*traits(config, schemas, study, results).values())
     for result in results:
         model = settings(config, schemas, "models", result.model)
         split = settings(config, schemas, "splits", result.split)
@@ -185,12 +183,6 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
         metrics |= set(of_kind(kind))
         directions.add(model["direction"])
-        if kind == "encode" and tells_bands_apart(config, result.feature, result.model):
-            tables |= {"bands"}
-        tables |= {"histories"} if facts(config, "models", result.model).get("training") else set()
-        tables |= {"encode": {"maps"}, "embedding": {"queries", "images"}}.get(kind, set())
-        if kind == "represent" and "latents" in study:
-            tables |= set(OF_LATENTS) | ({"images"} if data["images"] else set())
     for name in latents(study, schemas).get("match", []):
         if name not in (coded := [one.model for one in represented(config, schemas, results)]):
             problems[f"latents.match: no model {name!r} of this study gives codes; {nearest(name, coded)}"] = None
@@ -201,9 +193,10 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         problems["latents: no model of this study has direction 'represent', and only these give codes"] = None
     for name in study.get("figures", []):
         needed = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
-        lacking = sorted(set(needed) - tables)
+        lacking = sorted(table for table in needed if TABLES[table].of not in there)
         if lacking:
-            told = " (they come with the study's key latents)" if set(lacking) & set(OF_LATENTS) else ""
+            asked = any(TABLES[table].of is Trait.IS_ASKED for table in lacking)
+            told = " (they come with the study's key latents)" if asked else ""
             problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{told}"] = None
         problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
     return list(problems)

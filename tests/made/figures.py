@@ -1,12 +1,20 @@
 """What tests of figures share: settings, subjects, and all texts of a figure."""
 
 from boldflow import registry
+from boldflow.drawing.tables import Tables
+from tests.made.meshes import hemispheres
 
 
 def defaults(name, **changed):
     """Give a figure's settings with every default filled in."""
     schema = registry.literal("figures", name, "SETTINGS")
     return {key: one["default"] for key, one in schema.items()} | changed
+
+
+def tables_of(content):
+    """Hand tables as a figure gets them: of a mapping, pictures under ``images``; with meshes."""
+    frames = {name: table for name, table in content.items() if name != "images"}
+    return Tables(frames, content.get("images", {}), hemispheres())
 
 
 def subjects(n):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from snakemake.api import SnakemakeApi
+from snakemake.io import is_flagged
 from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
 from tests.conftest import ROOT
@@ -45,9 +46,12 @@ def test_every_working_rule_runs_a_script(scripts):
 
 @pytest.mark.parametrize("part", ["input", "output"])
 def test_inputs_and_outputs_have_names(scripts, part):
+    """Those that are unpacked are named by the tables that a figure or the report needs."""
     for name, rule in scripts.items():
         unnamed = [value for key, value in getattr(rule, part)._allitems() if key is None]
-        assert not unnamed, f"{name} has unnamed {part} {unnamed}"
+        unpacked = [value for value in unnamed if is_flagged(value, "unpack")]
+        assert unnamed == unpacked, f"{name} has unnamed {part} {unnamed}"
+        assert bool(unpacked) == (part == "input" and name in ("draw_figure", "write_report")), name
         assert rule.output
 
 

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import provenance, registry, symbols, validation
+from boldflow import planning, provenance, registry, symbols, validation
 
 try:
     # Snakemake says of a broken file that it is broken, not where
@@ -31,6 +31,7 @@ STUDY_FILES = {
 }
 STUDIES = {}
 RESULTS = {}
+TABLES_OF = {}
 
 
 def stop(where, problems):
@@ -437,14 +438,6 @@ def pack_tables_of_split(wildcards):
     return [f"results/{d}/stimuli.parquet" for d in packed_datasets_of_split(wildcards)]
 
 
-def is_encoder(result):
-    """Tell whether a result predicts responses."""
-    return (
-        registry.settings(config, SCHEMAS, "models", result.model)["direction"]
-        == "encode"
-    )
-
-
 RESULT = "results/{dataset}/{subject}/{response}/{feature}/{model}/{split}"
 
 
@@ -572,16 +565,6 @@ def matches_of_study(study):
     return found if matched_of_study(study) else []
 
 
-def matches_of_report(wildcards):
-    """What units of a study's codes are found again in others, for its report."""
-    return matches_of_study(wildcards.study)[:1]
-
-
-def separations_of_report(wildcards):
-    """What a study's codes say of a class, for its report."""
-    return separations_of_study(wildcards.study)[:1]
-
-
 def settings_of_latents(wildcards):
     """Hand what a study asks of codes as canonical text."""
     return provenance.canonical(registry.latents(read_study(wildcards.study), SCHEMAS))
@@ -627,140 +610,23 @@ def benchmarks_of_study(wildcards):
     return list(dict.fromkeys(found))
 
 
-def needs(wildcards, name):
-    """Tell whether a figure's plug-in needs a table."""
-    entry = config["figures"][wildcards.figure]
-    return name in registry.literal(
-        "figures", registry.plugin_name(wildcards.figure, entry), "NEEDS"
-    )
+def tables_of_study(study):
+    """Say where the tables of a study are that its figures and its report need, once for all that ask."""
+    if study not in TABLES_OF:
+        TABLES_OF[study] = planning.StudyTables(
+            config, SCHEMAS, read_study(study), results_of(study)
+        )
+    return TABLES_OF[study]
 
 
-def comparisons_of_figure(wildcards):
-    """Differences between a study's models, where the figure draws them."""
-    path = f"results/studies/{wildcards.study}/comparisons.csv"
-    return [path] if needs(wildcards, "comparisons") else []
+def tables_of_figure(wildcards):
+    """Files of each table that a figure draws, by the table's name."""
+    return tables_of_study(wildcards.study).of_figure(wildcards.figure)
 
 
-def maps_of_figure(wildcards):
-    """Vertex maps of a study's encoders, where the figure draws them."""
-    encoders = [
-        vars(result) for result in results_of(wildcards.study) if is_encoder(result)
-    ]
-    return (
-        [f"{RESULT}/map.parquet".format(**r) for r in encoders]
-        if needs(wildcards, "maps")
-        else []
-    )
-
-
-def queries_of_figure(wildcards):
-    """Retrieval tables of a study's decoders, where the figure draws them."""
-    decoders = [
-        vars(result) for result in results_of(wildcards.study) if not is_encoder(result)
-    ]
-    return (
-        [f"{RESULT}/queries.parquet".format(**r) for r in decoders]
-        if needs(wildcards, "queries")
-        else []
-    )
-
-
-def bands_of_figure(wildcards):
-    """Tables of what joined features explain, where the figure draws them."""
-    encoders = [
-        vars(result) for result in results_of(wildcards.study) if is_encoder(result)
-    ]
-    return (
-        [f"{RESULT}/bands.parquet".format(**r) for r in encoders]
-        if needs(wildcards, "bands")
-        else []
-    )
-
-
-def histories_of_figure(wildcards):
-    """Histories of a study's models that train a network, where the figure draws them."""
-    trained = [
-        vars(result)
-        for result in results_of(wildcards.study)
-        if registry.facts(config, "models", result.model).get("training")
-    ]
-    return (
-        [f"{RESULT}/history.csv".format(**r) for r in trained]
-        if needs(wildcards, "histories")
-        else []
-    )
-
-
-def wins_of_figure(wildcards):
-    """Win shares of a study, where the figure draws them."""
-    return wins_of_study(wildcards.study)[:1] if needs(wildcards, "wins") else []
-
-
-def separations_of_figure(wildcards):
-    """What a study's codes say of a class, where the figure draws it."""
-    return (
-        separations_of_study(wildcards.study)[:1]
-        if needs(wildcards, "separations")
-        else []
-    )
-
-
-def latents_of_figure(need, name):
-    """Tables of a study's codes, where the figure draws them."""
-
-    def tables(wildcards):
-        return latents_of_study(name)(wildcards) if needs(wildcards, need) else []
-
-    return tables
-
-
-def published_of_figure(wildcards):
-    """Published figures of a study's data sets and models, where the figure draws them."""
-    path = f"results/studies/{wildcards.study}/published.csv"
-    return [path] if needs(wildcards, "published") else []
-
-
-def packs_of_figure(wildcards):
-    """Stimulus packs of a study, where the figure shows pictures."""
-    return (
-        paths("results/{dataset}/stimuli.h5", wildcards.study)
-        if needs(wildcards, "images")
-        else []
-    )
-
-
-def pack_tables_of_figure(wildcards):
-    """Stimulus tables of a study, where the figure shows pictures."""
-    return (
-        paths("results/{dataset}/stimuli.parquet", wildcards.study)
-        if needs(wildcards, "images")
-        else []
-    )
-
-
-def figures_of_study(wildcards):
-    """Drawn figures of a study."""
-    return [
-        f"results/studies/{wildcards.study}/figures/{name}.png"
-        for name in read_study(wildcards.study)["figures"]
-    ]
-
-
-def sources_of_study(wildcards):
-    """Receipts of a study's data sets."""
-    return paths("resources/receipts/{dataset}/dataset.json", wildcards.study)
-
-
-def splits_of_study(wildcards):
-    """Sidecars of a study's splits."""
-    return paths("results/{dataset}/splits/{split}.json", wildcards.study)
-
-
-def responses_of_study(wildcards):
-    """Sidecars of a study's responses."""
-    return paths(
-        "results/{dataset}/{subject}/{response}/responses.json", wildcards.study
-    )
+def tables_of_report(wildcards):
+    """Files of each table that the report shows, by the table's name."""
+    return tables_of_study(wildcards.study).of_report()
 
 
 def facts_of_study(wildcards):

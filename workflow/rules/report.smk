@@ -1,18 +1,10 @@
-# Report. Needs: leaderboard, figures, costs and sidecars of a study. Makes: one page that opens without a network.
+# Report. Needs: the tables that its sections name in NEEDS, of those in boldflow.vocabulary.tables (the leaderboard, figures,
+# costs and sidecars of a study among them). Makes: one page that opens without a network.
 
 
 rule write_report:
     input:
-        leaderboard="results/studies/{study}/leaderboard.parquet",
-        comparisons="results/studies/{study}/comparisons.csv",
-        published="results/studies/{study}/published.csv",
-        separations=separations_of_report,
-        matches=matches_of_report,
-        costs="results/studies/{study}/costs.parquet",
-        figures=figures_of_study,
-        sources=sources_of_study,
-        splits=splits_of_study,
-        responses=responses_of_study,
+        unpack(tables_of_report),
     output:
         page="results/studies/{study}/report/index.html",
     log:

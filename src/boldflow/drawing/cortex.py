@@ -1,54 +1,30 @@
-"""Maps on the cortical surface, as figures draw them.
+"""Figures of maps on the cortical surface: a row per subject, quantities side by side, one colour bar.
 
-Sizes are in inches, text in points. A surface is fsaverage5 as nilearn ships it (10,242 vertices a hemisphere),
-inflated and seen from a fixed direction, or flat; each pixel shows the value of the vertex nearest to it, so nothing is
-interpolated.
+Sizes are in inches, text in points. A surface is fsaverage5 (10,242 vertices a hemisphere), inflated and seen from a
+fixed direction, or flat; each pixel shows the value of the vertex nearest to it, so nothing is interpolated.
 """
 
-import functools
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
+from boldflow.drawing.colours import draw_surface
 from boldflow.drawing.figure_style import GREY, RC, share_of, write_at
+from boldflow.drawing.meshes import N_VERTICES, SIDES, SURFACE, Hemisphere, Projection, project_surface
 
-SURFACE = "fsaverage5"
-SIDES = ("left", "right")
-N_VERTICES = 10_242  # per hemisphere
-PIXEL_MM = 0.5
 MARGIN, NEAR_IN = 12, 0.012  # pixels around data, and inches of a pixel at most, where the rest is left out
-FLAT_PIXEL_MM = 1.0  # the flat mesh is larger than any view of the inflated one
-# from the mesh's centre towards the eye, and what is up; x is mirrored for the right hemisphere (x towards the midline)
-VIEWS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "lateral": ((-1, 0, 0), (0, 0, 1)),
-    "medial": ((1, 0, 0), (0, 0, 1)),
-    "ventral": ((0, 0, -1), (0, 1, 0)),
-    "dorsal": ((0, 0, 1), (0, 1, 0)),
-    "posterior": ((0, -1, 0), (0, 0, 1)),
-    "occipital": ((0.62, -0.72, -0.3), (0, 0, 1)),
-    "flat": ((0, 0, 1), (0, 1, 0)),  # of the mesh that is cut open and laid out
-}
-
-
-@dataclass(frozen=True)
-class Projection:
-    """A hemisphere seen from one side: which vertex each pixel shows.
-
-    ``vertex`` is int (height, width), -1 outside the brain; ``background`` is float32 (height, width, 4), light gyri
-    and darker sulci, transparent outside.
-    """
-
-    vertex: np.ndarray
-    background: np.ndarray
+PIXEL_IN, SURFACES_IN = 0.0036, 11.0  # inches of a pixel at most, and of all surfaces of a row
+GAP_IN, GROUP_GAP_IN, LABEL_IN, RIGHT_IN = 0.08, 0.3, 0.95, 0.15
+TITLE_IN, VIEW_IN, HEADING_IN, BAR_IN, NOTE_IN = 0.25, 0.25, 0.3, 0.62, 0.2
+LEAST_IN, BAR_WIDE_IN, BAR_HIGH_IN = 4.2, 2.6, 0.09
 
 
 @dataclass(frozen=True)
@@ -73,192 +49,98 @@ class SurfaceRow:
     regions: Mapping[str, np.ndarray] | None = None
 
 
-@functools.cache
-def _mesh(side: str, flat: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read coordinates (n_vertices, 3) in mm, faces (n_faces, 3) and sulcal depth (n_vertices,), inflated or flat."""
-    from nilearn import datasets, surface  # slow to import, and only maps need it
+@dataclass(frozen=True)
+class Scale:
+    """Colours of every map in a figure: matplotlib's name, from ``low`` to ``high``; ``label`` of the colour bar.
 
-    files = datasets.fetch_surf_fsaverage(SURFACE)
-    mesh = surface.load_surf_mesh(files[f"{'flat' if flat else 'infl'}_{side}"])
-    depth = surface.load_surf_data(files[f"sulc_{side}"])
-    return np.asarray(mesh.coordinates, dtype=np.float64), np.asarray(mesh.faces), np.asarray(depth)
-
-
-@functools.cache
-def project_surface(side: str, view: str) -> Projection:
-    """See an inflated hemisphere of fsaverage5 from one side.
-
-    Parameters
-    ----------
-    side : "left" or "right"
-    view : str
-        A key of ``VIEWS``.
-
-    Returns
-    -------
-    Projection
-        Pixels of ``PIXEL_MM`` (flat: ``FLAT_PIXEL_MM``); row 0 is the top.
-
-    Raises
-    ------
-    ValueError
-        If side or view is unknown.
+    ``extend`` says beyond which ends values lie: "neither", "min", "max" or "both".
     """
-    if side not in SIDES or view not in VIEWS:
-        raise ValueError(f"no view {view!r} of side {side!r}; views: {', '.join(VIEWS)}; sides: {', '.join(SIDES)}")
-    points, faces, depth = _mesh(side, view == "flat")
-    towards, up = (np.array(axis, dtype=np.float64) for axis in VIEWS[view])
-    if side == "right":
-        towards[0] *= -1
-    towards /= np.linalg.norm(towards)
-    up -= (up @ towards) * towards
-    up /= np.linalg.norm(up)
-    x, y, near = points @ np.cross(up, towards), -(points @ up), points @ towards
-    used = np.unique(faces)  # a flat mesh leaves out the medial wall
-    pixel = FLAT_PIXEL_MM if view == "flat" else PIXEL_MM
-    column, row = (x - x[used].min()) / pixel + 1, (y - y[used].min()) / pixel + 1
-    vertex = _nearest_vertex(column, row, near, faces)
-    grey = np.where(depth > 0, 0.78, 0.88)[vertex]
-    background = np.dstack([grey, grey, grey, vertex >= 0]).astype(np.float32)
-    return Projection(vertex, background)
+
+    colours: str
+    low: float
+    high: float
+    label: str
+    extend: str = "neither"
 
 
-def _nearest_vertex(column: np.ndarray, row: np.ndarray, near: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Fill triangles back to front; each pixel keeps the corner that it is closest to."""
-    used = np.unique(faces)
-    shape = (int(np.ceil(row[used].max())) + 2, int(np.ceil(column[used].max())) + 2)
-    shown = np.full(shape, -1, dtype=np.int64)
-    order = np.argsort(near[faces].mean(axis=1), kind="stable")
-    px, py = column[faces[order]], row[faces[order]]  # (n_faces, 3)
-    corners = faces[order]
-    area = (px[:, 1] - px[:, 0]) * (py[:, 2] - py[:, 0]) - (px[:, 2] - px[:, 0]) * (py[:, 1] - py[:, 0])
-    left, top = np.floor(px.min(axis=1)).astype(int), np.floor(py.min(axis=1)).astype(int)
-    wide, tall = int(np.ceil(np.ptp(px, axis=1).max())) + 1, int(np.ceil(np.ptp(py, axis=1).max())) + 1
-    rank = np.full(shape, -1, dtype=np.int64)  # place in the order of the face that a pixel shows
-    solid = area != 0
-    scale = np.where(solid, area, 1)
-    for dx in range(wide):
-        for dy in range(tall):
-            x, y = left + dx, top + dy
-            first = ((px[:, 1] - x) * (py[:, 2] - y) - (px[:, 2] - x) * (py[:, 1] - y)) / scale
-            second = ((px[:, 2] - x) * (py[:, 0] - y) - (px[:, 0] - x) * (py[:, 2] - y)) / scale
-            weight = np.stack([first, second, 1 - first - second])
-            hit = np.flatnonzero(solid & (weight >= -1e-9).all(axis=0))
-            np.maximum.at(rank, (y[hit], x[hit]), hit)  # faces come back to front: the last is the nearest
-            won = hit[rank[y[hit], x[hit]] == hit]
-            shown[y[won], x[won]] = corners[won, weight[:, won].argmax(axis=0)]
-    return shown
+@dataclass(frozen=True)
+class Crop:
+    """Pixels of a view that are shown, the last ones excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def wide(self) -> int:
+        """Pixels from left to right."""
+        return self.right - self.left
+
+    @property
+    def high(self) -> int:
+        """Pixels from top to bottom."""
+        return self.bottom - self.top
 
 
-def draw_surface(
-    axes: Axes,
-    side: str,
-    view: str,
-    values: np.ndarray,
-    cmap: Colormap,
-    norm: Normalize,
-    regions: np.ndarray | None = None,
-) -> AxesImage:
-    """Draw one value per vertex on an inflated hemisphere.
+@dataclass(frozen=True)
+class View:
+    """One hemisphere from one side, in every row and group of a figure."""
 
-    Parameters
-    ----------
-    axes : Axes
-        Its frame is taken away.
-    side : "left" or "right"
-    view : str
-        A key of ``VIEWS``.
-    values : array of shape (10242,)
-        NaN where there are no data: those vertices stay grey.
-    cmap, norm : colour map and scale
-    regions : array of str of shape (10242,), optional
-        Borders between different names are drawn; the empty name is one of them.
-
-    Returns
-    -------
-    AxesImage
-        Its array has the value of the vertex at each pixel, masked where there is none.
-
-    Raises
-    ------
-    ValueError
-        If ``values`` has another length, or side or view is unknown.
-    """
-    if np.shape(values) != (N_VERTICES,):
-        raise ValueError(
-            f"a hemisphere of {SURFACE} has {N_VERTICES} vertices, found values of shape {np.shape(values)}"
-        )
-    seen = project_surface(side, view)
-    axes.imshow(seen.background, interpolation_stage="rgba")
-    at = np.where(seen.vertex >= 0, np.asarray(values, dtype=np.float64)[seen.vertex], np.nan)
-    image = axes.imshow(np.ma.masked_invalid(at), cmap=cmap, norm=norm, interpolation_stage="rgba")
-    if regions is not None:
-        axes.imshow(_borders(seen.vertex, regions), interpolation_stage="rgba")
-    axes.set_axis_off()
-    return image
+    side: str
+    name: str
+    projection: Projection
+    crop: Crop
 
 
-def _borders(vertex: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Thin dark lines, RGBA (height, width, 4), between regions of different names."""
-    code = np.unique(np.asarray(regions, dtype=str), return_inverse=True)[1]
-    at = np.where(vertex >= 0, code[vertex], -1)
-    edge = np.zeros(at.shape, dtype=bool)
-    for axis in (0, 1):
-        for step in (1, -1):
-            other = np.roll(at, step, axis=axis)
-            edge |= (at != other) & (at >= 0) & (other >= 0)
-    line = np.zeros((*at.shape, 4), dtype=np.float32)
-    line[edge] = (0.1, 0.1, 0.1, 0.75)
-    return line
+class Layout:
+    """Where surfaces, headings and the colour bar of a figure lie, in inches from its lower left corner."""
 
+    def __init__(
+        self,
+        rows: Sequence[SurfaceRow],
+        groups: Sequence[SurfaceGroup],
+        views: Sequence[View],
+        pixel_in: float,
+        noted: bool,
+    ) -> None:
+        """Lay out rows below each other, groups side by side, and the bar at the foot.
 
-def vertex_array(vertex: Sequence[int] | np.ndarray, values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Spread values of some vertices over a hemisphere of fsaverage5.
+        Parameters
+        ----------
+        rows, groups, views : what is drawn; each group has all views
+        pixel_in : largest pixel; all brains of a figure have one scale
+        noted : whether a line stands below the bar
+        """
+        self.rows, self.views = rows, views
+        n_wide = sum(view.crop.wide for view in views)
+        self.inch = min(pixel_in, SURFACES_IN / len(groups) / n_wide)
+        self.tall = max(view.crop.high for view in views) * self.inch
+        self.group_width = n_wide * self.inch + GAP_IN * (len(views) - 1)
+        inside = LABEL_IN + len(groups) * self.group_width + (len(groups) - 1) * GROUP_GAP_IN
+        self.width = max(inside + RIGHT_IN, LEAST_IN)
+        self.head = TITLE_IN + (VIEW_IN if any(group.title for group in groups) else 0)
+        self.foot = BAR_IN + (NOTE_IN if noted else 0)
+        headings = sum(self.opens_block(n) for n in range(len(rows)))
+        self.height = self.head + headings * HEADING_IN + len(rows) * (self.tall + GAP_IN) + self.foot
+        self.starts = [LABEL_IN + n * (self.group_width + GROUP_GAP_IN) for n in range(len(groups))]
 
-    Parameters
-    ----------
-    vertex : int array of shape (n,)
-    values : array of shape (n,)
+    def opens_block(self, number: int) -> bool:
+        """Tell whether a heading stands above a row."""
+        block = self.rows[number].block
+        return bool(block) and (number == 0 or block != self.rows[number - 1].block)
 
-    Returns
-    -------
-    array of shape (10242,)
-        NaN where no value was given.
+    def columns(self, start: float) -> Iterator[tuple[View, float]]:
+        """Give the views of a group that starts there, each with its left edge."""
+        left = start
+        for view in self.views:
+            yield view, left
+            left += view.crop.wide * self.inch + GAP_IN
 
-    Raises
-    ------
-    ValueError
-        If a vertex is not on the mesh, or is given twice.
-    """
-    where = np.asarray(vertex, dtype=int)
-    if len(where) and (where.min() < 0 or where.max() >= N_VERTICES):
-        raise ValueError(f"vertices must lie in 0..{N_VERTICES - 1} ({SURFACE}), found {where.min()}..{where.max()}")
-    if len(np.unique(where)) != len(where):
-        raise ValueError(f"{len(where) - len(np.unique(where))} vertices are given more than once")
-    full = np.full(N_VERTICES, np.nan)
-    full[where] = np.asarray(values, dtype=np.float64)
-    return full
-
-
-def round_up(values: np.ndarray, most: float = 1.0) -> float:
-    """Choose the end of a scale: the 99th percentile of absolute values, rounded up to .1 (.05 up to .2).
-
-    Parameters
-    ----------
-    values : array of any shape
-        NaN are left out.
-    most : float
-        End of the longest scale.
-
-    Returns
-    -------
-    float
-        From .05 to ``most``.
-    """
-    known = np.abs(values[np.isfinite(values)])
-    high = np.percentile(known, 99) if known.size else 0.0
-    steps = 10 if high > 0.2 else 20
-    return float(np.clip(np.ceil(high * steps - 1e-9) / steps, 0.05, most))
+    @property
+    def centre(self) -> float:
+        """Middle of the colour bar, from the left."""
+        return LABEL_IN + (self.width - LABEL_IN - RIGHT_IN) / 2
 
 
 def choose_maps(maps: pd.DataFrame, settings: Mapping[str, Any], figure: str) -> pd.DataFrame:
@@ -267,7 +149,7 @@ def choose_maps(maps: pd.DataFrame, settings: Mapping[str, Any], figure: str) ->
     Parameters
     ----------
     maps : DataFrame
-        Columns of the table ``maps`` (see ``boldflow.figures``).
+        Columns of the table ``maps`` (``vocabulary.tables``).
     settings : mapping
         ``models``, ``features`` and ``responses``: lists of names, empty for all.
     figure : str
@@ -301,38 +183,6 @@ def choose_maps(maps: pd.DataFrame, settings: Mapping[str, Any], figure: str) ->
     return chosen
 
 
-def hemispheres(part: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
-    """Spread a column of one subject's map over both hemispheres.
-
-    Parameters
-    ----------
-    part : DataFrame
-        Columns hemisphere, vertex and ``column``, a row per vertex.
-    column : str
-        ``roi`` for names, else numbers.
-
-    Returns
-    -------
-    dict of "left" and "right" to array of shape (10242,)
-        NaN, or for ``roi`` the empty name, where a vertex has no row.
-
-    Raises
-    ------
-    ValueError
-        If a vertex is not on the mesh, or is given twice.
-    """
-    full = {}
-    for side in SIDES:
-        here = part[part["hemisphere"] == side]
-        if column == "roi":
-            names = np.full(N_VERTICES, "", dtype=object)
-            names[here["vertex"].to_numpy(dtype=int)] = here["roi"].fillna("").to_numpy(dtype=str)
-            full[side] = names
-        else:
-            full[side] = vertex_array(here["vertex"].to_numpy(), here[column].to_numpy(dtype=float))
-    return full
-
-
 def surface_note(rois: pd.Series | None, left_out: int) -> str:
     """Say below a figure which ROIs have borders and how many results it leaves out.
 
@@ -356,10 +206,8 @@ def surface_figure(
     rows: Sequence[SurfaceRow],
     groups: Sequence[SurfaceGroup],
     views: Sequence[str],
-    cmap: str,
-    norm: Normalize,
-    label: str,
-    extend: str = "neither",
+    meshes: Mapping[str, Hemisphere],
+    scale: Scale,
     note: str = "",
     near: bool = False,
 ) -> Figure:
@@ -371,15 +219,9 @@ def surface_figure(
     groups : sequence of SurfaceGroup
         Quantities side by side; each has all ``views`` of both hemispheres, mirrored.
     views : sequence of str
-        Keys of ``VIEWS``.
-    cmap : str
-        Name of matplotlib's colour map.
-    norm : Normalize
-        The scale of every map in the figure.
-    label : str
-        Of the colour bar.
-    extend : "neither", "min", "max" or "both"
-        Where values lie beyond the scale.
+        Keys of ``meshes.VIEWS``.
+    meshes : mapping of "left" and "right" to Hemisphere
+    scale : Scale
     note : str
         A line below the colour bar.
     near : bool
@@ -396,79 +238,101 @@ def surface_figure(
     """
     if not rows or not groups or not views:
         raise ValueError(f"nothing to draw: {len(rows)} rows, {len(groups)} groups, {len(views)} views")
-    panels = [(side, view) for side in SIDES for view in (views if side == "left" else views[::-1])]
-    boxes = [_box(project_surface(*panel).vertex, panel[0], rows if near else []) for panel in panels]
-    sizes = [(bottom - top, right - left) for top, bottom, left, right in boxes]
-    # all brains of a figure have one scale; columns are as wide as their view
-    inch = min(NEAR_IN if near else 0.0036, 11.0 / len(groups) / sum(width for _, width in sizes))
-    tall = max(height for height, _ in sizes) * inch
-    gap, group_gap, label_width, right = 0.08, 0.3, 0.95, 0.15
-    group_width = sum(width for _, width in sizes) * inch + gap * (len(panels) - 1)
-    width = max(label_width + len(groups) * group_width + (len(groups) - 1) * group_gap + right, 4.2)
-    headings = sum(1 for n, row in enumerate(rows) if row.block and (n == 0 or row.block != rows[n - 1].block))
-    top = 0.25 + (0.25 if any(group.title for group in groups) else 0)
-    bottom = 0.62 + (0.2 if note else 0)
-    height = top + headings * 0.3 + len(rows) * (tall + gap) + bottom
+    names = [(side, name) for side in SIDES for name in (views if side == "left" else views[::-1])]
+    shown = [_view(meshes[side], side, name, rows if near else []) for side, name in names]
+    layout = Layout(rows, groups, shown, NEAR_IN if near else PIXEL_IN, bool(note))
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(width, height))
-        colours = mpl.colormaps[cmap]
-        starts = [label_width + n * (group_width + group_gap) for n in range(len(groups))]
-        for start, group in zip(starts, groups, strict=True):
-            write_at(figure, start + group_width / 2, height - 0.14, group.title, weight="bold", size=9)
-            x = start
-            for (side, view), (_, wide) in zip(panels, sizes, strict=True):
-                short = f"{side[0].upper()} {view}"
-                write_at(figure, x + wide * inch / 2, height - top + 0.1, short, color=GREY, size=7)
-                x += wide * inch + gap
-        y = height - top
-        for n, row in enumerate(rows):
-            if row.block and (n == 0 or row.block != rows[n - 1].block):
-                y -= 0.3
-                write_at(figure, 0.1, y + 0.13, row.block, ha="left", weight="bold")
-            y -= tall + gap
-            write_at(figure, 0.1, y + tall / 2, row.label, ha="left")
-            for start, values in zip(starts, row.values, strict=True):
-                if values is None:
-                    write_at(figure, start + group_width / 2, y + tall / 2, "no such result", color=GREY)
-                    continue
-                x = start
-                for (side, view), (high, wide), (above, below, first, last) in zip(panels, sizes, boxes, strict=True):
-                    place = (x, y + (tall - high * inch) / 2, wide * inch, high * inch)
-                    axes = figure.add_axes(share_of(place, width, height), label=f"{n} {side} {view}")
-                    regions = row.regions[side] if row.regions else None
-                    draw_surface(axes, side, view, values[side], colours, norm, regions)
-                    axes.set_xlim(first - 0.5, last - 0.5)
-                    axes.set_ylim(below - 0.5, above - 0.5)
-                    x += wide * inch + gap
-        bar_width = min(2.6, width - label_width - 0.4)
-        centre = label_width + (width - label_width - right) / 2
-        place = (centre - bar_width / 2, bottom - 0.17, bar_width, 0.09)
-        bar = figure.colorbar(
-            ScalarMappable(norm, colours),
-            cax=figure.add_axes(share_of(place, width, height), label="colour bar"),
-            orientation="horizontal",
-            extend=extend,
-        )
-        bar.set_label(label, labelpad=2)
-        ticks = np.linspace(float(norm.vmin or 0), float(norm.vmax or 0), 5 if norm.vmin else 3)
-        bar.set_ticks(ticks.tolist(), labels=[f"{value:.3g}".replace("-", "\N{MINUS SIGN}") for value in ticks])
-        bar.outline.set_linewidth(0.5)
+        figure = Figure(figsize=(layout.width, layout.height))
+        _write_titles(figure, layout, groups)
+        _draw_rows(figure, layout, scale)
+        _draw_bar(figure, layout, scale)
         if note:
-            write_at(figure, centre, 0.1, note, color=GREY, size=7)
+            write_at(figure, layout.centre, 0.1, note, color=GREY, size=7)
     return figure
 
 
-def _box(vertex: np.ndarray, side: str, rows: Sequence[SurfaceRow]) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right (exclusive) of the pixels that show data in any row, with a margin; else of all."""
-    known = np.zeros(N_VERTICES, dtype=bool)
-    for row in rows:
-        for values in row.values:
-            known |= np.isfinite(values[side]) if values is not None else False
-    shown = (vertex >= 0) & known[vertex]
+def _write_titles(figure: Figure, layout: Layout, groups: Sequence[SurfaceGroup]) -> None:
+    """Name quantities, and below them the view of each column."""
+    for start, group in zip(layout.starts, groups, strict=True):
+        write_at(figure, start + layout.group_width / 2, layout.height - 0.14, group.title, weight="bold", size=9)
+        for view, left in layout.columns(start):
+            middle = left + view.crop.wide * layout.inch / 2
+            short = f"{view.side[0].upper()} {view.name}"
+            write_at(figure, middle, layout.height - layout.head + 0.1, short, color=GREY, size=7)
+
+
+def _draw_rows(figure: Figure, layout: Layout, scale: Scale) -> None:
+    """Draw the surfaces of each subject, from the top."""
+    y = layout.height - layout.head
+    for number, row in enumerate(layout.rows):
+        if layout.opens_block(number):
+            y -= HEADING_IN
+            write_at(figure, 0.1, y + 0.13, row.block, ha="left", weight="bold")
+        y -= layout.tall + GAP_IN
+        write_at(figure, 0.1, y + layout.tall / 2, row.label, ha="left")
+        for start, values in zip(layout.starts, row.values, strict=True):
+            if values is None:
+                middle = start + layout.group_width / 2
+                write_at(figure, middle, y + layout.tall / 2, "no such result", color=GREY)
+                continue
+            for view, left in layout.columns(start):
+                _draw_view(figure, layout, scale, view, (left, y), values, row, number)
+
+
+def _draw_view(
+    figure: Figure,
+    layout: Layout,
+    scale: Scale,
+    view: View,
+    corner: tuple[float, float],
+    values: Mapping[str, np.ndarray],
+    row: SurfaceRow,
+    number: int,
+) -> None:
+    """Draw one hemisphere from one side, in the middle of its row."""
+    crop, inch = view.crop, layout.inch
+    place = (corner[0], corner[1] + (layout.tall - crop.high * inch) / 2, crop.wide * inch, crop.high * inch)
+    label = f"{number} {view.side} {view.name}"
+    axes = figure.add_axes(share_of(place, layout.width, layout.height), label=label)
+    regions = row.regions[view.side] if row.regions else None
+    colours, norm = mpl.colormaps[scale.colours], Normalize(scale.low, scale.high)
+    draw_surface(axes, view.projection, values[view.side], colours, norm, regions)
+    axes.set_xlim(crop.left - 0.5, crop.right - 0.5)
+    axes.set_ylim(crop.bottom - 0.5, crop.top - 0.5)
+
+
+def _draw_bar(figure: Figure, layout: Layout, scale: Scale) -> None:
+    """Draw the colour bar with its ends, its middle and, of a scale on both sides of 0, its quarters."""
+    wide = min(BAR_WIDE_IN, layout.width - LABEL_IN - 0.4)
+    place = (layout.centre - wide / 2, layout.foot - 0.17, wide, BAR_HIGH_IN)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(scale.low, scale.high), mpl.colormaps[scale.colours]),
+        cax=figure.add_axes(share_of(place, layout.width, layout.height), label="colour bar"),
+        orientation="horizontal",
+        extend=scale.extend,
+    )
+    bar.set_label(scale.label, labelpad=2)
+    ticks = np.linspace(scale.low, scale.high, 5 if scale.low else 3)
+    bar.set_ticks(ticks.tolist(), labels=[f"{value:.3g}".replace("-", "\N{MINUS SIGN}") for value in ticks])
+    bar.outline.set_linewidth(0.5)
+
+
+def _view(hemisphere: Hemisphere, side: str, name: str, rows: Sequence[SurfaceRow]) -> View:
+    """See a hemisphere from one side; with rows, the surroundings of their data alone."""
+    projection = project_surface(hemisphere, side, name)
+    return View(side, name, projection, _crop(projection.vertex, side, rows))
+
+
+def _crop(vertex: np.ndarray, side: str, rows: Sequence[SurfaceRow]) -> Crop:
+    """Bound the pixels that show data in any row, with a margin; else all."""
+    filled = np.zeros(N_VERTICES, dtype=bool)
+    for values in itertools.chain.from_iterable(row.values for row in rows):
+        filled |= np.isfinite(values[side]) if values is not None else False
+    shown = (vertex >= 0) & filled[vertex]  # (height, width)
     if not shown.any():
-        return 0, vertex.shape[0], 0, vertex.shape[1]
-    found: list[int] = []
+        return Crop(0, vertex.shape[0], 0, vertex.shape[1])
+    ends = []
     for axis, size in ((1, vertex.shape[0]), (0, vertex.shape[1])):
         places = np.flatnonzero(shown.any(axis=axis))
-        found += [max(0, int(places[0]) - MARGIN), min(size, int(places[-1]) + 1 + MARGIN)]
-    return found[0], found[1], found[2], found[3]
+        ends += [max(0, int(places[0]) - MARGIN), min(size, int(places[-1]) + 1 + MARGIN)]
+    return Crop(*ends)

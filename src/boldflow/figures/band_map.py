@@ -1,15 +1,18 @@
 """What each of several joined features explains: its part of R² on the inflated cortex, a row per subject."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from boldflow.drawing import cortex, figure_style
+from boldflow.drawing.colours import round_up
+from boldflow.drawing.meshes import hemispheres
+from boldflow.drawing.tables import Tables
 
-NEEDS = ["maps", "bands"]
+NEEDS = ["maps", "bands", "meshes"]
 FACTS = {
     "title": "Which feature explains what, and where",
     "caption": (
@@ -74,14 +77,14 @@ PREFIX = {"product": "r2_band:", "unique": "r2_unique:"}
 JOINT = "all"
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``maps``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``maps``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -108,7 +111,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table[columns].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a block per result and a row per subject, the joint R² first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(figure_style.results(_chosen(tables, settings)[0])) - len(figure_style.results(table))
@@ -117,34 +120,37 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     rows = []
     for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
-            by_band = {band: part[part["band"] == band] for band in bands}
-            values = [cortex.hemispheres(one, "r2") if len(one) else None for one in by_band.values()]
-            regions = cortex.hemispheres(by_band[JOINT], "roi") if settings["borders"] else None
-            rows.append(cortex.SurfaceRow(titles[key], str(subject), values, regions))
-    everything = table["r2"].to_numpy(dtype=float)
-    limit = settings["limit"] or cortex.round_up(everything[everything > 0])
+            rows.append(_row(part, titles[key], str(subject), bands, settings["borders"]))
+    shares = table["r2"].to_numpy(dtype=float)  # (n_rows,)
+    limit = settings["limit"] or round_up(shares[shares > 0])
+    extend = "max" if np.nanmax(shares, initial=0) > limit else "neither"
     part_of = "unique to" if settings["measure"] == "unique" else "of it by"
     return cortex.surface_figure(
         rows,
         [cortex.SurfaceGroup("Joint R²" if band == JOINT else f"{part_of} {band}") for band in bands],
         settings["views"],
-        "YlGnBu",
-        Normalize(0, limit),
-        "R² (image view)",
-        extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
+        tables.meshes,
+        cortex.Scale("YlGnBu", 0, limit, "R² (image view)", extend),
         note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
 
 
-def _chosen(tables: dict[str, Any], settings: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
+def _row(part: pd.DataFrame, title: str, subject: str, bands: Sequence[str], bordered: bool) -> cortex.SurfaceRow:
+    """One subject's maps, one of each band."""
+    by_band = {band: part[part["band"] == band] for band in bands}
+    values = [hemispheres(rows, "r2") if len(rows) else None for rows in by_band.values()]
+    return cortex.SurfaceRow(title, subject, values, hemispheres(by_band[JOINT], "roi") if bordered else None)
+
+
+def _chosen(tables: Tables, settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
     """Rows of results that tell bands apart, and the column of each band."""
     maps, prefix = tables["maps"], PREFIX[settings["measure"]]
     columns = {str(name).removeprefix(prefix): str(name) for name in maps if str(name).startswith(prefix)}
-    told = maps[maps[list(columns.values())].notna().any(axis=1)] if columns else maps.iloc[:0]
-    if told.empty:
+    with_bands = maps[maps[list(columns.values())].notna().any(axis=1)] if columns else maps.iloc[:0]
+    if with_bands.empty:
         raise ValueError(
             f"band map: no result has the measure {settings['measure']!r}; it needs a model that tells bands of a "
             "stack apart (for unique: fitted with unique: true)"
         )
-    chosen = cortex.choose_maps(told, settings, "band map")
+    chosen = cortex.choose_maps(with_bands, settings, "band map")
     return chosen, {band: column for band, column in columns.items() if chosen[column].notna().any()}

@@ -1,5 +1,6 @@
 """What each of several joined features explains in each ROI, with intervals, beside the joint R² and its ceiling."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -7,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["bands"]
 FACTS = {
@@ -44,14 +46,14 @@ MEASURES = ("joint", "product", "unique")
 JOINT = "all"
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``bands``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``bands``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -96,7 +98,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return part[[*columns, "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a panel for the joint R² and one per band, for each result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     titles = figure_style.result_titles(table)

@@ -1,15 +1,18 @@
 """What could be explained beside what is: noise ceiling and explained variance on the inflated cortex."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from boldflow.drawing import cortex
+from boldflow.drawing.colours import round_up
+from boldflow.drawing.meshes import hemispheres
+from boldflow.drawing.tables import Tables
 
-NEEDS = ["maps"]
+NEEDS = ["maps", "meshes"]
 FACTS = {
     "title": "What could be explained, and what is",
     "caption": (
@@ -67,14 +70,14 @@ PLACE = ["dataset", "response", "split"]
 MODEL = ["feature", "model"]
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``maps``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``maps``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -102,7 +105,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a row per subject, the ceiling first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(cortex.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(
@@ -113,24 +116,28 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     rows = []
     for key, part in table.groupby([*PLACE, "subject"], sort=True):
         named = dict(zip(PLACE, map(str, key), strict=False))
-        results = {model: part[(part["feature"] == model[0]) & (part["model"] == model[1])] for model in models}
-        given = [one for one in results.values() if len(one)]
-        values: list[dict[str, np.ndarray] | None] = [cortex.hemispheres(given[0], "ceiling")]
-        values += [cortex.hemispheres(one, "explained") if len(one) else None for one in results.values()]
-        regions = cortex.hemispheres(given[0], "roi") if settings["borders"] else None
-        rows.append(cortex.SurfaceRow(" · ".join(named[v] for v in varying), str(key[-1]), values, regions))
-    everything = table[["ceiling", "explained"]].to_numpy(dtype=float)
-    limit = settings["limit"] or cortex.round_up(everything)
+        block = " · ".join(named[name] for name in varying)
+        rows.append(_row(part, block, str(key[-1]), models, settings["borders"]))
+    shares = table[["ceiling", "explained"]].to_numpy(dtype=float)  # (n_rows, 2)
+    limit = settings["limit"] or round_up(shares)
+    extend = "max" if np.nanmax(shares, initial=0) > limit else "neither"
+    groups = [f"Explained by {model} · {feature}" for feature, model in models]
     return cortex.surface_figure(
         rows,
-        [
-            cortex.SurfaceGroup("Noise ceiling NC"),
-            *(cortex.SurfaceGroup(f"Explained by {model} · {feature}") for feature, model in models),
-        ],
+        [cortex.SurfaceGroup(title) for title in ("Noise ceiling NC", *groups)],
         settings["views"],
-        "YlGnBu",
-        Normalize(0, limit),
-        "Share of variance: NC, sign(r) r² (image view)",
-        extend="max" if np.nanmax(everything, initial=0) > limit else "neither",
+        tables.meshes,
+        cortex.Scale("YlGnBu", 0, limit, "Share of variance: NC, sign(r) r² (image view)", extend),
         note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )
+
+
+def _row(
+    part: pd.DataFrame, block: str, subject: str, models: Sequence[tuple[str, str]], bordered: bool
+) -> cortex.SurfaceRow:
+    """One subject's ceiling, then what each model (feature, model) explains."""
+    results = [part[(part["feature"] == feature) & (part["model"] == model)] for feature, model in models]
+    first = next(result for result in results if len(result))
+    values: list[dict[str, np.ndarray] | None] = [hemispheres(first, "ceiling")]
+    values += [hemispheres(result, "explained") if len(result) else None for result in results]
+    return cortex.SurfaceRow(block, subject, values, hemispheres(first, "roi") if bordered else None)

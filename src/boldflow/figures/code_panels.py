@@ -1,5 +1,6 @@
 """What codes say of a class: the held-out trials of each subject on two axes, greyed where the class is not found."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boldflow.drawing import figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["separations", "embeddings"]
 FACTS = {
@@ -55,14 +57,14 @@ PANEL_IN, GAP_IN, LEFT_IN, HEAD_IN, TITLE_IN, FOOT_IN = 1.25, 0.18, 1.35, 0.25, 
 NAMES = {"tsne": "t-SNE", "pca": "principal components"}
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``separations`` and ``embeddings``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``separations`` and ``embeddings``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -101,7 +103,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table[[*columns, "class", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a row of panels per model; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())

@@ -1,5 +1,6 @@
 """Numbers of codes in a table: error, share of variance, zeros and dead units, beside published figures."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["leaderboard", "published"]
 FACTS = {
@@ -55,14 +57,14 @@ OURS, THEIRS = "ours", "published"
 WRAP = 34  # characters of a note for each inch less the margins, at its size
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the numbers shown.
 
     Parameters
     ----------
-    tables : dict
-        ``leaderboard`` and ``published``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``leaderboard`` and ``published``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -109,7 +111,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table[["metric", *ROW, "subject", "whose", "value", "note", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw the table; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())

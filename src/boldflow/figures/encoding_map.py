@@ -1,15 +1,18 @@
 """How well each vertex is predicted: Pearson r on the inflated cortex beside its ceiling, a row per subject."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from boldflow.drawing import cortex, figure_style
+from boldflow.drawing.colours import round_up
+from boldflow.drawing.meshes import hemispheres
+from boldflow.drawing.tables import Tables
 
-NEEDS = ["maps"]
+NEEDS = ["maps", "meshes"]
 FACTS = {
     "title": "Where the responses are predicted",
     "caption": (
@@ -72,14 +75,14 @@ SETTINGS = {
 TITLES = {"ceiling": "Highest r possible, \N{SQUARE ROOT}NC", "r": "Pearson r"}
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``maps``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``maps``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -102,7 +105,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table[columns].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
@@ -112,18 +115,17 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     rows = []
     for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
-            regions = cortex.hemispheres(part, "roi") if settings["borders"] else None
-            values = [cortex.hemispheres(part, column) for column in shown]
+            regions = hemispheres(part, "roi") if settings["borders"] else None
+            values = [hemispheres(part, column) for column in shown]
             rows.append(cortex.SurfaceRow(titles[key], str(subject), values, regions))
-    size = np.abs(table[list(shown)].to_numpy(dtype=float))
-    limit = settings["limit"] or cortex.round_up(size)
+    size = np.abs(table[list(shown)].to_numpy(dtype=float))  # (n_rows, n_shown)
+    limit = settings["limit"] or round_up(size)
+    extend = "both" if np.nanmax(size, initial=0) > limit else "neither"
     return cortex.surface_figure(
         rows,
         [cortex.SurfaceGroup(TITLES[column]) for column in shown],
         settings["views"],
-        "RdBu_r",
-        Normalize(-limit, limit),
-        "Pearson r (image view)",
-        extend="both" if np.nanmax(size, initial=0) > limit else "neither",
+        tables.meshes,
+        cortex.Scale("RdBu_r", -limit, limit, "Pearson r (image view)", extend),
         note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
     )

@@ -2,7 +2,7 @@
 
 import bisect
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from boldflow.artifacts.store.comparisons import MODEL, SAME
 from boldflow.artifacts.store.leaderboard import LOWER_IS_BETTER
 from boldflow.core.scores.comparison import compared_seeds, key_of, tie_letters
 from boldflow.drawing import figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["leaderboard", "comparisons"]
 FACTS = {
@@ -111,14 +112,14 @@ class Bracket:
     column: int
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn, in the order of panels, rows and points.
 
     Parameters
     ----------
-    tables : dict
+    tables : Tables
         ``leaderboard``: the study's tidy table; ``comparisons``: differences between models.
-    settings : dict
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -138,7 +139,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return _plan(tables, settings).table
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw what ``source_table`` lists; parameters and errors as there."""
     plan = _plan(tables, settings)
     table = plan.table.assign(who=_who(plan.table))
@@ -183,7 +184,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     return figure
 
 
-def _plan(tables: dict[str, Any], settings: dict[str, Any]) -> Plan:
+def _plan(tables: Tables, settings: Mapping[str, Any]) -> Plan:
     """Choose panels and rows so that the figure stays legible, and say what was left out."""
     board = tables["leaderboard"]
     board = board[board["gallery"].isna() | (board["gallery"] == "test")]
@@ -371,7 +372,7 @@ def _heading(part: pd.DataFrame) -> str:
     return f"{figure_style.metric_label(part['metric'].iloc[0])} ({_about(part)})"
 
 
-def _panels(board: pd.DataFrame, settings: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
+def _panels(board: pd.DataFrame, settings: Mapping[str, Any]) -> tuple[list[tuple[str, str]], int]:
     """Metric and view of each panel, the primary first, and how many must be there."""
     there = set(zip(board["metric"], board["view"], strict=True))
     first = board.loc[board["primary"].fillna(False).astype(bool), ["metric", "view"]].drop_duplicates()

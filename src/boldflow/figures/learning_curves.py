@@ -1,5 +1,6 @@
 """How networks learnt: loss and validation measures by epoch, every subject, with the spread over seeds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from boldflow.drawing import figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["histories"]
 FACTS = {
@@ -60,14 +62,14 @@ PANEL_IN, LEFT_IN, GAP_IN, HEAD_IN, FOOT_IN = (1.9, 1.35), 0.75, 0.55, 0.5, 0.6
 PER_LINE = 6  # subjects named in a line of the legend
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``histories``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``histories``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -107,7 +109,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     ]
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a panel per model and measure; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     columns = table[COLUMN].drop_duplicates().reset_index(drop=True)

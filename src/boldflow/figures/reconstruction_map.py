@@ -1,15 +1,18 @@
 """What a code keeps of a class: measured and reconstructed maps side by side on the flat cortex."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from boldflow.drawing import cortex, figure_style
+from boldflow.drawing.colours import round_up
+from boldflow.drawing.meshes import SURFACE, hemispheres
+from boldflow.drawing.tables import Tables
 
-NEEDS = ["reconstructions"]
+NEEDS = ["reconstructions", "meshes"]
 FACTS = {
     "title": "Measured and reconstructed maps",
     "caption": (
@@ -64,14 +67,14 @@ SETTINGS = {
 SHOWN = {"measured": "Measured", "reconstructed": "Reconstructed", "left_out": "Left out"}
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``reconstructions``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``reconstructions``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -97,7 +100,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table[columns].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw a block per model and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(figure_style.results(tables["reconstructions"])) - len(figure_style.results(table))
@@ -105,26 +108,25 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     rows = []
     for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
-            regions = cortex.hemispheres(part, "roi") if settings["borders"] else None
-            values = [cortex.hemispheres(part, column) for column in SHOWN]
+            regions = hemispheres(part, "roi") if settings["borders"] else None
+            values = [hemispheres(part, column) for column in SHOWN]
             rows.append(cortex.SurfaceRow(titles[key].replace(" · none", ""), str(subject), values, regions))
-    size = np.abs(table[list(SHOWN)].to_numpy(dtype=float))
-    limit = cortex.round_up(size, most=5.0)
+    size = np.abs(table[list(SHOWN)].to_numpy(dtype=float))  # (n_rows, n_shown)
+    limit = round_up(size, most=5.0)
+    extend = "both" if np.nanmax(size, initial=0) > limit else "neither"
     return cortex.surface_figure(
         rows,
         [cortex.SurfaceGroup(title) for title in SHOWN.values()],
         settings["views"],
-        "RdBu_r",
-        Normalize(-limit, limit),
-        "class less others (s.d. of training trials)",
-        extend="both" if np.nanmax(size, initial=0) > limit else "neither",
+        tables.meshes,
+        cortex.Scale("RdBu_r", -limit, limit, "class less others (s.d. of training trials)", extend),
         note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
         near=settings["near"],
     )
 
 
-def _chosen(maps: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+def _chosen(maps: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Keep the rows that the settings name; where they name no responses, of those on the mesh if there are any."""
-    there = maps[maps["space"] == cortex.SURFACE]
-    own = maps if settings["responses"] or there.empty else there
-    return cortex.choose_maps(own, settings, "reconstruction map")
+    on_mesh = maps[maps["space"] == SURFACE]
+    candidates = maps if settings["responses"] or on_mesh.empty else on_mesh
+    return cortex.choose_maps(candidates, settings, "reconstruction map")

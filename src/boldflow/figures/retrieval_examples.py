@@ -1,5 +1,6 @@
 """What retrieval looks like: the seen picture beside the five nearest, from good, middling and bad queries."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from boldflow.drawing import figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["queries", "images"]
 FACTS = {
@@ -60,14 +62,14 @@ LEFT_IN, RANK_IN, HEAD_IN = 0.62, 0.85, 0.45
 ONE_COLUMN = 3  # subjects; more stand in two columns
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the queries drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``queries``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``queries``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -94,14 +96,14 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)[[*columns, "simulated"]]
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw rows of pictures, subject by subject.
 
     Parameters
     ----------
-    tables : dict
-        ``queries`` and ``images``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``queries`` and ``images``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -137,11 +139,11 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
                 place = (n * block + LEFT_IN, y + tall - own, across * PICTURE_IN, own)
                 shares = (place[0] / width, place[1] / height, place[2] / width, place[3] / height)
                 axes = figure.add_axes(shares, label=str(subject))
-                _subject(axes, part, tables["images"], across)
+                _subject(axes, part, tables.images, across)
     return figure
 
 
-def _chosen(queries: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+def _chosen(queries: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Queries of the best result that the settings allow: of the first data set, its subjects, each's first seed.
 
     Best is the lowest mean share of the gallery ranked above the true picture, among results of the most subjects.
@@ -168,7 +170,7 @@ def _chosen(queries: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
     return found[np.logical_and.reduce([found[name] == value for name, value in best.items()])]
 
 
-def _subject(axes: Axes, part: pd.DataFrame, images: dict[tuple[str, str], np.ndarray], across: float) -> None:
+def _subject(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray], across: float) -> None:
     """Rows of one subject; the x unit is a picture's width."""
     for n, (_, query) in enumerate(part.iterrows()):
         y = n * ROW_STEP
@@ -210,7 +212,7 @@ def _subject(axes: Axes, part: pd.DataFrame, images: dict[tuple[str, str], np.nd
     axes.set_axis_off()
 
 
-def _image(images: dict[tuple[str, str], np.ndarray], dataset: str, name: str) -> np.ndarray:
+def _image(images: Mapping[tuple[str, str], np.ndarray], dataset: str, name: str) -> np.ndarray:
     if (dataset, name) not in images:
         raise ValueError(f"retrieval examples: picture {name!r} of data set {dataset!r} was not handed in")
     return images[dataset, name]

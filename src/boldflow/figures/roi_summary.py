@@ -1,5 +1,6 @@
 """Encoding by ROI: explained variance beside its ceiling, and the share of the signal that is explained."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -7,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["leaderboard"]
 FACTS = {
@@ -50,14 +52,14 @@ METRICS = ("r2", "explained_share")
 NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling"]
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
-    tables : dict
+    tables : Tables
         ``leaderboard``: the study's tidy table.
-    settings : dict
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -90,7 +92,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return part[columns].astype({name: "float64" for name in NUMBERS}).reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw two panels per encoding result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     blocks = []

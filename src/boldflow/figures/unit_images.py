@@ -1,5 +1,6 @@
 """What units of a code stand for: the pictures that drive each of them most."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from boldflow.drawing import figure_style
+from boldflow.drawing.tables import Tables
 
 NEEDS = ["units", "images"]
 FACTS = {
@@ -46,14 +48,14 @@ FRAME = "#D55E00"
 PICTURE_IN, STEP, LEFT_IN, HEAD_IN, FOOT_IN, GAP_IN = 0.6, 1.08, 0.95, 0.4, 0.3, 0.25
 
 
-def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     """List the pictures drawn.
 
     Parameters
     ----------
-    tables : dict
-        ``units``: see the package docstring.
-    settings : dict
+    tables : Tables
+        ``units``: see ``vocabulary.tables``.
+    settings : mapping
         Keys of ``SETTINGS``.
 
     Returns
@@ -79,7 +81,7 @@ def source_table(tables: dict[str, Any], settings: dict[str, Any]) -> pd.DataFra
     return table[[*columns, "held_out", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """Draw rows of pictures in two columns of units; ``tables`` also has ``images``, else as ``source_table``."""
     table = source_table(tables, settings)
     own = _one(tables["units"], settings)
@@ -104,7 +106,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
             figure_style.write_at(figure, column * block + 0.1, bottom + STEP * PICTURE_IN / 2, told, ha="left", size=7)
             place = (column * block + LEFT_IN, bottom, across, STEP * PICTURE_IN)
             axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"unit {unit}")
-            _unit(axes, part, tables["images"], settings["n_images"])
+            _unit(axes, part, tables.images, settings["n_images"])
         frame = Line2D(
             [], [], linestyle="", marker="s", markersize=6, markerfacecolor="none", color=FRAME, label="in the class"
         )
@@ -115,7 +117,7 @@ def draw(tables: dict[str, Any], settings: dict[str, Any]) -> Figure:
     return figure
 
 
-def _one(units: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+def _one(units: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Units of the first result that the settings allow."""
     keep = pd.Series(True, index=units.index)
     for name in ("model", "subject", "dataset"):
@@ -130,7 +132,7 @@ def _one(units: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
     return found[(found[RESULT] == found[RESULT].iloc[0]).all(axis=1)]
 
 
-def _unit(axes: Axes, part: pd.DataFrame, images: dict[tuple[str, str], np.ndarray], n_images: int) -> None:
+def _unit(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray], n_images: int) -> None:
     """Pictures of one unit; the x unit is a picture's width."""
     axes.set_xlim(0, n_images * STEP)
     axes.set_ylim(STEP, 0)

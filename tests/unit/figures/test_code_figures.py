@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.store.leaderboard import tidy
-from boldflow.drawing import cortex, figure_style
+from boldflow.drawing import figure_style, meshes
 from boldflow.figures import code_panels, code_table, reconstruction_map, unit_images
-from tests.made.figures import defaults, subjects, texts
+from tests.made.figures import defaults, subjects, tables_of, texts
 
 FIGURES = {
     "code_panels": code_panels,
@@ -41,7 +41,7 @@ def made(n, dataset="sim", simulated=True):
         content = dict(zip(("pca_1", "pca_2", "tsne_1", "tsne_2"), placed.T, strict=True))
         names = [f"{k:02d}.png" for k in range(40)]
         points.append(pd.DataFrame({**own, "image_id": names, "in_class": inside, **content}))
-        for side in cortex.SIDES:
+        for side in meshes.SIDES:
             vertex = np.arange(2000, 4000)
             where = {"space": "fsaverage5", "hemisphere": side, "vertex": vertex}
             value = np.sin(vertex / 150)
@@ -87,8 +87,8 @@ def made(n, dataset="sim", simulated=True):
 )
 def test_a_figure_of_codes_is_drawn_whatever_the_number_of_subjects_and_no_text_lies_on_another(name, n):
     given = made(n)
-    before = {key: given[key].copy() for key in FIGURES[name].NEEDS if key != "images"}
-    figure = FIGURES[name].draw(given, defaults(name))
+    before = {key: given[key].copy() for key in FIGURES[name].NEEDS if key not in ("images", "meshes")}
+    figure = FIGURES[name].draw(tables_of(given), defaults(name))
     for key, value in before.items():
         pd.testing.assert_frame_equal(given[key], value)
     assert FIGURES[name].source_table(given, defaults(name))["simulated"].all()
@@ -110,7 +110,7 @@ def colours(axes, part):
 
 def test_panels_without_a_finding_are_grey_and_say_so():
     tables = made(2)
-    figure = code_panels.draw(tables, defaults("code_panels", models=["sae-high-32"]))
+    figure = code_panels.draw(tables_of(tables), defaults("code_panels", models=["sae-high-32"]))
     found, not_found = figure.axes
     assert code_panels.INSIDE.lower() in colours(found, "class")
     for part in ("class", "others"):
@@ -124,7 +124,7 @@ def test_a_model_without_a_p_is_neither_found_nor_grey():
     tables["separations"][["p", "q"]] = np.nan
     table = code_panels.source_table(tables, defaults("code_panels"))
     assert table["significant"].isna().all()
-    figure = code_panels.draw(tables, defaults("code_panels"))
+    figure = code_panels.draw(tables_of(tables), defaults("code_panels"))
     assert "no p" in figure.axes[0].get_title() and code_panels.INSIDE.lower() in colours(figure.axes[0], "class")
     assert "not significant" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
@@ -136,14 +136,15 @@ def test_published_figures_stand_under_the_model_of_their_name_and_never_at_simu
     theirs = table[table["whose"] == "published"]
     assert len(theirs) == 2 and (theirs["value"] == 0.4055).all() and set(theirs["metric"]) == {"mse"}
     assert theirs["note"].str.contains("sae-validation: response: published other").all()
-    shown = [text.get_text() for text in texts(code_table.draw(tables, defaults("code_table")))]
+    shown = [text.get_text() for text in texts(code_table.draw(tables_of(tables), defaults("code_table")))]
     assert shown.count("0.406") + shown.count("0.405") == 2 and "  published a" in shown
 
 
 def test_units_that_are_never_active_are_left_out_and_counted():
     table = unit_images.source_table(made(1), defaults("unit_images", n_units=20))
     assert len(table["unit"].unique()) == 17 and table["unit"].iloc[0] == 3
-    shown = [text.get_text() for text in texts(unit_images.draw(made(1), defaults("unit_images", n_units=5)))]
+    figure = unit_images.draw(tables_of(made(1)), defaults("unit_images", n_units=5))
+    shown = [text.get_text() for text in texts(figure)]
     assert any("5 of 20 units, 3 are never active" in text for text in shown)
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.store.leaderboard import tidy
-from boldflow.drawing import cortex, figure_style
+from boldflow.drawing import figure_style, meshes
 from boldflow.figures import band_map, band_shares, encoding_map, roi_summary, win_share
-from tests.made.figures import defaults, subjects, texts
+from tests.made.figures import defaults, subjects, tables_of, texts
+from tests.made.meshes import hemispheres
 
 FIGURES = {"band_map": band_map, "band_shares": band_shares, "roi_summary": roi_summary, "win_share": win_share}
 ABOUT = {"dataset": "sim", "response": "bold", "split": "repeated", "simulated": True}
@@ -66,9 +67,9 @@ def wins(n):
 def maps(n, unique=True):
     parts = []
     for k, subject in enumerate(subjects(n)):
-        for side in cortex.SIDES:
+        for side in meshes.SIDES:
             rng = np.random.default_rng([k, side == "left"])
-            vertex = np.arange(0, cortex.N_VERTICES, 2)
+            vertex = np.arange(0, meshes.N_VERTICES, 2)
             place = {"space": "fsaverage5", "hemisphere": side, "vertex": vertex, "subject": subject, **ABOUT}
             place |= {"roi": np.where(vertex < 3000, "V1", ""), "ceiling": rng.uniform(size=len(vertex))}
             parts.append(pd.DataFrame({**place, "feature": "gabor", "model": "ridge-encoder", "r": 0.1}))
@@ -92,13 +93,13 @@ def test_every_figure_draws_for_one_subject_and_for_eight_and_no_text_lies_on_an
     written = []
     for _ in range(2):
         data = io.BytesIO()
-        figure = FIGURES[name].draw(given, settings)
+        figure = FIGURES[name].draw(tables_of(given), settings)
         figure.savefig(data, format="png", dpi=40)
         written.append(data.getvalue())
     assert written[0] == written[1]
     for key, value in before.items():
         pd.testing.assert_frame_equal(given[key], value)
-    figure = FIGURES[name].draw(given, settings)
+    figure = FIGURES[name].draw(tables_of(given), settings)
     figure.draw_without_rendering()
     places = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
     box = figure.bbox
@@ -136,7 +137,7 @@ def test_the_roi_summary_draws_r2_beside_its_ceiling_and_the_share_explained():
     given = {"leaderboard": board(3)}
     source = roi_summary.source_table(given, defaults("roi_summary"))
     assert set(source["metric"]) == {"r2", "explained_share"} and len(source) == 3 * (6 + 5)
-    found = panels(roi_summary.draw(given, defaults("roi_summary")))
+    found = panels(roi_summary.draw(tables_of(given), defaults("roi_summary")))
     for number, feature in enumerate(BANDS):
         for metric in ("r2", "explained_share"):
             part = source[(source["feature"] == feature) & (source["metric"] == metric)]
@@ -163,7 +164,7 @@ def test_rois_can_be_named_and_an_unknown_one_is_refused():
 def test_the_win_share_figure_draws_a_block_per_pair_and_open_markers_where_tied():
     given = {"wins": wins(3)}
     source = win_share.source_table(given, defaults("win_share"))
-    figure = win_share.draw(given, defaults("win_share"))
+    figure = win_share.draw(tables_of(given), defaults("win_share"))
     pairs = list(source.groupby(win_share.PAIR, sort=False))
     found = panels(figure)
     assert len(pairs) == len(found) == 3
@@ -179,7 +180,7 @@ def test_the_win_share_figure_draws_a_block_per_pair_and_open_markers_where_tied
 
 
 def test_pairs_beyond_the_limit_are_counted_clear_of_the_legend_stamped_or_not():
-    figure = win_share.draw({"wins": wins(1)}, defaults("win_share", max_pairs=1))
+    figure = win_share.draw(tables_of({"wins": wins(1)}), defaults("win_share", max_pairs=1))
     (note,) = [text for text in figure.texts if "2 more pairs are not drawn" in text.get_text()]
     for _ in range(2):
         figure.draw_without_rendering()
@@ -194,7 +195,7 @@ def test_band_shares_stand_on_one_scale_unique_ones_open(unique):
     given = {"bands": bands(2, unique)}
     source = band_shares.source_table(given, defaults("band_shares"))
     assert source.loc[source["measure"] != "joint", "ceiling"].isna().all()
-    found = panels(band_shares.draw(given, defaults("band_shares")))
+    found = panels(band_shares.draw(tables_of(given), defaults("band_shares")))
     assert set(found) == {"0 all", "0 gabor", "0 labels"}
     assert len({axes.get_xlim() for axes in found.values()}) == 1
     for band in BANDS:
@@ -214,9 +215,9 @@ def surfaces(figure):
 
 
 def shown(part, side, view, column):
-    vertex = cortex.project_surface(side, view).vertex
+    vertex = meshes.project_surface(hemispheres()[side], side, view).vertex
     own = part[part["hemisphere"] == side]
-    values = cortex.vertex_array(own["vertex"], own[column])
+    values = meshes.vertex_array(own["vertex"], own[column])
     return np.where(vertex >= 0, values[vertex], np.nan)
 
 
@@ -225,7 +226,7 @@ def test_the_band_map_draws_the_joint_r2_and_each_band(measure):
     given, settings = {"maps": maps(2)}, defaults("band_map", views=["ventral"], measure=measure)
     source = band_map.source_table(given, settings)
     assert set(source["model"]) == {"banded-ridge"} and list(dict.fromkeys(source["band"])) == ["all", *BANDS]
-    found = surfaces(band_map.draw(given, settings))
+    found = surfaces(band_map.draw(tables_of(given), settings))
     assert len(found) == 2 * 3 * 2
     for place, (row, side, view, values) in enumerate(found):
         band = ("all", *BANDS)[place // 2 % 3]
@@ -246,7 +247,7 @@ def test_the_encoding_map_shows_the_root_of_the_ceiling_on_the_scale_of_r():
     source = encoding_map.source_table(given, settings)
     wanted = given["maps"].query("model == 'banded-ridge'")["ceiling"]
     np.testing.assert_allclose(np.sort(source["ceiling"] ** 2), np.sort(wanted))
-    figure = encoding_map.draw(given, settings)
+    figure = encoding_map.draw(tables_of(given), settings)
     for place, (_, side, view, values) in enumerate(surfaces(figure)):
         column = ("ceiling", "ceiling", "r", "r")[place]
         np.testing.assert_array_equal(np.ma.filled(values, np.nan), shown(source, side, view, column))

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
 from boldflow.artifacts.store import comparisons
 from boldflow.artifacts.store.leaderboard import tidy
-from boldflow.drawing import cortex
+from boldflow.drawing import meshes
 from boldflow.figures import ceiling_map, encoding_map, leaderboard, learning_curves, retrieval_examples
+from tests.made.figures import defaults, subjects, tables_of, texts
+from tests.made.meshes import hemispheres
 
 FIGURES = {
     "leaderboard": leaderboard,
@@ -22,15 +23,6 @@ FIGURES = {
 }
 GALLERY = 12
 NO_PAIRS = comparisons.tidy(pd.DataFrame())
-
-
-def defaults(name, **changed):
-    schema = registry.literal("figures", name, "SETTINGS")
-    return {key: one["default"] for key, one in schema.items()} | changed
-
-
-def subjects(n):
-    return [f"sub-{k + 1:02d}" for k in range(n)]
 
 
 def board(n, seeds=1, simulated=True):
@@ -64,9 +56,9 @@ def boards(leaderboard, pairs=None):
 def maps(n, results=(("ridge-encoder", "gabor"),), space="fsaverage5"):
     parts = []
     for k, subject in enumerate(subjects(n)):
-        for side in cortex.SIDES:
+        for side in meshes.SIDES:
             rng = np.random.default_rng(k)
-            vertex = np.arange(0, cortex.N_VERTICES, 2)
+            vertex = np.arange(0, meshes.N_VERTICES, 2)
             ceiling = rng.uniform(size=len(vertex))
             for model, feature in results:
                 r = rng.uniform(-0.5, 0.8, len(vertex))
@@ -133,28 +125,15 @@ def test_every_figure_draws_for_one_subject_and_for_eight_and_does_so_again(name
     written = []
     for _ in range(2):
         data = io.BytesIO()
-        FIGURES[name].draw(needed, settings).savefig(data, format="png", dpi=40)
+        FIGURES[name].draw(tables_of(needed), settings).savefig(data, format="png", dpi=40)
         written.append(data.getvalue())
     assert written[0] == written[1]
-
-
-def texts(figure):
-    """All texts that are shown: free ones, titles, labels and ticks."""
-    found = list(figure.texts)
-    for axes in figure.axes:
-        found += axes.texts
-        if axes.axison:
-            low, high = axes.get_xlim()
-            ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
-            found += [label for place, label in ticks if low <= place <= high]
-            found += [axes._left_title, axes.xaxis.label, *axes.get_yticklabels()]
-    return [text for text in found if text.get_text().strip()]
 
 
 @pytest.mark.parametrize("n", [1, 8])
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_lies_on_another_or_outside(name, n):
-    figure = FIGURES[name].draw(tables(n), defaults(name))
+    figure = FIGURES[name].draw(tables_of(tables(n)), defaults(name))
     figure.draw_without_rendering()
     places = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
     assert "SIMULATED" not in dict(places)  # the stage stamps it
@@ -169,7 +148,7 @@ def test_no_text_lies_on_another_or_outside(name, n):
 def test_tables_are_left_as_they_were(name):
     given = tables(1)
     before = {key: value.copy() for key, value in given.items() if key != "images"}
-    FIGURES[name].draw(given, defaults(name))
+    FIGURES[name].draw(tables_of(given), defaults(name))
     for key, value in before.items():
         pd.testing.assert_frame_equal(given[key], value)
 
@@ -182,7 +161,7 @@ def drawn(axes, gid):
 def test_the_leaderboard_draws_its_source_table(n, seeds):
     given, settings = boards(board(n, seeds)), defaults("leaderboard")
     source = leaderboard.source_table(given, settings)
-    figure = leaderboard.draw(given, settings)
+    figure = leaderboard.draw(tables_of(given), settings)
     for panel, part in source.groupby("panel"):
         axes = next(axes for axes in figure.axes if axes.get_label() == f"panel {panel}")
         values = [float(line.get_xdata()[0]) for line in drawn(axes, "value")]
@@ -254,8 +233,8 @@ def surfaces(figure):
 
 
 def check_surface(image, side, view, part, column):
-    vertex = cortex.project_surface(side, view).vertex
-    values = cortex.vertex_array(part["vertex"], part[column])
+    vertex = meshes.project_surface(hemispheres()[side], side, view).vertex
+    values = meshes.vertex_array(part["vertex"], part[column])
     shown = np.where(vertex >= 0, values[vertex], np.nan)
     np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), shown)
 
@@ -264,7 +243,7 @@ def test_the_encoding_map_draws_its_source_table():
     given = {"maps": maps(2, (("ridge-encoder", "gabor"), ("ridge-encoder", "labels")))}
     settings = defaults("encoding_map", views=["ventral"], ceiling=False)
     source = encoding_map.source_table(given, settings)
-    figure = encoding_map.draw(given, settings)
+    figure = encoding_map.draw(tables_of(given), settings)
     rows = [(feature, subject) for feature in ("gabor", "labels") for subject in subjects(2)]
     found = surfaces(figure)
     assert len(found) == 8
@@ -281,7 +260,7 @@ def test_results_beyond_the_limit_are_counted_in_the_figure():
     given = {"maps": maps(1, (("a", "f"), ("b", "f"), ("c", "f")))}
     settings = defaults("encoding_map", views=["medial"], max_results=2)
     assert list(encoding_map.source_table(given, settings)["model"].unique()) == ["a", "b"]
-    figure = encoding_map.draw(given, settings)
+    figure = encoding_map.draw(tables_of(given), settings)
     assert any("1 more results are not drawn" in text.get_text() for text in figure.texts)
 
 
@@ -289,7 +268,7 @@ def test_the_ceiling_map_draws_the_ceiling_once_and_each_result_beside_it():
     given = {"maps": maps(2, (("ridge-encoder", "gabor"), ("ridge-encoder", "labels")))}
     settings = defaults("ceiling_map", views=["medial"])
     source = ceiling_map.source_table(given, settings)
-    found = surfaces(ceiling_map.draw(given, settings))
+    found = surfaces(ceiling_map.draw(tables_of(given), settings))
     assert len(found) == 2 * 3 * 2
     groups = [("gabor", "ceiling"), ("gabor", "explained"), ("labels", "explained")]
     for place, (number, side, view, image) in enumerate(found):
@@ -317,13 +296,13 @@ def test_ceilings_that_contradict_each_other_are_refused():
 @pytest.mark.parametrize("name", ["encoding_map", "ceiling_map"])
 def test_maps_of_another_space_are_refused(name):
     with pytest.raises(ValueError, match="do not lie on fsaverage5"):
-        FIGURES[name].draw({"maps": maps(1, space="native")}, defaults(name))
+        FIGURES[name].draw(tables_of({"maps": maps(1, space="native")}), defaults(name))
 
 
 @pytest.mark.parametrize("name", ["encoding_map", "ceiling_map"])
 def test_a_map_without_any_value_is_grey(name):
     given = maps(1).assign(r=np.nan)
-    figure = FIGURES[name].draw({"maps": given}, defaults(name, views=["medial"]))
+    figure = FIGURES[name].draw(tables_of({"maps": given}), defaults(name, views=["medial"]))
     assert np.ma.getmaskarray(surfaces(figure)[-1][3].get_array()).all()
 
 
@@ -331,7 +310,7 @@ def test_retrieval_draws_the_pictures_of_its_source_table_and_frames_the_true_on
     given = {"queries": queries(2), "images": pictures()}
     settings = defaults("retrieval_examples")
     source = retrieval_examples.source_table(given, settings)
-    figure = retrieval_examples.draw(given, settings)
+    figure = retrieval_examples.draw(tables_of(given), settings)
     assert set(source["model"]) == {"ridge"}
     for axes in figure.axes:
         part = source[source["subject"] == axes.get_label()]
@@ -378,7 +357,7 @@ def test_the_model_that_ranks_best_is_drawn_and_no_baseline():
 def test_a_missing_picture_is_named():
     given = {"queries": queries(1), "images": {}}
     with pytest.raises(ValueError, match=r"im[0-9]+' of data set 'sim'"):
-        retrieval_examples.draw(given, defaults("retrieval_examples"))
+        retrieval_examples.draw(tables_of(given), defaults("retrieval_examples"))
 
 
 def test_learning_curves_are_means_and_ranges_over_the_seeds_that_still_train():
@@ -391,7 +370,7 @@ def test_learning_curves_are_means_and_ranges_over_the_seeds_that_still_train():
         assert (row["n"], row["low"], row["high"]) == (len(values), values.min(), values.max())
         assert row["mean"] == pytest.approx(values.mean())
         assert row["n"] == (2 if row["epoch"] <= 5 else 1)
-    figure = learning_curves.draw({"histories": given}, settings)
+    figure = learning_curves.draw(tables_of({"histories": given}), settings)
     assert [len(drawn(axes, "mean")) for axes in figure.axes] == [3] * 6
     first = figure.axes[0]
     wanted = source[(source["model"] == "fmri-mlp") & (source["measure"] == "loss") & (source["subject"] == "sub-01")]
@@ -401,9 +380,9 @@ def test_learning_curves_are_means_and_ranges_over_the_seeds_that_still_train():
 def test_a_measure_that_a_model_lacks_is_said_in_its_panel_and_epochs_stand_below_the_last_that_it_has():
     given = histories(1)
     given.loc[given["model"] == "fmri-mlp", [name for name in given if name.startswith("val_")]] = np.nan
-    figure = learning_curves.draw({"histories": given}, defaults("learning_curves", models=["fmri-mlp"]))
+    figure = learning_curves.draw(tables_of({"histories": given}), defaults("learning_curves", models=["fmri-mlp"]))
     assert [axes.get_xlabel() for axes in figure.axes] == ["epoch"]
-    figure = learning_curves.draw({"histories": given}, defaults("learning_curves"))
+    figure = learning_curves.draw(tables_of({"histories": given}), defaults("learning_curves"))
     said = [axes for axes in figure.axes if any(text.get_text() == "not measured" for text in axes.texts)]
     assert len(said) == 2 and not any(axes.lines for axes in said)
 

@@ -7,17 +7,21 @@ import pytest
 
 from boldflow.artifacts.releases import published
 from boldflow.artifacts.store.leaderboard import tidy
-from boldflow.report.page import FLAT, render_page
+from boldflow.report.page import Study, render_page
+from boldflow.report.provenance import Provenance
+from boldflow.report.scores import FLAT
 from boldflow.stages.studies._published import beside
 from tests.conftest import ROOT
 from tests.made import large_board
 
-STUDY = {"name": "large", "title": "Large", "primary": {"metric": "inv_norm_rank", "view": "image"}}
+STUDY = Study("large", "Large", "inv_norm_rank", "image")
 COSTS = pd.DataFrame(columns=["rule", "job", "seconds", "max_rss_mb"])
 
 
-def page(board, pairs, others=None):
-    return render_page(STUDY, board, [], COSTS, {}, pairs, others)
+def page(board, pairs, others=None, study=STUDY):
+    tables = {"leaderboard": board, "comparisons": pairs, "published": others, "costs": COSTS}
+    there = {name: table for name, table in tables.items() if table is not None}
+    return render_page(study, there, [], Provenance())
 
 
 def parts(text):
@@ -112,8 +116,7 @@ def real():
 
 def test_published_figures_stand_beside_ours_or_in_a_block_with_the_reason():
     board, others = real()
-    study = STUDY | {"primary": {"metric": "r2", "view": "trial"}}
-    text = render_page(study, board, [], COSTS, {}, None, others.astype(str))
+    text = page(board, None, others.astype(str), Study("large", "Large", "r2", "trial"))
     headline = text[text.index('id="headline"') : text.index('id="published"')]
     assert headline.count("(published: St-Yves et al. 2023") == 1 and "0.195 (published" in headline
     block = text[text.index('id="published"') : text.index('id="subjects"')]

@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,14 +12,11 @@ import pytest
 from PIL import Image
 
 from boldflow.artifacts.store.leaderboard import tidy
-from boldflow.report.page import render_page
+from boldflow.report.figures import Drawing
+from boldflow.report.page import Study, render_page
+from boldflow.report.provenance import Provenance, Source, Split
 
-STUDY = {
-    "name": "demo",
-    "title": "A <title> & more",
-    "description": "Why.",
-    "primary": {"metric": "top5", "view": "image"},
-}
+STUDY = Study("demo", "A <title> & more", "top5", "image", "Why.")
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
@@ -80,20 +78,24 @@ def png(width=320, height=160):
 
 
 def figures(simulated=True):
-    one = {"name": "leaderboard", "title": "Scores", "caption": "What <is> seen.", "png": png(), "simulated": simulated}
-    return [one, {**one, "name": "other"}]
+    return [Drawing(name, "Scores", "What <is> seen.", png(), simulated) for name in ("leaderboard", "other")]
 
 
 def provenance(simulated=True, dataset="sim"):
-    source = {"name": dataset, "version": None, "licence": "CC0", "commit": "abc123", "simulated": simulated}
-    source |= {"citation": "Someone 2001, https://doi.org/10.1/x.", "origin": "https://example.org/ds?a=1&b=2"}
-    split = {"dataset": dataset, "rule": {"name": "repeated", "test": "repeated"}, "unit": "image"}
-    split |= {
-        "counts": {"folds": 1, "trials": {"sub-01": {"train": 71, "test": 33}}, "units": {"train": 17, "test": 8}}
-    }
-    split |= {"duplicate_groups": [["im1", "im2"]] * 25, "grouped_by": ["pixels"]}
-    software = {"numpy": "2.0", "python": "3.11"}
-    return {"datasets": [source], "splits": [split], "software": software, "code": {"x": "d1"}, "notes": ["A note."]}
+    citation, origin = "Someone 2001, https://doi.org/10.1/x.", "https://example.org/ds?a=1&b=2"
+    source = Source(dataset, None, "CC0", citation, origin, "abc123", simulated)
+    split = Split(
+        name="repeated",
+        dataset=dataset,
+        rule={"name": "repeated", "test": "repeated"},
+        unit="image",
+        n_folds=1,
+        units={"train": 17, "test": 8},
+        trials={"sub-01": {"train": 71, "test": 33}},
+        duplicate_groups=[["im1", "im2"]] * 25,
+        grouped_by=["pixels"],
+    )
+    return Provenance([source], [split], {"numpy": "2.0", "python": "3.11"}, {"x": "d1"}, ["A note."])
 
 
 def costs():
@@ -102,8 +104,11 @@ def costs():
 
 
 def page(simulated=True, **changed):
-    given = {"study": STUDY, "leaderboard": board(simulated), "figures": figures(simulated), "costs": costs()}
-    return render_page(**(given | {"provenance": provenance(simulated)} | changed))
+    """A page of made tables; those of ``changed`` that are no argument of render_page are tables."""
+    content = {"study": STUDY, "figures": figures(simulated), "provenance": provenance(simulated)}
+    tables = {"leaderboard": board(simulated), "costs": costs()}
+    tables |= {name: table for name, table in changed.items() if name not in content}
+    return render_page(tables=tables, **(content | {name: changed[name] for name in changed if name in content}))
 
 
 def test_the_page_is_well_formed_and_the_same_every_time():
@@ -174,7 +179,7 @@ def test_lower_is_better_where_it_is():
     table = board()
     ranks = table["metric"] == "median_rank"
     table.loc[ranks, ["value", "ci_low", "ci_high", "chance"]] = [3.0, 2.0, 4.0, 11.5]
-    study = {**STUDY, "primary": {"metric": "median_rank", "view": "image"}}
+    study = replace(STUDY, metric="median_rank")
     words = Page(page(study=study, leaderboard=table)).words
     assert "lower is better" in words
     cells = words[words.index("Headline: ") : words.index("Transductive: ")].split("\n")
@@ -201,8 +206,8 @@ def test_simulated_stands_on_every_caption_and_at_the_top_or_nowhere():
 
 def test_a_study_of_both_kinds_marks_the_simulated_ones():
     both = pd.concat([board(True), board(False, "haxby")], ignore_index=True)
-    sources = provenance(True)["datasets"] + provenance(False, "haxby")["datasets"]
-    found = Page(page(leaderboard=both, figures=figures(False), provenance={**provenance(), "datasets": sources}))
+    sources = [*provenance(True).sources, *provenance(False, "haxby").sources]
+    found = Page(page(leaderboard=both, figures=figures(False), provenance=replace(provenance(), sources=sources)))
     assert any("PARTLY SIMULATED" in caption for caption in found.captions)
     of_real = [caption for caption in found.captions if "(haxby)" in caption]
     of_made = [caption for caption in found.captions if "(sim)" in caption]
@@ -214,18 +219,16 @@ def test_a_study_of_both_kinds_marks_the_simulated_ones():
 
 def test_a_study_without_figures_costs_or_provenance_has_a_page_too():
     empty = costs().iloc[:0]
-    found = Page(
-        page(figures=[], costs=empty, provenance={}, study={k: STUDY[k] for k in ("name", "title", "primary")})
-    )
+    found = Page(page(figures=[], costs=empty, provenance=Provenance(), study=replace(STUDY, description="")))
     assert "No job of this study was measured" in found.words
     assert not found.all("figure")
 
 
 def test_what_cannot_be_reported_is_refused():
     with pytest.raises(ValueError, match=r"primary metric auc \(image\)"):
-        page(study={**STUDY, "primary": {"metric": "auc", "view": "image"}})
+        page(study=replace(STUDY, metric="auc"))
     with pytest.raises(ValueError, match="expected the bytes of a PNG"):
-        page(figures=[{**figures()[0], "png": b"%PDF-1.7"}])
+        page(figures=[replace(figures()[0], png=b"%PDF-1.7")])
 
 
 def separations():
@@ -251,26 +254,24 @@ def separations():
 
 
 def test_what_codes_say_stands_beside_the_published_test_and_is_left_out_where_nothing_was_asked():
-    costs = pd.DataFrame(columns=["rule", "job", "seconds", "max_rss_mb"])
-    page = Page(render_page(STUDY, board(), [], costs, {}, separations=separations()))
-    assert "codes" in page.ids or "What codes say of a class of pictures" in page.words
-    words = page.words.split("\n")
+    asked = Page(page(separations=separations()))
+    assert "What codes say of a class of pictures" in asked.words
+    words = asked.words.split("\n")
     start = words.index("sae-high-32")
     assert [word.strip() for word in words[start : start + 8]] == [
         *["sae-high-32", "32", "0.910 [0.800, 1.000]", "0.0123", "0.0123", "1.2e-05", "0.44", "6 of 36"]
     ]
-    assert "category face against all others" in page.words and "200 refits" in page.words
-    assert "What codes say" not in Page(render_page(STUDY, board(), [], costs, {})).words
+    assert "category face against all others" in asked.words and "200 refits" in asked.words
+    assert "What codes say" not in Page(page()).words
 
 
 def test_units_that_are_found_again_are_told_by_pair_of_codes():
-    costs = pd.DataFrame(columns=["rule", "job", "seconds", "max_rss_mb"])
     about = {"dataset": "sim", "response_a": "bold", "feature_a": "none", "model_a": "sae", "subject_a": "sub-01"}
     about |= {"response_b": "none", "feature_b": "gabor", "model_b": "sae", "subject_b": "none", "stability": 0.25}
     matches = pd.DataFrame({"r": [0.9, 0.5], "held_out": [0.4, 0.1]}).assign(**about, p=0.03, simulated=True)
     matches = matches.assign(n_matching=18, n_held_out=17)
-    page = Page(render_page(STUDY, board(), [], costs, {}, separations=separations(), matches=matches))
-    words = [word.strip() for word in page.words.split("\n")]
+    asked = Page(page(separations=separations(), matches=matches))
+    words = [word.strip() for word in asked.words.split("\n")]
     start = words.index("sub-01 · bold · sae")
     wanted = ["gabor · sae", "sim", "2", "0.700", "0.250", "0.0300", "18 and 17"]
     assert words[start + 1 : start + 8] == wanted

@@ -1,101 +1,92 @@
 """The report: one page from a study's tables, figures and sidecars."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from boldflow.artifacts.store import comparisons as pair_tables
-from boldflow.artifacts.store import sidecars, tables
+from boldflow.artifacts.store import sidecars
 from boldflow.artifacts.store.atomic import write_text
 from boldflow.provenance import digest
-from boldflow.report.page import render_page
+from boldflow.report.figures import Drawing
+from boldflow.report.page import Study, render_page
+from boldflow.report.provenance import Provenance, Source, Split
 from boldflow.settings import read_settings
+from boldflow.stages.studies._tables import read_frames
 
 SOFTWARE = ("boldflow", "snakemake", "numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "datalad", "git-annex")
 
 
-def run(
-    leaderboard: str,
-    comparisons: str,
-    published_: str,
-    separations: list[str],
-    matches: list[str],
-    costs: str,
-    figures: list[str],
-    sources: list[str],
-    splits: list[str],
-    responses: list[str],
-    page: str,
-    study: str,
-    facts: str,
-    captions: str,
-    code: str,
-) -> None:
+def run(tables: Mapping[str, Sequence[str]], page: str, study: str, facts: str, captions: str, code: str) -> None:
     """Write the page.
 
     Parameters
     ----------
-    leaderboard, comparisons, published_, costs : paths of the study's tables
-    separations : path of what the study's codes say of a class; empty where it asks nothing
-    matches : path of the units that are found again in other codes; empty where it asks for none
-    figures : paths of its PNG figures
-    sources : paths of its data sets' receipts
-    splits, responses : paths of the sidecars of its splits and responses
+    tables : paths of each table that a section of the page needs, by the table's name (``vocabulary.tables``)
     page : path of the HTML to write
     study, facts, captions : the study, facts of its data sets and of its figures' plug-ins, JSON text
     code : digests of the modules of this stage, JSON text
     """
-    known, told = read_settings(facts), read_settings(captions)
-    receipts = [sidecars.read(path) for path in sources]
-    provenance: dict[str, Any] = {
-        "datasets": [
-            {
-                **{key: known[note["name"]][key] for key in ("version", "licence", "citation", "simulated")},
-                **{key: note[key] for key in ("name", "origin", "commit")},
-            }
-            for note in receipts
-        ],
-        "splits": [{**sidecars.read(path), "dataset": Path(path).parts[-3]} for path in splits],
-        "software": sidecars.versions(*SOFTWARE),
-        "code": {
-            "report": digest(code),
-            **{str(Path(p).parent): digest(sidecars.read(p)["code"]) for p in responses},
-        },
-        "notes": [_response_note(Path(path)) for path in responses],
-    }
-    drawn = [_figure(Path(path), told) for path in figures]
-    text = render_page(
-        study=read_settings(study),
-        leaderboard=tables.read(leaderboard),
-        figures=drawn,
-        costs=tables.read(costs),
-        provenance=provenance,
-        comparisons=pair_tables.read(comparisons),
-        published=tables.read_text_csv(published_),
-        separations=tables.read(separations[0]) if separations else None,
-        matches=tables.read(matches[0]) if matches else None,
+    texts = read_settings(captions)
+    figures = [_drawing(Path(path), texts[Path(path).stem]) for path in tables["figures"]]
+    provenance = _provenance(tables, read_settings(facts), code)
+    write_text(page, render_page(_study(study), read_frames(tables), figures, provenance))
+
+
+def _study(text: str) -> Study:
+    entry = read_settings(text)
+    primary = entry["primary"]
+    return Study(entry["name"], entry["title"], primary["metric"], primary["view"], entry.get("description", ""))
+
+
+def _provenance(tables: Mapping[str, Sequence[str]], facts: Mapping[str, Any], code: str) -> Provenance:
+    """Gather receipts, splits and what was done to responses, with versions and digests."""
+    receipts = [sidecars.read(path) for path in tables["receipts"]]
+    responses = {Path(path): sidecars.read(path) for path in tables["responses"]}
+    return Provenance(
+        sources=[_source(receipt, facts[receipt["name"]]) for receipt in receipts],
+        splits=[_split(Path(path)) for path in tables["splits"]],
+        software=sidecars.versions(*SOFTWARE),
+        code={"report": digest(code), **{str(path.parent): digest(note["code"]) for path, note in responses.items()}},
+        notes=[_response_note(path, note) for path, note in responses.items()],
     )
-    write_text(page, text)
 
 
-def _figure(path: Path, told: dict[str, Any]) -> dict[str, Any]:
-    """Read a figure with its caption; whether it is simulated stands inside the file."""
+def _source(receipt: Mapping[str, Any], facts: Mapping[str, Any]) -> Source:
+    """Join what arrived of a data set with what its plug-in says of it."""
+    return Source(
+        **{key: receipt[key] for key in ("name", "origin", "commit")},
+        **{key: facts[key] for key in ("version", "licence", "citation", "simulated")},
+    )
+
+
+def _split(path: Path) -> Split:
+    """Read how a split was made; its folder's folder is its data set."""
+    note = sidecars.read(path)
+    counts = note["counts"]
+    return Split(
+        name=note.get("split") or note.get("rule", {}).get("name"),
+        dataset=path.parts[-3],
+        rule=note.get("rule", {}),
+        unit=note["unit"],
+        n_folds=counts["folds"],
+        units=counts["units"],
+        trials=counts["trials"],
+        duplicate_groups=note.get("duplicate_groups", []),
+        grouped_by=note.get("grouped_by", []),
+    )
+
+
+def _drawing(path: Path, texts: Mapping[str, str]) -> Drawing:
+    """Read a figure with its title and caption; whether it is simulated stands inside the file."""
     with Image.open(path) as image:
         note = read_settings(image.info["Description"])
-    own = told[path.stem]
-    return {
-        "name": path.stem,
-        "title": own["title"],
-        "caption": own["caption"],
-        "png": path.read_bytes(),
-        "simulated": note["simulated"],
-    }
+    return Drawing(path.stem, texts["title"], texts["caption"], path.read_bytes(), note["simulated"])
 
 
-def _response_note(path: Path) -> str:
+def _response_note(path: Path, note: Mapping[str, Any]) -> str:
     """Say in a sentence what was done to a subject's responses."""
-    note = sidecars.read(path)
     window, model = note.get("window"), note.get("glm")
     if window:
         when = f"{window['n_volumes']} volumes from {window['start_s']:g} s after onset, TR {note['tr_s']:g} s"

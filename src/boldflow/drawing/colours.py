@@ -1,0 +1,101 @@
+"""Scales of colour, and values of a hemisphere as coloured pixels."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.image import AxesImage
+
+from boldflow.drawing.meshes import N_VERTICES, SURFACE, Projection
+
+
+def round_up(values: np.ndarray, most: float = 1.0) -> float:
+    """Choose the end of a scale: the 99th percentile of absolute values, rounded up to .1 (.05 up to .2).
+
+    Parameters
+    ----------
+    values : array of any shape
+        NaN are left out.
+    most : float
+        End of the longest scale.
+
+    Returns
+    -------
+    float
+        From .05 to ``most``.
+    """
+    sizes = np.abs(values[np.isfinite(values)])
+    high = np.percentile(sizes, 99) if sizes.size else 0.0
+    steps = 10 if high > 0.2 else 20
+    return float(np.clip(np.ceil(high * steps - 1e-9) / steps, 0.05, most))
+
+
+def draw_surface(
+    axes: Axes,
+    projection: Projection,
+    values: np.ndarray,
+    cmap: Colormap,
+    norm: Normalize,
+    regions: np.ndarray | None = None,
+) -> AxesImage:
+    """Draw one value per vertex on a hemisphere of fsaverage5.
+
+    Parameters
+    ----------
+    axes : Axes
+        Its frame is taken away.
+    projection : Projection
+        Which vertex each pixel shows.
+    values : array of shape (10242,)
+        NaN where there are no data: those vertices stay grey.
+    cmap, norm : colour map and scale
+    regions : array of str of shape (10242,), optional
+        Borders between different names are drawn; the empty name is one of them.
+
+    Returns
+    -------
+    AxesImage
+        Its array has the value of the vertex at each pixel, masked where there is none.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` has another length.
+    """
+    if np.shape(values) != (N_VERTICES,):
+        raise ValueError(
+            f"a hemisphere of {SURFACE} has {N_VERTICES} vertices, found values of shape {np.shape(values)}"
+        )
+    axes.imshow(projection.background, interpolation_stage="rgba")
+    vertex = projection.vertex  # (height, width)
+    pixels = np.where(vertex >= 0, np.asarray(values, dtype=np.float64)[vertex], np.nan)
+    image = axes.imshow(np.ma.masked_invalid(pixels), cmap=cmap, norm=norm, interpolation_stage="rgba")
+    if regions is not None:
+        axes.imshow(borders(vertex, regions), interpolation_stage="rgba")
+    axes.set_axis_off()
+    return image
+
+
+def borders(vertex: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Draw thin dark lines between regions of different names.
+
+    Parameters
+    ----------
+    vertex : int array of shape (height, width)
+        Which vertex each pixel shows, -1 outside.
+    regions : array of str of shape (n_vertices,)
+
+    Returns
+    -------
+    float32 array of shape (height, width, 4)
+        RGBA, transparent where there is no border.
+    """
+    code = np.unique(np.asarray(regions, dtype=str), return_inverse=True)[1]  # (n_vertices,)
+    at = np.where(vertex >= 0, code[vertex], -1)
+    edge = np.zeros(at.shape, dtype=bool)
+    for axis in (0, 1):
+        for step in (1, -1):
+            other = np.roll(at, step, axis=axis)
+            edge |= (at != other) & (at >= 0) & (other >= 0)
+    line = np.zeros((*at.shape, 4), dtype=np.float32)
+    line[edge] = (0.1, 0.1, 0.1, 0.75)
+    return line

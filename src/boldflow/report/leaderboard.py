@@ -1,0 +1,209 @@
+"""Section of the primary metric: the best models, all rows, and which of two models differ."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from boldflow.artifacts.store.comparisons import MODEL, SAME
+from boldflow.artifacts.store.leaderboard import LOWER_IS_BETTER
+from boldflow.core.scores.comparison import OVER_SEEDS, compared_seeds, key_of, tie_letters
+from boldflow.drawing.figure_style import metric_label
+from boldflow.report.cells import Fold, Table, dataset_name, is_missing, mark_of, number, text_of
+from boldflow.report.scores import FLAT, HEADINGS, best_first, ceiling, chance, model_title, score, score_table
+
+NEEDS = ["leaderboard", "comparisons"]
+HEAD = 15  # best rows of a subject that are not folded away
+FEW_PAIRS = 60  # pairs of models listed whole; of more, those with a best model
+NAMED = 3  # models named as tied with the best
+HEADLINE = [
+    *("model", "feature", "direction", "subject", "dataset", "response", "roi", "split", "seed", "fold", "score"),
+    *("ties", "chance", "beyond", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size"),
+    *("transductive", "protocol", "published_value"),
+]
+OF_SUBJECT = [name for name in HEADLINE if name not in ("subject", "dataset", "response")]
+PLACE = ["dataset", "subject", "response"]  # a fold each, where there are many rows
+VARIED = ("dataset", "direction", "roi", "split", "seed", "fold")  # shown of the best models where they differ
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Pairs of models of the primary metric: ``total``, of which the table may have those with a best model only."""
+
+    table: Table
+    total: int
+    only_best: bool
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the section shows; ``metric`` is its label, ``name`` that of the leaderboard."""
+
+    metric: str
+    name: str
+    view: str
+    lower: bool
+    methods: list[str]
+    best: Table | None
+    scores: list[Fold]
+    tied: bool
+    differences: Differences | None
+
+
+def with_ties(leaderboard: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.DataFrame:
+    """Add the letters of ties of every row, ``ties``; empty where there are no comparisons."""
+    if comparisons is None:
+        return leaderboard.assign(ties=pd.Series("", index=leaderboard.index, dtype=object))
+    return leaderboard.assign(ties=tie_letters(leaderboard, comparisons, SAME, MODEL, LOWER_IS_BETTER))
+
+
+def headline_of(
+    study: str, metric: str, view: str, leaderboard: pd.DataFrame, comparisons: pd.DataFrame | None
+) -> Headline:
+    """Make the section of a study's primary metric.
+
+    Parameters
+    ----------
+    study : str
+        Its name, for errors.
+    metric, view : str
+    leaderboard : DataFrame
+        With ``ties``.
+    comparisons : DataFrame, optional
+
+    Returns
+    -------
+    Headline
+
+    Raises
+    ------
+    ValueError
+        If no row has the metric.
+    """
+    is_primary = (leaderboard["metric"] == metric) & (leaderboard["view"] == view)
+    rows = leaderboard[is_primary & (leaderboard["gallery"].isna() | (leaderboard["gallery"] == "test"))]
+    if rows.empty:
+        raise ValueError(f"report of {study}: no row has the primary metric {metric} ({view})")
+    compared = _as_compared(rows, comparisons)
+    return Headline(
+        metric=metric_label(metric),
+        name=metric,
+        view=view,
+        lower=metric in LOWER_IS_BETTER,
+        methods=sorted(rows["ci_method"].dropna().unique()),
+        best=_leaders(compared),
+        scores=_folds(f"{metric_label(metric)}, {view} view", rows),
+        tied=bool(rows["ties"].ne("").any()),
+        differences=_differences(comparisons, compared),
+    )
+
+
+def _as_compared(rows: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.DataFrame:
+    """One row per model of a comparison: of several seeds their mean, which has no interval of its own."""
+    if comparisons is None:
+        return rows
+    seeded = rows.assign(seed=compared_seeds(rows, comparisons, SAME))
+    names = [*SAME, *MODEL]
+    several = seeded.duplicated(names, keep=False)
+    means = seeded["value"].groupby(key_of(seeded, names)).transform("mean")
+    averaged = seeded.assign(value=seeded["value"].mask(several, means))
+    return averaged.assign(**{name: averaged[name].mask(several) for name in ("ci_low", "ci_high")}).drop_duplicates(
+        names
+    )
+
+
+def _leaders(compared: pd.DataFrame) -> Table | None:
+    """One row per comparison of several models: the best one, and those tied with it."""
+    rows, simulated = [], []
+    parts = [part for _, part in compared.groupby(key_of(compared, SAME), sort=False) if len(part) > 1]
+    varied = [name for name in VARIED if len(compared[name].unique()) > 1]
+    for part in parts:
+        best = best_first(part).iloc[0]
+        if not is_missing(best["value"]):
+            rows.append(_leader(part, best, varied))
+            simulated.append(best["simulated"])
+    if not rows:
+        return None
+    columns = ["Subject", *(HEADINGS[name] for name in varied), "Models", "Best", HEADINGS["score"], "Chance"]
+    columns += [HEADINGS["ceiling"], "Tied with the best"]
+    k = len(varied)
+    numeric = frozenset({k + 1, k + 3, k + 4, k + 5})
+    return Table("The best model of each subject", columns, rows, numeric, mark_of(simulated))
+
+
+def _leader(part: pd.DataFrame, best: pd.Series, varied: list[str]) -> list[str]:
+    """Cells of the best model of a comparison."""
+    others = part.drop(index=best.name)
+    tied = others[[bool(set(best["ties"]) & set(letters)) for letters in others["ties"]]]
+    names = [model_title(row) for row in tied.to_dict("records")]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    verdict = (", ".join(names[:NAMED]) + more or "none: better than all") if best["ties"] else "not compared"
+    about = [dataset_name(best[n], best["simulated"]) if n == "dataset" else text_of(best[n]) for n in varied]
+    numbers = [score(best), chance(best), ceiling(best)]
+    return [text_of(best["subject"]), *about, str(len(part)), model_title(best), *numbers, verdict]
+
+
+def _folds(caption: str, rows: pd.DataFrame) -> list[Fold]:
+    """All rows of the primary metric: one table, or a fold per subject and response where there are many."""
+    if len(rows) <= FLAT:
+        return [Fold("", [score_table(caption, rows, HEADLINE)])]
+    parts = rows.groupby(PLACE, sort=True, dropna=False)
+    return [_fold(caption, part, n == 0) for n, (_, part) in enumerate(parts)]
+
+
+def _fold(caption: str, part: pd.DataFrame, shown: bool) -> Fold:
+    """Rows of one subject's responses, the best ones first, the others folded once more."""
+    dataset, subject, response = (text_of(part[name].iloc[0]) for name in PLACE)
+    ordered = best_first(part)
+    best = ordered.iloc[0]
+    who = f"{subject} of {dataset}, {response}"
+    rest = None
+    if len(ordered) > HEAD + 5:
+        below = f"{len(ordered) - HEAD} more rows of {subject}"
+        rest = Fold(below, [score_table(f"{caption}: {who}, the rest", ordered.iloc[HEAD:], OF_SUBJECT)])
+        ordered = ordered.iloc[:HEAD]
+    summary = f"{who}: {len(part)} rows, best {model_title(best)} {score(best)}"
+    table = score_table(f"{caption}: {who}, best first", ordered, OF_SUBJECT)
+    return Fold(summary, [table], mark_of(part["simulated"]), shown, rest)
+
+
+def _differences(comparisons: pd.DataFrame | None, compared: pd.DataFrame) -> Differences | None:
+    """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model."""
+    if comparisons is None or not comparisons["primary"].fillna(False).any():
+        return None
+    pairs = comparisons[comparisons["primary"].fillna(False).astype(bool)]
+    total, only_best = len(pairs), len(pairs) > FEW_PAIRS
+    several_rois = len(set(pairs["roi"].dropna())) > 1
+    if only_best:
+        pairs = _with_best(pairs, compared)
+    sides = [_side_titles(pairs, side, several_rois) for side in ("a", "b")]
+    rows = [
+        [
+            text_of(pair.subject),
+            first,
+            second,
+            f"{number(pair.difference)} [{number(pair.ci_low)}, {number(pair.ci_high)}]",
+            number(pair.p_holm) if pair.p_holm >= 0.0005 else "below 0.001",
+            "tied" if pair.tied else "different",
+        ]
+        for pair, first, second in zip(pairs.itertuples(), *sides, strict=True)
+    ]
+    columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
+    means = " Means over seeds where there are several." if pairs["seed"].eq(OVER_SEEDS).any() else ""
+    caption = "Do two models differ?" + means + (" Pairs with the best model of each subject" if only_best else "")
+    table = Table(caption, columns, rows, frozenset({3, 4}), mark_of(pairs["simulated"]))
+    return Differences(table, total, only_best)
+
+
+def _side_titles(pairs: pd.DataFrame, side: str, several_rois: bool) -> pd.Series:
+    """Name the models of one side of each pair."""
+    names = pairs[[f"model_{side}", f"feature_{side}"]].astype(str).agg(" · ".join, axis=1)
+    return names + (" · " + pairs["roi"].astype(str) if several_rois else "")
+
+
+def _with_best(pairs: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """Keep the pairs of which one model is the best of its comparison."""
+    candidates = compared[[("a" in letters) for letters in compared["ties"]]]
+    best = [best_first(part).index[0] for _, part in candidates.groupby(key_of(candidates, SAME), sort=False)]
+    keys = set(key_of(candidates.loc[best], [*SAME, *MODEL]))
+    first, second = (key_of(pairs, [*SAME, *(f"{name}_{side}" for name in MODEL)]).isin(keys) for side in ("a", "b"))
+    return pairs[first | second]
