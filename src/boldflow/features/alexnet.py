@@ -9,6 +9,8 @@ import numpy as np
 from boldflow.artifacts.formats import networks
 from boldflow.core.pictures.pretrained import Checkpoint
 from boldflow.core.pictures.vision import InputRule
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cpu", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -52,7 +54,7 @@ CONVOLUTIONS = (
 PLACES = (0, 3, 6, 8, 10)  # of the convolutions among the published network's "features"
 
 
-def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
+def files_needed(settings: Entry) -> Checkpoint | None:
     """Say which file an entry needs."""
     if settings["weights"] == "untrained":
         return None
@@ -63,7 +65,7 @@ def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
     return Checkpoint(name, name, None, None, address, (file,), published["sha256"], published["n_bytes"])
 
 
-def n_features(settings: dict[str, Any]) -> int:
+def n_features(settings: Entry) -> int:
     """Count the columns."""
     channels = [CONVOLUTIONS[int(name[-1]) - 1][1] for name in settings["maps"]]
     sides = {"conv1": 55, "conv2": 27}
@@ -71,9 +73,7 @@ def n_features(settings: dict[str, Any]) -> int:
     return sum(n * cell for n, cell in zip(channels, cells, strict=True))
 
 
-def extractor(
-    settings: dict[str, Any], folder: Path | None, device: str
-) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
     """Open the network once; see the package docstring for the contract.
 
     Maps vary slowest among the columns, then channel, row and column of the grid.

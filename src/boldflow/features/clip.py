@@ -9,6 +9,8 @@ import numpy as np
 from boldflow.artifacts.formats import networks
 from boldflow.core.pictures.pretrained import Checkpoint, on_hub
 from boldflow.core.pictures.vision import CLIP_MEAN, CLIP_SD, InputRule, of_processor
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cuda", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -36,21 +38,19 @@ CHECKPOINTS: dict[str, dict[str, Any]] = {
 }
 
 
-def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
+def files_needed(settings: Entry) -> Checkpoint | None:
     """Say which checkpoint an entry needs."""
     return on_hub(settings, CHECKPOINTS, networks.FILES)
 
 
-def n_features(settings: dict[str, Any]) -> int | None:
+def n_features(settings: Entry) -> int | None:
     """Count the columns as far as they are known without the checkpoint."""
     if settings["weights"] == "untrained":
         return int(settings["architecture"].get("projection_dim", 512))
     return CHECKPOINTS.get(settings.get("checkpoint", ""), {}).get("width")
 
 
-def extractor(
-    settings: dict[str, Any], folder: Path | None, device: str
-) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
     """Open the network once; see the package docstring for the contract.
 
     Raises

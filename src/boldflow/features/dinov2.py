@@ -10,6 +10,8 @@ import numpy as np
 from boldflow.artifacts.formats import networks
 from boldflow.core.pictures.pretrained import Checkpoint, on_hub
 from boldflow.core.pictures.vision import InputRule, direct, layer_indices, of_processor, pooled
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cuda", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -91,12 +93,12 @@ PROCESSOR = InputRule(256, keep_aspect=True, crop=224)  # where a checkpoint has
 TYPES = ("dinov2", "dinov2_with_registers")
 
 
-def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
+def files_needed(settings: Entry) -> Checkpoint | None:
     """Say which checkpoint an entry needs."""
     return on_hub(settings, CHECKPOINTS, networks.FILES)
 
 
-def n_features(settings: dict[str, Any]) -> int | None:
+def n_features(settings: Entry) -> int | None:
     """Count the columns as far as they are known without the checkpoint."""
     untrained = settings["weights"] == "untrained"
     published = CHECKPOINTS.get(settings.get("checkpoint", ""), {})
@@ -109,9 +111,7 @@ def n_features(settings: dict[str, Any]) -> int | None:
     return int(width * per_layer * len(_listed(settings["layer"])))
 
 
-def extractor(
-    settings: dict[str, Any], folder: Path | None, device: str
-) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
     """Open the network once; see the package docstring for the contract.
 
     Layers vary slowest among the columns, then pools.

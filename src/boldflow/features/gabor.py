@@ -1,11 +1,12 @@
 """Gabor energy at several scales and orientations, pooled on a grid: what early visual cortex sees; no weights."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from boldflow.core.pictures import gabor
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cpu", "threads": 1, "checkpoint": False}
 SETTINGS = {
@@ -43,7 +44,7 @@ SETTINGS = {
 LOG_GAIN = 1000.0  # energy of a grating at about 3 % contrast is 1 before the logarithm
 
 
-def extractor(settings: dict[str, Any], folder: None, device: str) -> "Extractor":
+def extractor(settings: Entry, folder: None, device: Device) -> "Extractor":
     """Describe each picture by its pooled Gabor energy; see the package docstring for the contract."""
     return Extractor(settings)
 
@@ -53,11 +54,11 @@ class Extractor:
 
     Parameters
     ----------
-    settings : dict
+    settings : Entry
         As ``SETTINGS``.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: Entry) -> None:
         """Remember the settings."""
         self._settings = settings
 

@@ -10,6 +10,8 @@ import numpy as np
 from boldflow.artifacts.formats import networks
 from boldflow.core.pictures.pretrained import Checkpoint, on_hub
 from boldflow.core.pictures.vision import InputRule, Processed, direct, layer_indices
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "images", "kind": "embedding", "device": "cuda", "threads": 1, "checkpoint": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -54,14 +56,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 CHECKPOINTS: dict[str, dict[str, Any]] = {}
 
 
-def files_needed(settings: dict[str, Any]) -> Checkpoint | None:
+def files_needed(settings: Entry) -> Checkpoint | None:
     """Say which checkpoint an entry needs."""
     return on_hub(settings, CHECKPOINTS, networks.FILES)
 
 
-def extractor(
-    settings: dict[str, Any], folder: Path | None, device: str
-) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
     """Open the network once; see the package docstring for the contract.
 
     Raises

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "labels", "kind": "classes", "device": "cpu", "threads": 1, "checkpoint": False}
 SETTINGS = {
@@ -17,7 +19,7 @@ SETTINGS = {
 }
 
 
-def extractor(settings: dict[str, Any], folder: None, device: str) -> Callable[[pd.DataFrame], np.ndarray]:
+def extractor(settings: Entry, folder: None, device: Device) -> Callable[[pd.DataFrame], np.ndarray]:
     """Code each stimulus's class; see the package docstring for the contract."""
     return partial(classes_of, label=settings["label"])
 

@@ -1,9 +1,11 @@
 """Several features side by side: the columns of each are a band, in the order in which the entry names them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
+
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"reads": "features", "kind": "embedding", "device": "cpu", "threads": 1, "checkpoint": False}
 SETTINGS = {
@@ -18,7 +20,7 @@ SETTINGS = {
 REQUIRED = ["of"]
 
 
-def extractor(settings: dict[str, Any], folder: None, device: str) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+def extractor(settings: Entry, folder: None, device: Device) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     """Join cached features; see the package docstring for the contract."""
     return join
 

@@ -8,6 +8,8 @@ import numpy as np
 from boldflow.core.linear.banded import fit_banded
 from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.records.training import Band, Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -53,9 +55,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Fit one banded ridge per seed on training and validation trials; see the package docstring for the contract.

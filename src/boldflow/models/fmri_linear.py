@@ -9,6 +9,8 @@ from boldflow.core.networks import fitting
 from boldflow.core.networks.decoders import FmriLinear
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {
     "device": "cuda",
@@ -23,9 +25,9 @@ SETTINGS: dict[str, dict[str, Any]] = {}
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one map per seed, one after the other; see the package docstring for the contract."""

@@ -9,6 +9,8 @@ from boldflow.core.networks import fitting
 from boldflow.core.networks.decoders import FmriMlp
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cuda", "threads": 2, "closed_form": False, "keeps": "weights", "training": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -43,9 +45,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one network per seed, all seeds side by side; see the package docstring for the contract."""

@@ -9,6 +9,8 @@ from tqdm import tqdm
 from boldflow.core.linear.sgd import fit_sgd
 from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": False}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -48,9 +50,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Fit one map per seed on training and validation trials; see the package docstring for the contract.

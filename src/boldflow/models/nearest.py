@@ -7,6 +7,8 @@ import numpy as np
 
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "data"}
 SETTINGS: dict[str, Any] = {}
@@ -14,9 +16,9 @@ SETTINGS: dict[str, Any] = {}
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Keep all training trials; see the package docstring for the contract.
@@ -39,7 +41,7 @@ def predict(state: State, inputs: np.ndarray) -> np.ndarray:
 
 
 def refit(
-    inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: dict[str, Any], seed: int
+    inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: Entry, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
     closest = _closest(flat(inputs), flat(test_inputs))

@@ -8,6 +8,8 @@ from scipy import linalg
 
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "weights", "represents": True}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -22,9 +24,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Find the components of training and validation trials; see the package docstring for the contract.

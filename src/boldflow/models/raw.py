@@ -7,6 +7,8 @@ import numpy as np
 
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cpu", "threads": 1, "closed_form": True, "keeps": "means", "represents": True}
 SETTINGS: dict[str, dict[str, Any]] = {}
@@ -14,9 +16,9 @@ SETTINGS: dict[str, dict[str, Any]] = {}
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Learn nothing; see the package docstring for the contract."""

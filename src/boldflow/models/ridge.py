@@ -8,6 +8,8 @@ import numpy as np
 from boldflow.core.linear.ridge import fit_ridge, refit_ridge
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
 SETTINGS = {
@@ -47,9 +49,9 @@ SETTINGS = {
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Fit one ridge on training and validation trials; see the package docstring for the contract.
@@ -80,12 +82,12 @@ def predict(state: State, inputs: np.ndarray) -> np.ndarray:
 
 
 def refit(
-    inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: dict[str, Any], seed: int
+    inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: Entry, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
     alphas = np.array(settings["alphas"], dtype=np.float64)
     return refit_ridge(flat(inputs), flat(test_inputs), alphas, groups, seed=seed, **_choice(settings))
 
 
-def _choice(settings: dict[str, Any]) -> dict[str, Any]:
+def _choice(settings: Entry) -> dict[str, Any]:
     return {key: settings[key] for key in ("n_folds", "alpha_per", "selection", "dtype")}

@@ -9,6 +9,8 @@ from boldflow.core.networks import autoencoder, fitting
 from boldflow.core.networks.overcomplete_autoencoder import OvercompleteAutoencoder
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 FACTS = {
     "device": "cuda",
@@ -77,9 +79,9 @@ SHAPE = ("code", "k", "l0", "threshold", "bandwidth", "revive_after")
 
 def fit(
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from boldflow.core.linear.folds import Fold, LeftOutFolds, Side, System, Targets
 from boldflow.core.linear.operations import Array, Operations, operations, squares
+from boldflow.vocabulary.devices import Device
 
 KEPT_BYTES = (
     1.5 * 2**30
@@ -77,7 +78,7 @@ def fit_ridge(
     alpha_per: str = "target",
     selection: str = "kfold",
     dtype: str = "float64",
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> RidgeFit:
     """Fit ridge with an unpenalised intercept; choose alpha by cross-validation over groups.
 
@@ -99,8 +100,8 @@ def fit_ridge(
         they are, without a second fit: a fold's part is taken out of the Gram matrix.
     dtype : {"float64", "float32"}
         Precision of the products with targets.
-    device : str
-        "cpu", or "cuda" as the job asked.
+    device : "cpu" or "cuda"
+        As the job asked.
 
     Returns
     -------

@@ -4,7 +4,6 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,8 @@ from boldflow.core.networks.recipe import Rows, Trained, recipe_of
 from boldflow.core.networks.resident import Resident, with_time
 from boldflow.core.networks.training import train
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
 
 BLOCK = 512  # trials at a time where predictions are made
 ALPHAS = np.logspace(0, 6, 7)  # penalties among which a start by ridge chooses
@@ -27,9 +28,9 @@ Start = Callable[[int], Parameters]
 def fit_network(
     make: Make,
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
     stacked: bool,
 ) -> Fitted:
@@ -40,7 +41,7 @@ def fit_network(
     make : function from sizes to the network
     subjects : sequence of TrainingData
         Several are pooled: one network learns from all, with an input layer each where ``subject_layers`` says so.
-    settings : dict
+    settings : Entry
         Keys of the schema's ``training``. Where ``start`` is "ridge" a linear network starts at the ridge of its
         training trials; where ``refit`` is true each seed then trains anew on all trials, validation trials too, for
         as many epochs as were best.
@@ -89,9 +90,9 @@ def fit_network(
 def fit_autoencoder(
     make: Callable[[int], Autoencoder],
     subjects: Sequence[TrainingData],
-    settings: dict[str, Any],
+    settings: Entry,
     seeds: Sequence[int],
-    device: str,
+    device: Device,
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Train an autoencoder of one subject's inputs with each seed, one after the other.
@@ -100,7 +101,7 @@ def fit_autoencoder(
     ----------
     make : function from the number of inputs (TRs side by side) to the network
     subjects, seeds, device, keeper : as of ``fit_network``
-    settings : dict
+    settings : Entry
         Keys of the schema's ``training``; where ``untrained`` is true the start is given, a control; where ``keep`` is
         "last" validation trials are left out, and the last epoch's weights are kept.
 
@@ -123,7 +124,7 @@ def fit_autoencoder(
     # it learns from inputs alone: no second copy of them on the device
     used = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
     data = replace(used, targets=np.empty((len(used.inputs), 0), dtype=np.float32))
-    keys = {**settings, "n_epochs": 0} if settings["untrained"] else settings
+    keys = settings.but(n_epochs=0) if settings["untrained"] else settings
 
     def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
         return make(vertices[0] * n_trs)
@@ -178,7 +179,7 @@ def of_subject(state: State, number: int) -> State:
 
 
 def _start(
-    network: Network, subjects: Sequence[TrainingData], settings: dict[str, Any], device: str, every_trial: bool
+    network: Network, subjects: Sequence[TrainingData], settings: Entry, device: Device, every_trial: bool
 ) -> Start:
     """Give the function from a seed to the parameters at the start."""
     if isinstance(network, Autoencoder):

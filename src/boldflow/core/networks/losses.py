@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from boldflow.settings import Entry
+
 TINY = 1e-15  # keeps a target of zero length from dividing by zero
 BLOCK = 2048  # queries at a time where a gallery is large
 
@@ -33,7 +35,7 @@ class Contrast:
     mse: float = 0.0
 
 
-def contrast_of(settings: dict[str, Any]) -> Contrast:
+def contrast_of(settings: Entry) -> Contrast:
     """Read the keys of a model's entry that say what is minimised."""
     return Contrast(
         normalise=settings["normalise"],

@@ -5,6 +5,7 @@ from typing import Any
 
 from boldflow.core.networks import losses
 from boldflow.core.networks.decoders import Parameters
+from boldflow.settings import Entry
 
 MONITORS = {"batch_top5": "val_top5", "inv_norm_rank": "val_inv_norm_rank", "loss": "val_loss"}
 Rows = list[dict[str, Any]]  # of a history: numbers and words
@@ -41,7 +42,7 @@ class Trained:
     epoch: int
 
 
-def recipe_of(settings: dict[str, Any], try_start: bool = False) -> Recipe:
+def recipe_of(settings: Entry, try_start: bool = False) -> Recipe:
     """Read a model's entry."""
     return Recipe(
         n_epochs=settings["n_epochs"],

@@ -7,6 +7,7 @@ import torch
 
 from boldflow.core.networks.decoders import Part
 from boldflow.core.records.training import TrainingData
+from boldflow.vocabulary.devices import Device
 
 
 class Resident:
@@ -29,7 +30,7 @@ class Resident:
         If the device is "cuda" and torch finds none.
     """
 
-    def __init__(self, subjects: Sequence[TrainingData], apart: bool, device: str) -> None:
+    def __init__(self, subjects: Sequence[TrainingData], apart: bool, device: Device) -> None:
         """Bring all trials to the device."""
         if device == "cuda" and not torch.cuda.is_available():
             raise RuntimeError(

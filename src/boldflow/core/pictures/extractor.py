@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from boldflow.core.pictures.vision import InputRule, Processed
+from boldflow.vocabulary.devices import Device
 
 LOG = logging.getLogger(__name__)
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -41,7 +42,7 @@ class Extractor:
         self,
         network: nn.Module,
         rule: InputRule | Processed,
-        device: str,
+        device: Device,
         precision: str = "float32",
         batch: int | None = None,
     ) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from boldflow.settings import Entry
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -25,14 +27,12 @@ class Checkpoint:
     n_bytes: int = 0
 
 
-def on_hub(
-    settings: Mapping[str, Any], published: Mapping[str, Mapping[str, Any]], files: Sequence[str]
-) -> Checkpoint | None:
+def on_hub(settings: Entry, published: Mapping[str, Mapping[str, Any]], files: Sequence[str]) -> Checkpoint | None:
     """Say which files of the Hugging Face hub an entry needs; None where its weights are random.
 
     Parameters
     ----------
-    settings : mapping
+    settings : Entry
         The entry: ``weights``, ``checkpoint``, perhaps ``revision`` and ``sha256``.
     known : mapping
         What the plug-in knows of checkpoints, by name: ``revision``, ``sha256`` by file, ``n_bytes``.

@@ -22,7 +22,9 @@ from boldflow.core.compute import fixed_threads
 from boldflow.core.networks.progress import Stopped
 from boldflow.provenance import canonical, digest
 from boldflow.registry import plugin_of
+from boldflow.settings import Entry
 from boldflow.stages import _interruption
+from boldflow.vocabulary.devices import Device
 
 LOG = logging.getLogger(__name__)
 BLOCK = {"cpu": 32, "cuda": 256}  # pictures that are described, and may be kept, in one go
@@ -41,9 +43,9 @@ def share(n_rows: int, shard: str) -> slice:
 def describe(
     pack: str,
     rows: pd.DataFrame,
-    entry: dict[str, Any],
+    entry: Entry,
     network: Sequence[str],
-    device: str,
+    device: Device,
     workers: int,
     kept: Rows,
     described: Described,
@@ -83,15 +85,15 @@ def describe(
     new = places < 0  # (n_left,): of the rows that are still to come
     if not new.all():
         LOG.info("%d of %d pictures were described before; their rows are taken", (~new).sum(), len(names))
-    threads = registry.literal("features", entry["plugin"], "FACTS")["threads"]
+    threads = registry.literal("features", entry.plugin, "FACTS")["threads"]
     with contextlib.ExitStack() as stack:
         stack.enter_context(fixed_threads(threads))
         extractor = _extractor(entry, network, device) if new.any() or not len(names) else None
         stack.enter_context(fixed_threads(threads))  # again: the plug-in may just have loaded torch
         pictures = stack.enter_context(stimuli.Pack(pack, rows))
-        bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry["name"], unit="image"))
+        bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry.name, unit="image"))
         stack.enter_context(_interruption.deferred())
-        for values in _blocks(pictures, names, places, extractor, described, workers, BLOCK[device], entry["name"]):
+        for values in _blocks(pictures, names, places, extractor, described, workers, BLOCK[device], entry.name):
             if not kept.done:
                 _warn_of_size(len(rows), values.shape[1])
             kept.append(values)
@@ -161,22 +163,22 @@ def open_network(network: Sequence[str]) -> Path | None:
     return Path(note["root"])
 
 
-def ticket(entry: dict[str, Any], code: str, table: str, network: Sequence[str], device: str, shard: str) -> str:
+def ticket(entry: Entry, code: str, table: str, network: Sequence[str], device: Device, shard: str) -> str:
     """Digest all that rows depend on."""
     data = tables.sidecar(table).get("data", "")
     origin = sidecars.content_digest(*network)
-    return digest(canonical([entry, code, data, origin, device, shard, versions(entry)]))
+    return digest(canonical([dict(entry), code, data, origin, device, shard, versions(entry)]))
 
 
-def versions(entry: dict[str, Any]) -> dict[str, str]:
+def versions(entry: Entry) -> dict[str, str]:
     """Give the versions of the packages that shape a feature."""
-    opens = registry.literal("features", entry["plugin"], "FACTS")["checkpoint"]
+    opens = registry.literal("features", entry.plugin, "FACTS")["checkpoint"]
     return sidecars.versions("numpy", "scipy", *(("pillow", "torch", "transformers") if opens else ()))
 
 
-def row_ticket(entry: dict[str, Any], code: str, network: Sequence[str], device: str) -> str:
+def row_ticket(entry: Entry, code: str, network: Sequence[str], device: Device) -> str:
     """Digest all that a row depends on beside its picture."""
-    return digest(canonical([entry, code, sidecars.content_digest(*network), device, versions(entry)]))
+    return digest(canonical([dict(entry), code, sidecars.content_digest(*network), device, versions(entry)]))
 
 
 def described_folder(features: str | Path) -> Path:
@@ -184,20 +186,20 @@ def described_folder(features: str | Path) -> Path:
     return Path(features).parent / ".described" / Path(features).stem
 
 
-def _require_pictures(rows: pd.DataFrame, entry: dict[str, Any]) -> None:
+def _require_pictures(rows: pd.DataFrame, entry: Entry) -> None:
     without = rows.loc[rows["height"] == 0, "image_id"]
     if len(without):
         first = without.iloc[0]
-        raise ValueError(f"feature {entry['name']} reads pictures; {len(without)} have none, first {first!r}")
+        raise ValueError(f"feature {entry.name} reads pictures; {len(without)} have none, first {first!r}")
 
 
-def _extractor(entry: dict[str, Any], network: Sequence[str], device: str) -> Any:
+def _extractor(entry: Entry, network: Sequence[str], device: Device) -> Any:
     """Open a feature's plug-in, as its package's docstring says."""
     folder = open_network(network)
     try:
         return plugin_of("features", entry).extractor(entry, folder, device)
     except ValueError as error:
-        raise ValueError(f"features.{entry['name']}: {error}") from error
+        raise ValueError(f"features.{entry.name}: {error}") from error
 
 
 def _ahead(

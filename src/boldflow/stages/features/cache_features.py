@@ -12,7 +12,7 @@ from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.features._extraction import (
     describe,
     described_folder,
@@ -21,6 +21,7 @@ from boldflow.stages.features._extraction import (
     ticket,
     versions,
 )
+from boldflow.vocabulary.devices import Device
 
 
 def run(
@@ -33,7 +34,7 @@ def run(
     sidecar: str,
     settings: str,
     code: str,
-    device: str,
+    device: Device,
     workers: int,
     members: Sequence[str] = (),
     member_indexes: Sequence[str] = (),
@@ -59,8 +60,8 @@ def run(
         If pictures are missing, the plug-in gives another number of rows, shards do not fit together, or features to be
         joined are of other pictures.
     """
-    entry = read_settings(settings)
-    facts = registry.literal("features", entry["plugin"], "FACTS")
+    entry = read_entry(settings)
+    facts = registry.literal("features", entry.plugin, "FACTS")
     rows = tables.read(table)
     kept = described = None
     more: dict[str, Any] = {}
@@ -79,12 +80,12 @@ def run(
         described = Described(described_folder(features), row_ticket(entry, code, network, device))
         values, more = describe(pack, rows, entry, network, device, workers, kept, described)
     if len(values) != len(rows) or values.ndim != 2:
-        raise ValueError(f"feature {entry['name']} gave shape {values.shape} for {len(rows)} pictures")
+        raise ValueError(f"feature {entry.name} gave shape {values.shape} for {len(rows)} pictures")
     arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
     note = {
         "kind": facts["kind"],
         "shape": list(values.shape),
-        "settings": entry,
+        "settings": dict(entry),
         "device": device,
         "code": code,
         "data": tables.sidecar(table)["data"],

@@ -6,8 +6,9 @@ from pathlib import Path
 from boldflow.artifacts.store import tables, weights
 from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.features._extraction import describe, described_folder, row_ticket, share, ticket
+from boldflow.vocabulary.devices import Device
 
 
 def run(
@@ -18,7 +19,7 @@ def run(
     shard: str,
     settings: str,
     code: str,
-    device: str,
+    device: Device,
     workers: int,
 ) -> None:
     """Describe the pictures of one shard and write their rows as safetensors.
@@ -39,7 +40,7 @@ def run(
     ValueError
         If pictures are missing or the plug-in gives another number of rows.
     """
-    entry = read_settings(settings)
+    entry = read_entry(settings)
     rows = tables.read(table)
     mine = rows.iloc[share(len(rows), shard)]
     place = Path(part).with_name(f".{Path(part).stem}.rows")

@@ -12,6 +12,7 @@ from boldflow.core.networks.progress import Nowhere, Progress, Stopped
 from boldflow.core.networks.resident import Resident
 from boldflow.core.records.training import TrainingData
 from boldflow.registry import load
+from boldflow.settings import Entry
 
 V = 18
 ENTRY = dict(
@@ -314,7 +315,7 @@ def test_where_the_last_epoch_is_kept_validation_trials_take_no_part():
 
 
 def test_an_untrained_control_is_the_start():
-    state = load("models", "sae").fit([made()], DENSE | {"untrained": True}, [4], "cpu", None).states[0]
+    state = load("models", "sae").fit([made()], Entry(DENSE | {"untrained": True}), [4], "cpu", None).states[0]
     for name, value in DenseAutoencoder(V, 4, 0.5).start(4).items():
         np.testing.assert_array_equal(state[name], value.numpy())
 
