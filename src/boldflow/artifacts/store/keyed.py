@@ -156,7 +156,7 @@ def _plain(keys: pd.DataFrame) -> pd.DataFrame:
 
 
 def _words(key: pd.Series) -> str:
-    return ", ".join(f"{name} {value}" for name, value in key.items())
+    return ", ".join(f"{name} {'(missing)' if pd.isna(value) else value}" for name, value in key.items())
 
 
 def _check_rows(path: str | Path, array: np.ndarray, index: str | Path, keys: pd.DataFrame, axis: int) -> None:

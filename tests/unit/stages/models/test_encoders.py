@@ -1,16 +1,18 @@
 """What is scored of encoders and between them, through the stages on made files, against the planted truth."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.artifacts.store import arrays, sidecars, tables
+from boldflow.artifacts.store import arrays, keyed, sidecars, tables
 from boldflow.stages.models import score_model, train_model
 from boldflow.stages.studies import compare_encoders
 from boldflow.vocabulary.results import ResultKey
+from tests.made.keys import permuted, permuted_alone
 
 SUBJECT = "sub-01"
 NOTE = {"code": "", "data": ""}
@@ -235,6 +237,86 @@ def test_an_encoder_against_itself_is_tied_everywhere_and_a_constant_one_has_r_0
     assert (twice["value"] == 0.5).all() and (twice["ci_low"] == 0.5).all() and twice["tied"].all()
     dummy = compared(folder, ("one", "ridge"), ("one", "dummy")).set_index("roi")
     assert dummy.loc["one", "value"] == 1
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """The same files in a folder of their own, to be changed."""
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def test_win_shares_do_not_depend_on_the_order_of_predictions_and_their_keys(folder, copy):
+    pair = (("one", "ridge"), ("both", "ridge"))
+    permuted(*(place(copy, *pair[0]) / f"predictions.{ending}" for ending in ("npy", "parquet")), axis=1)
+    pd.testing.assert_frame_equal(compared(copy, *pair), compared(folder, *pair), check_exact=True)
+    permuted_alone(place(copy, *pair[1]) / "predictions.npy", axis=1)
+    with pytest.raises(ValueError, match=r"both-ridge/predictions\.parquet belongs to another state of"):
+        compared(copy, *pair)
+
+
+def test_an_encoders_scores_do_not_depend_on_the_order_of_predictions_and_their_keys(folder, copy):
+    before, own = scored(folder, "both", "banded_ridge"), place(copy, "both", "banded_ridge")
+    permuted(own / "predictions.npy", own / "predictions.parquet", axis=1)
+    scored(copy, "both", "banded_ridge")
+    for name in ("scores", "map", "bands", "draws"):
+        one, other = (tables.read(place / f"{name}.parquet") for place in (before, own))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert (before / "draws.npy").read_bytes() == (own / "draws.npy").read_bytes()
+
+
+def without_first(keys):
+    return keys.iloc[1:]
+
+
+def of_another_trial(keys):
+    return keys.assign(trial=keys["trial"].where(keys.index > 0, 9999))
+
+
+def of_another_picture(keys):
+    return keys.assign(image_id=keys["image_id"].where(keys.index > 0, "image-000"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            without_first,
+            r"predictions\.parquet lacks 1 of 80 keys .*, the first is subject sub-01, session 01, ",
+        ),
+        (of_another_trial, r"lacks 1 of 80 keys .*; its own first is .* trial 9999, image_id image-"),
+        (of_another_picture, r"lacks 1 of 80 keys .*; its own first is .* image_id image-000"),
+    ],
+)
+def test_predictions_of_other_trials_than_the_split_tests_are_refused(copy, change, says):
+    own = place(copy, "one", "ridge")
+    keys, values = tables.read(own / "predictions.parquet"), np.array(arrays.read(own / "predictions.npy"))
+    changed = change(keys).reset_index(drop=True)
+    keyed.write(own / "predictions.npy", values[:, -len(changed) :], own / "predictions.parquet", changed, axis=1)
+    with pytest.raises(ValueError, match=says):
+        scored(copy, "one", "ridge")
+
+
+def test_predictions_of_more_trials_than_the_split_tests_are_refused(copy):
+    own = place(copy, "one", "ridge")
+    keys, values = tables.read(own / "predictions.parquet"), np.array(arrays.read(own / "predictions.npy"))
+    more = pd.concat([keys, keys.iloc[:1].assign(trial=9999)], ignore_index=True)
+    values = np.concatenate([values, values[:, :1]], axis=1)
+    keyed.write(own / "predictions.npy", values, own / "predictions.parquet", more, axis=1)
+    with pytest.raises(ValueError, match=r"has keys of 81 test trials, the split tests 80"):
+        scored(copy, "one", "ridge")
+
+
+def test_a_table_of_vertices_that_is_not_of_the_responses_columns_is_refused(copy):
+    tables.write(copy / "vertices.parquet", tables.read(copy / "vertices.parquet").iloc[1:])
+    with pytest.raises(ValueError, match=r"vertices\.parquet has 29 rows, the responses have 30 columns"):
+        scored(copy, "one", "ridge")
+
+
+def test_each_score_has_an_id_of_its_own_and_so_have_its_draws(folder):
+    own = scored(folder, "one", "ridge")
+    scores, keys = tables.read(own / "scores.parquet"), tables.read(own / "draws.parquet")
+    assert scores["id"].tolist() == keys["id"].tolist() and scores["id"].is_unique
+    assert "made/sub-01/bold/one/ridge/repeated/0/all/image/r/one/-" in set(scores["id"])
 
 
 def test_rivals_are_encoders_of_the_same_responses():

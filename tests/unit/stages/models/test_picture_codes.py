@@ -12,6 +12,7 @@ from boldflow.stages._aligned import align_all
 from boldflow.stages.models import analyse_latents, score_model, train_model
 from boldflow.stages.studies import match_units
 from tests.made.features import SCHEMAS
+from tests.made.keys import permuted, permuted_alone
 
 N, N_TEST, SUBJECTS = 60, 20, ["sub-01", "sub-02"]
 NAMES = {"dataset": "made", "subject": "none", "response": "none", "feature": "f", "model": "pca", "split": "s"}
@@ -101,6 +102,18 @@ def test_codes_of_features_are_trained_scored_and_asked(made):
     )
     auc = tables.read(told["separation"]).iloc[0]
     assert auc["value"] > 0.9 and auc["n_test"] == auc["n_test_images"] == N_TEST
+    keys = tables.read(made / "predictions.parquet")
+    assert set(keys["subject"]) == {"none"} and keys["image_id"].tolist() == [f"{k:02d}.png" for k in range(0, N, 3)]
+    maps = tables.read(told["reconstruction"])
+    permuted(made / "predictions.npy", made / "predictions.parquet", axis=1)
+    score_model.run(**given, **common, **out, draws=str(made / "draws.npy"), draws_index=str(made / "draws.parquet"))
+    pd.testing.assert_frame_equal(tables.read(out["scores"]), scores, check_exact=True)
+    asking = {"stimuli": str(made / "stimuli.parquet"), "codes": str(made / "codes.parquet")}
+    analyse_latents.run(**given, **common, **told, **asking, latents_=json.dumps(asked))
+    pd.testing.assert_frame_equal(tables.read(told["reconstruction"]), maps, check_exact=True)
+    permuted_alone(made / "predictions.npy", axis=1)
+    with pytest.raises(ValueError, match=r"predictions\.parquet belongs to another state of .*predictions\.npy"):
+        analyse_latents.run(**given, **common, **told, **asking, latents_=json.dumps(asked))
 
 
 def coded(folder, name, images, code, dataset="made"):

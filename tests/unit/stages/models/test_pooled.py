@@ -10,6 +10,7 @@ from boldflow import registry, validation
 from boldflow.artifacts.store import arrays, sidecars, tables, weights
 from boldflow.stages.models import score_model, train_model
 from tests.made.features import SCHEMAS
+from tests.made.keys import permuted, permuted_alone
 
 SUBJECTS = ["sub-01", "sub-02"]
 N_FEATURES, N_TRAIN, N_TEST = 4, 40, 6
@@ -165,6 +166,24 @@ def test_each_subject_is_decoded_by_the_pooled_model_and_scored_under_its_own_na
         scaled[np.concatenate([rows for (_, p), rows in means.items() if p == place])].mean(axis=0) for place in places
     ]
     assert values["pooled", "instances"] == pytest.approx(inverse_rank(every, gallery[places], range(len(places))))
+
+
+def test_pooled_scores_do_not_depend_on_the_order_of_predictions_and_their_keys(tmp_path):
+    made = Made(tmp_path)
+    made.fit(entry("linear_contrastive"))
+    keys = tables.read(made.path("predictions.parquet"))
+    assert list(keys) == ["subject", "session", "run", "trial", "image_id", "fold"]
+    assert keys["subject"].unique().tolist() == SUBJECTS and len(keys) == 2 * (N_TEST + N_TEST - 1)
+    before = made.score("linear_contrastive")
+    permuted(made.path("predictions.npy"), made.path("predictions.parquet"), axis=1)
+    assert not tables.read(made.path("predictions.parquet")).equals(keys)
+    after = made.score("linear_contrastive")
+    for one, other in zip(before[:2], after[:2], strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    np.testing.assert_array_equal(before[2], after[2])
+    permuted_alone(made.path("predictions.npy"), axis=1)
+    with pytest.raises(ValueError, match=r"predictions\.parquet belongs to another state of .*predictions\.npy"):
+        made.score("linear_contrastive")
 
 
 def test_targets_are_scaled_together_and_inputs_apart(tmp_path):

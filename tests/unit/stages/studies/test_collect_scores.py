@@ -1,12 +1,17 @@
 """Which models differ: by their means over seeds, so that a model of one seed is compared with those of several."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from boldflow.artifacts.releases import published
+from boldflow.artifacts.store import keyed, leaderboard, tables
 from boldflow.artifacts.store.comparisons import SAME
 from boldflow.core.scores import statistics
 from boldflow.stages.studies import collect_scores
+from tests.made.keys import permuted, permuted_alone
 
 N_DRAWS = 400
 
@@ -52,3 +57,95 @@ def test_without_several_seeds_there_are_no_means(board):
     rows = table.index[table["seed"] != "34"]
     found = collect_scores._compare(table.loc[rows].assign(seed="33"), drawn(table, draws))
     assert set(found["seed"]) == {"33"} and len(found) == 3
+
+
+@pytest.fixture
+def collected(tmp_path):
+    """Scores and draws of two models as files, and a function that collects them."""
+    rng = np.random.default_rng(0)
+    paths = {}
+    for name in ("ridge", "mlp"):
+        value = 0.7 if name == "ridge" else 0.6
+        views = [scored(name, "0", value + k / 20) | {"view": view} for k, view in enumerate(("trial", "image"))]
+        rows = [row | {"split": "s", "fold": "all", "study": None} for row in views]
+        table = leaderboard.tidy(pd.DataFrame(rows))
+        draws = table["value"].to_numpy()[:, None] + rng.normal(0, 0.02, (2, N_DRAWN))
+        paths[name] = [tmp_path / f"{name}-{part}" for part in ("scores.parquet", "draws.npy", "draws.parquet")]
+        tables.write(paths[name][0], table)
+        keyed.write(paths[name][1], draws.astype(np.float32), paths[name][2], table[["id"]])
+    (tmp_path / "published.csv").write_text(",".join([*published.KEYS, *PUBLISHED]) + "\n")
+
+    def collect():
+        out = {name: str(tmp_path / name) for name in ("board.parquet", "board.csv", "pairs.csv", "elsewhere.csv")}
+        collect_scores.run(
+            **dict(zip(("scores", "draws", "draws_indexes"), zip(*paths.values(), strict=True), strict=True)),
+            published_=str(tmp_path / "published.csv"),
+            leaderboard_=out["board.parquet"],
+            csv=out["board.csv"],
+            comparisons=out["pairs.csv"],
+            elsewhere=out["elsewhere.csv"],
+            study=json.dumps({"name": "made", "primary": {"metric": "inv_norm_rank", "view": "image"}}),
+            code="{}",
+        )
+        return [(tmp_path / name).read_bytes() for name in out]
+
+    return paths, collect
+
+
+N_DRAWN = 50
+PUBLISHED = [name for name in published.COLUMNS if name not in published.KEYS]
+
+
+def test_scores_and_draws_in_another_order_give_the_same_leaderboard_and_comparisons(collected):
+    paths, collect = collected
+    before = collect()
+    assert b"ridge" in before[2], "models are compared"
+    scores, draws, index = paths["mlp"]
+    permuted(draws, index, axis=0)
+    assert tables.read(index)["id"].tolist() == tables.read(scores)["id"].tolist()[::-1]
+    assert collect() == before
+    tables.write(scores, tables.read(scores).iloc[::-1])
+    assert collect() == before
+
+
+def ids_swapped(scores, draws, index):
+    table = tables.read(scores)
+    tables.write(scores, table.assign(id=table["id"].to_numpy()[::-1]))
+
+
+def score_twice(scores, draws, index):
+    tables.write(scores, tables.read(scores).iloc[[0, 1, 1]])
+
+
+def score_gone(scores, draws, index):
+    tables.write(scores, tables.read(scores).iloc[:1])
+
+
+def draws_gone(scores, draws, index):
+    keyed.write(draws, np.zeros((1, N_DRAWN)), index, tables.read(index).iloc[:1])
+
+
+def draws_moved(scores, draws, index):
+    permuted_alone(draws, axis=0)
+
+
+def index_moved(scores, draws, index):
+    tables.write(index, tables.read(index).iloc[::-1], tables.sidecar(index))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (ids_swapped, r"mlp-scores\.parquet: the id of row 0 is 'sim.*/image/.*', its columns say 'sim.*/trial/"),
+        (score_twice, r"mlp-scores\.parquet: the id 'sim/.*/mlp/.*' comes twice"),
+        (score_gone, r"0 scores have no bootstrap draws and 1 draws have no score: those of 'sim/.*/mlp/.*' have no"),
+        (draws_gone, r"1 scores have no bootstrap draws and 0 draws have no score: the score 'sim/.*/mlp/.*' has none"),
+        (draws_moved, r"mlp-draws\.parquet belongs to another state of .*mlp-draws\.npy"),
+        (index_moved, r"mlp-draws\.parquet belongs to another state of .* of its own keys in their order"),
+    ],
+)
+def test_scores_or_draws_that_were_changed_alone_are_refused(collected, change, says):
+    paths, collect = collected
+    change(*paths["mlp"])
+    with pytest.raises(ValueError, match=says):
+        collect()
