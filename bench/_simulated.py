@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.provenance import canonical
 from boldflow.stages._aligned import Aligned, align
 from boldflow.stages.features import cache_features
@@ -20,7 +20,7 @@ CODE, NOWHERE = canonical("bench"), canonical({})
 Catalogue = dict[str, Any]
 
 
-def catalogue() -> tuple[Catalogue, Catalogue]:
+def read_catalogue() -> tuple[Catalogue, Catalogue]:
     """Read the project's catalogue and its schemas."""
     config = yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8"))
     return config, registry.read_schemas(PROJECT / "workflow/schemas")
@@ -38,18 +38,19 @@ class Simulation:
 
     def __init__(self, entry: str, seed: int, feature: str, split: str) -> None:
         """Simulate, list, pack, split and describe the pictures."""
-        self.config, self.schemas = catalogue()
+        self.config, self.schemas = read_catalogue()
         self.name = f"{entry}-seed{seed}"
         self.config["datasets"][self.name] = {**self.config["datasets"][entry], "seed": seed}
         self.feature, self.split = feature, split
-        self.subjects = registry.subjects(self.config, self.name)
-        self.data, self.facts = self.settings("datasets", self.name), registry.facts(self.config, "datasets", self.name)
+        self.subjects = catalogue.subjects(self.config, self.name)
+        self.data = self.settings("datasets", self.name)
+        self.facts = catalogue.facts(self.config, "datasets", self.name)
         self._arrive()
         self._describe()
 
     def settings(self, section: str, name: str) -> Catalogue:
         """Give an entry with its defaults."""
-        return registry.settings(self.config, self.schemas, section, name)
+        return catalogue.settings(self.config, self.schemas, section, name)
 
     def aligned(self, response: str) -> dict[str, Aligned]:
         """Project the response, where that is not done yet, and line up what belongs to each subject."""

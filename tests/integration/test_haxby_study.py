@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue
 from boldflow.artifacts.store import arrays, tables
 from boldflow.stages._aligned import align, test_set
 from boldflow.stages.models import analyse_latents, train_model
@@ -57,7 +57,7 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
         name: str(tmp_path / name) for name in ("model.safetensors", "predictions.npy", "config.json", "history.csv")
     }
     how = {"sparsity": 0.8, "l1": 0.01, "learning_rate": 0.005, "schedule": "cosine", "batch_size": 22, "n_epochs": 15}
-    entry = registry.settings({"models": {"sae-few": {"plugin": "sae", **how}}}, SCHEMAS, "models", "sae-few")
+    entry = catalogue.settings({"models": {"sae-few": {"plugin": "sae", **how}}}, SCHEMAS, "models", "sae-few")
     train_model.run(
         **{name: [path] for name, path in about.items()},
         **{"responses_sidecar": [str(given / "responses.json")], "features": [], "index": [], "features_sidecar": []},

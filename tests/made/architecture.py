@@ -35,6 +35,7 @@ ROOMS = {
     "drawing": "matplotlib",
     "validation": "what is wrong with a catalogue or study",
     "planning": "paths, inputs, resources of a study",
+    "catalogue": "entries with defaults, what a rule reads of them",
     "registry": "which plug-ins there are, their literals",
     "settings": "entries and facts as records",
     "symbols": "digests of definitions",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.core.pictures import vision
 from tests.conftest import ROOT
 
@@ -16,7 +16,7 @@ def entry(plugin: str, name: str | None = None, **given):
     opens = registry.literal("features", plugin, "FACTS")["checkpoint"]
     named = {"plugin": plugin, **({"weights": "untrained"} if opens else {}), **given}
     name = name or plugin.replace("_", "-")
-    return registry.settings({"features": {name: named}}, SCHEMAS, "features", name)
+    return catalogue.settings({"features": {name: named}}, SCHEMAS, "features", name)
 
 
 def opened(plugin: str, folder: Path | None = None, **given):

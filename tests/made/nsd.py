@@ -26,7 +26,7 @@ import nibabel as nib
 import numpy as np
 import scipy.io
 
-from boldflow import registry
+from boldflow import catalogue, registry
 
 BUCKET = "natural-scenes-dataset"
 PORT = 8037  # as config/config.yaml has it for nsd-tiny
@@ -140,7 +140,7 @@ def _energies(brick: np.ndarray) -> np.ndarray:
     from boldflow.core.pictures.vision import describe
 
     schemas = registry.read_schemas(Path(__file__).parents[2] / "workflow/schemas")
-    entry = registry.settings({"features": {"gabor": {}}}, schemas, "features", "gabor")
+    entry = catalogue.settings({"features": {"gabor": {}}}, schemas, "features", "gabor")
     found = describe(registry.load("features", "gabor").extractor(entry, None, "cpu"), list(brick))
     found = (found - found.mean(axis=0)) / (found.std(axis=0) + 1e-9)
     left, spread, _ = np.linalg.svd(found, full_matrices=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.training import TrainingData
 from boldflow.core.scores import latents
@@ -36,7 +36,7 @@ def planted(seed):
 
 def area(name, x, picture, inside, y):
     """Held-out area of the class in the codes of a model of the catalogue."""
-    entry = registry.settings(CONFIG, SCHEMAS, "models", name)
+    entry = catalogue.settings(CONFIG, SCHEMAS, "models", name)
     plugin = registry.load("models", registry.plugin_name(name, CONFIG["models"][name]))
     is_val = picture[inside] >= N_PICTURES // 2  # of the training pictures
     data = TrainingData(x[inside], x[inside], picture[inside], is_val)

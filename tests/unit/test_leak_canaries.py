@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.artifacts.store import arrays, atomic, sidecars, stimuli, tables, weights
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.ridge import fit_ridge
@@ -46,7 +46,7 @@ FEATURES = registry.plugins("features")
 
 def defaults(section, name):
     """Settings as a job gets them; what trains a network does so for a moment."""
-    found = registry.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
+    found = catalogue.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
     return found | ({"n_epochs": 2, "batch_size": 32} if "order_seed" in found else {})
 
 

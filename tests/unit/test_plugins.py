@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.core.pictures import vision
 from boldflow.core.records.training import TrainingData
 from boldflow.vocabulary.sections import PLUGIN_SECTIONS
@@ -34,7 +34,7 @@ FUNCTIONS = {
 
 def defaults(section, name):
     """Settings as a job gets them."""
-    return registry.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
+    return catalogue.settings({section: {name: {"plugin": name}}}, SCHEMAS, section, name)
 
 
 @pytest.mark.parametrize(("section", "name"), ALL)

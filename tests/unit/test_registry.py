@@ -1,8 +1,11 @@
 """The catalogue: plug-ins, settings, and the jobs of a study."""
 
+import re
+
 import pytest
 
-from boldflow import registry, validation
+from boldflow import catalogue, registry, validation
+from boldflow.validation import responses
 from boldflow.vocabulary.results import ResultKey
 from tests.conftest import ROOT
 
@@ -19,15 +22,15 @@ CONFIG = {
 
 
 def test_defaults_of_section_and_plugin_are_filled_in_and_the_entry_wins():
-    found = registry.settings(CONFIG, SCHEMAS, "models", "ridge-strong")
+    found = catalogue.settings(CONFIG, SCHEMAS, "models", "ridge-strong")
     assert found["alphas"] == [500] and found["n_folds"] == 5 and found["direction"] == "decode"
     assert (found["plugin"], found["name"]) == ("ridge", "ridge-strong")
-    assert registry.settings(CONFIG, SCHEMAS, "models", "dummy")["plugin"] == "dummy"
+    assert catalogue.settings(CONFIG, SCHEMAS, "models", "dummy")["plugin"] == "dummy"
 
 
 def test_an_unknown_entry_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="no entry 'ridge-weak'; did you mean 'ridge-strong'"):
-        registry.settings(CONFIG, SCHEMAS, "models", "ridge-weak")
+        catalogue.settings(CONFIG, SCHEMAS, "models", "ridge-weak")
 
 
 def test_literals_are_read_without_importing():
@@ -47,7 +50,7 @@ def test_rows_are_cross_products_and_each_result_comes_once():
         "models": ["dummy", "ridge-strong"],
         "splits": ["runs"],
     }
-    found = registry.expand(CONFIG, {"runs": [row, row | {"datasets": ["half"]}]})
+    found = catalogue.expand(CONFIG, {"runs": [row, row | {"datasets": ["half"]}]})
     assert len(found) == 4
     assert found[0] == ResultKey("haxby", "sub001", "blocks", "labels", "dummy", "runs")
 
@@ -91,9 +94,27 @@ def test_of_a_package_what_it_defines_and_what_it_imports_from_itself_are_functi
     assert registry.functions("models", "forest") == {"fit", "parts", "predict"}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            'SETTINGS = {\n    "n": {"type": "integer",\n          "default": N},\n}\n',
+            "SETTINGS['n']['default'] in line 3 is 'N'",
+        ),
+        ('SETTINGS = {"kind": {"enum": ["a", *MORE]}}\n', "SETTINGS['kind']['enum'][1] in line 1 is '*MORE'"),
+        ('SETTINGS = {**SHARED, "n": {}}\n', "SETTINGS, ** in line 1 is 'SHARED'"),
+        ("SETTINGS = {NAME: {}}\n", "SETTINGS, a key in line 1 is 'NAME'"),
+    ],
+)
+def test_what_is_no_literal_is_named_with_its_key_and_line(package, text, place):
+    package(text)
+    with pytest.raises(ValueError, match=re.escape(place)):
+        registry.literal("models", "forest", "SETTINGS")
+
+
 def test_a_literal_of_a_package_that_is_none_is_told_with_its_file(package):
     package("FACTS = dict(device='cpu')\n")
-    with pytest.raises(ValueError, match=r"forest/__init__\.py: FACTS must be a literal"):
+    with pytest.raises(ValueError, match=r"forest/__init__\.py: FACTS in line 1 .*must be a literal"):
         registry.literal("models", "forest", "FACTS")
     assert validation.plugin_problems("models", "forest")[0].startswith("forest/__init__.py of models: ")
 
@@ -120,7 +141,7 @@ def test_every_study_of_the_project_is_right_and_neuralbenchs_variants_have_its_
     for path in sorted((ROOT / "config" / "studies").glob("*.yaml")):
         study = yaml.safe_load(path.read_text())
         assert validation.study_problems(config, study, SCHEMAS, Draft202012Validator) == [], path.name
-        models[path.stem] = {one.model for one in registry.expand(config, study)}
+        models[path.stem] = {one.model for one in catalogue.expand(config, study)}
     named = [name for name in models if name.startswith("neuralbench")]
     assert sorted(named) == ["neuralbench", "neuralbench-mni", "neuralbench-things", "neuralbench-tiny"]
     for name in named:
@@ -217,15 +238,15 @@ def test_a_response_of_a_split_that_is_not_there_is_told_with_the_nearest():
     name = next(name for name, one in config["responses"].items() if (one or {}).get("split") == "repeated")
     entry = config["responses"][name] | {"split": "repeted"}
     result = ResultKey("sim-rapid", "sub-01", name, "labels", "ridge", "repeated")
-    data = registry.facts(config, "datasets", "sim-rapid")
-    told = list(validation._response_problems(config, result, entry, config["splits"]["repeated"], "decode", data))
+    data = catalogue.facts(config, "datasets", "sim-rapid")
+    told = list(responses.response_problems(config, result, entry, config["splits"]["repeated"], "decode", data))
     assert any("'repeted', which is not in the catalogue; did you mean 'repeated'" in one for one in told), told
 
 
 def test_a_fact_that_is_none_is_the_entrys_own():
     config = {"datasets": {"mine": {"plugin": "bids", "tr_s": 1.5}, "haxby": {"tr_s": 9}}}
-    assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
-    assert registry.facts(config, "datasets", "haxby")["tr_s"] == 2.5
+    assert catalogue.facts(config, "datasets", "mine")["tr_s"] == 1.5
+    assert catalogue.facts(config, "datasets", "haxby")["tr_s"] == 2.5
 
 
 @pytest.mark.parametrize(
@@ -262,7 +283,7 @@ def test_regions_of_files_are_checked_by_their_schema_and_space():
 
 def test_files_of_regions_are_named_for_a_subject_and_their_names_stay_in_the_settings():
     entry = {"region_files": {"b": ["/d/{subject}/{hemisphere}.aparc.annot:V1", "/d:3/hemi-R_x.gii:2"], "a": ["m.nii"]}}
-    found = registry.region_files(entry, "sub-01")
+    found = catalogue.region_files(entry, "sub-01")
     assert list(found) == ["a", "b"]
     rows = [tuple(row.values()) for row in found["b"]]
     assert rows == [
@@ -271,10 +292,10 @@ def test_files_of_regions_are_named_for_a_subject_and_their_names_stay_in_the_se
         ("/d:3/hemi-R_x.gii", "overlay", "2", "rh", True),
     ]
     assert [tuple(row.values()) for row in found["a"]] == [("m.nii", "volume", "", "", True)]
-    assert registry.region_files(None, "sub-01") == {}
+    assert catalogue.region_files(None, "sub-01") == {}
     config = {"responses": {"mine": entry, "plain": None}}
-    assert registry.settings(config, SCHEMAS, "responses", "mine")["regions_of_files"] == ["a", "b"]
-    assert "regions_of_files" not in registry.settings(config, SCHEMAS, "responses", "plain")
+    assert catalogue.settings(config, SCHEMAS, "responses", "mine")["regions_of_files"] == ["a", "b"]
+    assert "regions_of_files" not in catalogue.settings(config, SCHEMAS, "responses", "plain")
 
 
 ON_FSAVERAGE = {"kind": "betas", "recording": "betas-fsaverage"}

@@ -22,7 +22,7 @@ PLUGINS = ("datasets", "features", "models", "figures")
 MIDDLE = (*PLUGINS, "report")
 LOWEST = ("settings", "provenance", "runs")
 PARSE = ("registry", "symbols", *LOWEST, "vocabulary")
-FOR_THE_SNAKEFILE = (*PARSE, "validation", "planning")
+FOR_THE_SNAKEFILE = (*PARSE, "catalogue", "validation", "planning")
 # what each part of the package may import of the others
 MAY_IMPORT = {
     "__main__": {"commands", "stages", *MIDDLE, "core", "artifacts", "drawing", *FOR_THE_SNAKEFILE},
@@ -32,8 +32,9 @@ MAY_IMPORT = {
     "core": set(PARSE),
     "artifacts": set(PARSE),
     "drawing": set(PARSE),
-    "validation": set(PARSE),
-    "planning": set(PARSE),
+    "validation": {"catalogue", *PARSE},
+    "planning": {"catalogue", *PARSE},
+    "catalogue": set(PARSE),
     "registry": {"symbols", *LOWEST, "vocabulary"},
     "symbols": {*LOWEST, "vocabulary"},
     **{name: {"vocabulary"} for name in LOWEST},
@@ -190,6 +191,8 @@ def _may_stand_in_rules(path: Path, line: str) -> bool:
             may = {"common.smk": set(FOR_THE_SNAKEFILE), "lifecycle.smk": {"runs"}}
             return set(names) <= may.get(path.name, set())
         named = [node.module] if isinstance(node, ast.ImportFrom) else names
+        if path.name == "common.smk" and str(named[0]).startswith(f"{PACKAGE}.vocabulary."):
+            continue
         if not set(named) <= set(SMK_MAY_IMPORT) or path.name != "common.smk":
             return False
     return True

@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import planning, provenance, registry, symbols, validation
+from boldflow import catalogue, planning, provenance, registry, symbols, validation
+from boldflow.vocabulary.results import NONE, POOLED
 
 try:
     # Snakemake says of a broken file that it is broken, not where
@@ -109,9 +110,9 @@ def settings_of(section, pattern):
     """
 
     def settings(wildcards):
-        entry = registry.settings(config, SCHEMAS, section, fill(pattern, wildcards))
+        entry = catalogue.settings(config, SCHEMAS, section, fill(pattern, wildcards))
         return provenance.canonical(
-            {key: entry[key] for key in entry if key not in registry.PLACES}
+            {key: entry[key] for key in entry if key not in catalogue.PLACES}
         )
 
     return settings
@@ -122,7 +123,7 @@ def places_of(section, pattern):
 
     def places(wildcards):
         return provenance.canonical(
-            registry.places(config, section, fill(pattern, wildcards))
+            catalogue.places(config, section, fill(pattern, wildcards))
         )
 
     return places
@@ -130,7 +131,7 @@ def places_of(section, pattern):
 
 def pictures_of_dataset(wildcards):
     """Hand where the user's pictures are and how they look from outside (names, sizes, times), as canonical text."""
-    root = registry.places(config, "datasets", wildcards.dataset).get("stimuli_root")
+    root = catalogue.places(config, "datasets", wildcards.dataset).get("stimuli_root")
     return provenance.canonical(
         {"stimuli_root": root, **provenance.look(Path(root).expanduser())}
         if root
@@ -140,9 +141,9 @@ def pictures_of_dataset(wildcards):
 
 def folder_of_recording(wildcards):
     """Hand how the user's own folder of a recording looks from outside, as canonical text; none for most."""
-    if not registry.outside(config, wildcards.dataset, wildcards.recording):
+    if not catalogue.outside(config, wildcards.dataset, wildcards.recording):
         return ""
-    root = registry.places(config, "datasets", wildcards.dataset).get("betas_root", "")
+    root = catalogue.places(config, "datasets", wildcards.dataset).get("betas_root", "")
     return provenance.canonical(
         {"betas_root": root, **provenance.look(Path(root).expanduser())}
     )
@@ -150,7 +151,7 @@ def folder_of_recording(wildcards):
 
 def region_files_of_response(wildcards):
     """Hand the files that give a subject's regions and how they look from outside, as canonical text."""
-    regions = registry.region_files(
+    regions = catalogue.region_files(
         config["responses"][wildcards.response], wildcards.subject
     )
     return provenance.canonical(
@@ -193,7 +194,7 @@ def facts_of(section, pattern):
 
     def facts(wildcards):
         return provenance.canonical(
-            registry.facts(config, section, fill(pattern, wildcards))
+            catalogue.facts(config, section, fill(pattern, wildcards))
         )
 
     return facts
@@ -206,36 +207,36 @@ def wildcard_names(wildcards):
 
 def threads_of_model(wildcards):
     """Give as many threads as the model's facts say it computes with."""
-    return registry.facts(config, "models", wildcards.model)["threads"]
+    return catalogue.facts(config, "models", wildcards.model)["threads"]
 
 
 def gpus_of_model(wildcards):
     """Ask for one GPU where the model's facts say so."""
     return int(
-        registry.facts(config, "models", wildcards.model).get("device") == "cuda"
+        catalogue.facts(config, "models", wildcards.model).get("device") == "cuda"
     )
 
 
 def gpus_of_feature(wildcards):
     """Ask for one GPU where the feature's entry or facts say so."""
-    return int(registry.device_of_feature(config, wildcards.feature) == "cuda")
+    return int(catalogue.device_of_feature(config, wildcards.feature) == "cuda")
 
 
 def gpus_of_gathering(wildcards):
     """Ask for one GPU where the feature does and no shards have described the pictures already."""
-    gathers = registry.shards_of_feature(config, wildcards.feature)
+    gathers = catalogue.shards_of_feature(config, wildcards.feature)
     return 0 if gathers else gpus_of_feature(wildcards)
 
 
 def memory_of_feature(wildcards, attempt):
     """Ask for 4 GB, or 12 where a network is opened, doubled at each new attempt."""
-    opens = registry.opens_checkpoint(config, wildcards.feature)
+    opens = catalogue.opens_checkpoint(config, wildcards.feature)
     return growing(12000 if opens else 4000)(wildcards, attempt)
 
 
 def checkpoint_of_feature(wildcards):
     """Receipt of the network that a feature opens; none where it opens none, or one of random weights."""
-    opens = registry.opens_checkpoint(config, wildcards.feature)
+    opens = catalogue.opens_checkpoint(config, wildcards.feature)
     return [f"resources/receipts/checkpoints/{wildcards.feature}.json"] if opens else []
 
 
@@ -243,7 +244,7 @@ def shards_of_feature(wildcards):
     """Shards of a feature in their order; none where one job describes all pictures."""
     return [
         f"results/{wildcards.dataset}/features/{wildcards.feature}.shard-{shard}.safetensors"
-        for shard in registry.shards_of_feature(config, wildcards.feature)
+        for shard in catalogue.shards_of_feature(config, wildcards.feature)
     ]
 
 
@@ -251,7 +252,7 @@ def members_of_feature(wildcards):
     """Features that a feature joins, in its order; none for one that describes the stimuli itself."""
     return [
         f"results/{wildcards.dataset}/features/{name}.npy"
-        for name in registry.members_of_feature(config, wildcards.feature)
+        for name in catalogue.members_of_feature(config, wildcards.feature)
     ]
 
 
@@ -259,7 +260,7 @@ def member_indexes_of_feature(wildcards):
     """Indexes of the features that a feature joins, in its order."""
     return [
         f"results/{wildcards.dataset}/features/{name}.parquet"
-        for name in registry.members_of_feature(config, wildcards.feature)
+        for name in catalogue.members_of_feature(config, wildcards.feature)
     ]
 
 
@@ -285,7 +286,7 @@ def growing(amount):
 def results_of(study):
     """List a study's results, once for all that ask."""
     if study not in RESULTS:
-        RESULTS[study] = registry.expand(config, read_study(study))
+        RESULTS[study] = catalogue.expand(config, read_study(study))
     return RESULTS[study]
 
 
@@ -296,9 +297,9 @@ def paths(pattern, study):
     """
     found = results_of(study)
     if "{model}" not in pattern:
-        found = registry.by_subject(config, found)
+        found = catalogue.by_subject(config, found)
         if "{response}" in pattern:
-            found = [result for result in found if result.response != registry.NONE]
+            found = [result for result in found if result.response != NONE]
     return list(dict.fromkeys(pattern.format(**vars(result)) for result in found))
 
 
@@ -308,7 +309,7 @@ def paths_of_features(pattern, study):
         dict.fromkeys(
             pattern.format(**vars(result))
             for result in results_of(study)
-            if result.feature != registry.NONE
+            if result.feature != NONE
         )
     )
 
@@ -322,7 +323,7 @@ def file_of_feature(suffix):
     """File of a result's feature; none where the model sees only responses."""
 
     def file(wildcards):
-        if wildcards.feature == registry.NONE:
+        if wildcards.feature == NONE:
             return []
         return f"results/{wildcards.dataset}/features/{wildcards.feature}.{suffix}"
 
@@ -340,7 +341,7 @@ def paths_of_run(pattern):
 
 def trials_of_dataset(wildcards):
     """Trial tables of all subjects of a data set: a split is written once for all."""
-    names = registry.subjects(config, wildcards.dataset)
+    names = catalogue.subjects(config, wildcards.dataset)
     return [
         f"results/{wildcards.dataset}/{subject}/trials.parquet" for subject in names
     ]
@@ -350,9 +351,9 @@ def for_each_subject(pattern):
     """Fill a pattern for each subject that a result reads: one, unless subjects are pooled; no responses of none."""
 
     def paths_of_subjects(wildcards):
-        names = registry.subjects_of(config, wildcards.dataset, wildcards.subject)
+        names = catalogue.subjects_of(config, wildcards.dataset, wildcards.subject)
         known = dict(wildcards.items())
-        if "{response}" in pattern and wildcards.response == registry.NONE:
+        if "{response}" in pattern and wildcards.response == NONE:
             return []
         return [pattern.format(**{**known, "subject": name}) for name in names]
 
@@ -362,7 +363,7 @@ def for_each_subject(pattern):
 def subjects_of_result(wildcards):
     """Hand the subjects that a result reads as canonical text."""
     return provenance.canonical(
-        registry.subjects_of(config, wildcards.dataset, wildcards.subject)
+        catalogue.subjects_of(config, wildcards.dataset, wildcards.subject)
     )
 
 
@@ -373,14 +374,14 @@ def recording_of(pattern):
     """Name the recording that a response reads."""
 
     def recording(wildcards):
-        return registry.recording(config, wildcards.dataset, fill(pattern, wildcards))
+        return catalogue.recording(config, wildcards.dataset, fill(pattern, wildcards))
 
     return recording
 
 
 def receipt_of_response(wildcards):
     """Receipt of the recording that a response reads."""
-    name = registry.recording(config, wildcards.dataset, wildcards.response)
+    name = catalogue.recording(config, wildcards.dataset, wildcards.response)
     return SUBJECT_RECEIPT.format(recording=name, **dict(wildcards.items()))
 
 
@@ -392,13 +393,13 @@ def response_of_split(wildcards):
 
 def split_of_response(wildcards):
     """The split from whose training trials a response takes its statistics; none where from all volumes."""
-    name = registry.split_of_response(config, wildcards.response)
+    name = catalogue.split_of_response(config, wildcards.response)
     return [f"results/{wildcards.dataset}/splits/{name}.parquet"] if name else []
 
 
 def hrf_table_of_response(wildcards):
     """The user's table of haemodynamic responses that a response reads; none for most."""
-    path = registry.hrf_table_of_response(config, wildcards.response)
+    path = catalogue.hrf_table_of_response(config, wildcards.response)
     return [str(Path(path).expanduser())] if path else []
 
 
@@ -406,25 +407,25 @@ def receipts_of_run(wildcards):
     """Receipts of all that this run's study needs from a network."""
     found = paths("resources/receipts/{dataset}/dataset.json", STUDY)
     found += paths("resources/receipts/{dataset}/stimuli.json", STUDY)
-    for result in registry.by_subject(config, results_of(STUDY)):
-        if result.response != registry.NONE:
-            name = registry.recording(config, result.dataset, result.response)
+    for result in catalogue.by_subject(config, results_of(STUDY)):
+        if result.response != NONE:
+            name = catalogue.recording(config, result.dataset, result.response)
             found.append(SUBJECT_RECEIPT.format(recording=name, **vars(result)))
-        if registry.opens_checkpoint(config, result.feature):
+        if catalogue.opens_checkpoint(config, result.feature):
             found.append(f"resources/receipts/checkpoints/{result.feature}.json")
     return list(dict.fromkeys(found))
 
 
 def datasets_of_split(wildcards):
     """A split's own data set, then those among which it seeks duplicates."""
-    rule_ = registry.settings(config, SCHEMAS, "splits", wildcards.split)
+    rule_ = catalogue.settings(config, SCHEMAS, "splits", wildcards.split)
     return [wildcards.dataset, *(d for d in rule_["against"] if d != wildcards.dataset)]
 
 
 def packed_datasets_of_split(wildcards):
     """The data sets of a split, if the pictures of all of them are at hand: else it groups by identity only."""
     names = datasets_of_split(wildcards)
-    at_hand = all(registry.stimuli_at_hand(config, name) for name in names)
+    at_hand = all(catalogue.stimuli_at_hand(config, name) for name in names)
     return names if at_hand else []
 
 
@@ -460,7 +461,7 @@ def rivals(study):
     """List a study's encoders that have another to be compared with: of the same subject, responses and split."""
     return [
         result
-        for group in registry.rivals(config, SCHEMAS, results_of(study))
+        for group in catalogue.rivals(config, SCHEMAS, results_of(study))
         for result in group
     ]
 
@@ -516,7 +517,7 @@ def codes_of_study(study):
     """List the results of a study whose codes are asked for a class; none where the study asks nothing."""
     if "latents" not in read_study(study):
         return []
-    return registry.represented(config, SCHEMAS, results_of(study))
+    return catalogue.represented(config, SCHEMAS, results_of(study))
 
 
 def latents_of_study(name):
@@ -540,7 +541,7 @@ def separations_of_study(study):
 
 def matched_of_study(study):
     """List the results of a study whose units are matched; none where it asks for none."""
-    wanted = registry.latents(read_study(study), SCHEMAS).get("match", [])
+    wanted = catalogue.latents(read_study(study), SCHEMAS).get("match", [])
     return [one for one in codes_of_study(study) if one.model in wanted]
 
 
@@ -567,7 +568,7 @@ def matches_of_study(study):
 
 def settings_of_latents(wildcards):
     """Hand what a study asks of codes as canonical text."""
-    return provenance.canonical(registry.latents(read_study(wildcards.study), SCHEMAS))
+    return provenance.canonical(catalogue.latents(read_study(wildcards.study), SCHEMAS))
 
 
 def config_of_study(wildcards):
@@ -593,17 +594,17 @@ def benchmarks_of_study(wildcards):
     )
     for result in results_of(wildcards.study):
         name = f"benchmarks/extract_shard/{result.dataset}_{result.feature}"
-        shards = registry.shards_of_feature(config, result.feature)
+        shards = catalogue.shards_of_feature(config, result.feature)
         found += [f"{name}_{shard}.tsv" for shard in shards]
-        if registry.opens_checkpoint(config, result.feature):
+        if catalogue.opens_checkpoint(config, result.feature):
             found.append(f"benchmarks/fetch_checkpoint/{result.feature}.tsv")
     found += paths("benchmarks/make_split/{dataset}_{split}.tsv", wildcards.study)
     found += paths("benchmarks/fetch_dataset/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/fetch_stimuli/{dataset}.tsv", wildcards.study)
     found += paths("benchmarks/pack_stimuli/{dataset}.tsv", wildcards.study)
-    for result in registry.by_subject(config, results_of(wildcards.study)):
-        if result.response != registry.NONE:
-            name = registry.recording(config, result.dataset, result.response)
+    for result in catalogue.by_subject(config, results_of(wildcards.study)):
+        if result.response != NONE:
+            name = catalogue.recording(config, result.dataset, result.response)
             who = f"{result.dataset}_{result.subject}"
             found.append(f"benchmarks/fetch_subject/{who}_{name}.tsv")
     found += paths("benchmarks/list_trials/{dataset}_{subject}.tsv", wildcards.study)
@@ -633,7 +634,7 @@ def facts_of_study(wildcards):
     """Hand the facts of a study's data sets as canonical text."""
     names = sorted({result.dataset for result in results_of(wildcards.study)})
     return provenance.canonical(
-        {name: registry.facts(config, "datasets", name) for name in names}
+        {name: catalogue.facts(config, "datasets", name) for name in names}
     )
 
 
@@ -641,7 +642,7 @@ def captions_of_study(wildcards):
     """Hand titles and captions of a study's figures as canonical text."""
     names = read_study(wildcards.study)["figures"]
     return provenance.canonical(
-        {name: registry.facts(config, "figures", name) for name in names}
+        {name: catalogue.facts(config, "figures", name) for name in names}
     )
 
 
@@ -654,17 +655,17 @@ STUDY = chosen_study()
 SUBJECTS = {
     name
     for dataset in config["datasets"]
-    for name in registry.subjects(config, dataset)
+    for name in catalogue.subjects(config, dataset)
 }
-SUBJECTS_OR_POOLED = one_of({*SUBJECTS, registry.POOLED, registry.NONE})
+SUBJECTS_OR_POOLED = one_of({*SUBJECTS, POOLED, NONE})
 
 
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     subject=one_of(SUBJECTS),
-    recording=one_of(registry.recordings(config)),
-    response=one_of([*config["responses"], registry.NONE]),
-    feature=one_of([*config["features"], registry.NONE]),
+    recording=one_of(catalogue.recordings(config)),
+    response=one_of([*config["responses"], NONE]),
+    feature=one_of([*config["features"], NONE]),
     shard=r"\d+-of-\d+",
     model=one_of(config["models"]),
     split=one_of(config["splits"]),

@@ -53,12 +53,12 @@ def start(snakemake: Any) -> None:
 def places(snakemake: Any, section: str = "datasets") -> str:
     """Hand what the entry says of where this machine finds things: no parameter, so that no rerun follows."""
     from boldflow import (
+        catalogue,
         provenance,
-        registry,
     )
 
     name = snakemake.wildcards[section.removesuffix("s")]
-    return provenance.canonical(registry.places(snakemake.config, section, name))
+    return provenance.canonical(catalogue.places(snakemake.config, section, name))
 
 
 def device(snakemake: Any) -> str:

@@ -21,7 +21,7 @@ from boldflow.core.records.runs import BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 
-# A fact that is None here is the entry's key of that name (registry.facts).
+# A fact that is None here is the entry's key of that name (catalogue.facts).
 FACTS: dict[str, Any] = {
     "subjects": [],
     "tr_s": None,

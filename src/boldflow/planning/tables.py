@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.registry import Config
 from boldflow.vocabulary.results import NONE, ResultKey
 from boldflow.vocabulary.tables import TABLES, Trait
@@ -30,7 +30,7 @@ class StudyTables:
     @cached_property
     def traits(self) -> dict[ResultKey, frozenset[Trait]]:
         """What each result is, on which tables hang."""
-        return registry.traits(self.config, self.schemas, self.study, self.results)
+        return catalogue.traits(self.config, self.schemas, self.study, self.results)
 
     def paths(self, name: str) -> list[str]:
         """List the files of a table, each once: pattern by pattern, in the study's order.
@@ -41,7 +41,7 @@ class StudyTables:
         having = [result for result in self.results if table.of in self.traits[result]]
         paths: dict[str, None] = {}
         for pattern in table.paths:
-            results = having if "{model}" in pattern else registry.by_subject(self.config, having)
+            results = having if "{model}" in pattern else catalogue.by_subject(self.config, having)
             if "{response}" in pattern and "{model}" not in pattern:
                 results = [result for result in results if result.response != NONE]
             figures = self.study["figures"] if "{figure}" in pattern else [""]

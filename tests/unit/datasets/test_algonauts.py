@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.core.splits import assignment
 from boldflow.datasets import algonauts2023
@@ -39,7 +39,7 @@ def copy(made, tmp_path):
 def settings(folder, **more):
     entry = {"plugin": "algonauts2023", "folder": str(folder), "subjects": ["subj01", "subj02"]}
     entry |= {"simulated": True, "block": 5} | more
-    return registry.settings({"datasets": {"made": entry}}, SCHEMAS, "datasets", "made")
+    return catalogue.settings({"datasets": {"made": entry}}, SCHEMAS, "datasets", "made")
 
 
 def record(root, subject="subj01", **more):
@@ -112,7 +112,7 @@ def test_trials_are_rows_and_shared_pictures_test(made, told):
         assert list(table["run"]) == [f"{n // 5 + 1:03d}" for n in range(24)]
         parts.append(table.assign(subject=subject))
     rows = pd.concat(parts)
-    rule = registry.settings({"splits": {"s": {"test": "named", "names": "shared-1000"}}}, SCHEMAS, "splits", "s")
+    rule = catalogue.settings({"splits": {"s": {"test": "named", "names": "shared-1000"}}}, SCHEMAS, "splits", "s")
     shared = set(rows.loc[rows["test_sets"] != "", "image_id"])
     split = assignment.make_split(rows, {name: name for name in rows["image_id"]}, rule, "image", shared)
     merged = split.merge(rows, on=assignment.TRIAL)
@@ -304,7 +304,7 @@ def test_the_stages_bring_the_layout_to_trials_pictures_and_responses(made, tmp_
     pack_stimuli.run("dataset.json", "stimuli.json", "pack.h5", "pack.parquet", data, "{}")
     assert set(tables.read("pack.parquet")["label_person"]) == {"person", "none"}
     catalogue = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    response = registry.settings(catalogue, SCHEMAS, "responses", "sae-floc-bodies-lh")
+    response = catalogue.settings(catalogue, SCHEMAS, "responses", "sae-floc-bodies-lh")
     project_responses.run(
         "dataset.json", "subject.json", "trials.parquet", [], [], "r.npy", "r.json", "v.parquet", "subj01", RECORDING,
         canonical(response), "{}", "{}", data, facts, "{}",

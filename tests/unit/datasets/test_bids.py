@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.datasets import bids, sim
 from tests.conftest import ROOT
 
@@ -27,7 +27,7 @@ def tree(tmp_path_factory):
 def entry(folder, **more):
     given = {"folder": str(folder), "derivatives": "derivatives/preproc", "subjects": ["sub-01", "sub-02"], "tr_s": 2.0}
     config = {"datasets": {"mine": {"plugin": "bids", "image_column": "stim_file", **given, **more}}}
-    return registry.settings(config, registry.read_schemas(ROOT / "workflow" / "schemas"), "datasets", "mine")
+    return catalogue.settings(config, registry.read_schemas(ROOT / "workflow" / "schemas"), "datasets", "mine")
 
 
 def test_trials_and_runs_are_those_of_the_data_sets_own_plug_in(tree):
@@ -121,8 +121,8 @@ def test_an_entry_without_what_it_must_say_stops_at_parse():
     missing = [error.message for error in Draft202012Validator(schema).iter_errors({"plugin": "bids", "tr_s": 2})]
     assert sorted(missing) == [f"'{key}' is a required property" for key in ("folder", "image_column", "subjects")]
     config = {"datasets": {"mine": {"plugin": "bids", "subjects": ["sub-9"], "tr_s": 1.5}}}
-    assert registry.facts(config, "datasets", "mine")["tr_s"] == 1.5
-    assert registry.subjects(config, "mine") == ["sub-9"]
+    assert catalogue.facts(config, "datasets", "mine")["tr_s"] == 1.5
+    assert catalogue.subjects(config, "mine") == ["sub-9"]
 
 
 @pytest.fixture

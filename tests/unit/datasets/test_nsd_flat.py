@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from boldflow import registry
+from boldflow import catalogue
 from boldflow.artifacts.releases import flat_maps
 from boldflow.artifacts.store import arrays, tables
 from boldflow.datasets import nsd_flat
@@ -260,8 +260,8 @@ def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, ro
         "responses": {"flat-maps": {"kind": "betas", "recording": "flat-maps", "space": "native"}},
     }
     del config["datasets"]["flat-tiny"]["name"]
-    entry = registry.settings(config, SCHEMAS, "datasets", "flat-tiny")
-    facts = canonical(registry.facts(config, "datasets", "flat-tiny"))
+    entry = catalogue.settings(config, SCHEMAS, "datasets", "flat-tiny")
+    facts = canonical(catalogue.facts(config, "datasets", "flat-tiny"))
     told = {"settings": canonical(entry), "code": "{}"}
     signed = canonical({"agreement": {"name": "nobody (made files)", "date": "2026-01-01"}})
     with pytest.raises(PermissionError, match=nsd_flat.FACTS["agreement"]):
@@ -276,7 +276,7 @@ def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, ro
         **{"source": "data.json", "receipt": "subject.json", "trials": "trials.parquet", "split": [], "hrf": []},
         **{"responses": "responses.npy", "sidecar": "responses.json", "vertices": "vertices.parquet"},
         **{"subject": "subj03", "recording": "flat-maps", "places": "{}", "regions": "{}", "code": "{}"},
-        settings=canonical(registry.settings(config, SCHEMAS, "responses", "flat-maps")),
+        settings=canonical(catalogue.settings(config, SCHEMAS, "responses", "flat-maps")),
         dataset=canonical(entry),
         facts=facts,
     )

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry, validation
+from boldflow import catalogue, registry
 from boldflow.artifacts.store import arrays, sidecars, stimuli, tables
 from boldflow.features import stack
 from boldflow.stages.features import cache_features as features_stage
 from boldflow.stages.models import train_model
+from boldflow.validation import entries
 from tests.made.features import SCHEMAS, entry
 
 N = 6
@@ -125,7 +126,7 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
 
 def problems(**features):
     config = {"features": features}
-    return [one for name in features for one in validation._member_problems(config, name)]
+    return [one for name in features for one in entries._member_problems(config, name)]
 
 
 def test_members_are_entries_that_describe_stimuli_themselves():
@@ -145,8 +146,8 @@ def test_members_are_entries_that_describe_stimuli_themselves():
 
 def test_members_are_what_the_feature_reads():
     config = {"features": {"gabor": None, "labels": {}, "two": {"plugin": "stack", "of": ["labels", "gabor"]}}}
-    assert registry.members_of_feature(config, "two") == ["labels", "gabor"]
-    assert registry.members_of_feature(config, "gabor") == []
-    assert registry.shards_of_feature(config | {}, "two") == []
+    assert catalogue.members_of_feature(config, "two") == ["labels", "gabor"]
+    assert catalogue.members_of_feature(config, "gabor") == []
+    assert catalogue.shards_of_feature(config | {}, "two") == []
     schema = registry.entry_schema(SCHEMAS, "features", "stack")
     assert "of" in schema["required"]

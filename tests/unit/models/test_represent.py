@@ -2,7 +2,7 @@
 
 import pytest
 
-from boldflow import registry, validation
+from boldflow import catalogue, validation
 from tests.made.features import SCHEMAS
 
 CONFIG = {
@@ -30,8 +30,8 @@ def problems(model="pca", feature="none", response="mean", metric="r2", **more):
 
 def test_a_model_of_responses_alone_takes_the_feature_none():
     assert problems() == []
-    assert registry.facts(CONFIG, "features", "none")["reads"] == "nothing"
-    assert not registry.opens_checkpoint(CONFIG, "none") and registry.shards_of_feature(CONFIG, "none") == []
+    assert catalogue.facts(CONFIG, "features", "none")["reads"] == "nothing"
+    assert not catalogue.opens_checkpoint(CONFIG, "none") and catalogue.shards_of_feature(CONFIG, "none") == []
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def test_a_study_asks_codes_of_a_class_and_only_codes():
     found = problems(model="ridge", feature="gabor", metric="top1", latents=asked)
     assert any("latents: no model of this study has direction 'represent'" in one for one in found)
     assert any("latents: key 'class' is missing" in one for one in problems(latents={"label": "category"}))
-    filled = registry.latents({"latents": asked}, SCHEMAS)
+    filled = catalogue.latents({"latents": asked}, SCHEMAS)
     assert filled == {**asked, "against": [], "permutations": 1000, "penalty": 1.0, "match": []}
-    assert registry.latents({}, SCHEMAS) == {}
+    assert catalogue.latents({}, SCHEMAS) == {}

@@ -14,13 +14,13 @@ from boldflow.artifacts.store import matrices
 from boldflow.core.records.runs import BoldRun, SurfaceRun
 from boldflow.core.responses import projection, spheres
 from boldflow.provenance import canonical, digest
-from boldflow.registry import PROJECTING
 from boldflow.settings import Entry
 from boldflow.stages.fetch._arrival import WORKSPACE
 from boldflow.stages.responses._meshes import Hemisphere, mesh
 from boldflow.symbols import code_digest
 from boldflow.vocabulary.hemispheres import HEMISPHERES
 from boldflow.vocabulary.meshes import NATIVE
+from boldflow.vocabulary.responses import PROJECTING
 
 Run = BoldRun | SurfaceRun
 FOLDER = Path(WORKSPACE) / "matrices"

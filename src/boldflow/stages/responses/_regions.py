@@ -51,7 +51,7 @@ class RegionRow:
 
 
 def read_region_files(text: str) -> dict[str, list[RegionRow]]:
-    """Read the files of each region as the workflow hands them (``registry.region_files``), a line of JSON."""
+    """Read the files of each region as the workflow hands them (``catalogue.region_files``), a line of JSON."""
     return {
         name: [RegionRow(**row | {"hemisphere": FREESURFER.get(row["hemisphere"], row["hemisphere"])}) for row in rows]
         for name, rows in read_settings(text).items()

@@ -54,7 +54,7 @@ def run(
     recording : the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
     places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
-    regions : files that give regions of the subject, by region, JSON text (``registry.region_files``)
+    regions : files that give regions of the subject, by region, JSON text (``catalogue.region_files``)
     facts : facts of the data set's plug-in, JSON text
     code : digests of the modules of this stage and the data set's plug-in, JSON text
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.ridge import fit_ridge
 from boldflow.core.networks import fitting
@@ -34,7 +34,7 @@ def made(seed=0, n_vertices=V, n_val=12, n_trs=None, n=N):
 
 def fitted(name, subjects, seeds=(0,), **given):
     own = {"plugin": name, "n_epochs": 30, "batch_size": 16, "learning_rate": 1e-2, **given}
-    settings = registry.settings({"models": {name: own}}, SCHEMAS, "models", name)
+    settings = catalogue.settings({"models": {name: own}}, SCHEMAS, "models", name)
     module = registry.load("models", name)
     return module, module.fit(subjects, settings, list(seeds), "cpu", None)
 

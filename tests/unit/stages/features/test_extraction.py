@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue
 from boldflow.artifacts.store import arrays, sidecars, stimuli, tables, weights
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.networks.progress import Stopped
@@ -310,5 +310,5 @@ def test_the_shards_file_says_what_it_is(tmp_path):
     config = {
         "features": {"many": {"plugin": "gabor", "shards": 2}, "one": {"plugin": "gabor"}, "labels": {"shards": 3}}
     }
-    assert registry.shards_of_feature(config, "many") == ["0-of-2", "1-of-2"]
-    assert registry.shards_of_feature(config, "one") == registry.shards_of_feature(config, "labels") == []
+    assert catalogue.shards_of_feature(config, "many") == ["0-of-2", "1-of-2"]
+    assert catalogue.shards_of_feature(config, "one") == catalogue.shards_of_feature(config, "labels") == []

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from boldflow import registry, validation
+from boldflow import catalogue, registry, validation
 from boldflow.stages.fetch import _arrival, fetch_dataset, fetch_stimuli, fetch_subject
 from tests.conftest import ROOT
 
@@ -53,7 +53,7 @@ def test_a_day_is_read_with_and_without_quotation_marks_and_is_no_setting(asks, 
     entry = {"agreement": {"name": "Ada Lovelace", "date": date}}
     assert problems(entry) == []
     config = {"datasets": {"mine": {"plugin": "haxby"} | entry}}
-    told = registry.places(config, "datasets", "mine")
+    told = catalogue.places(config, "datasets", "mine")
     assert json.loads(json.dumps(told)) == {"agreement": {"name": "Ada Lovelace", "date": "2026-01-31"}}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.stages.models import analyse_latents, train_model
 from boldflow.stages.studies import collect_separations
@@ -51,7 +51,7 @@ class Made:
         label = self.kind[order] if runs else self.kind
         pictures = trials["image_id"] if runs else [f"{k:02d}.png" for k in range(len(self.kind))]
         tables.write(self.at("stimuli.parquet"), pd.DataFrame({"image_id": pictures, "label_kind": label}))
-        self.settings = registry.settings({"models": {"m": {"plugin": model, **entry}}}, SCHEMAS, "models", "m")
+        self.settings = catalogue.settings({"models": {"m": {"plugin": model, **entry}}}, SCHEMAS, "models", "m")
         train_model.run(
             responses=[self.at("responses.npy")], responses_sidecar=[self.at("responses.json")], features=[], index=[],
             features_sidecar=[], trials=[self.at("trials.parquet")], split=self.at("split.parquet"),

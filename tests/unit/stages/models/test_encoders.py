@@ -7,8 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+<<<<<<< HEAD
 from boldflow import registry
 from boldflow.artifacts.store import arrays, keyed, sidecars, tables
+=======
+from boldflow import catalogue, registry
+from boldflow.artifacts.store import arrays, sidecars, tables
+>>>>>>> 06e4f86 (The catalogue (entries, facts, what a study asks) and plug-ins (registry) are two rooms; validation is a package by subject)
 from boldflow.stages.models import score_model, train_model
 from boldflow.stages.studies import compare_encoders
 from boldflow.vocabulary.results import ResultKey
@@ -326,7 +331,7 @@ def test_rivals_are_encoders_of_the_same_responses():
     schemas = registry.read_schemas(registry.PACKAGE.parents[1] / "workflow" / "schemas")
     rows = [("a", "enc", "s1"), ("b", "enc", "s1"), ("a", "dec", "s1"), ("a", "enc", "s2"), ("b", "enc", "s2")]
     results = [ResultKey("d", subject, "bold", feature, model, "split") for feature, model, subject in rows]
-    found = registry.rivals(config, schemas, [*results, ResultKey("d", "s3", "bold", "a", "enc", "split")])
+    found = catalogue.rivals(config, schemas, [*results, ResultKey("d", "s3", "bold", "a", "enc", "split")])
     assert [[(one.subject, one.feature) for one in group] for group in found] == [
         [("s1", "a"), ("s1", "b")], [("s2", "a"), ("s2", "b")]
     ]  # fmt: skip

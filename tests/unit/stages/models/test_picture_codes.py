@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.stages._aligned import align_all
 from boldflow.stages.models import analyse_latents, score_model, train_model
@@ -69,7 +69,7 @@ def test_each_picture_that_was_seen_is_a_row_with_the_part_of_the_first_who_saw_
 
 def test_codes_of_features_are_trained_scored_and_asked(made):
     found = {name: str(made / name) for name in ("model.safetensors", "predictions.npy", "history.csv", "config.json")}
-    entry = registry.settings({"models": {"pca": {"n_latents": 4}}}, SCHEMAS, "models", "pca")
+    entry = catalogue.settings({"models": {"pca": {"n_latents": 4}}}, SCHEMAS, "models", "pca")
     given = paths(made)
     train_model.run(
         **given,

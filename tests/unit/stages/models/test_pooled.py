@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry, validation
+from boldflow import catalogue
 from boldflow.artifacts.store import arrays, sidecars, tables, weights
 from boldflow.stages.models import score_model, train_model
+from boldflow.validation import studies
 from tests.made.features import SCHEMAS
 from tests.made.keys import permuted, permuted_alone
 
@@ -19,7 +20,7 @@ FACTS = {"images": True, "version": "made", "simulated": True}
 
 
 def entry(model, **more):
-    found = registry.settings({"models": {model: {"plugin": model}}}, SCHEMAS, "models", model)
+    found = catalogue.settings({"models": {model: {"plugin": model}}}, SCHEMAS, "models", model)
     short = {"n_epochs": 6, "batch_size": 16, "patience": 0, "learning_rate": 0.01} if "n_epochs" in found else {}
     return found | short | {"seeds": [0, 1]} | more
 
@@ -236,6 +237,6 @@ def test_pooling_is_checked_at_parse():
         },
     }
     row = {"subjects": "pooled", "models": ["ridge", "fmri-mlp", "dummy-encoder"]}
-    found = validation._pooling_problems(config, SCHEMAS, row, ["sim", "one"])
+    found = studies._pooling_problems(config, SCHEMAS, row, ["sim", "one"])
     assert [words.split("'")[1] for words in found] == ["one", "ridge", "dummy-encoder"]
     assert "those that can: ['fmri-mlp', 'dummy']" in found[1]

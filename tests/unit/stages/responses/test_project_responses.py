@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow import registry
+from boldflow import catalogue, registry
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.provenance import canonical
 from boldflow.stages.responses import project_responses
@@ -71,7 +71,7 @@ class Subject:
             recording="bold-fsnative",
             settings=canonical({**ENTRY, **entry, **({"split": "mended"} if split else {})}),
             places="{}",
-            regions=canonical(registry.region_files({"region_files": region_files or {}}, "sub-CSI1")),
+            regions=canonical(catalogue.region_files({"region_files": region_files or {}}, "sub-CSI1")),
             dataset=canonical({"name": "bold5000", "plugin": "bold5000"}),
             facts=canonical(facts),
             code="{}",

@@ -10,7 +10,7 @@ import pytest
 from nibabel.freesurfer import write_annot
 from nilearn import datasets, surface
 
-from boldflow import registry
+from boldflow import catalogue
 from boldflow.core.records.runs import BoldRun, Mesh, SurfaceRun
 from boldflow.stages.responses._meshes import mesh
 from boldflow.stages.responses._regions import read_region_files, regions_of
@@ -45,7 +45,7 @@ def on_surface():
 def placed(files, runs, space="fsaverage5", named=None, rois=(), **entry):
     """Regions of sub-01, and the runs that are left."""
     entry = {"name": "mine", "space": space, "rois": list(rois), **entry}
-    rows = read_region_files(json.dumps(registry.region_files({"region_files": files}, "sub-01")))
+    rows = read_region_files(json.dumps(catalogue.region_files({"region_files": files}, "sub-01")))
     return regions_of(named or {}, iter(runs), "sub-01", entry, rows, None)
 
 

@@ -1,0 +1,237 @@
+"""The catalogue: what an entry says with its defaults, what a rule reads of it, and which results a study asks for.
+
+Standard library only, since the Snakefile imports it and is parsed again in every job.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from boldflow.registry import Config, entry_schema, functions, literal, nearest, plugin_name
+from boldflow.vocabulary.hemispheres import FREESURFER, IN_A_NAME
+from boldflow.vocabulary.regions import kind_of
+from boldflow.vocabulary.results import NONE, POOLED, ResultKey
+from boldflow.vocabulary.sections import PLUGIN_SECTIONS, ROW_KEYS
+from boldflow.vocabulary.tables import KINDS, Trait
+
+# Keys that say where this machine finds things, and who signed an agreement; they change no result: fetching sees those
+# of a data set (and whether the files in stimuli_root changed) and of a feature, projection those of a response (and
+# whether region_files changed).
+PLACES = (
+    *("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root"),
+    *("hrf_table", "agreement"),
+)
+# The feature of a model that sees only responses.
+NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
+
+
+def facts(config: Config, section: str, name: str) -> Config:
+    """Read the ``FACTS`` of the plug-in behind a catalogue entry; one that is None is the entry's key of that name."""
+    if section == "features" and name == NONE:
+        return dict(NOTHING)
+    entry = config[section][name] or {}
+    plugin = plugin_name(name, entry)
+    keys = literal(section, plugin, "SETTINGS")
+    own = {key: schema["default"] for key, schema in keys.items() if "default" in schema} | entry
+    found = literal(section, plugin, "FACTS")
+    return {key: own.get(key) if value is None else value for key, value in found.items()}
+
+
+def places(config: Config, section: str, name: str) -> Config:
+    """Give what a catalogue entry says of where this machine finds things, and of the agreement that was signed."""
+    entry = config[section][name] or {}
+    found = {key: entry[key] for key in entry if key in PLACES}
+    if "agreement" in found:  # YAML reads 2026-01-31 without quotation marks as a day
+        found["agreement"] = {key: str(value) for key, value in found["agreement"].items()}
+    return found
+
+
+def device_of_feature(config: Config, feature: str) -> str:
+    """Name the device that a feature asks for: its entry's own, or its plug-in's."""
+    entry = config["features"][feature] or {}
+    return str(entry.get("device") or facts(config, "features", feature)["device"])
+
+
+def opens_checkpoint(config: Config, feature: str) -> bool:
+    """Tell whether a feature needs a network that was trained elsewhere."""
+    entry = config["features"].get(feature) or {}
+    return bool(facts(config, "features", feature)["checkpoint"]) and entry.get("weights") != "untrained"
+
+
+def shards_of_feature(config: Config, feature: str) -> list[str]:
+    """Name the shards over which a feature's pictures are spread, "0-of-3" and so on; none where one job makes all."""
+    n = int((config["features"].get(feature) or {}).get("shards", 1))
+    whole = n == 1 or facts(config, "features", feature)["reads"] != "images"
+    return [] if whole else [f"{k}-of-{n}" for k in range(n)]
+
+
+def members_of_feature(config: Config, feature: str) -> list[str]:
+    """Name the features whose columns a feature joins, in its order; none for one that describes stimuli itself."""
+    joins = facts(config, "features", feature)["reads"] == "features"
+    return list((config["features"][feature] or {}).get("of", [])) if joins else []
+
+
+def split_of_response(config: Config, response: str) -> str:
+    """Name the split from whose training trials a response takes its statistics; empty where from all volumes."""
+    return str((config["responses"][response] or {}).get("split", ""))
+
+
+def hrf_table_of_response(config: Config, response: str) -> str:
+    """Name the user's table of haemodynamic responses that a response reads; empty where it reads none."""
+    return str((config["responses"][response] or {}).get("hrf_table", ""))
+
+
+def subjects(config: Config, dataset: str) -> list[str]:
+    """Name the subjects of a data set: the entry's own list, or its plug-in's."""
+    entry = config["datasets"][dataset] or {}
+    return list(entry.get("subjects") or facts(config, "datasets", dataset).get("subjects", []))
+
+
+def recording(config: Config, dataset: str, response: str) -> str:
+    """Name the recording of a data set that a response reads: its entry's own, or the data set's first."""
+    entry = config["responses"][response] or {}
+    return str(entry.get("recording") or next(iter(facts(config, "datasets", dataset)["recordings"])))
+
+
+def recordings(config: Config) -> list[str]:
+    """Name the recordings of all data sets of the catalogue, each once."""
+    found = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
+    return sorted({name for one in found for name in one})
+
+
+def outside(config: Config, dataset: str, recording_: str) -> bool:
+    """Tell whether a recording is read from a folder of the user's own (``betas_root``)."""
+    return recording_ in facts(config, "datasets", dataset).get("recordings_outside", [])
+
+
+def region_files(entry: Config | None, subject: str) -> dict[str, list[Config]]:
+    """Name the files that give a subject's regions, by region, as a response's entry writes them (``region_files``).
+
+    Returns
+    -------
+    dict
+        Sorted by region. Of each file: ``path``; ``kind``, of ``REGION_FILES``, empty for another; ``choice``, what is
+        chosen in it (a name or a number after a colon, or nothing); ``hemisphere``, "lh", "rh", nothing, or both where
+        path and name disagree; ``shared``, whether all subjects share it.
+    """
+    templates = (entry or {}).get("region_files", {})
+    return {name: [row for one in templates[name] for row in region_rows(one, subject)] for name in sorted(templates)}
+
+
+def stimuli_at_hand(config: Config, dataset: str) -> bool:
+    """Tell whether the pictures of a data set come with it, or the entry says where they are."""
+    entry = config["datasets"][dataset] or {}
+    return bool(facts(config, "datasets", dataset)["stimuli_inside"] or entry.get("stimuli_root"))
+
+
+def settings(config: Config, schemas: Config, section: str, name: str) -> Config:
+    """Return a catalogue entry with every default filled in and its plug-in and name beside it.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue has no such entry.
+    """
+    if name not in config[section]:
+        raise ValueError(f"{section} has no entry {name!r}; {nearest(name, config[section])}")
+    entry = config[section][name] or {}
+    plugin = plugin_name(name, entry) if section in PLUGIN_SECTIONS else None
+    keys = entry_schema(schemas, section, plugin)["properties"]
+    filled = {key: schema["default"] for key, schema in keys.items() if "default" in schema}
+    named = {"name": name} | ({"plugin": plugin} if plugin else {})
+    # the files are places, the regions' names are not
+    names = {"regions_of_files": sorted(entry["region_files"])} if "region_files" in entry else {}
+    return {**filled, **entry, **named, **names}
+
+
+def expand(config: Config, study: Config) -> list[ResultKey]:
+    """List what a study asks for: each row of ``runs`` is a cross product.
+
+    Returns
+    -------
+    list of ResultKey
+        In the order of the study, each once.
+    """
+    found: dict[ResultKey, None] = {}
+    for row in study["runs"]:
+        for dataset in row["datasets"]:
+            whole = {"all": subjects(config, dataset), POOLED: [POOLED], NONE: [NONE]}
+            chosen = row["subjects"] if isinstance(row["subjects"], list) else whole[row["subjects"]]
+            lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
+            for subject, response, feature, model, split in itertools.product(*lists):
+                found[ResultKey(dataset, subject, response, feature, model, split)] = None
+    return list(found)
+
+
+def subjects_of(config: Config, dataset: str, subject: str) -> list[str]:
+    """Name the subjects that a result reads: its own, or all where they are pooled or where it is of pictures alone."""
+    return subjects(config, dataset) if subject in (POOLED, NONE) else [subject]
+
+
+def by_subject(config: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
+    """List results with one subject each, in order, each once: those that are pooled stand for all of theirs."""
+    each = (replace(one, subject=name) for one in results for name in subjects_of(config, one.dataset, one.subject))
+    return list(dict.fromkeys(each))
+
+
+def rivals(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[list[ResultKey]]:
+    """Group the encoders that can be compared vertex by vertex: two or more of one subject's responses and split."""
+    groups: dict[tuple[str, ...], list[ResultKey]] = {}
+    for one in results:
+        if settings(config, schemas, "models", one.model)["direction"] == "encode":
+            groups.setdefault((one.dataset, one.subject, one.response, one.split), []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def latents(study: Config, schemas: Config) -> Config:
+    """Give what a study asks of codes, defaults filled in; empty where it asks nothing."""
+    keys = schemas["study"]["properties"]["latents"]["properties"]
+    own = study.get("latents")
+    return {key: schema["default"] for key, schema in keys.items() if "default" in schema} | own if own else {}
+
+
+def represented(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
+    """List the results of models that see only responses, in order."""
+    return [one for one in results if settings(config, schemas, "models", one.model)["direction"] == "represent"]
+
+
+def tells_bands_apart(config: Config, feature: str, model: str) -> bool:
+    """Tell whether an encoder says what each of several joined features explains."""
+    plugin = plugin_name(model, config["models"][model])
+    return bool(members_of_feature(config, feature)) and "parts" in functions("models", plugin)
+
+
+def traits(
+    config: Config, schemas: Config, study: Config, results: Iterable[ResultKey]
+) -> dict[ResultKey, frozenset[Trait]]:
+    """Say of each result of a study what it is, as far as tables hang on it."""
+    listed = list(results)
+    comparable = {result for group in rivals(config, schemas, listed) for result in group}
+    asked = latents(study, schemas)
+    by_result = {}
+    for result in listed:
+        direction = settings(config, schemas, "models", result.model)["direction"]
+        kind = facts(config, "features", result.feature)["kind"] if direction == "decode" else direction
+        conditions = {
+            Trait.TELLS_BANDS: direction == "encode" and tells_bands_apart(config, result.feature, result.model),
+            Trait.LEARNS: bool(facts(config, "models", result.model).get("training")),
+            Trait.HAS_RIVALS: result in comparable,
+            Trait.IS_ASKED: direction == "represent" and bool(asked),
+            Trait.IS_MATCHED: direction == "represent" and result.model in asked.get("match", []),
+            Trait.HAS_PICTURES: bool(facts(config, "datasets", result.dataset)["images"]),
+        }
+        conditions |= {trait: trait == kind for trait in KINDS}
+        by_result[result] = frozenset({Trait.ANY, *(trait for trait, holds in conditions.items() if holds)})
+    return by_result
+
+
+def region_rows(template: str, subject: str) -> Iterator[Config]:
+    """Give the files that one template of ``region_files`` names for a subject, as ``region_files`` describes them."""
+    for side in FREESURFER if "{hemisphere}" in template else ("",):
+        path = template.replace("{subject}", subject).replace("{hemisphere}", side)
+        head, _, choice = path.rpartition(":")
+        path, choice = (head, choice) if kind_of(head) else (path, "")
+        by_name = [short or f"{letter.lower()}h" for short, letter in IN_A_NAME.findall(path.rpartition("/")[2])]
+        hemisphere = " and ".join(sorted({*by_name, side} - {""}))
+        how = {"path": path, "kind": kind_of(path), "choice": choice, "hemisphere": hemisphere}
+        yield how | {"shared": "{subject}" not in template}

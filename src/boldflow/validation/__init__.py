@@ -1,0 +1,10 @@
+"""What is wrong with a catalogue or a study, one sentence each: what was found, where, and what would be right.
+
+Standard library only, as ``registry``: the Snakefile asks at parse, before any job.
+"""
+
+from boldflow.validation.entries import config_problems
+from boldflow.validation.plugins import plugin_problems
+from boldflow.validation.studies import study_problems
+
+__all__ = ["config_problems", "plugin_problems", "study_problems"]

@@ -1,0 +1,143 @@
+"""What is wrong with the catalogue: entries by themselves and beside each other."""
+
+import datetime
+from typing import (
+    Any,
+)
+
+from boldflow.catalogue import (
+    facts,
+    members_of_feature,
+    opens_checkpoint,
+    settings,
+)
+from boldflow.registry import (
+    Config,
+    entry_schema,
+    literal,
+    nearest,
+    plugin_name,
+    plugins,
+)
+from boldflow.validation.plugins import (
+    plugin_problems,
+)
+from boldflow.validation.responses import (
+    glm_problems,
+    region_problems,
+)
+from boldflow.validation.sentences import (
+    not_finite,
+    schema_problems,
+)
+from boldflow.vocabulary.sections import (
+    PLUGIN_SECTIONS,
+    SECTIONS,
+)
+
+
+def config_problems(config: Config, schemas: Config, validator: Any) -> list[str]:
+    """List what is wrong with the catalogue, one sentence each; empty when all is well.
+
+    Parameters
+    ----------
+    config : dict
+    schemas : dict
+        From ``read_schemas``.
+    validator : class
+        A jsonschema validator class (handed in, since this module imports the standard library only).
+    """
+    problems = [*schema_problems("", config, schemas["config"], validator), *not_finite("", config)]
+    for section in SECTIONS:
+        entries = config.get(section)
+        if not isinstance(entries, dict):
+            continue
+        for name, entry in entries.items():
+            where = f"{section}.{name}"
+            if entry is not None and not isinstance(entry, dict):
+                continue  # its type is a schema problem already
+            plugin = plugin_name(name, entry) if section in PLUGIN_SECTIONS else None
+            if plugin is not None and plugin not in plugins(section):
+                problems.append(f"{where}: no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
+                continue
+            found = plugin_problems(section, plugin) if plugin else []
+            if found:
+                problems += [f"{where}: {one}" for one in found]
+                continue
+            schema = entry_schema(schemas, section, plugin)
+            wrong = schema_problems(where, entry or {}, schema, validator)
+            problems += wrong
+            if section == "responses" and not wrong:
+                problems += region_problems(where, entry or {}) + glm_problems(where, entry or {})
+            if section == "features" and not wrong:
+                problems += _network_problems(config, schemas, name) + _member_problems(config, name)
+            if section == "models" and not wrong:
+                problems += _control_problems(where, name, entry or {})
+            if section == "datasets" and not wrong and entry:
+                problems += _subject_problems(where, str(plugin), entry)
+                if "agreement" in entry:
+                    problems += _agreement_problems(where, entry["agreement"]["date"])
+    return problems
+
+
+def _control_problems(where: str, name: str, entry: Config) -> list[str]:
+    """Say where a model's name and its being an untrained control do not agree."""
+    if bool(entry.get("untrained")) == ("untrained-control" in name):
+        return []
+    does = "is untrained, and the name does not say so; put" if entry.get("untrained") else "is trained; take"
+    return [f"{where}: the model {does} untrained-control {'into' if entry.get('untrained') else 'off'} the name"]
+
+
+def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
+    """List what a feature's entry lacks to find its network, and a control that does not say that it is one."""
+    entry, where = settings(config, schemas, "features", name), f"features.{name}"
+    if entry.get("weights") == "untrained" and "untrained-control" not in name:
+        return [f"{where}: weights are untrained, and the name does not say so; put untrained-control into it"]
+    if not opens_checkpoint(config, name):
+        return []
+    if "untrained-control" in name:
+        return [f"{where}: its weights are trained, and the name says that it is an untrained control; choose another"]
+    known = literal("features", entry["plugin"], "CHECKPOINTS")
+    if "checkpoint" not in entry:
+        return [f"{where}: key 'checkpoint' is missing (or weights: untrained); known are: {', '.join(sorted(known))}"]
+    if "revision" in entry or "checkpoint_root" in entry or entry["checkpoint"] in known:
+        return []
+    return [
+        f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
+        f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
+    ]
+
+
+def _agreement_problems(where: str, day: Any) -> list[str]:
+    told = f"{where}.agreement.date: found {str(day)!r}, expected the day on which it was signed"
+    try:
+        signed = datetime.date.fromisoformat(str(day))
+    except ValueError:
+        return [f"{told}, such as 2026-01-31"]
+    today = datetime.date.today()
+    # where the day has begun already depends on the place
+    return [f"{told}; today is {today}"] if signed > today + datetime.timedelta(days=1) else []
+
+
+def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:
+    """Name subjects of an entry that its plug-in does not know; a folder of the user's own has any."""
+    known = literal("datasets", plugin, "FACTS")["subjects"]
+    return [
+        f"{where}.subjects[{index}]: no subject {name!r}; {nearest(name, known)}"
+        for index, name in enumerate(entry.get("subjects", []))
+        if known and name not in known
+    ]
+
+
+def _member_problems(config: Config, name: str) -> list[str]:
+    """List what cannot be of the features that an entry joins; whoever joins a control says so too."""
+    where, problems = f"features.{name}.of", []
+    for member in members_of_feature(config, name):
+        entry = config["features"].get(member) or {}
+        if member not in config["features"] or plugin_name(member, entry) not in plugins("features"):
+            problems.append(f"{where}: no feature {member!r}; {nearest(member, set(config['features']) - {name})}")
+        elif facts(config, "features", member)["reads"] == "features":
+            problems.append(f"{where}: {member!r} joins features itself; name those that it joins instead")
+        elif entry.get("weights") == "untrained" and "untrained-control" not in name:
+            problems.append(f"{where}: {member!r} has untrained weights; put untrained-control into the name {name!r}")
+    return problems

@@ -1,0 +1,190 @@
+"""What cannot be of a response: its files and its linear model, and what it asks of a recording."""
+
+import re
+from collections.abc import (
+    Iterator,
+)
+
+from boldflow.catalogue import (
+    facts,
+    outside,
+    recording,
+    region_rows,
+)
+from boldflow.registry import (
+    Config,
+    nearest,
+)
+from boldflow.vocabulary.regions import (
+    KINDS,
+    PLACEHOLDERS,
+)
+from boldflow.vocabulary.responses import (
+    KINDS_OF_KEY,
+    OTHER_WAYS,
+    PROJECTING,
+    WAYS_FROM_FSAVERAGE,
+    WAYS_FROM_FSNATIVE,
+)
+from boldflow.vocabulary.results import (
+    ResultKey,
+)
+
+
+def glm_problems(where: str, entry: Config) -> list[str]:
+    """List what cannot be of the linear model that a response's entry describes."""
+    if entry.get("kind") != "glm":
+        return []
+    problems = []
+    method, hrf, ridge = entry.get("method"), entry.get("hrf", "canonical"), entry.get("ridge", [])
+    if method is None:
+        problems.append(f"{where}: key 'method' is missing, which kind glm needs: lss or lsa")
+    if ridge and method == "lss":
+        problems.append(f"{where}: ridge {ridge} is for method lsa, all trials at once, not for lss")
+    if (hrf == "table") != ("hrf_table" in entry):
+        found = f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
+        problems.append(f"{where}: {found}; hrf: table and hrf_table, a path, go together")
+    if "hrf_step_s" in entry and hrf != "table":
+        problems.append(f"{where}: hrf_step_s {entry['hrf_step_s']} is for hrf: table, found {hrf!r}")
+    if (hrf != "canonical" or len(ridge) > 1) and "split" not in entry:
+        problems.append(
+            f"{where}: key 'split' is missing: a haemodynamic response or a ridge is chosen from the data, and only "
+            "training trials of a split may have a part in that"
+        )
+    drift = entry.get("drift", "cosine")
+    for key, right in (("high_pass_hz", "cosine"), ("drift_order", "polynomial")):
+        if key in entry and drift != right:
+            problems.append(f"{where}: {key} {entry[key]} is for drift: {right}, found {drift!r}")
+    return problems
+
+
+def region_problems(where: str, entry: Config) -> list[str]:
+    """List what cannot be of the files that give regions, as far as their names tell."""
+    problems = []
+    for name, templates in entry.get("region_files", {}).items():
+        for template in templates:
+            told = f"{where}.region_files.{name}: {template!r}"
+            unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(PLACEHOLDERS))
+            if unknown:
+                problems.append(f"{told} has placeholder {unknown[0]!r}; {nearest(unknown[0], PLACEHOLDERS)}")
+            for row in region_rows(template, "subject"):
+                problems += [f"{told} {words}" for words in _row_problems(row, entry.get("space"))]
+    return list(dict.fromkeys(problems))
+
+
+def _row_problems(row: Config, space: str | None) -> Iterator[str]:
+    kind, choice = row["kind"], row["choice"]
+    if not kind:
+        yield f"is no file that gives a region: names end in {', '.join(KINDS)} (and may go on with :3)"
+        return
+    if kind == "annotation" and not choice:
+        yield "must name a region of the annotation after a colon, such as lh.aparc.annot:cuneus"
+    if kind == "label" and choice:
+        yield f"chooses {choice!r}, and a label is one region; leave out the colon"
+    if kind in ("overlay", "volume") and choice and not re.fullmatch(r"-?[0-9]+", choice):
+        yield f"chooses {choice!r}, expected a whole number, the region's value in the file"
+    if kind != "volume" and space == "native":
+        yield "lies on a surface, and the response is in space 'native', voxels; give a volume on the BOLD's grid"
+    if " " in row["hemisphere"]:
+        yield f"is told to be of {row['hemisphere']}; path and name must agree"
+    elif kind != "volume" and not row["hemisphere"]:
+        yield "does not tell its hemisphere: its name must hold lh. or rh. (or hemi-L or hemi-R), or {hemisphere}"
+
+
+def response_problems(
+    config: Config, result: ResultKey, response: Config, split: Config, direction: str, data: Config
+) -> Iterator[str]:
+    """Say what cannot be of a response in a study: its recording, space, kind, and where its statistics are from."""
+    recording_ = recording(config, result.dataset, result.response)
+    if recording_ not in data["recordings"]:
+        yield (
+            f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
+            f"not have; {nearest(recording_, data['recordings'])}"
+        )
+    learnt = response.get("split", result.split)
+    from_split = f"response {result.response!r} takes its statistics from the training trials of split {learnt!r}"
+    if learnt not in config["splits"]:
+        yield f"{from_split}, which is not in the catalogue; {nearest(learnt, config['splits'])}"
+    elif learnt != result.split:
+        yield f"{from_split}, and is used with split {result.split!r}: what one tests may train the other"
+    if "split" in response and split["test"] == "run":
+        yield (
+            f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "
+            "whose folds train on different ones; choose a split of one fold, or leave out the key split"
+        )
+    yield from _space_problems(result, response, recording_, data)
+    yield from _kind_problems(config, result, response, recording_, data)
+    trains = direction == "encode" and facts(config, "models", result.model).get("training")
+    if (direction == "represent" or trains) and not response.get("average", True):
+        yield (
+            f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
+            "choose a response whose volumes are averaged"
+        )
+
+
+def _kind_problems(config: Config, result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
+    """List what cannot be of a response's kind, given the recording that it reads."""
+    where, kind = f"response {result.response!r}", response["kind"]
+    known = data.get("beta_recordings", [])
+    problems = []
+    if recording_ in data["recordings"] and (kind == "betas") != (recording_ in known):
+        right = "betas" if recording_ in known else "bold"
+        problems.append(
+            f"{where} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds {right}: "
+            f"set kind to {right!r}, or name another recording"
+        )
+    given = config["responses"][result.response] or {}
+    for key, kinds in KINDS_OF_KEY.items():
+        if key in given and kind not in kinds:
+            other = " and ".join(kinds)
+            problems.append(f"{where} names {key} {given[key]!r}, which is for kind {other}, not for {kind}")
+    entry = config["datasets"][result.dataset] or {}
+    if outside(config, result.dataset, recording_) and "betas_root" not in entry:
+        problems.append(
+            f"recording {recording_!r} of data set {result.dataset!r} is read from a folder of your own: download it "
+            f"({data['recordings'][recording_]}) and set datasets.{result.dataset}.betas_root"
+        )
+    return problems
+
+
+def _space_problems(result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
+    """List what cannot be of a response's space and of the way there, given the recording that it reads."""
+    come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
+    space, problems = response["space"], []
+    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5", "fsaverage"}) & set(come):
+        problems.append(
+            f"response {result.response!r} is in space {space!r}, which recording {recording_!r} of data set "
+            f"{result.dataset!r} cannot give (its BOLD comes in {come})"
+        )
+    where = f"recording {recording_!r} of data set {result.dataset!r} comes in {come}"
+    for key, from_, kind in (
+        *((key, "MNI", "volumes in MNI space") for key in PROJECTING),
+        ("resampling", "fsnative", "BOLD on a subject's own surface, and betas on fsaverage"),
+    ):
+        if key in response and (not {from_, OTHER_WAYS.get(key)} & set(come) or space == "native"):
+            problems.append(f"response {result.response!r} names {key} {response[key]!r}, which is for {kind}; {where}")
+    if "radius_mm" in response and response.get("sampling") != "line":
+        problems.append(f"response {result.response!r} names radius_mm, which is for sampling line")
+    problems += _mesh_problems(result, response, where, "fsaverage" in come)
+    return problems
+
+
+def _mesh_problems(result: ResultKey, response: Config, where: str, on_fsaverage: bool) -> list[str]:
+    """List what cannot be of a response's way to its mesh, and of the folder that holds meshes."""
+    space, how, problems = response["space"], response.get("resampling"), []
+    ways = WAYS_FROM_FSAVERAGE if on_fsaverage else WAYS_FROM_FSNATIVE
+    if how is not None and space != "native" and how not in ways:
+        problems.append(f"response {result.response!r} names resampling {how!r}, expected one of {ways}; {where}")
+    if on_fsaverage:
+        needs_mesh = how == "average" and space != "native"
+        if needs_mesh and "mesh_folder" not in response:
+            problems.append(
+                f"response {result.response!r} averages over vertices of fsaverage, whose sphere is not inside: set "
+                "mesh_folder to a folder that holds fsaverage/surf, such as FreeSurfer's subjects"
+            )
+    elif space in ("fsaverage6", "fsaverage7") and "mesh_folder" not in response:
+        problems.append(
+            f"response {result.response!r} is in space {space!r}, whose mesh is not inside: set mesh_folder to a "
+            f"folder that holds {'fsaverage' if space == 'fsaverage7' else space}/surf, such as FreeSurfer's subjects"
+        )
+    return problems

@@ -1,0 +1,196 @@
+"""What is wrong with a study: its form, names that the catalogue does not hold, and what cannot be."""
+
+import itertools
+import re
+from collections.abc import (
+    Iterator,
+)
+from typing import (
+    Any,
+)
+
+from boldflow.catalogue import (
+    expand,
+    facts,
+    latents,
+    members_of_feature,
+    represented,
+    settings,
+    subjects,
+    traits,
+)
+from boldflow.registry import (
+    Config,
+    functions,
+    literal,
+    nearest,
+    plugin_name,
+)
+from boldflow.validation.responses import (
+    response_problems,
+)
+from boldflow.validation.sentences import (
+    not_finite,
+    schema_problems,
+)
+from boldflow.vocabulary.metrics import (
+    of_kind,
+)
+from boldflow.vocabulary.results import (
+    NONE,
+    POOLED,
+    ResultKey,
+    pooled_name,
+)
+from boldflow.vocabulary.sections import (
+    ROW_KEYS,
+)
+from boldflow.vocabulary.tables import TABLES, Trait
+
+
+def study_problems(config: Config, study: Any, schemas: Config, validator: Any) -> list[str]:
+    """List what is wrong with a study: its own form, and names that the catalogue does not hold."""
+    problems = [*schema_problems("", study, schemas["study"], validator), *not_finite("", study)]
+    if problems:
+        return problems
+    for index, row in enumerate(study["runs"]):
+        for key in ROW_KEYS:
+            if key == "subjects":
+                continue
+            for name in row[key]:
+                if name not in config[key] and not (key in ("features", "responses") and name == NONE):
+                    problems.append(f"runs[{index}].{key}: no {name!r} in the catalogue; {nearest(name, config[key])}")
+        known = [name for name in row["datasets"] if name in config["datasets"]]
+        problems += [f"runs[{index}].subjects: {one}" for one in _pooling_problems(config, schemas, row, known)]
+        if (row["subjects"] == NONE) != (NONE in row["responses"]) or (
+            NONE in row["responses"] and row["responses"][1:]
+        ):
+            problems.append(
+                f"runs[{index}].responses: found {row['responses']} with subjects {row['subjects']!r}; codes of "
+                f"features alone have subjects: {NONE} and responses: [{NONE}], all others neither"
+            )
+        for dataset, subject in itertools.product(known, row["subjects"] if isinstance(row["subjects"], list) else []):
+            if subject not in subjects(config, dataset):
+                there = nearest(subject, subjects(config, dataset))
+                problems.append(f"runs[{index}].subjects: data set {dataset!r} has no subject {subject!r}; {there}")
+    for name in study.get("figures", []):
+        if name not in config["figures"]:
+            problems.append(f"figures: no {name!r} in the catalogue; {nearest(name, config['figures'])}")
+    return problems or _meaning_problems(config, study, schemas)
+
+
+def _pooling_problems(config: Config, schemas: Config, row: Config, datasets: list[str]) -> list[str]:
+    """List what cannot be of a row whose subjects are pooled."""
+    if row["subjects"] != POOLED:
+        return []
+    problems = [
+        f"data set {name!r} has one subject, {subjects(config, name)}: there is nothing to pool; write all"
+        for name in datasets
+        if len(subjects(config, name)) < 2
+    ]
+    pools = [name for name in config["models"] if _pools(config, schemas, name)]
+    wrong = [name for name in row["models"] if name in config["models"] and name not in pools]
+    told = f"is one subject's and cannot be pooled; those that can: {pools}"
+    return problems + [f"model {name!r} {told}" for name in wrong]
+
+
+def _pools(config: Config, schemas: Config, model: str) -> bool:
+    """Tell whether a model can learn from several subjects at once: a decoder whose plug-in has ``of_subject``."""
+    learns_from_many = "of_subject" in functions("models", plugin_name(model, config["models"][model]))
+    return learns_from_many and settings(config, schemas, "models", model)["direction"] == "decode"
+
+
+def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[str]:
+    """List what cannot be for reasons that names and facts tell: metrics, figures and data that do not fit."""
+    problems: dict[str, None] = {}
+    metrics: set[str] = set()
+    directions: set[str] = set()
+    # nothing here depends on the subject
+    results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
+    there = frozenset().union(*traits(config, schemas, study, results).values())
+    for result in results:
+        model = settings(config, schemas, "models", result.model)
+        split = settings(config, schemas, "splits", result.split)
+        data, feature = facts(config, "datasets", result.dataset), facts(config, "features", result.feature)
+        for name in [result.feature, *members_of_feature(config, result.feature)]:
+            if facts(config, "features", name)["reads"] == "images" and not data["images"]:
+                problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
+        if split["test"] in ("repeated", "named") and not data["images"]:
+            problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
+        problems |= dict.fromkeys(_split_problems(config, result, split))
+        problems |= dict.fromkeys(_direction_problems(result, model["direction"]))
+        if result.response != NONE:
+            response = settings(config, schemas, "responses", result.response)
+            problems |= dict.fromkeys(response_problems(config, result, response, split, model["direction"], data))
+        kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
+        metrics |= set(of_kind(kind))
+        directions.add(model["direction"])
+    for name in latents(study, schemas).get("match", []):
+        if name not in (coded := [one.model for one in represented(config, schemas, results)]):
+            problems[f"latents.match: no model {name!r} of this study gives codes; {nearest(name, coded)}"] = None
+    metric = study["primary"]["metric"]
+    if metric not in metrics:
+        problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
+    if "latents" in study and "represent" not in directions:
+        problems["latents: no model of this study has direction 'represent', and only these give codes"] = None
+    for name in study.get("figures", []):
+        needed = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
+        lacking = sorted(table for table in needed if TABLES[table].of not in there)
+        if lacking:
+            asked = any(TABLES[table].of is Trait.IS_ASKED for table in lacking)
+            told = " (they come with the study's key latents)" if asked else ""
+            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{told}"] = None
+        problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
+    return list(problems)
+
+
+def _figure_problems(config: Config, study: Config, figure: str, metrics: set[str]) -> Iterator[str]:
+    """Say which models, subjects and metrics a figure's entry names that the study does not have."""
+    where, entry, results = f"figures.{figure}", config["figures"][figure] or {}, expand(config, study)
+    models = {name for one in results for name in (one.model, pooled_name(one.model))}
+    there = {"model": models, "models": models, "subjects": {one.subject for one in results}}
+    for key in there.keys() & entry.keys():
+        for name in entry[key] if isinstance(entry[key], list) else [entry[key]]:
+            if name and name not in there[key]:
+                kind = "subject" if key == "subjects" else "model"
+                yield f"{where}.{key}: this study has no {kind} {name!r}; {nearest(name, there[key])}"
+    for name in (panel["metric"] for panel in entry.get("panels", [])):
+        if name not in metrics:
+            yield f"{where}.panels: no model of this study gives {name!r}; {nearest(name, metrics)}"
+
+
+def _direction_problems(result: ResultKey, direction: str) -> Iterator[str]:
+    """Say where a model's direction does not fit what it is given: one that represents sees responses or features."""
+    if direction != "represent" and (result.feature == NONE or result.response == NONE):
+        kind = "feature" if result.feature == NONE else "response"
+        yield f"model {result.model!r} has direction {direction!r} and takes a {kind} of the catalogue, found {NONE!r}"
+    if direction == "represent" and (result.feature == NONE) == (result.response == NONE):
+        yield (
+            f"model {result.model!r} has direction {direction!r} and takes feature {NONE!r}, or response {NONE!r} and "
+            f"a feature; found response {result.response!r} and feature {result.feature!r}"
+        )
+
+
+def _split_problems(config: Config, result: ResultKey, split: Config) -> list[str]:
+    """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
+    where = f"split {result.split!r}"
+    problems = []
+    windows_of = split.get("windows_of", result.response)
+    if windows_of not in config["responses"] and windows_of != NONE:
+        problems.append(f"{where}: windows_of names {windows_of!r}; {nearest(windows_of, config['responses'])}")
+    if split["test"] == "named":
+        known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
+        if split.get("names") not in known:
+            problems.append(
+                f"{where}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
+                f"{nearest(split.get('names'), known)}"
+            )
+    if "concept" in split:
+        try:
+            groups = re.compile(split["concept"]).groups
+        except re.error as error:
+            problems.append(f"{where}: concept {split['concept']!r} is no regular expression: {error}")
+        else:
+            if groups != 1:
+                problems.append(f"{where}: concept {split['concept']!r} must have one group in (), found {groups}")
+    return problems
