@@ -7,13 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-<<<<<<< HEAD
-from boldflow import registry
-from boldflow.artifacts.store import arrays, keyed, sidecars, tables
-=======
 from boldflow import catalogue, registry
-from boldflow.artifacts.store import arrays, sidecars, tables
->>>>>>> 06e4f86 (The catalogue (entries, facts, what a study asks) and plug-ins (registry) are two rooms; validation is a package by subject)
+from boldflow.artifacts.store import arrays, keyed, sidecars, tables
 from boldflow.stages.models import score_model, train_model
 from boldflow.stages.studies import compare_encoders
 from boldflow.vocabulary.results import ResultKey
