@@ -123,7 +123,7 @@ def test_a_whole_surface(events, tmp_path):
     write(origin, {f"{stem}confounds.tsv": table.encode()})
     project = copy_project(tmp_path / "project")
     commit = create_dataset(origin, "full", "(include=*.gii)or(include=*.reg)", "2024-01-01T00:00:00+00:00")
-    project.edit("src/boldflow/datasets/bold5000.py", bold5000.FACTS["source"]["commit"], commit)
+    project.edit("src/boldflow/datasets/bold5000/__init__.py", bold5000.FACTS["source"]["commit"], commit)
     project.edit("config/config.yaml", "  bold5000: {}\n", f"  bold5000: {{origin: {origin}}}\n")
     values, trials, largest = projected(project, "bold5000")
     assert values.shape == (37, 4, 20484)

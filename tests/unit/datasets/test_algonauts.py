@@ -13,6 +13,7 @@ from boldflow import catalogue, registry
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.core.splits import assignment
 from boldflow.datasets import algonauts2023
+from boldflow.datasets.algonauts2023 import reading
 from boldflow.provenance import canonical
 from boldflow.stages.fetch import fetch_dataset, fetch_stimuli, fetch_subject
 from boldflow.stages.responses import project_responses
@@ -60,7 +61,7 @@ def values(betas, wanted=None):
 @pytest.mark.parametrize("rows", [2, 1000])
 def test_planted_betas_come_back_left_then_right_under_the_names_of_their_pictures(made, monkeypatch, subject, rows):
     n_left, n_right = made_algonauts.N_VERTICES[subject]
-    monkeypatch.setattr(algonauts2023, "BLOCK_BYTES", rows * 4 * n_left)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", rows * 4 * n_left)
     found = record(made.root, subject)
     planted = np.hstack([made.fmri[subject, side] for side in SIDES])
     assert (found.session, found.run, found.unit) == (None, None, "z")
@@ -70,7 +71,7 @@ def test_planted_betas_come_back_left_then_right_under_the_names_of_their_pictur
     np.testing.assert_array_equal(values(found.betas, wanted), planted[:, wanted])
     right_only = np.arange(planted.shape[1]) >= n_left
     np.testing.assert_array_equal(values(found.betas, right_only), planted[:, right_only])
-    assert found.places["hemisphere"].tolist() == ["lh"] * n_left + ["rh"] * n_right
+    assert found.places["hemisphere"].tolist() == ["left"] * n_left + ["right"] * n_right
     assert found.places["vertex"].tolist() == [*range(n_left), *range(n_right)]
     on_mesh = np.concatenate([made.places[subject, side] for side in SIDES])
     np.testing.assert_array_equal(found.places["fsaverage_vertex"], on_mesh)
@@ -196,10 +197,10 @@ def test_tables_of_the_users_that_are_not_as_they_should_be_are_refused(copy, fi
 def test_published_numbers_of_vertices_are_asked_for_unless_the_files_are_made(made, monkeypatch):
     with pytest.raises(ValueError, match=r"subj01 has 40 vertices on the left and 30 on the right, .*\(19004, 20544\)"):
         record(made.root, simulated=False)
-    monkeypatch.setitem(algonauts2023.N_VERTICES, "subj01", (30, 40))
+    monkeypatch.setitem(reading.N_VERTICES, "subj01", (30, 40))
     with pytest.raises(ValueError, match="hemispheres exchanged"):
         record(made.root, simulated=False)
-    monkeypatch.setitem(algonauts2023.N_VERTICES, "subj01", (40, 30))
+    monkeypatch.setitem(reading.N_VERTICES, "subj01", (40, 30))
     assert record(made.root, simulated=False).betas.shape == (24, 70)
 
 
@@ -312,7 +313,7 @@ def test_the_stages_bring_the_layout_to_trials_pictures_and_responses(made, tmp_
     inside = made.masks["subj01", "lh", "floc-bodies"] > 0
     np.testing.assert_array_equal(np.load("r.npy"), made.fmri["subj01", "lh"][:, inside])
     rows = tables.read("v.parquet")
-    assert set(rows["hemisphere"]) == {"lh"} and list(rows["vertex"]) == list(np.flatnonzero(inside))
+    assert set(rows["hemisphere"]) == {"left"} and list(rows["vertex"]) == list(np.flatnonzero(inside))
     assert sidecars.read("r.json")["units"] == "z-score as published"
 
 

@@ -72,7 +72,7 @@ def test_planted_betas_of_volumes_come_back_in_percent(made, root, subject, reco
 def test_planted_betas_of_fsaverage_come_back_undivided_left_then_right(made, root, subject):
     for number, one in enumerate(records(root, subject, "betas-fsaverage"), 1):
         assert np.array_equal(one.betas, made.surfaces[subject, number].T)
-        assert one.places["hemisphere"].tolist() == ["lh"] * 42 + ["rh"] * 42
+        assert one.places["hemisphere"].tolist() == ["left"] * 42 + ["right"] * 42
         assert one.places["vertex"].tolist() == [*range(42), *range(42)]
         assert one.rois["streams-ventral"].tolist() == (made.regions["fsaverage", "streams"] == 5).tolist()
         assert "HCP_MMP1-V6" in one.rois and not any(name.startswith("floc") for name in one.rois)

@@ -11,22 +11,21 @@ read without unpickling it. A picture is called by its row in NSD's picture bric
 The files tell neither sessions nor times: all rows are of session 01, a run is a block of rows, an onset counts rows.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.formats import mappings, pictures
+from boldflow.artifacts.formats import pictures
 from boldflow.artifacts.releases import nsd_tables
-from boldflow.artifacts.store import arrays
 from boldflow.core.records.runs import BetaRun, BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.datasets.algonauts2023 import layout, reading
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["subj01", "subj02", "subj03", "subj04", "subj05", "subj06", "subj07", "subj08"],
@@ -97,50 +96,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # Shared pictures of NSD, by stim_info or by the folders: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": ""}
 
-SIDES = ("lh", "rh")
-SPLIT = "{subject}/training_split"
-NAME = re.compile(r"train-([0-9]{4,})_(nsd-[0-9]{5})\.png")
 SESSION = "01"
 DURATION_S = 3.0  # of a picture
-# Vertices of the left and the right hemisphere, as published.
-N_VERTICES = {
-    "subj01": (19004, 20544), "subj02": (19004, 20544), "subj03": (19004, 20544), "subj04": (19004, 20544),
-    "subj05": (19004, 20544), "subj06": (18978, 20220), "subj07": (19004, 20544), "subj08": (18981, 20530),
-}  # fmt: skip
 # Pictures of the training split, and those of them that are shared.
 N_IMAGES = {
     "subj01": (9841, 982), "subj02": (9841, 982), "subj03": (9082, 894), "subj04": (8779, 872), "subj05": (9841, 982),
     "subj06": (9082, 894), "subj07": (9841, 982), "subj08": (8779, 872),
 }  # fmt: skip
 SIDE = 425  # px of a picture
-BLOCK_BYTES = 64 << 20  # of stored rows that are looked at at once
 
 
-@dataclass(frozen=True)
-class _Betas:
-    """Both hemispheres side by side, on disk until columns are asked for."""
-
-    parts: tuple[np.ndarray, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return len(self.parts[0]), sum(part.shape[1] for part in self.parts)
-
-    def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Read the chosen columns, some rows at a time; see ``records.LazyBetas``."""
-        before, n_given = 0, 0
-        for part in self.parts:
-            columns = np.flatnonzero(chosen[before : before + part.shape[1]])
-            before += part.shape[1]
-            step = max(1, BLOCK_BYTES // max(1, part[:1].nbytes))
-            for start in range(0, len(part) if len(columns) else 0, step):
-                values = part[start : start + step, columns].astype(np.float32)
-                yield slice(start, start + len(values)), n_given + np.arange(len(columns)), values
-            n_given += len(columns)
-
-
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the user's folder.
 
     Raises
@@ -160,7 +126,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("folder", str(folder.resolve()), None, f"a folder of the user's ({name})")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need; the user's tables as the entry has them.
 
     Raises
@@ -177,22 +143,23 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         for subject in _subjects(settings):
             _shown(Path(root), subject)
         tables = [settings["stim_info"]] if "stim_info" in settings else []
-        return [*map(_expanded, tables), *(path for one in _subjects(settings) for path in _masks(one, settings))]
+        masks = [path for name in _subjects(settings) for path in layout.masks_of(name, settings["regions"])]
+        return [*map(_expanded, tables), *masks]
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
     if recording not in FACTS["recordings"]:
         raise ValueError(f"algonauts2023 has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
-    return [*_fmri(what), *_masks(what, settings)]
+    return [*layout.betas_of(what), *layout.masks_of(what, settings["regions"])]
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per picture, in the order of the names of their files, which is that of the rows of betas.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -208,7 +175,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     FileNotFoundError
         If there are no pictures.
     """
-    names = list(_shown(Path(root), subject))
+    names = _shown(Path(root), subject)
     shared = _shared(Path(root), subject, names, settings)
     row = np.arange(len(names))
     run, within = row // settings["block"], row % settings["block"]
@@ -221,7 +188,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     )  # fmt: skip
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture that the subjects saw, once.
 
     Yields
@@ -236,8 +203,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         If a table of the user's lacks a picture, or a file is no whole picture.
     """
     root = Path(root)
-    found = _pictures(root, settings)
-    labels: dict[str, dict[str, str]] = {name: {} for name in found}
+    paths = _pictures(root, settings)
+    labels: dict[str, dict[str, str]] = {name: {} for name in paths}
     if "stim_info" in settings:
         path = root / _expanded(settings["stim_info"])
         for name, number in _looked_up(path, nsd_tables.coco_ids(path), labels).items():
@@ -247,11 +214,11 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         for name, held in _looked_up(path, nsd_tables.categories(path), labels).items():
             person = "person" if "person" in held else nsd_tables.NONE
             labels[name] |= {"categories": "+".join(held) or nsd_tables.NONE, "person": person}
-    for name in sorted(found):
-        yield Stimulus(name, pictures.read(root / found[name]), labels[name])
+    for name in sorted(paths):
+        yield Stimulus(name, pictures.read(root / paths[name]), labels[name])
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """No BOLD was given out, but the betas made from it.
 
     Raises
@@ -263,20 +230,20 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     raise ValueError(f"recording {recording!r} of algonauts2023 holds betas")
 
 
-def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
     """Yield the betas of all pictures as one record, which stay on disk until they are asked for.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
     recording : str
 
     Yields
     ------
     BetaRun
-        As published, unit "z"; left hemisphere, then right. Places are ``hemisphere`` (lh, rh), ``vertex`` (of the
+        As published, unit "z"; left hemisphere, then right. Places are ``hemisphere``, ``vertex`` (of the
         challenge's, from 0) and ``fsaverage_vertex`` (of fsaverage's 163,842).
 
     Raises
@@ -287,43 +254,20 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     FileNotFoundError
         If a file is missing.
     """
-    _check_subject(subject)
     root = Path(root)
-    names = np.array(list(_shown(root, subject)), dtype=object)
-    parts = tuple(_values(root / path, len(names)) for path in _fmri(subject))
-    counts = tuple(part.shape[1] for part in parts)
-    if counts != N_VERTICES[subject] and not settings["simulated"]:
-        raise ValueError(
-            f"{subject} has {counts[0]} vertices on the left and {counts[1]} on the right, published are "
-            f"{N_VERTICES[subject]}: are they another subject's, or hemispheres exchanged? Made files need "
-            "simulated: true"
-        )
-    places = {
-        "hemisphere": np.repeat(SIDES, counts),
-        "vertex": np.concatenate([np.arange(n) for n in counts]),
-        "fsaverage_vertex": _per_side(root, subject, "all-vertices_fsaverage_space", counts, np.flatnonzero),
-    }
-    found: dict[str, np.ndarray] = {}
-    for name in settings["regions"]:
-        values = _per_side(root, subject, f"{name}_challenge_space", counts)
-        numbers = mappings.read(root / _mapping(subject, name))
-        for region, inside in nsd_tables.named_regions(name, values, {n: numbers[n] for n in numbers if n > 0}).items():
-            found |= {f"{side}.{region}": inside & (places["hemisphere"] == side) for side in SIDES}
-            found[region] = inside
-    rois = {name: inside for name, inside in found.items() if inside.any()}
-    yield BetaRun(None, None, names, _Betas(parts), "z", places, rois)
+    yield reading.betas_of(root, subject, _shown(root, subject), settings["regions"], settings["simulated"])
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """Regions come with the betas."""
     _check_subject(subject)
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What there is, from the published counts: nothing is fetched, since the folder is read in place."""
     subjects = {
-        name: SubjectSizes(0, n_images, -(-n_images // settings.get("block", 100)), 1, sum(N_VERTICES[name]))
+        name: SubjectSizes(0, n_images, -(-n_images // settings.get("block", 100)), 1, sum(reading.N_VERTICES[name]))
         for name, (n_images, _) in N_IMAGES.items()
     }
     shown = [N_IMAGES[name] for name in _subjects(settings)]
@@ -336,7 +280,7 @@ def _check_subject(subject: str) -> None:
         raise ValueError(f"algonauts2023 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
-def _subjects(settings: dict[str, Any]) -> list[str]:
+def _subjects(settings: Entry) -> list[str]:
     return list(settings.get("subjects") or FACTS["subjects"])
 
 
@@ -344,107 +288,48 @@ def _expanded(path: str) -> str:
     return str(Path(path).expanduser())
 
 
-def _fmri(subject: str) -> list[str]:
-    return [f"{SPLIT.format(subject=subject)}/training_fmri/{side}_training_fmri.npy" for side in SIDES]
-
-
-def _mask(subject: str, side: str, name: str) -> str:
-    return f"{subject}/roi_masks/{side}.{name}.npy"
-
-
-def _mapping(subject: str, name: str) -> str:
-    return f"{subject}/roi_masks/mapping_{name}.npy"
-
-
-def _masks(subject: str, settings: dict[str, Any]) -> list[str]:
-    sets = ["all-vertices_fsaverage_space", *(f"{name}_challenge_space" for name in settings["regions"])]
-    masks = [_mask(subject, side, name) for name in sets for side in SIDES]
-    return masks + [_mapping(subject, name) for name in settings["regions"]]
-
-
-def _shown(root: Path, subject: str) -> dict[str, str]:
-    """Map the pictures of a subject to their paths below the folder, in the order of the rows of betas."""
+def _shown(root: Path, subject: str) -> list[str]:
+    """Name the pictures of a subject in the order of the rows of betas."""
     _check_subject(subject)
-    folder = f"{SPLIT.format(subject=subject)}/training_images"
-    files = sorted(path.name for path in (root / folder).glob("*.png"))
-    if not files:
-        raise FileNotFoundError(f"{root / folder} has no pictures; expected such as train-0001_nsd-00013.png")
-    found: dict[str, str] = {}
-    for row, file in enumerate(files, 1):
-        parts = NAME.fullmatch(file)
-        if parts is None:
-            raise ValueError(f"{root / folder}/{file}: expected a name such as train-0001_nsd-00013.png")
-        if int(parts[1]) != row:
-            raise ValueError(
-                f"{root / folder}/{file} is the {row}th by name: numbers must run from 1 without a gap, since they are "
-                "rows of betas; is a file missing, or twice?"
-            )
-        if parts[2] in found:
-            raise ValueError(f"{root / folder}/{file} is of the same picture as {found[parts[2]]}; expected one each")
-        found[parts[2]] = f"{folder}/{file}"
-    return found
+    return list(layout.pictures_of(root, subject))
 
 
-def _pictures(root: Path, settings: dict[str, Any]) -> dict[str, str]:
+def _pictures(root: Path, settings: Entry) -> dict[str, str]:
     """Map the pictures of all subjects to their paths, each to that of the first subject who saw it."""
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for subject in _subjects(settings):
-        found = _shown(root, subject) | found
-    return found
+        _check_subject(subject)
+        paths = layout.pictures_of(root, subject) | paths
+    return paths
 
 
-def _shared(root: Path, subject: str, names: list[str], settings: dict[str, Any]) -> list[bool]:
+def _shared(root: Path, subject: str, names: list[str], settings: Entry) -> list[bool]:
     """Tell which pictures all subjects were to see: by the user's table, or by the folders of the others.
 
     In NSD a picture is either shared or shown to one subject alone, so what two subjects saw is shared.
     """
     if "stim_info" in settings:
         path = root / _expanded(settings["stim_info"])
-        told = _looked_up(path, nsd_tables.shared_pictures(path), names)
-        return [bool(told[name]) for name in names]
-    there = [one for one in FACTS["subjects"] if (root / SPLIT.format(subject=one)).is_dir()]
-    seen = Counter(name for one in there for name in _shown(root, one))
-    found = [seen[name] > 1 for name in names]
-    wanted = N_IMAGES[subject][1]
-    if sum(found) != wanted and not settings["simulated"]:
+        in_table = _looked_up(path, nsd_tables.shared_pictures(path), names)
+        return [bool(in_table[name]) for name in names]
+    there = [name for name in FACTS["subjects"] if (root / layout.SPLIT.format(subject=name)).is_dir()]
+    seen = Counter(picture for name in there for picture in _shown(root, name))
+    shared = [seen[name] > 1 for name in names]
+    n_published = N_IMAGES[subject][1]
+    if sum(shared) != n_published and not settings["simulated"]:
         raise ValueError(
-            f"{subject} shares {sum(found)} of {len(names)} pictures with other subjects in {root} "
-            f"({', '.join(there)}), published are {wanted}: set datasets.{settings['name']}.stim_info to your copy of "
-            "nsd_stim_info_merged.csv, or bring another subject's folder beside it"
+            f"{subject} shares {sum(shared)} of {len(names)} pictures with other subjects in {root} "
+            f"({', '.join(there)}), published are {n_published}: set datasets.{settings['name']}.stim_info to your "
+            "copy of nsd_stim_info_merged.csv, or bring another subject's folder beside it"
         )
-    return found
+    return shared
 
 
-def _looked_up(path: Path, table: pd.Series, names: Any) -> dict[str, Any]:
+def _looked_up(path: Path, table: pd.Series, names: Collection[str]) -> dict[str, Any]:
     """Take the rows of pictures from a table by row of the brick."""
     numbers = {name: int(name.removeprefix("nsd-")) for name in names}
-    known = table.to_dict()
-    lost = [name for name, number in numbers.items() if number not in known]
+    rows = table.to_dict()
+    lost = [name for name, number in numbers.items() if number not in rows]
     if lost:
         raise ValueError(f"{path} lacks {len(lost)} of {len(numbers)} pictures, the first is {lost[0]}")
-    return {name: known[number] for name, number in numbers.items()}
-
-
-def _values(path: Path, n_images: int) -> np.ndarray:
-    found = arrays.read(path, ndim=2)
-    if found.dtype.kind != "f" or len(found) != n_images:
-        raise ValueError(
-            f"{path} is {found.dtype} of shape {found.shape}, expected floating-point numbers with a row for each of "
-            f"{n_images} pictures"
-        )
-    return found
-
-
-def _per_side(root: Path, subject: str, name: str, counts: tuple[int, ...], chosen: Any = np.asarray) -> np.ndarray:
-    """Read a map of both hemispheres, left then right, (n_vertices,), and hold it against the numbers of vertices."""
-    parts = []
-    for side, wanted in zip(SIDES, counts, strict=True):
-        path = root / _mask(subject, side, name)
-        found = arrays.read(path, ndim=1)
-        if found.dtype.kind not in "biuf" or (np.asarray(found) % 1).any():
-            raise ValueError(f"{path} is {found.dtype}, expected whole numbers")
-        found = chosen(np.asarray(found))
-        if len(found) != wanted:
-            raise ValueError(f"{path} is of {len(found)} vertices, the betas of {subject} ({side}) of {wanted}")
-        parts.append(found)
-    return np.concatenate(parts)
+    return {name: rows[number] for name, number in numbers.items()}

@@ -6,25 +6,24 @@ ImgType says ``rep_`` from the SECOND showing on only: a split by rows would tra
 so the test set is a set of names (``TEST_SETS``), all their showings included.
 
 The betas of release 2.0 are no part of the tree: they are read from a folder of the user's own (``betas_root``). Names
-and layout of its files, and that betas are percent signal change, are from the release's README. The affine in the
-headers of betas is known to be wrong: only their shape is compared with that of the brain mask.
+and layout of its files, and that betas are percent signal change, are from the release's README.
 """
 
-import functools
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.arrival import origins, own_folder
-from boldflow.artifacts.formats import bids, confounds, surfaces, volumes
-from boldflow.artifacts.store import arrays
-from boldflow.core.records.runs import BetaRun, BoldRun, Confounds, Mesh, SurfaceRun
+from boldflow.artifacts.arrival import origins
+from boldflow.artifacts.formats import bids
+from boldflow.core.records.runs import BetaRun, BoldRun, SurfaceRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.datasets.bold5000 import bold, release2
+from boldflow.datasets.bold5000.layout import KINDS, MASKS, PREP, RAW, SIDECAR, SPHERES, presented
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-CSI1", "sub-CSI2", "sub-CSI3", "sub-CSI4"],
@@ -111,17 +110,6 @@ TEST_SETS: dict[str, str] = {
     """,
 }
 
-RAW = "{subject}/ses-*/func/{subject}_ses-*_task-5000scenes_run-*_{suffix}"
-PREP = "derivatives/fmriprep/{subject}/ses-*/func/{subject}_ses-*_task-5000scenes_run-*_bold_{suffix}"
-SIDECAR = "task-5000scenes_bold.json"
-SPHERES = "derivatives/freesurfer/{subject}/surf/{side}h.sphere.reg"
-MASKS = "derivatives/spm/{subject}/{subject}_mask-*.nii.gz"
-BETAS = "{person}_GLMbetas-TYPED-FITHRF-GLMDENOISE-RR_{part}"  # {person} is CSI1
-BRAIN_MASK, IMAGE_NAMES = "{person}_brainmask.nii.gz", "{person}_imgnames.txt"
-SESSION, REGION = re.compile(r"_ses-(\d\d)\.nii\.gz$"), re.compile(r"_allses_([LR]H)(\w+)\.npy$")
-REGIONS = {"LO": "LOC", "RRSC": "RSC"}  # as two subjects' files, and one file, call what the others call LOC and RSC
-PRESENTED = "Presented_Stimuli"
-KINDS = {"COCO": "coco", "ImageNet": "imagenet", "Scene": "scenes"}  # folders of Presented_Stimuli
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
 CLONE_BYTES = 160_000_000
 BYTES: dict[str, dict[str, int]] = {
@@ -147,7 +135,7 @@ IMAGE_BYTES = 375 * 375 * 3  # of one picture, decoded
 VOXELS = {"sub-CSI1": 71 * 89 * 72, "sub-CSI2": 72 * 92 * 70, "sub-CSI3": 72 * 88 * 67, "sub-CSI4": 70 * 89 * 70}
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the clone of OpenNeuro ds001499 at the pinned commit.
 
     Raises
@@ -156,11 +144,11 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
         If ``BOLDFLOW_ORIGINS`` is set and its folder does not hold the data set.
     """
     url, public_url = origins.openneuro(FACTS["source"]["accession"])
-    told = f"OpenNeuro {FACTS['source']['accession']} {FACTS['version']}"
-    return Source("datalad", url, FACTS["source"]["commit"], told, public_url)
+    origin = f"OpenNeuro {FACTS['source']['accession']} {FACTS['version']}"
+    return Source("datalad", url, FACTS["source"]["commit"], origin, public_url)
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
     For the betas ``root`` is the user's own folder of them.
@@ -176,7 +164,7 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         everyone = [RAW.format(subject=subject, suffix="events.tsv") for subject in FACTS["subjects"]]
         return bids.found(root, SIDECAR, *everyone)
     if what == "stimuli":
-        return _presented(root)
+        return presented(root)
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
     beside = PREP.format(subject=what, suffix="confounds.tsv")
@@ -187,22 +175,20 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         volumes = [PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")]
         return bids.found(root, *volumes, beside, MASKS.format(subject=what))
     if recording == "betas":
-        shared = [own_folder.one(root, name.format(person=_person(what))) for name in (BRAIN_MASK, IMAGE_NAMES)]
-        return [*shared, *_beta_sessions(root, what).values()]
+        return release2.paths_in_mask(root, what)
     if recording == "betas-rois":
-        names = own_folder.one(root, IMAGE_NAMES.format(person=_person(what)))
-        return [names, *_beta_regions(root, what).values()]
+        return release2.paths_in_regions(root, what)
     raise _other(recording)
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per picture shown, in the order of acquisition.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -220,26 +206,11 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     _check_subject(subject)
     paths = bids.found(root, RAW.format(subject=subject, suffix="events.tsv"))
     shown = bids.read_runs(root, paths, ["Sess", "Run", "Trial"], ["ImgName", "stim_file"])
-    place = shown.groupby(["session", "run"], sort=False).cumcount() + 1
-    stated = {
-        "Sess": shown["session"].astype(int),
-        "Run": shown["run"].astype(int),
-        "Trial": place,
-        "stim_file": shown["ImgName"],
-    }
-    for column, wanted in stated.items():
-        wrong = shown[shown[column] != wanted]
-        if len(wrong):
-            row = wrong.iloc[0]
-            place = f"{row['in_file']}, line {row['in_line']}"
-            raise ValueError(
-                f"{place}: {column} is {_told(row[column])}, expected {_told(wanted[row.name])}; "
-                f"{len(wrong)} of {len(shown)} events of {subject} contradict themselves"
-            )
+    _check_events(shown, subject)
     return bids.as_trials(shown.assign(image_id=shown["ImgName"], usable=True))
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each presented picture, labelled with its ``source`` (coco, imagenet, scenes).
 
     Raises
@@ -249,15 +220,13 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    paths = _presented(root)
+    paths = presented(root)
     kinds = [KINDS.get(Path(path).parent.name, Path(path).parent.name) for path in paths]
     named = ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
-    yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named))
 
 
-def runs(
-    root: str | Path, subject: str, settings: dict[str, Any], recording: str
-) -> Iterator[BoldRun] | Iterator[SurfaceRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun] | Iterator[SurfaceRun]:
     """Yield the BOLD of each run (recordings ``bold-fsnative`` and ``bold-T1w``), in the order of acquisition.
 
     Yields
@@ -275,13 +244,13 @@ def runs(
     """
     _check_subject(subject)
     if recording == "bold-fsnative":
-        return _surface_runs(Path(root), subject)
+        return bold.surface_runs(Path(root), subject)
     if recording == "bold-T1w":
-        return _volume_runs(Path(root), subject)
+        return bold.volume_runs(Path(root), subject)
     raise _other(recording)
 
 
-def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
     """Yield the single-trial betas of release 2.0 (recordings ``betas`` and ``betas-rois``).
 
     Parameters
@@ -289,7 +258,7 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     root : str or Path
         The user's own folder of them.
     subject : str
-    settings : dict
+    settings : Entry
     recording : str
 
     Yields
@@ -312,13 +281,13 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     """
     _check_subject(subject)
     if recording == "betas":
-        return _session_betas(Path(root), subject)
+        return release2.in_mask(Path(root), subject)
     if recording == "betas-rois":
-        return _region_betas(Path(root), subject)
+        return release2.in_regions(Path(root), subject)
     raise _other(recording)
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """Regions within the mask of ``space`` native: both hemispheres of EarlyVis, LOC, OPA, PPA and RSC.
 
     Returns
@@ -334,22 +303,10 @@ def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -
     _check_subject(subject)
     if space != "native":
         return {}
-    root = Path(root)
-    inside = _mask(root, subject)
-    first = root / _masks(root, subject)[0]
-    grid, _ = bids.volume(first)
-    found: dict[str, np.ndarray] = {}
-    for path in bids.found(root, MASKS.format(subject=subject)):
-        image, values = bids.volume(root / path)
-        bids.check_grid(root / path, image, first, grid)
-        side, name = _region(path)
-        region = values[inside] > 0
-        found[f"{side}-{name}"] = region
-        found[name] = found[name] | region if name in found else region
-    return found
+    return bold.regions_of(Path(root), subject)
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What a recording costs before anything is downloaded, from the tree at the pinned commit."""
     fetched = BYTES.get(recording, {})
     n_runs = {subject: count // PER_RUN for subject, count in TRIALS.items()}
@@ -359,136 +316,30 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     return Sizes(CLONE_BYTES, 0, N_IMAGES, IMAGE_BYTES, subjects, True)
 
 
-def _volume_runs(root: Path, subject: str) -> Iterator[BoldRun]:
-    mask = _mask(root, subject)
-    first = root / _masks(root, subject)[0]
-    grid, _ = bids.volume(first)
-    stated = bids.sidecar_tr(root / SIDECAR)
-    for path in bids.found(root, PREP.format(subject=subject, suffix="space-T1w_preproc.nii.gz")):
-        image, found = bids.volume(root / path)
-        bids.check_grid(root / path, image, first, grid)
-        tr_s = {"header": bids.header_tr(image), "sidecar": stated}
-        labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
-        beside = _confounds(root, path, "_space-T1w_preproc.nii.gz")
-        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native", beside)
-
-
-def _surface_runs(root: Path, subject: str) -> Iterator[SurfaceRun]:
-    left, right = (Mesh(*surfaces.triangles(root / SPHERES.format(subject=subject, side=side))) for side in "lr")
-    stated = bids.sidecar_tr(root / SIDECAR)
-    for path in bids.found(root, PREP.format(subject=subject, suffix="space-fsnative.L.func.gii")):
-        paths = [root / path, root / path.replace(".L.func.gii", ".R.func.gii")]
-        (one, tr_one), (other, tr_other) = (surfaces.time_series(file) for file in paths)
-        if len(one) != len(other):
-            raise ValueError(f"{paths[0]} has {len(one)} volumes, {paths[1]} {len(other)}: get the shorter one again")
-        for file, values, sphere in zip(paths, (one, other), (left, right), strict=True):
-            if values.shape[1] != len(sphere.vertices):
-                raise ValueError(
-                    f"{file} has {values.shape[1]} vertices, the registered sphere of {subject} {len(sphere.vertices)}"
-                )
-        headers = {"left header": tr_one, "right header": tr_other}
-        tr_s = {"sidecar": stated} | {where: tr for where, tr in headers.items() if tr is not None}
-        labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
-        beside = _confounds(root, path, "_space-fsnative.L.func.gii")
-        yield SurfaceRun(*labels, (one, other), (left, right), tr_s, beside)
-
-
-def _session_betas(root: Path, subject: str) -> Iterator[BetaRun]:
-    mask_path = root / own_folder.one(root, BRAIN_MASK.format(person=_person(subject)))
-    _, values = bids.volume(mask_path)
-    inside = values > 0
-    if not inside.any():
-        raise ValueError(f"{mask_path} has no voxel above 0")
-    paths = {session: root / path for session, path in _beta_sessions(root, subject).items()}
-    counts = {}
-    for session, path in paths.items():  # all headers before the first voxel
-        shape = volumes.shape(path)
-        if len(shape) != 4 or shape[:3] != inside.shape:
-            raise ValueError(f"{path} has shape {shape}, and {mask_path} {inside.shape}; expected a volume per trial")
-        counts[session] = shape[3]
-    sessions = f"the {len(counts)} sessions ({_listed(counts)}) of {root}"
-    names = _image_names(root, subject, sum(counts.values()), sessions)
-    places = dict(zip("ijk", np.argwhere(inside).T, strict=True))
-    start = 0
-    for session, path in paths.items():
-        stop = start + counts[session]
-        yield BetaRun(session, None, names[start:stop], volumes.in_mask(path, inside), "percent", places)
-        start = stop
-
-
-def _region_betas(root: Path, subject: str) -> Iterator[BetaRun]:
-    found = {key: (root / path, arrays.read(root / path)) for key, path in _beta_regions(root, subject).items()}
-    first, one = next(iter(found.values()))
-    for path, values in found.values():
-        if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(one):
-            raise ValueError(
-                f"{path} is {values.dtype} of shape {values.shape}, and {first} of {one.shape}; expected real numbers "
-                "of shape (n_trials, n_voxels), with the same trials"
-            )
-    names = _image_names(root, subject, len(one), str(first))
-    n_columns = [values.shape[1] for _, values in found.values()]
-    owner = np.repeat(np.arange(len(found)), n_columns)
-    regions: dict[str, np.ndarray] = {}
-    for number, (side, region) in enumerate(found):
-        for key in (f"{side}-{region}", region):
-            regions[key] = regions.get(key, False) | (owner == number)
-    values = np.concatenate([values for _, values in found.values()], axis=1, dtype=np.float32)
-    filled = {key: region for key, region in regions.items() if region.any()}
-    yield BetaRun(None, None, names, values, "percent", {"column": np.arange(values.shape[1])}, filled)
-
-
-def _confounds(root: Path, path: str, ending: str) -> Confounds:
-    """Read the table beside a run's BOLD when it is asked for."""
-    return functools.partial(confounds.read, root / path.replace(ending, "_confounds.tsv"))
-
-
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"bold5000 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
-def _person(subject: str) -> str:
-    return subject.removeprefix("sub-")
+def _check_events(shown: pd.DataFrame, subject: str) -> None:
+    """Refuse events whose columns contradict the name of their file, their order or ImgName."""
+    expected = {
+        "Sess": shown["session"].astype(int),
+        "Run": shown["run"].astype(int),
+        "Trial": shown.groupby(["session", "run"], sort=False).cumcount() + 1,
+        "stim_file": shown["ImgName"],
+    }
+    for column, values in expected.items():
+        wrong = shown[shown[column] != values]
+        if len(wrong):
+            row = wrong.iloc[0]
+            raise ValueError(
+                f"{row['in_file']}, line {row['in_line']}: {column} is {_written(row[column])}, expected "
+                f"{_written(values[row.name])}; {len(wrong)} of {len(shown)} events of {subject} contradict themselves"
+            )
 
 
-def _beta_sessions(root: str | Path, subject: str) -> dict[str, str]:
-    """File of each session's betas by its label, none left out before the last."""
-    paths = own_folder.every(root, BETAS.format(person=_person(subject), part="ses-*.nii.gz"))
-    found = {match[1]: path for path in paths if (match := SESSION.search(path))}
-    wanted = [f"{number:02}" for number in range(1, len(found) + 1)]
-    if list(found) != wanted:
-        raise ValueError(f"{root} has betas of sessions {_listed(found)} of {subject}, expected {_listed(wanted)}")
-    return found
-
-
-def _beta_regions(root: str | Path, subject: str) -> dict[tuple[str, str], str]:
-    """File of each region's betas by side and name, the name that most files use; sorted."""
-    found: dict[tuple[str, str], str] = {}
-    for path in own_folder.every(root, BETAS.format(person=_person(subject), part="allses_*.npy")):
-        match = REGION.search(path)
-        if match is None:
-            raise ValueError(f"{root}: {path} names no side and region, expected such as allses_LHPPA.npy")
-        key = (match[1], REGIONS.get(match[2], match[2]))
-        if key in found:
-            raise ValueError(f"{root} has two files of {'-'.join(key)} of {subject}: {found[key]} and {path}; keep one")
-        found[key] = path
-    return dict(sorted(found.items()))
-
-
-def _image_names(root: Path, subject: str, n_betas: int, where: str) -> np.ndarray:
-    """Names of the pictures of all trials, in order, as many as there are betas."""
-    path = root / own_folder.one(root, IMAGE_NAMES.format(person=_person(subject)))
-    names = own_folder.lines(path)
-    if len(names) != n_betas:
-        raise ValueError(f"{path} names {len(names)} trials, and {where} have {n_betas} betas; expected as many")
-    return np.array(names, dtype=object)
-
-
-def _listed(labels: Iterable[str]) -> str:
-    return ", ".join(labels) or "none"
-
-
-def _told(value: str | float) -> str:
+def _written(value: str | float) -> str:
     return repr(value) if isinstance(value, str) else f"{value:g}"
 
 
@@ -497,36 +348,3 @@ def _other(recording: str) -> ValueError:
         return ValueError(f"bold5000 has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
     holds = "betas" if recording in FACTS["beta_recordings"] else "BOLD"
     return ValueError(f"recording {recording!r} of bold5000 holds {holds}")
-
-
-def _presented(root: str | Path) -> list[str]:
-    folders = [path for path in (Path(root), *sorted(Path(root).rglob(PRESENTED))) if path.name == PRESENTED]
-    if len(folders) != 1:
-        found = [path.relative_to(root).as_posix() for path in folders]
-        raise FileNotFoundError(
-            f"{root} must hold one folder {PRESENTED} (of BOLD5000_Stimuli.zip), found {found or 'none'}"
-        )
-    below = folders[0].relative_to(root)
-    return [(below / path).as_posix() for path in bids.pictures(folders[0])]
-
-
-def _masks(root: Path, subject: str) -> list[str]:
-    return bids.found(root, PREP.format(subject=subject, suffix="space-T1w_brainmask.nii.gz"))
-
-
-def _mask(root: Path, subject: str) -> np.ndarray:
-    """Voxels in the brain mask of every run, (x, y, z): one set of columns for all runs."""
-    first, *others = _masks(root, subject)
-    grid, values = bids.volume(root / first)
-    inside = values > 0
-    for path in others:
-        image, values = bids.volume(root / path)
-        bids.check_grid(root / path, image, root / first, grid)
-        inside &= values > 0
-    return inside
-
-
-def _region(path: str) -> tuple[str, str]:
-    """Side and name of an ROI mask, by the name that most files use."""
-    told = Path(path).name.removesuffix(".nii.gz").split("_mask-")[1]
-    return told[:2], REGIONS.get(told[2:], told[2:])

@@ -5,7 +5,6 @@ data access agreement was signed. Single-trial betas come in volumes of 1.8 mm (
 fsaverage (percent). A picture is called by its row in the picture brick, from 0: ``nsd-00013``.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.releases import beta_files, nsd_files, nsd_tables, nsd_tree
+from boldflow.artifacts.releases import nsd_files, nsd_tables, nsd_tree
 from boldflow.core.records.runs import BetaRun, BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.datasets.nsd import coco, reading
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["subj01", "subj02", "subj03", "subj04", "subj05", "subj06", "subj07", "subj08"],
@@ -83,7 +84,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # Shared pictures, by the design: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": "", "shared-982": "", "shared-515": ""}
 
-SCALE = 300.0  # of betas in volumes: whole numbers, so many a percent of signal change
 DURATION_S = 3.0  # of a picture
 # Voxels of a volume of 1.8 mm.
 GRID = {
@@ -100,13 +100,13 @@ CLONE_BYTES = 30_000_000
 N_VOXELS = 20_000  # of nsdgeneral, at most
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Write the DataLad data set of the bucket's keys on this machine; nobody is asked."""
     folder, commit = nsd_tree.create(workspace, "nsd")
     return Source("datalad", folder, commit, f"s3://{nsd_tree.BUCKET}", nsd_tree.PUBLIC_URL)
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
     Raises
@@ -123,23 +123,23 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     recording = recording or next(iter(FACTS["recordings"]))
     if recording == "betas-fsaverage":
         sets, owner = _surface_sets(settings), "fsaverage"
-        found = [path for session in sessions for path in nsd_tree.surface_betas(what, session)]
-        found += [*nsd_tree.surface_ncsnr(what), *(path for name in sets for path in nsd_tree.surface_regions(name))]
+        paths = [path for session in sessions for path in nsd_tree.surface_betas(what, session)]
+        paths += [*nsd_tree.surface_ncsnr(what), *(path for name in sets for path in nsd_tree.surface_regions(name))]
     else:
         sets, owner = _volume_sets(settings), what
-        found = [nsd_tree.volume_betas(what, session, _ending(recording)) for session in sessions]
-        found += [nsd_tree.volume_ncsnr(what), *(nsd_tree.volume_regions(what, name) for name in sets)]
-    return found + [nsd_tree.region_names(owner, name) for name in sets if name not in nsd_tree.UNNAMED]
+        paths = [nsd_tree.volume_betas(what, session, _ending(recording)) for session in sessions]
+        paths += [nsd_tree.volume_ncsnr(what), *(nsd_tree.volume_regions(what, name) for name in sets)]
+    return paths + [nsd_tree.region_names(owner, name) for name in sets if name not in nsd_tree.UNNAMED]
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per picture shown in the chosen sessions, in the order of acquisition.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -173,7 +173,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     )
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture that the subjects see in the chosen sessions, read from the brick one at a time.
 
     Yields
@@ -200,13 +200,14 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         raise ValueError(
             f"{root / nsd_tree.PICTURES} lacks {len(lost)} of {len(rows)} pictures, the first is {lost[0]}"
         )
-    told = _categories(settings, {int(ids[row]) for row in rows})
+    labels = coco.labels_of(settings.get("coco_instances", ()), {int(ids[row]) for row in rows})
     for row, pixels in zip(rows, nsd_files.pictures(root / nsd_tree.BRICK, rows), strict=True):
         number = int(ids[row])
-        yield Stimulus(nsd_tables.picture_name(row), pixels, {"coco_id": str(number), **(told[number] if told else {})})
+        more = labels[number] if labels else {}
+        yield Stimulus(nsd_tables.picture_name(row), pixels, {"coco_id": str(number), **more})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """No BOLD is fetched, but the betas made from it.
 
     Raises
@@ -218,14 +219,14 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     raise ValueError(f"recording {recording!r} of nsd holds betas")
 
 
-def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
     """Yield the single-trial betas of each chosen session, which stay on disk until they are asked for.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
     recording : str
 
     Yields
@@ -250,17 +251,18 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     shown = trials(root, subject, settings)
     names = {session: rows["image_id"].to_numpy(dtype=object) for session, rows in shown.groupby("session")}
     if recording == "betas-fsaverage":
-        return _surface(root, subject, settings, names)
-    return _volumes(root, subject, settings, names, _ending(recording))
+        return reading.surface_records(root, subject, names, _surface_sets(settings))
+    sets, mask = _volume_sets(settings), settings["mask"]
+    return reading.volume_records(root, subject, names, sets, mask, _ending(recording))
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """Regions come with each record of betas."""
     _check_subject(subject)
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What a recording costs before anything is downloaded: computed from grids and numbers of trials.
 
     Compressed NIfTI is counted as if it were not compressed.
@@ -278,138 +280,29 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     return Sizes(CLONE_BYTES, N_BRICK * SIDE * SIDE * 3, n_images, SIDE * SIDE * 3, subjects, True)
 
 
-def _volumes(
-    root: Path, subject: str, settings: dict[str, Any], names: dict[str, np.ndarray], ending: str
-) -> Iterator[BetaRun]:
-    sets = {name: nsd_files.volume(root / nsd_tree.volume_regions(subject, name)) for name in _volume_sets(settings)}
-    shapes = {name: values.shape for name, values in sets.items()}
-    if len(set(shapes.values())) != 1:
-        raise ValueError(f"regions of {subject} lie on different grids: {shapes}; get those of func1pt8mm again")
-    inside = np.any([sets[name] > 0 for name in settings["mask"]], axis=0)
-    if not inside.any():
-        raise ValueError(f"the mask of {subject} ({', '.join(settings['mask'])}) has no voxel above 0")
-    found = {}
-    for name, shown in names.items():  # all headers before the first voxel
-        path = root / nsd_tree.volume_betas(subject, int(name), ending)
-        _check_file(path, inside.shape, len(shown))
-        found[name] = beta_files.masked([path], [inside], SCALE, len(shown))
-    ncsnr_path = root / nsd_tree.volume_ncsnr(subject)
-    ncsnr = nsd_files.volume(ncsnr_path)
-    if ncsnr.shape != inside.shape:
-        raise ValueError(f"{ncsnr_path} is on a grid of {ncsnr.shape}, the regions of {subject} on {inside.shape}")
-    about: dict[str, Any] = {
-        "places": dict(zip("ijk", np.argwhere(inside).T, strict=True)),
-        "rois": _regions(root, subject, {name: values[inside] for name, values in sets.items()}),
-        "ceilings": _ceilings(ncsnr_path, ncsnr[inside]),
-    }
-    for name, values in found.items():
-        yield BetaRun(name, None, names[name], values, "percent", **about)
-
-
-def _surface(root: Path, subject: str, settings: dict[str, Any], names: dict[str, np.ndarray]) -> Iterator[BetaRun]:
-    def both(paths: list[str]) -> np.ndarray:
-        return np.concatenate([nsd_files.surface_values(root / path) for path in paths], axis=-1)
-
-    ncsnr_paths = nsd_tree.surface_ncsnr(subject)
-    ncsnr = both(ncsnr_paths)
-    half = len(ncsnr) // 2
-    sets = {name: both(nsd_tree.surface_regions(name)) for name in _surface_sets(settings)}
-    for name, values in sets.items():
-        if len(values) != len(ncsnr):
-            raise ValueError(f"regions {name} have {len(values)} vertices, ncsnr of {subject} {len(ncsnr)}")
-    about: dict[str, Any] = {
-        "places": {"hemisphere": np.repeat(nsd_tree.SIDES, half), "vertex": np.tile(np.arange(half), 2)},
-        "rois": _regions(root, "fsaverage", sets),
-        "ceilings": _ceilings(root / ncsnr_paths[0], ncsnr),
-    }
-    insides = [np.ones(half, dtype=bool)] * 2
-    for name, shown in names.items():
-        paths = [root / path for path in nsd_tree.surface_betas(subject, int(name))]
-        yield BetaRun(name, None, shown, beta_files.masked(paths, insides, 1.0, len(shown)), "percent", **about)
-
-
-def _regions(root: Path, owner: str, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Name the regions of sets of numbered places, each (n_columns,); those that are empty are left out."""
-    found: dict[str, np.ndarray] = {}
-    for name, values in sets.items():
-        unnamed = name in nsd_tree.UNNAMED
-        numbers = {} if unnamed else nsd_tables.region_names(root / nsd_tree.region_names(owner, name))
-        found |= nsd_tables.named_regions(name, values, numbers)
-    return {name: inside for name, inside in found.items() if inside.any()}
-
-
-def _ceilings(path: Path, ncsnr: np.ndarray) -> dict[str, np.ndarray]:
-    """Ratio of signal and noise, and noise ceilings, shares of variance, of single trials and of means of three."""
-    if (ncsnr < 0).any():
-        raise ValueError(f"{path} holds values below 0, down to {ncsnr.min():g}; expected ratios of two spreads")
-    known = np.nan_to_num(ncsnr, nan=0.0).astype(np.float32)
-    signal = np.square(known, dtype=np.float64)
-    shares = {f"nc_{n}": (signal / (signal + 1 / n)).astype(np.float32) for n in (1, nsd_tables.REPEATS)}
-    return {"ncsnr": known, **shares}
-
-
-def _categories(settings: dict[str, Any], wanted: set[int]) -> dict[int, dict[str, str]]:
-    """Label photographs of COCO by the user's copies of its instances; nothing without them."""
-    areas: dict[int, dict[str, float]] = {}
-    for file in settings.get("coco_instances", ()):
-        path = Path(file).expanduser()
-        try:
-            content = json.loads(path.read_bytes())
-            names = {one["id"]: one["name"] for one in content["categories"]}
-            areas |= {one["id"]: {} for one in content["images"] if one["id"] in wanted}
-            for one in content["annotations"]:
-                if one["image_id"] in areas:
-                    held, name = areas[one["image_id"]], names[one["category_id"]]
-                    held[name] = held.get(name, 0.0) + one["area"]
-        except FileNotFoundError:
-            raise FileNotFoundError(f"coco_instances names {file}, and there is no such file") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} holds no instances of COCO: {type(error).__name__} {error}") from None
-    lost = sorted(wanted - set(areas)) if areas else []
-    if lost:
-        raise ValueError(
-            f"coco_instances do not know {len(lost)} of {len(wanted)} photographs, the first is {lost[0]}; name both "
-            "instances_train2017.json and instances_val2017.json"
-        )
-    return {number: nsd_tables.coco_labels(held) for number, held in areas.items()}
-
-
-def _check_file(path: Path, grid: tuple[int, ...], n_trials: int) -> None:
-    file = beta_files.open_betas(path)
-    if file.grid != grid:
-        raise ValueError(
-            f"{path} is on a grid of {file.grid} voxels, the regions on one of {grid}: are they of another subject, or "
-            "of another preparation (func1mm)?"
-        )
-    if file.n_trials != n_trials:
-        raise ValueError(f"{path} holds {file.n_trials} betas, and the session has {n_trials} trials: get it again")
-    if file.dtype.kind != "i":
-        raise ValueError(f"{path} holds {file.dtype}, expected whole numbers, {SCALE:g} a percent")
-
-
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"nsd has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
-def _subjects(settings: dict[str, Any]) -> list[str]:
+def _subjects(settings: Entry) -> list[str]:
     return list(settings.get("subjects") or FACTS["subjects"])
 
 
-def _sessions(subject: str, settings: dict[str, Any], any_: bool = False) -> list[int]:
+def _sessions(subject: str, settings: Entry, any_: bool = False) -> list[int]:
     there = range(1, nsd_tree.N_SESSIONS[subject] + 1)
     chosen = settings.get("sessions") or there
-    found = sorted(set(chosen) & set(there))
-    if not found and not any_:
+    sessions = sorted(set(chosen) & set(there))
+    if not sessions and not any_:
         raise ValueError(f"{subject} has sessions 1 to {len(there)}, none of {sorted(chosen)}")
-    return found
+    return sessions
 
 
-def _volume_sets(settings: dict[str, Any]) -> list[str]:
+def _volume_sets(settings: Entry) -> list[str]:
     return [name for name in nsd_tree.SETS if name in {*settings["mask"], *settings["regions"]}]
 
 
-def _surface_sets(settings: dict[str, Any]) -> list[str]:
+def _surface_sets(settings: Entry) -> list[str]:
     return [name for name in nsd_tree.FSAVERAGE_SETS if name in settings["regions"]]
 
 

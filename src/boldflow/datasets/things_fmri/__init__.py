@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.arrival import origins, own_folder
-from boldflow.artifacts.formats import bids, frames
+from boldflow.artifacts.arrival import origins
+from boldflow.artifacts.formats import bids
 from boldflow.core.records.runs import BetaRun, BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.datasets.things_fmri import tables
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-01", "sub-02", "sub-03"],
@@ -94,13 +96,6 @@ TEST_SETS: dict[str, str] = {
 }
 
 RAW = "{subject}/ses-things*/func/{subject}_ses-*_task-things_run-*_{suffix}"
-BETAS = "{subject}_ResponseData.h5"
-SHOWN, VOXELS = "{subject}_StimulusMetadata.csv", "{subject}_VoxelMetadata.csv"
-TABLE = "ResponseData"  # key of the table in the file of betas
-SHOWN_NUMBERS, SHOWN_TEXTS = ("session", "run", "subject_id", "trial_id"), ("trial_type", "stimulus")
-PLACES = {"voxel_x": "i", "voxel_y": "j", "voxel_z": "k"}
-CEILINGS = ("nc_singletrial", "nc_testset")
-NO_REGIONS = ("voxel_id", "subject_id", "voxel_", "nc_", "splithalf_", "prf-")  # how other columns begin
 KINDS = {"exp": True, "test": True, "catch": False}  # trial_type -> usable
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
 CLONE_BYTES = 15_000_000
@@ -118,7 +113,7 @@ IMAGE_BYTES = 800 * 800 * 3  # of one picture, decoded
 N_VOXELS = 211_339  # of sub-01 in the published betas
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the clone of OpenNeuro ds004192 at the pinned commit.
 
     Raises
@@ -127,11 +122,11 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
         If ``BOLDFLOW_ORIGINS`` is set and its folder does not hold the data set.
     """
     url, public_url = origins.openneuro(FACTS["source"]["accession"])
-    told = f"OpenNeuro {FACTS['source']['accession']} {FACTS['version']}"
-    return Source("datalad", url, FACTS["source"]["commit"], told, public_url)
+    origin = f"OpenNeuro {FACTS['source']['accession']} {FACTS['version']}"
+    return Source("datalad", url, FACTS["source"]["commit"], origin, public_url)
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
     For the betas ``root`` is the user's own folder of them.
@@ -144,26 +139,26 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         If there are no such files; names the folder.
     """
     if what == "dataset":
-        return bids.found(root, *(RAW.format(subject=one, suffix="events.tsv") for one in FACTS["subjects"]))
+        return bids.found(root, *(RAW.format(subject=name, suffix="events.tsv") for name in FACTS["subjects"]))
     if what == "stimuli":
         return bids.pictures(root)
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
     if recording == "betas":
-        return [own_folder.one(root, name.format(subject=what)) for name in (BETAS, SHOWN, VOXELS)]
+        return tables.paths_of(root, what)
     if recording != "bold-raw":
         raise _unread(recording)
     return bids.found(root, *(RAW.format(subject=what, suffix=f"bold.{kind}") for kind in ("nii.gz", "json")))
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per picture shown, in the order of acquisition.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -190,7 +185,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     return bids.as_trials(shown.assign(image_id=shown["file_path"], usable=shown["trial_type"].map(KINDS)))
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture, labelled with its ``concept``, the object's folder.
 
     Raises
@@ -200,10 +195,10 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     ends = ((path, Path(path).parts[-2:]) for path in bids.pictures(root))
     named = ((path, "/".join(end), {"concept": end[0]}) for path, end in ends)
-    yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named))
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """No BOLD of this data set is read yet.
 
     Raises
@@ -217,7 +212,7 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     raise _unread(recording)
 
 
-def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
     """Yield the published single-trial betas of each session (recording ``betas``), one session in memory at a time.
 
     Parameters
@@ -225,7 +220,7 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     root : str or Path
         The user's own folder of them.
     subject : str
-    settings : dict
+    settings : Entry
     recording : str
 
     Yields
@@ -252,16 +247,16 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     _check_subject(subject)
     if recording not in FACTS["beta_recordings"]:
         raise ValueError(f"recording {recording!r} of things-fmri holds no betas; betas does")
-    return _session_betas(Path(root), subject)
+    return tables.session_betas(Path(root), subject, TEST_SETS["test-100"].split(), FACTS["rois"])
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """No regions come with the raw data; those of the published betas come with each of their records."""
     _check_subject(subject)
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What a recording costs before anything is downloaded, from the tree at the pinned commit."""
     fetched = BYTES.get(recording, {})
     subjects = {
@@ -273,128 +268,6 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"things-fmri has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
-
-
-def _session_betas(root: Path, subject: str) -> Iterator[BetaRun]:
-    path, shown_path, voxels_path = (root / file for file in files_needed(root, subject, {}, "betas"))
-    shown = _shown(shown_path, subject)
-    voxels = _voxels(voxels_path)
-    block, columns = _columns(path, shown, shown_path, voxels["voxel_id"].to_numpy(), voxels_path)
-    places = {axis: voxels[name].to_numpy() for name, axis in PLACES.items()}
-    ceilings = {name: _shares(voxels_path, name, voxels[name].to_numpy()) for name in CEILINGS}
-    regions = _regions(voxels_path, voxels)
-    del voxels
-    for session, rows in shown.sort_values(["session", "run", "trial_id"]).groupby("session", sort=True):
-        values = frames.transposed(path, TABLE, block, rows["trial_id"].map(columns).to_numpy())
-        names = rows["image_id"].to_numpy(dtype=object)
-        yield BetaRun(f"things{session:02d}", None, names, values, "arbitrary", places, regions, ceilings)
-
-
-def _shown(path: Path, subject: str) -> pd.DataFrame:
-    """Session, run, trial_id (int) and image_id of each beta; trials are in the order of the file."""
-    table = _read_csv(path, [*SHOWN_NUMBERS, *SHOWN_TEXTS], dict.fromkeys(SHOWN_NUMBERS, np.int64))
-    other = table[table["subject_id"] != int(subject.removeprefix("sub-"))]
-    if len(other):
-        raise ValueError(f"{path} is of subject {other['subject_id'].iloc[0]}, expected {subject}")
-    twice = table[table["trial_id"].duplicated()]
-    if len(twice):
-        raise ValueError(f"{path}, line {twice.index[0] + 2}: trial_id {twice['trial_id'].iloc[0]} is there twice")
-    tested = {name.split("/")[1]: name for name in TEST_SETS["test-100"].split()}
-    names = []
-    for n, (kind, file) in enumerate(zip(table["trial_type"], table["stimulus"], strict=True)):
-        if kind not in ("train", "test") or (kind == "test") != (file in tested) or "_" not in str(file):
-            raise ValueError(
-                f"{path}, line {n + 2}: stimulus is {file!r} in a trial of type {kind!r}, expected test with one of "
-                "the 100 test pictures, or train with another"
-            )
-        names.append(tested.get(file) or f"{file.rpartition('_')[0]}/{file}")
-    return table.assign(image_id=names)
-
-
-def _voxels(path: Path) -> pd.DataFrame:
-    whole = dict.fromkeys(("voxel_id", *PLACES), np.int64)
-    return _read_csv(path, [*whole, *CEILINGS], whole | {"subject_id": np.int64}, np.float32)
-
-
-def _read_csv(path: Path, needed: list[str], types: dict[str, Any], rest: Any = str) -> pd.DataFrame:
-    try:
-        names = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig"))
-        lacking = [name for name in needed if name not in names]
-        if lacking:
-            raise ValueError(f"it lacks columns {lacking}; there are: {names[:20]}")
-        chosen = {name: types.get(name, rest) for name in names}
-        return pd.read_csv(path, dtype=chosen, index_col=False, encoding="utf-8-sig")
-    except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
-        raise ValueError(f"{path} ({path.stat().st_size} bytes) is no whole table: {error}") from None
-
-
-def _columns(
-    path: Path, shown: pd.DataFrame, shown_path: Path, voxel_ids: np.ndarray, voxels_path: Path
-) -> tuple[frames.Block, dict[int, int]]:
-    """Block of the betas and, by trial_id, the number of a trial's column in it.
-
-    One column of the table is voxel_id, in a block of its own or beside the betas. Where names of columns were pickled,
-    which is not read, a trial's column is the trial_id-th, as published; ids must then run from 0.
-    """
-    found = frames.blocks(path, TABLE)
-    block = max(found, key=lambda one: one.shape[1])
-    beside = [one for one in found if one is not block]
-    n_trials, n_columns = len(shown), sum(one.shape[1] for one in found)
-    if block.kind != "f" or n_columns != n_trials + 1 or len(beside) > 1:
-        shapes = ", ".join(f"{one.key} {one.shape}" for one in found)
-        raise ValueError(
-            f"{path} has {n_columns} columns ({shapes}), and {shown_path} {n_trials} trials; expected voxel_id and a "
-            "column of real numbers per trial"
-        )
-    names = block.names
-    mine = None if beside else (names.index("voxel_id") if names and "voxel_id" in names else 0)
-    ids = frames.column(path, TABLE, beside[0] if beside else block, mine or 0)
-    if len(ids) != len(voxel_ids):
-        raise ValueError(f"{path} has {len(ids)} voxels, and {voxels_path} {len(voxel_ids)}; expected the same")
-    differ = np.flatnonzero(ids != voxel_ids)
-    if len(differ):
-        n = differ[0]
-        raise ValueError(
-            f"{path}: voxel_id of row {n + 1} is {ids[n]:g}, and {voxels_path} has {voxel_ids[n]}; {len(differ)} of "
-            f"{len(ids)} rows differ"
-        )
-    where = [number for number in range(block.shape[1]) if number != mine]
-    labels = [names[number] for number in where] if names else [str(n) for n in range(n_trials)]
-    by_label = dict(zip(labels, where, strict=True))
-    lost = [trial for trial in shown["trial_id"] if str(trial) not in by_label]
-    if lost:
-        raise ValueError(
-            f"{path} has no column for {len(lost)} of the {n_trials} trials of {shown_path}, the first is trial_id "
-            f"{lost[0]}; there are columns {labels[0]} to {labels[-1]}"
-        )
-    return block, {int(trial): by_label[str(trial)] for trial in shown["trial_id"]}
-
-
-def _regions(path: Path, voxels: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Regions by their published names: columns of 0 and 1; one without voxels is left out."""
-    found = {}
-    for name in voxels:
-        if name.startswith(NO_REGIONS):
-            continue
-        values = voxels[name].to_numpy()
-        strange = np.flatnonzero(~np.isin(values, (0, 1)))
-        if not len(strange) and values.any():
-            found[name] = values == 1
-        elif len(strange) and name in FACTS["rois"]:
-            n = strange[0]
-            raise ValueError(f"{path}, line {n + 2}: {name} is {values[n]:g}, expected 0 or 1")
-    return found
-
-
-def _shares(path: Path, name: str, values: np.ndarray) -> np.ndarray:
-    """Noise ceilings as shares; they are published in percent."""
-    known = values[np.isfinite(values)]
-    shares: np.ndarray = values / 100 if known.size and known.max() > 1 else values
-    strange = np.flatnonzero((shares < 0) | (shares > 1))
-    if len(strange):
-        n = strange[0]
-        raise ValueError(f"{path}, line {n + 2}: {name} is {values[n]:g}, expected percent from 0 to 100, or a share")
-    return shares
 
 
 def _unread(recording: str) -> Exception:
