@@ -304,8 +304,8 @@ def test_the_stages_bring_the_layout_to_trials_pictures_and_responses(made, tmp_
     list_trials.run("dataset.json", "trials.parquet", "subj01", data, "{}")
     pack_stimuli.run("dataset.json", "stimuli.json", "pack.h5", "pack.parquet", data, "{}")
     assert set(tables.read("pack.parquet")["label_person"]) == {"person", "none"}
-    catalogue = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    response = catalogue.settings(catalogue, SCHEMAS, "responses", "sae-floc-bodies-lh")
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    response = catalogue.settings(config, SCHEMAS, "responses", "sae-floc-bodies-lh")
     project_responses.run(
         "dataset.json", "subject.json", "trials.parquet", [], [], "r.npy", "r.json", "v.parquet", "subj01", RECORDING,
         canonical(response), "{}", "{}", data, facts, "{}",
