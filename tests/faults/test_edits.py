@@ -36,7 +36,7 @@ def test_a_colour_reruns_one_figure_and_the_dry_run_says_why(study):
     """A comment in the model and a docstring in the stage rerun nothing beside it."""
     study.edit("src/boldflow/core/linear/folds.py", "\nBLOCK = ", "\n# another comment\nBLOCK = ")
     study.edit("src/boldflow/stages/models/train_model.py", '"""Training of one model', '"""Teaching of one model')
-    figure = study.folder / "src/boldflow/figures/leaderboard.py"
+    figure = study.folder / "src/boldflow/figures/leaderboard/__init__.py"
     figure.write_text(figure.read_text() + "\nANOTHER_COLOUR = '#123456'\n")
     said = study.snakemake("-n", *STUDY).stdout
     jobs = re.findall(r"^Job \d+: (.*)\nReason: ([^:]*)", said, re.M)

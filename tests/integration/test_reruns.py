@@ -47,7 +47,7 @@ def test_an_edit_of_one_model_reruns_its_jobs_and_what_follows(copy):
 
 
 def test_an_edit_of_one_figure_reruns_that_figure_and_the_report(copy):
-    file = copy.folder / "src/boldflow/figures/leaderboard.py"
+    file = copy.folder / "src/boldflow/figures/leaderboard/__init__.py"
     file.write_text(file.read_text() + "\nANOTHER = 1\n")
     assert copy.planned(*STUDY) == {"draw_figure": 1, "write_report": 1}
 

@@ -120,7 +120,7 @@ def test_a_broken_config_is_the_cause_and_no_traceback(copy):
     assert "is not YAML" in command(copy, "why", *STUDY, code=2)
     text = command(copy, "verify", f"{FIGURE}.pdf", code=2)
     assert "cannot be said" in text and "is not YAML" in text and "settings: {" in text
-    append(copy, "src/boldflow/figures/leaderboard.py")
+    append(copy, "src/boldflow/figures/leaderboard/__init__.py")
     text = command(copy, "verify", f"{FIGURE}.pdf", code=1)
     assert "  module boldflow.figures.leaderboard changed\n" in text and "is not YAML" in text
 
@@ -153,7 +153,7 @@ def plant_table(project, keep_time):
 
 
 def plant_module(project, keep_time):
-    append(project, "src/boldflow/figures/leaderboard.py")
+    append(project, "src/boldflow/figures/leaderboard/__init__.py")
 
 
 def plant_setting(project, keep_time):

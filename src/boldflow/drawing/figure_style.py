@@ -1,4 +1,4 @@
-"""What figures share: colours of subjects, names of metrics and results, the SIMULATED badge.
+"""What figures share: colours of subjects, names of results, the SIMULATED badge.
 
 Sizes are in inches, text in points.
 """
@@ -15,6 +15,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 GREY = "#6B6B6B"
 FAINT = "#D9D9D9"
+STRIPE = "#F4F4F4"  # behind every second row
 BADGE = {"text": "SIMULATED", "fill": "#FFF1CC", "edge": "#B45309", "ink": "#7C2D12"}
 BADGE_IN = 0.36  # height of the band that the badge adds
 RC: Any = {  # matplotlib types its keys, no dict of str fits
@@ -30,30 +31,6 @@ RC: Any = {  # matplotlib types its keys, no dict of str fits
     "xtick.major.width": 0.7,
     "image.composite_image": False,
 }
-METRICS = {
-    "top1": "Top-1 accuracy",
-    "top5": "Top-5 accuracy",
-    "top10": "Top-10 accuracy",
-    "mean_rank": "Mean rank",
-    "median_rank": "Median rank",
-    "sd_rank": "Standard deviation of ranks",
-    "inv_norm_rank": "Inverse normalised rank",
-    "inv_norm_rank_median": "Inverse normalised rank, median",
-    "two_way": "2-way identification",
-    "nway50": "50-way top-1 accuracy",
-    "auc": "ROC-AUC",
-    "accuracy": "Accuracy",
-    "feature_r": "Pearson r of features",
-    "r": "Pearson r",
-    "r2": "Explained variance r²",
-    "mse": "Mean squared error",
-    "explained_share": "Explained share",
-    "ceiling": "Noise ceiling NC",
-    "win_share": "Win share",
-    "zeros": "Share of zeros",
-    "dead_units": "Dead units",
-}
-
 RESULT = ["dataset", "response", "split", "feature", "model"]  # what names an encoding result
 
 
@@ -83,11 +60,6 @@ def subject_styles(subjects: Iterable[str]) -> dict[str, Style]:
         turn = n // len(COLOURS)
         styles[subject] = Style(COLOURS[n % len(COLOURS)], MARKERS[(n + turn) % len(MARKERS)])
     return styles
-
-
-def metric_label(metric: str) -> str:
-    """Write a metric's name out; an unknown one is returned as it is."""
-    return METRICS.get(metric, metric)
 
 
 def stamp_simulated(figure: Figure, partly: bool = False) -> None:

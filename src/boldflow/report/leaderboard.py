@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from boldflow.artifacts.store.comparisons import MODEL, SAME
-from boldflow.artifacts.store.leaderboard import LOWER_IS_BETTER
 from boldflow.core.scores.comparison import OVER_SEEDS, compared_seeds, key_of, tie_letters
-from boldflow.drawing.figure_style import metric_label
 from boldflow.report.cells import Fold, Table, dataset_name, is_missing, mark_of, number, text_of
 from boldflow.report.scores import FLAT, HEADINGS, best_first, ceiling, chance, model_title, score, score_table
+from boldflow.vocabulary import metrics
 
 NEEDS = ["leaderboard", "comparisons"]
 HEAD = 15  # best rows of a subject that are not folded away
@@ -53,7 +52,7 @@ def with_ties(leaderboard: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd
     """Add the letters of ties of every row, ``ties``; empty where there are no comparisons."""
     if comparisons is None:
         return leaderboard.assign(ties=pd.Series("", index=leaderboard.index, dtype=object))
-    return leaderboard.assign(ties=tie_letters(leaderboard, comparisons, SAME, MODEL, LOWER_IS_BETTER))
+    return leaderboard.assign(ties=tie_letters(leaderboard, comparisons, SAME, MODEL, metrics.LOWER_IS_BETTER))
 
 
 def headline_of(
@@ -85,13 +84,13 @@ def headline_of(
         raise ValueError(f"report of {study}: no row has the primary metric {metric} ({view})")
     compared = _as_compared(rows, comparisons)
     return Headline(
-        metric=metric_label(metric),
+        metric=metrics.label(metric),
         name=metric,
         view=view,
-        lower=metric in LOWER_IS_BETTER,
+        lower=metric in metrics.LOWER_IS_BETTER,
         methods=sorted(rows["ci_method"].dropna().unique()),
         best=_leaders(compared),
-        scores=_folds(f"{metric_label(metric)}, {view} view", rows),
+        scores=_folds(f"{metrics.label(metric)}, {view} view", rows),
         tied=bool(rows["ties"].ne("").any()),
         differences=_differences(comparisons, compared),
     )

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from boldflow.drawing.figure_style import metric_label
 from boldflow.report.cells import MISSING, Fold, Table
+from boldflow.vocabulary import metrics
 
 NEEDS = ["leaderboard", "published"]
 UNITS = {"1": "", "percent": " %"}
@@ -27,7 +27,7 @@ def published_of(leaderboard: pd.DataFrame, published: pd.DataFrame | None) -> P
         return Published([], n_beside)
     apart = published[published["reason"].ne("")]
     groups = apart.groupby(["system", "metric", "view"], sort=False)
-    folds = [_fold(name, f"{metric_label(metric)}, {view} view", part) for (name, metric, view), part in groups]
+    folds = [_fold(name, f"{metrics.label(metric)}, {view} view", part) for (name, metric, view), part in groups]
     return Published(folds, n_beside)
 
 

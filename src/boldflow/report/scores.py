@@ -5,11 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from boldflow.artifacts.store.leaderboard import LOWER_IS_BETTER
-from boldflow.drawing.figure_style import metric_label
 from boldflow.report.cells import MISSING, Table, dataset_name, is_missing, mark_of, number, text_of
+from boldflow.vocabulary import metrics
 
-RANKS = ("mean_rank", "median_rank", "sd_rank")
 FLAT = 40  # rows of one table; more of them are folded by subject or by metric
 # columns that are shown only where they say something: where rows differ, or where any has a value
 IF_VARIED = ("dataset", "response", "direction", "split", "seed", "fold")
@@ -74,7 +72,7 @@ def score_table(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
 
 def best_first(part: pd.DataFrame) -> pd.DataFrame:
     """Sort rows of one metric, best first; what is undefined last."""
-    lower = part["metric"].iloc[0] in LOWER_IS_BETTER
+    lower = part["metric"].iloc[0] in metrics.LOWER_IS_BETTER
     return part.sort_values("value", ascending=lower, kind="stable", na_position="last")
 
 
@@ -104,7 +102,7 @@ def ceiling(row: Mapping[str, Any]) -> str:
 
 
 def _form(metric: str) -> str:
-    return ".2f" if metric in RANKS else ".3f"
+    return f".{metrics.digits(metric)}f"
 
 
 def _beyond(row: Mapping[str, Any]) -> str:
@@ -115,7 +113,7 @@ def _beyond(row: Mapping[str, Any]) -> str:
     small = 1e-9
     if low - small <= level <= high + small:
         return "undecided"
-    return "better" if (low > level) != (row["metric"] in LOWER_IS_BETTER) else "worse"
+    return "better" if (low > level) != (row["metric"] in metrics.LOWER_IS_BETTER) else "worse"
 
 
 def _p(row: Mapping[str, Any]) -> str:
@@ -132,7 +130,7 @@ def _published(row: Mapping[str, Any]) -> str:
 
 
 def _metric(row: Mapping[str, Any]) -> str:
-    return metric_label(row["metric"])
+    return metrics.label(row["metric"])
 
 
 def _repeats(row: Mapping[str, Any]) -> str:

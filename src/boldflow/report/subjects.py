@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from boldflow.drawing.figure_style import metric_label
 from boldflow.report.cells import Fold, mark_of, text_of
 from boldflow.report.scores import FLAT, best_first, score_table
+from boldflow.vocabulary import metrics
 
 NEEDS = ["leaderboard"]
 DIRECTIONS = {"decode": "Decoding", "encode": "Encoding", "represent": "Representation"}
@@ -44,8 +44,8 @@ def _folds(caption: str, part: pd.DataFrame) -> list[Fold]:
     groups = list(part.groupby(["metric", "view"], sort=False))
     return [
         Fold(
-            f"{metric_label(metric)}, {view} view: {len(rows)} rows",
-            [score_table(f"{caption}: {metric_label(metric)}, {view} view, best first", best_first(rows), DETAIL)],
+            f"{metrics.label(metric)}, {view} view: {len(rows)} rows",
+            [score_table(f"{caption}: {metrics.label(metric)}, {view} view, best first", best_first(rows), DETAIL)],
             mark_of(rows["simulated"]),
         )
         for (metric, view), rows in groups

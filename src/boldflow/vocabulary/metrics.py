@@ -58,6 +58,9 @@ METRICS = {
 }
 
 
+LOWER_IS_BETTER = tuple(name for name, metric in METRICS.items() if metric.order is Order.LOWER)
+
+
 def metric_named(name: str) -> Metric:
     """Give the record of a metric.
 

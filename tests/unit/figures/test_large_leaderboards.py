@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from boldflow import registry
-from boldflow.drawing import figure_style
 from boldflow.figures import leaderboard
+from boldflow.figures.leaderboard.plan import USUAL
+from boldflow.vocabulary.metrics import label
 from tests.made import large_board
 
 WIDEST, HIGHEST = 12.0, 17.5  # inches
@@ -100,9 +101,9 @@ def test_the_primary_metric_is_always_there_and_its_best_rows(figure, source, ma
 def test_what_is_left_out_is_said_in_the_figure(figure, source, made):
     said = " ".join(text.get_text() for text in figure.texts)
     board = made["leaderboard"]
-    usual = board[board["metric"].isin(leaderboard.USUAL)]
+    usual = board[board["metric"].isin(USUAL)]
     for metric in set(usual["metric"]) - set(source["metric"]):
-        assert figure_style.metric_label(metric) in said
+        assert label(metric) in said
     primary = board[board["primary"]]
     rows, shown = (len(one[["model", "feature", "roi"]].drop_duplicates()) for one in (primary, source))
     assert (rows > shown) == ("rows are drawn" in said)

@@ -20,7 +20,6 @@ NAMING = [
 ]
 NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling", "p", "n_repeats_averaged", "published_value"]
 COUNTS = ["n_permutations", "n_test_images", "gallery_size"]
-LOWER_IS_BETTER = ("mean_rank", "median_rank", "mse")
 
 
 def tidy(rows: list[dict[str, object]] | pd.DataFrame) -> pd.DataFrame:
