@@ -109,15 +109,14 @@ def with_names(scope: Scope, pairs: Iterable[tuple[str, str]]) -> dict[str, tupl
 
 def _of_chain(node: ast.expr, scope: Scope, package: str) -> Iterator[Meaning]:
     root, attributes = dotted(node)
+    # of some object: only what Python itself gives to all matters
+    yield from ((f".{name}", f"?.{name}") for name in attributes if name.startswith("__"))
     if not isinstance(root, ast.Name):
         yield from meanings(root, scope, package)
-        yield from (("." + name, f"?.{name}") for name in attributes if name.startswith("__"))
         return
     for full in scope.get(root.id, (f"builtins.{root.id}",)):
         if full:
             yield root.id, ".".join([full, *attributes])
-    if not any(scope.get(root.id, ())):  # an attribute of some object: only what Python itself gives to all matters
-        yield from (("." + name, f"?.{name}") for name in attributes if name.startswith("__"))
 
 
 def _parts(node: Any, scope: Scope, package: str) -> tuple[Sequence[ast.AST], Sequence[ast.AST], Scope]:
@@ -133,13 +132,22 @@ def _parts(node: Any, scope: Scope, package: str) -> tuple[Sequence[ast.AST], Se
     if isinstance(node, ast.AnnAssign):
         return [], [part for part in (node.target, node.value) if part is not None], scope
     if isinstance(node, ast.ClassDef):
-        pairs = [pair for line in node.body for part in own_scope(line) for pair in imported(part, package)]
-        imports = with_names({}, pairs)
-        inner = {**scope, **{name: (*scope.get(name, ()), *fulls) for name, fulls in imports.items()}}
-        return [*node.decorator_list, *node.bases, *node.keywords], list(node.body), inner
+        return (
+            [*node.decorator_list, *node.bases, *node.keywords],
+            list(node.body),
+            _scope_of_class(node, scope, package),
+        )
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "vars" and node.args:
         return [], [*node.args, *(word.value for word in node.keywords)], scope  # no more than getattr of each name
     return [], list(ast.iter_child_nodes(node)), scope
+
+
+def _scope_of_class(node: ast.ClassDef, scope: Scope, package: str) -> Scope:
+    """Keep what names stand for around a class, since its functions see that; names of its own lead nowhere else."""
+    parts = [part for line in node.body for part in own_scope(line)]
+    fields = {name: scope.get(name, ("",)) for part in parts for name in bound_names(part)}
+    imports = with_names({}, [pair for part in parts for pair in imported(part, package)])
+    return {**scope, **fields, **{name: (*scope.get(name, ()), *fulls) for name, fulls in imports.items()}}
 
 
 def _scope_of_function(node: Any, scope: Scope, package: str) -> Scope:

@@ -79,6 +79,8 @@ class Reach:
         return name if name in parts.definitions or name in parts.aliases else WHOLE
 
     def _binds_other(self, package: str, name: str, module: str) -> bool:
+        if self.package.path(package) is None:  # a folder without __init__.py
+            return False
         parts = self.package.module(package)
         return name in parts.definitions or any(full != module for full in parts.aliases.get(name, []))
 
@@ -134,6 +136,9 @@ class _Walk:
     def visit(self, module: str, name: str) -> None:
         """Reach a name, and all that it leads to."""
         self._waiting.append((module, name))
+        self._go_on()
+
+    def _go_on(self) -> None:
         while self._waiting:
             place = self._waiting.pop()
             if place not in self._seen and self._counts(place[0]):
@@ -147,6 +152,7 @@ class _Walk:
             n_seen = len(self._seen)
             for full in sorted(self._annotated) if "annotations" in self._flags else ():
                 self._follow(full)
+            self._go_on()
             for module in sorted(self.loaded) if "unclear" in self._flags else ():
                 self.visit(module, WHOLE)
         for module in sorted({key.partition(":")[0] for key in self.codes}):
