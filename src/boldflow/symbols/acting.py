@@ -22,7 +22,13 @@ QUIET_CALLS = frozenset(
         *("numpy.array", "numpy.dtype", "numpy.linspace", "numpy.logspace", "numpy.arange", "fractions.Fraction"),
         *("functools.cache", "functools.lru_cache", "functools.cached_property", "functools.partial"),
         *("functools.wraps", "functools.total_ordering", "types.MappingProxyType", "datetime.date", "enum.unique"),
-        *("dataclasses.dataclass", "dataclasses.field", "contextlib.contextmanager", "collections.namedtuple"),
+        *(
+            "dataclasses.dataclass",
+            "dataclasses.field",
+            "dataclasses.fields",
+            "contextlib.contextmanager",
+            "collections.namedtuple",
+        ),
         *("typing.runtime_checkable", "typing.TypeVar", "typing.NewType", "typing.NamedTuple", "typing.final"),
         *("typing.cast", "typing.overload", "abc.abstractmethod", "enum.auto", "decimal.Decimal"),
     )
