@@ -71,3 +71,54 @@ key of that name, where it has one.
 
 A data set never imports torch, nor another plug-in; a package may import its own modules.
 """
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from boldflow.core.records.runs import BetaRun, BoldRun, SurfaceRun
+from boldflow.core.records.sources import Sizes, Source
+from boldflow.core.records.stimuli import Stimulus
+
+
+class DataSet(Protocol):
+    """The contract above, as mypy checks it of each plug-in; ``settings`` is an entry, a mapping."""
+
+    FACTS: dict[str, Any]
+
+    def source(self, settings: Any, workspace: str | Path) -> Source:
+        """Say where the data come from."""
+
+    def files_needed(self, root: str | Path, what: str, settings: Any, recording: str | None = None) -> list[str]:
+        """Name the paths below ``root`` whose content must be there."""
+
+    def trials(self, root: str | Path, subject: str, settings: Any) -> pd.DataFrame:
+        """Give a row per trial."""
+
+    def stimuli(self, root: str | Path, settings: Any) -> Iterator[Stimulus]:
+        """Give each picture once."""
+
+    def runs(
+        self, root: str | Path, subject: str, settings: Any, recording: str
+    ) -> Iterator[BoldRun] | Iterator[SurfaceRun]:
+        """Give the runs of a recording."""
+
+    def rois(self, root: str | Path, subject: str, space: str, settings: Any) -> dict[str, np.ndarray]:
+        """Give named regions."""
+
+    def sizes(self, settings: Any, recording: str) -> Sizes:
+        """Say what a recording costs."""
+
+
+class PublishesBetas(DataSet, Protocol):
+    """A data set with published single-trial responses."""
+
+    def betas(self, root: str | Path, subject: str, settings: Any, recording: str) -> Iterator[BetaRun]:
+        """Give the responses of all usable trials."""
+
+
+# by the name of the function that a plug-in of that contract has
+FURTHER = {"betas": PublishesBetas}

@@ -33,3 +33,39 @@ device (``artifacts.store.described``), and only the new ones are described.
 ``n_features(settings) -> int | None``
     Optional: columns, as far as they are known without opening anything; ``estimate`` asks.
 """
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from boldflow.core.pictures.pretrained import Checkpoint
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
+
+
+class Feature(Protocol):
+    """The contract above, as mypy checks it of each plug-in; what the callable takes goes with the fact ``reads``."""
+
+    FACTS: dict[str, Any]
+
+    def extractor(self, settings: Entry, folder: Any, device: Device) -> Callable[[Any], np.ndarray]:
+        """Make the callable that describes pictures, stimuli or features."""
+
+
+class OpensCheckpoint(Feature, Protocol):
+    """A feature with the fact ``checkpoint``."""
+
+    def files_needed(self, settings: Entry) -> Checkpoint | None:
+        """Name the files that an entry needs."""
+
+
+class CountsColumns(Feature, Protocol):
+    """A feature whose columns may be known beforehand."""
+
+    def n_features(self, settings: Entry) -> int | None:
+        """Count the columns, or None."""
+
+
+# by the name of the function that a plug-in of that contract has
+FURTHER = {"files_needed": OpensCheckpoint, "n_features": CountsColumns}

@@ -43,3 +43,27 @@
 A figure in which any drawn row is simulated carries the word SIMULATED (the drawing stage stamps it once,
 the plug-in does not).
 """
+
+from typing import Any, Protocol
+
+import pandas as pd
+from matplotlib.figure import Figure as Drawn
+
+from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
+
+
+class Figure(Protocol):
+    """The contract above, as mypy checks it of each plug-in."""
+
+    FACTS: dict[str, Any]
+    NEEDS: list[str]
+
+    def source_table(self, tables: Tables, settings: Entry) -> pd.DataFrame:
+        """Give exactly the values drawn."""
+
+    def draw(self, tables: Tables, settings: Entry) -> Drawn:
+        """Draw the figure."""
+
+
+FURTHER: dict[str, type] = {}

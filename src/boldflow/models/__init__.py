@@ -42,3 +42,69 @@ For ``decode`` the inputs are responses and the targets features; for ``encode``
 (feature none) both are responses, and ``represents: True`` of the facts allows nothing else (``autoencoder: True``
 beside ``training`` for one that is trained in steps). A model of the first two does not need to know which.
 """
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from boldflow.core.networks.progress import ProgressKeeper
+from boldflow.core.records.training import Fitted, State, TrainingData
+from boldflow.settings import Entry
+from boldflow.vocabulary.devices import Device
+
+
+class Model(Protocol):
+    """The contract above, as mypy checks it of each plug-in."""
+
+    FACTS: dict[str, Any]
+
+    def fit(
+        self,
+        subjects: Sequence[TrainingData],
+        settings: Entry,
+        seeds: Sequence[int],
+        device: Device,
+        keeper: ProgressKeeper | None,
+    ) -> Fitted:
+        """Fit a state per seed."""
+
+    def predict(self, state: State, inputs: np.ndarray) -> np.ndarray:
+        """Predict the targets of trials, float32 (n_trials, n_outputs)."""
+
+
+class PoolsSubjects(Model, Protocol):
+    """A model that learns from several subjects."""
+
+    def of_subject(self, state: State, number: int) -> State:
+        """Give the state that decodes one of the subjects."""
+
+
+class Refits(Model, Protocol):
+    """A model with a quick way to fit to other targets."""
+
+    def refit(
+        self, inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: Entry, seed: int
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Give a function from targets to predictions of ``test_inputs``."""
+
+
+class TellsBandsApart(Model, Protocol):
+    """An encoder that says what each of several joined features explains."""
+
+    def parts(self, state: State, inputs: np.ndarray) -> np.ndarray:
+        """Give what each band adds, float32 (n_bands, n_trials, n_outputs)."""
+
+    def without(self, state: State, inputs: np.ndarray) -> np.ndarray | None:
+        """Predict without each band in turn, float32 (n_bands, n_trials, n_outputs), or None."""
+
+
+class Represents(Model, Protocol):
+    """A model of direction represent."""
+
+    def latents(self, state: State, inputs: np.ndarray) -> np.ndarray:
+        """Give the code of trials, float32 (n_trials, n_latents)."""
+
+
+# by the name of the function that a plug-in of that contract has
+FURTHER = {"of_subject": PoolsSubjects, "refit": Refits, "parts": TellsBandsApart, "latents": Represents}
