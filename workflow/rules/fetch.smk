@@ -1,6 +1,6 @@
 # Download. Needs a network (or a local origin). Makes: receipts, small JSON files that list what arrived (path, annex key,
 # size, checksum, commit). Clones and annexed files are never outputs: Snakemake would delete them before a rerun.
-# Receipts are updated: a try that fails leaves the last good one. Where a clone comes from (origin, public_url) is no
+# A try that fails leaves the last good receipt (lifecycle.smk). Where a clone comes from (origin, public_url) is no
 # parameter: what arrives is the same commit, and nothing follows from another address.
 
 
@@ -13,7 +13,7 @@ localrules:
 
 rule fetch_dataset:
     output:
-        receipt=update("resources/receipts/{dataset}/dataset.json"),
+        receipt="resources/receipts/{dataset}/dataset.json",
     log:
         "logs/fetch_dataset/{dataset}.log",
     benchmark:
@@ -38,7 +38,7 @@ rule fetch_subject:
     input:
         source="resources/receipts/{dataset}/dataset.json",
     output:
-        receipt=update("resources/receipts/{dataset}/{subject}/{recording}.json"),
+        receipt="resources/receipts/{dataset}/{subject}/{recording}.json",
     log:
         "logs/fetch_subject/{dataset}_{subject}_{recording}.log",
     benchmark:
@@ -64,7 +64,7 @@ rule fetch_stimuli:
     input:
         source="resources/receipts/{dataset}/dataset.json",
     output:
-        receipt=update("resources/receipts/{dataset}/stimuli.json"),
+        receipt="resources/receipts/{dataset}/stimuli.json",
     log:
         "logs/fetch_stimuli/{dataset}.log",
     benchmark:
@@ -88,7 +88,7 @@ rule fetch_stimuli:
 
 rule fetch_checkpoint:
     output:
-        receipt=update("resources/receipts/checkpoints/{feature}.json"),
+        receipt="resources/receipts/checkpoints/{feature}.json",
     log:
         "logs/fetch_checkpoint/{feature}.log",
     benchmark:

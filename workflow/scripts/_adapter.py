@@ -15,11 +15,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 os.environ.setdefault("TQDM_MININTERVAL", "2")
 
 
-def start(snakemake: Any) -> None:
-    """Send log records, progress and tracebacks to the rule's log, listen to signals, and claim the rule's outputs."""
+def start(snakemake: Any, looks_outside: bool = False) -> None:
+    """Send log records, progress and tracebacks to the rule's log, claim the rule's outputs, and listen to signals.
+
+    The process ends here where the outputs can be put back, since nothing that they are made of has changed: so
+    adapters call this before they import a stage, which may load much. ``looks_outside`` says that the job looks at
+    what is no input, as a download does: it is always done.
+    """
     from boldflow import registry
     from boldflow.artifacts.store.claims import Claim
-    from boldflow.stages import _interruption
+    from boldflow.runs import costs
 
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -39,14 +44,18 @@ def start(snakemake: Any) -> None:
         terminal.flush()
 
     sys.excepthook = explain
-    registry.confine(json.loads(snakemake.params["code"]))
-    _interruption.listen()
     # git-annex is a program of the same environment
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     outputs = [str(path) for path in snakemake.output]
-    claim = Claim(outputs, _ticket(snakemake))
+    claim = Claim(outputs, _ticket(snakemake), looks_outside)
     if not claim.take():
+        costs.set_aside(snakemake.log[0])
         sys.exit(0)
+    costs.forget(snakemake.log[0])
+    from boldflow.stages import _interruption  # loads numpy
+
+    _interruption.listen()
+    registry.confine(json.loads(snakemake.params["code"]))
     atexit.register(lambda: failed or claim.keep())
 
 
@@ -85,10 +94,13 @@ def device(snakemake: Any) -> str:
 
 
 def _ticket(snakemake: Any) -> str:
-    """Digest what the job's outputs are made of."""
-    inputs = sorted((path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in map(str, snakemake.input))
+    """Digest what the job's outputs are made of: rule, parameters with code, content of inputs; and the environment."""
+    from boldflow.runs.checksums import sha256
+
+    inputs = sorted((path, sha256(path)) for path in map(str, snakemake.input))
     params = {name: str(value) for name, value in snakemake.params.items()}
-    words = [snakemake.rule, params, inputs, sorted(map(str, snakemake.output))]
+    environment = Path(sys.prefix).name  # of conda's, a digest of its packages
+    words = [snakemake.rule, params, inputs, sorted(map(str, snakemake.output)), environment]
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 

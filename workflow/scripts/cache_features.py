@@ -2,9 +2,10 @@
 
 from _adapter import device, start
 
+start(snakemake)
+
 from boldflow.stages.features import cache_features
 
-start(snakemake)
 cache_features.run(
     pack=snakemake.input.pack,
     table=snakemake.input.table,

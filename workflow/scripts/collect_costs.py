@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import collect_costs
 
-start(snakemake)
 collect_costs.run(
     costs=snakemake.output.costs,
     benchmarks=snakemake.params.benchmarks,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import collect_scores
 
-start(snakemake)
 collect_scores.run(
     scores=snakemake.input.scores,
     draws=snakemake.input.draws,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import collect_separations
 
-start(snakemake)
 collect_separations.run(
     separations=snakemake.input.separations,
     table=snakemake.output.table,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import compare_encoders
 
-start(snakemake)
 compare_encoders.run(
     predictions=snakemake.input.predictions,
     predictions_indexes=snakemake.input.predictions_indexes,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import draw_figure
 
-start(snakemake)
 draw_figure.run(
     tables=dict(snakemake.input.items()),
     pdf=snakemake.output.pdf,

@@ -2,9 +2,10 @@
 
 from _adapter import device, start
 
+start(snakemake)
+
 from boldflow.stages.features import extract_shard
 
-start(snakemake)
 extract_shard.run(
     pack=snakemake.input.pack,
     table=snakemake.input.table,

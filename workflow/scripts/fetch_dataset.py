@@ -2,12 +2,12 @@
 
 from _adapter import places, start
 
+start(snakemake, looks_outside=True)
+
 from boldflow.stages.fetch import fetch_dataset
 
-start(snakemake)
 fetch_dataset.run(
     receipt=snakemake.output.receipt,
     settings=snakemake.params.settings,
     places=places(snakemake),
-    code=snakemake.params.code,
 )

@@ -2,9 +2,10 @@
 
 from _adapter import places, start
 
+start(snakemake, looks_outside=True)
+
 from boldflow.stages.fetch import fetch_subject
 
-start(snakemake)
 fetch_subject.run(
     source=snakemake.input.source,
     receipt=snakemake.output.receipt,
@@ -12,5 +13,4 @@ fetch_subject.run(
     recording=snakemake.wildcards.recording,
     settings=snakemake.params.settings,
     places=places(snakemake),
-    code=snakemake.params.code,
 )

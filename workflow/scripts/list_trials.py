@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.trials import list_trials
 
-start(snakemake)
 list_trials.run(
     source=snakemake.input.source,
     trials=snakemake.output.trials,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.trials import make_split
 
-start(snakemake)
 make_split.run(
     trials=snakemake.input.trials,
     packs=snakemake.input.packs,

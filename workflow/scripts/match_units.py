@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import match_units
 
-start(snakemake)
 match_units.run(
     codes=snakemake.input.codes,
     table=snakemake.output.table,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.trials import pack_stimuli
 
-start(snakemake)
 pack_stimuli.run(
     source=snakemake.input.source,
     receipt=snakemake.input.receipt,

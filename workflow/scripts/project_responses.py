@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.responses import project_responses
 
-start(snakemake)
 project_responses.run(
     source=snakemake.input.source,
     receipt=snakemake.input.receipt,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.models import score_model
 
-start(snakemake)
 score_model.run(
     predictions=snakemake.input.predictions,
     predictions_index=snakemake.input.predictions_index,

@@ -2,9 +2,10 @@
 
 from _adapter import device, start
 
+start(snakemake)
+
 from boldflow.stages.models import train_model
 
-start(snakemake)
 train_model.run(
     responses=snakemake.input.responses,
     responses_sidecar=snakemake.input.responses_sidecar,

@@ -2,9 +2,10 @@
 
 from _adapter import start
 
+start(snakemake)
+
 from boldflow.stages.studies import write_report
 
-start(snakemake)
 write_report.run(
     tables=dict(snakemake.input.items()),
     page=snakemake.output.page,

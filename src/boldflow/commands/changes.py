@@ -264,7 +264,8 @@ def _now(path: str) -> str:
         return ""
     try:
         note = json.loads(Path(path).read_text(encoding="utf-8"))
-        return f"; the receipt now says commit {str(note['commit'])[:SHORT]}, {len(note['files'])} files"
+        n_files = note.get("n_files", len(note["files"]))  # a long list lies beside it
+        return f"; the receipt now says commit {str(note['commit'])[:SHORT]}, {n_files} files"
     except (ValueError, KeyError, TypeError):
         return "; it is no whole receipt"
 

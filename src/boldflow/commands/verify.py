@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boldflow import provenance, symbols
-from boldflow.artifacts.store import drawings, sidecars, tables
+from boldflow.artifacts.store import drawings, receipts, sidecars, tables
 from boldflow.commands import changes, plan
 from boldflow.commands.changes import Cause
 from boldflow.commands.plan import Job
@@ -196,7 +196,7 @@ def _of_checkpoint(job: Job, checksum: Callable[[str], str]) -> list[Cause]:
     causes = []
     for path in job.output if job.rule == "fetch_checkpoint" else ():
         try:
-            note = sidecars.read(path)
+            note = receipts.read(path)
         except (FileNotFoundError, ValueError):
             continue  # of_job has said so
         for row in note["files"]:

@@ -4,57 +4,73 @@
 that Snakemake hands them: Snakemake has no public way to the records of its jobs.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from boldflow.runs import kept, notes, signals, slurm
+from boldflow.runs import checksums, costs, kept, notes, signals, slurm, survival
 
-_RECORDS: dict[tuple[Any, Path], bytes] = {}
+_STOOD: list[survival.Stood] = []  # what stood before this run
 
 
 def parsed(workflow: Any) -> None:
-    """Say who is at work in this folder, once the Snakefile has been read; the Snakemake inside a job is shielded.
+    """Say who is at work in this folder, once the Snakefile has been read, and put back what killed runs left undone.
+
+    The Snakemake inside a job is shielded. A dry run puts back too, so that its plan is right.
 
     Raises
     ------
     SystemExit
         If ``--unlock`` is asked for while a run is at work.
     """
-    unlocks = any(_is_unlock(word) for word in sys.argv)
-    if workflow.is_main_process and unlocks and notes.holders():
-        lines = [f"a run is at work in this folder: {who}; wait for it, or end it first" for who in notes.holders()]
-        sys.exit("\n".join([f"--unlock refused: {len(lines)} problem(s), no job was started", *lines]))
     if not workflow.is_main_process:
         signals.shield()
-    elif not (workflow.dryrun or unlocks):
+        return
+    unlocks = any(_is_unlock(word) for word in sys.argv)
+    if unlocks and notes.holders():
+        lines = [f"a run is at work in this folder: {who}; wait for it, or end it first" for who in notes.holders()]
+        sys.exit("\n".join([f"--unlock refused: {len(lines)} problem(s), no job was started", *lines]))
+    if not (workflow.dryrun or unlocks):
         _say(notes.others())
+    _say_put_back(survival.put_back_of_killed_runs())
 
 
 def begin(workflow: Any) -> None:
-    """Leave a note that this run is at work, and see to what a run that is gone has left."""
+    """Leave a note that this run is at work, and of what stands before it; see to what a run that is gone has left."""
     signals.end_from_a_thread()
     notes.enter()
-    _keep_records(workflow)
+    outputs = [_outputs(job) for job in workflow.dag.jobs]
     slurm.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
     _say(slurm.cancel_waiting(_abandoned_jobs(workflow)))
-    _say(kept.at_work(_outputs_of_jobs(workflow)))
+    _say(kept.at_work(outputs))
+    for job in workflow.dag.needrun_jobs():
+        if _is_asked_for(workflow, job):
+            kept.ask_again(_outputs(job))
+        standing = survival.stood(_outputs(job), lambda path: _paths_of_records(workflow, path))
+        if standing is not None:
+            _STOOD.append(standing)
+    survival.write_plan(_STOOD)
 
 
 def succeed(workflow: Any) -> None:
     """End a run all of whose jobs are done."""
-    _end(workflow)
+    _end([])
 
 
 def fail(workflow: Any) -> None:
-    """End a run of which jobs failed."""
-    _put_records_back(workflow)
-    _end(workflow)
+    """End a run of which jobs failed or were stopped: what they made last is put back."""
+    put_back, busy = survival.put_back(_STOOD)
+    _say_put_back(put_back)
+    _end(busy)
 
 
-def _end(workflow: Any) -> None:
+def _end(busy: list[survival.Stood]) -> None:
+    survival.end_plan(busy)
+    costs.put_back()
     notes.leave()
-    kept.forget(_outputs_of_jobs(workflow))
+    kept.forget_unused()
+    checksums.forget_missing()
 
 
 def _abandoned_jobs(workflow: Any) -> list[str]:
@@ -63,26 +79,31 @@ def _abandoned_jobs(workflow: Any) -> list[str]:
     return sorted({number for job in workflow.dag.jobs for number in persistence.external_jobids(job)})
 
 
-def _outputs_of_jobs(workflow: Any) -> list[list[str]]:
-    """List the outputs of each job of this run, finished before or not."""
-    return [[str(path) for path in job.output] for job in workflow.dag.jobs]
+def _outputs(job: Any) -> list[str]:
+    return [str(path) for path in job.output]
 
 
-def _keep_records(workflow: Any) -> None:
-    """Keep what Snakemake has recorded of receipts: it records a failed update as if it had been made."""
+def _is_asked_for(workflow: Any, job: Any) -> bool:
+    """Tell whether the user asks for a job (-f, -F, -R); for what was cut off Snakemake alone asks."""
+    dag, settings = workflow.dag, workflow.dag_settings
+    if settings.forceall or job.rule in dag.forcerules:
+        return True
+    paths = {os.path.relpath(word) for word in settings.forcerun}
+    paths |= {os.path.relpath(path) for path in dag.targetfiles} if settings.forcetargets else set()
+    return not paths.isdisjoint(_outputs(job))
+
+
+def _paths_of_records(workflow: Any, path: str) -> tuple[str, str]:
+    """Name the files in which Snakemake records an output, and marks it while it is made."""
     memory = workflow.persistence
-    for job in workflow.dag.jobs:
-        for path in job.output:
-            record = Path(memory._record_path(memory._metadata_path, str(path)))
-            if str(path).startswith("resources/receipts/") and record.is_file():
-                _RECORDS[job, record] = record.read_bytes()
+    return memory._record_path(memory._metadata_path, path), memory._record_path(memory._incomplete_path, path)
 
 
-def _put_records_back(workflow: Any) -> None:
-    """Put the records of receipts back whose update failed: the next run sees what has changed, and tries again."""
-    for (job, record), content in _RECORDS.items():
-        if not workflow.dag.finished(job):
-            record.write_bytes(content)
+def _say_put_back(paths: list[str]) -> None:
+    if paths:
+        first = ", ".join(paths[:3])
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        _say([f"put back the last good outputs of {len(paths)} job(s) that did not end well: {first}{more}"])
 
 
 def _say(lines: list[str]) -> None:

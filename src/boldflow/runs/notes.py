@@ -4,12 +4,15 @@ Snakemake locks the files of a run and says so, but not who holds them. Each run
 """
 
 import getpass
-import json
 import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from boldflow.runs.checksums import read_json, write_json
 
 RUNS = Path(".snakemake/boldflow-runs")
 LOCKS = Path(".snakemake/locks")  # Snakemake's own
@@ -19,25 +22,21 @@ def enter() -> None:
     """Leave a note that this process's run is at work; notes of runs whose process is gone are removed."""
     RUNS.mkdir(parents=True, exist_ok=True)
     for path, note in _notes():
-        if _alive(note) is False:
+        if is_alive(note) is False:
             path.unlink(missing_ok=True)
     command = " ".join(["snakemake", *sys.argv[1:]])
-    note = {
-        "pid": os.getpid(),
-        "born": _born(os.getpid()),
-        "host": socket.gethostname(),
-        "user": getpass.getuser(),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "command": command,
-    }
-    temporary = _note_of_this_run().with_suffix(".part")
-    temporary.write_text(json.dumps(note), encoding="utf-8")
-    temporary.replace(_note_of_this_run())
+    about = {"user": getpass.getuser(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "command": command}
+    write_json(note_of_this_run(), {**identity(), **about})
+
+
+def identity() -> dict[str, str | int]:
+    """Say which process this is, so that another can tell whether it is still there."""
+    return {"pid": os.getpid(), "born": _born(os.getpid()), "host": socket.gethostname()}
 
 
 def leave() -> None:
     """Take this run's note away."""
-    _note_of_this_run().unlink(missing_ok=True)
+    note_of_this_run().unlink(missing_ok=True)
 
 
 def others() -> list[str]:
@@ -47,7 +46,7 @@ def others() -> list[str]:
     lines = []
     for _, note in _notes():
         who = f"process {note['pid']} of {note['user']} on {note['host']}, since {note['since']}: {note['command']}"
-        alive = _alive(note)
+        alive = is_alive(note)
         if alive:
             lines.append(f"a run is at work in this folder: {who}; where it makes the same files, wait for it to end")
         elif alive is None:
@@ -62,29 +61,25 @@ def others() -> list[str]:
 
 def holders() -> list[str]:
     """Name the runs of this host that are at work in this folder: their locks are not to be taken away."""
-    alive = [note for path, note in _notes() if path != _note_of_this_run() and _alive(note)]
+    alive = [note for path, note in _notes() if path != note_of_this_run() and is_alive(note)]
     return [f"process {note['pid']} of {note['user']}, since {note['since']}: {note['command']}" for note in alive]
 
 
-def _note_of_this_run() -> Path:
+def note_of_this_run() -> Path:
+    """Give the path of this run's note."""
     return RUNS / f"{socket.gethostname()}-{os.getpid()}.json"
 
 
-def _notes() -> list[tuple[Path, dict[str, str | int]]]:
-    notes = []
-    for path in sorted(RUNS.glob("*.json")):
-        try:
-            notes.append((path, json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, json.JSONDecodeError):
-            continue  # it has just been taken away
-    return notes
-
-
-def _alive(note: dict[str, str | int]) -> bool | None:
+def is_alive(note: Mapping[str, Any]) -> bool | None:
     """Tell whether a run's process is there; None where it is another host's."""
     if note["host"] != socket.gethostname():
         return None
     return _born(int(note["pid"])) == note["born"]
+
+
+def _notes() -> list[tuple[Path, dict[str, Any]]]:
+    notes = [(path, read_json(path)) for path in sorted(RUNS.glob("*.json"))]
+    return [(path, note) for path, note in notes if note is not None]  # else it has just been taken away
 
 
 def _born(pid: int) -> str:

@@ -35,6 +35,18 @@ def cancel_waiting(jobs: Sequence[str]) -> list[str]:
     return [f"cancelled {len(waiting)} waiting Slurm jobs of a run that is gone: {', '.join(waiting)}"]
 
 
+def may_live(jobs: Sequence[str]) -> bool:
+    """Tell whether Slurm still knows of one of the jobs, waiting or running; so it may where it cannot be asked."""
+    if shutil.which("squeue") is None:
+        return True
+    answer = subprocess.run(
+        ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(jobs)}"],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    is_unknown = answer.returncode != 0 and "Invalid job id" in answer.stderr
+    return bool(answer.stdout.strip()) or (answer.returncode != 0 and not is_unknown)
+
+
 def count_as_failed(tools: Path) -> None:
     """Put wrappers of sacct and squeue before Slurm's own on the PATH of this process, where Slurm is there.
 

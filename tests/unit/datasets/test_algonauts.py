@@ -296,9 +296,9 @@ def test_the_stages_bring_the_layout_to_trials_pictures_and_responses(made, tmp_
     entry = settings(made.root, stim_info="stim_info.csv", coco_categories="categories.csv")
     data, signed = canonical(entry), canonical({"agreement": {"name": "nobody", "date": "2026-01-01"}})
     facts = canonical(algonauts2023.FACTS | {"simulated": True})
-    fetch_dataset.run("dataset.json", data, signed, "{}")
-    fetch_stimuli.run("dataset.json", "stimuli.json", data, signed, facts, "{}")
-    fetch_subject.run("dataset.json", "subject.json", "subj01", RECORDING, data, signed, "{}")
+    fetch_dataset.run("dataset.json", data, signed)
+    fetch_stimuli.run("dataset.json", "stimuli.json", data, signed, facts)
+    fetch_subject.run("dataset.json", "subject.json", "subj01", RECORDING, data, signed)
     assert {"stim_info.csv", "categories.csv"} < {row["path"] for row in sidecars.read("stimuli.json")["files"]}
     assert "stim_info.csv" in {row["path"] for row in sidecars.read("dataset.json")["files"]}
     list_trials.run("dataset.json", "trials.parquet", "subj01", data, "{}")

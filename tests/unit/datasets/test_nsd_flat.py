@@ -262,14 +262,15 @@ def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, ro
     del config["datasets"]["flat-tiny"]["name"]
     entry = catalogue.settings(config, SCHEMAS, "datasets", "flat-tiny")
     facts = canonical(catalogue.facts(config, "datasets", "flat-tiny"))
-    told = {"settings": canonical(entry), "code": "{}"}
+    words = {"settings": canonical(entry)}
+    told = {**words, "code": "{}"}
     signed = canonical({"agreement": {"name": "nobody (made files)", "date": "2026-01-01"}})
     with pytest.raises(PermissionError, match=nsd_flat.FACTS["agreement"]):
-        fetch_dataset.run("data.json", places="{}", **told)
+        fetch_dataset.run("data.json", places="{}", **words)
     assert not list(tmp_path.iterdir())
-    fetch_dataset.run("data.json", places=signed, **told)
-    fetch_subject.run("data.json", "subject.json", "subj03", "flat-maps", places=signed, **told)
-    fetch_stimuli.run("data.json", "stimuli.json", places=signed, facts=facts, **told)
+    fetch_dataset.run("data.json", places=signed, **words)
+    fetch_subject.run("data.json", "subject.json", "subj03", "flat-maps", places=signed, **words)
+    fetch_stimuli.run("data.json", "stimuli.json", places=signed, facts=facts, **words)
     list_trials.run("data.json", "trials.parquet", "subj03", **told)
     pack_stimuli.run("data.json", "stimuli.json", "pack.h5", "pack.parquet", **told)
     project_responses.run(

@@ -26,3 +26,33 @@ def test_what_a_job_without_a_run_still_makes_is_told(here: Path):
         (line,) = kept.at_work([["a", "b"], ["c"]])
         assert line.startswith(f"a is being made by process {job.pid} on ")
     assert kept.at_work([["a", "b"], ["c"]]) == []
+
+
+def made(*paths: str) -> kept.Record:
+    for path in paths:
+        Path(path).write_text(f"content of {path}")
+    return kept.keep(list(paths), "t")
+
+
+def test_what_no_output_leads_to_is_forgotten_and_takes_no_room(here: Path):
+    made("a", "b")
+    made("c")
+    Path("a").unlink()
+    kept.forget_unused()
+    assert kept.read(["a", "b"]) is not None, "b is still an output"
+    Path("b").unlink()
+    kept.forget_unused()
+    assert kept.read(["a", "b"]) is None and kept.read(["c"]) is not None
+    assert len(list(kept.CLAIMS.iterdir())) == 2, "record and link of c"
+
+
+def test_a_set_of_links_replaces_the_one_before_only_when_it_is_whole(here: Path):
+    before = made("a", "b")
+    Path("b").unlink()
+    with pytest.raises(FileNotFoundError):
+        kept.keep(["a", "b"], "other")
+    assert kept.read(["b", "a"]) == before and kept.is_whole(before)
+    kept.put_back(before)
+    assert Path("b").read_text() == "content of b" and kept.stands(before)
+    after = made("a", "b")
+    assert after.series != before.series and not before.link(0).exists()

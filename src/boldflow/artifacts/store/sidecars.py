@@ -1,4 +1,4 @@
-"""Sidecars and receipts: JSON files with sorted keys and no time stamps, so that the same content is the same file."""
+"""Sidecars: JSON files with sorted keys and no time stamps, so that the same content is the same file."""
 
 import importlib.metadata
 import json
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from boldflow.artifacts.store.atomic import broken, write_text
-from boldflow.provenance import digest
 
 
 def write(path: str | Path, content: dict[str, Any]) -> None:
@@ -41,15 +40,3 @@ def read(path: str | Path) -> dict[str, Any]:
 def versions(*packages: str) -> dict[str, str]:
     """Give the installed versions of packages, by name."""
     return {name: importlib.metadata.version(name) for name in sorted(packages)}
-
-
-def content_digest(*receipts: str | Path) -> str:
-    """Digest what arrived: paths and checksums of the files in receipts, not where they lie on this machine."""
-    rows = [
-        f"{row['path']} {row['checksum']}" for path in receipts for row in sorted(read(path)["files"], key=_by_path)
-    ]
-    return digest("\n".join(rows))
-
-
-def _by_path(row: dict[str, Any]) -> str:
-    return str(row["path"])

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from boldflow import registry
 from boldflow.artifacts.arrival import annex
-from boldflow.artifacts.store import sidecars, stimuli, tables
+from boldflow.artifacts.store import receipts, sidecars, stimuli, tables
 from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
@@ -151,8 +151,8 @@ def open_network(network: Sequence[str]) -> Path | None:
     if not network:
         return None
     (receipt,) = network
-    note = sidecars.read(receipt)
-    command = f"snakemake {receipt} -R fetch_checkpoint --profile cpu"
+    note = receipts.read(receipt)
+    command = receipts.command(receipt, note)
     for row in note["files"]:
         place = Path(note["root"]) / row["path"]
         annex.require_content(place, command)
@@ -166,7 +166,7 @@ def open_network(network: Sequence[str]) -> Path | None:
 def ticket(entry: Entry, code: str, table: str, network: Sequence[str], device: Device, shard: str) -> str:
     """Digest all that rows depend on."""
     data = tables.sidecar(table).get("data", "")
-    origin = sidecars.content_digest(*network)
+    origin = receipts.content_digest(*network)
     return digest(canonical([dict(entry), code, data, origin, device, shard, versions(entry)]))
 
 
@@ -178,7 +178,7 @@ def versions(entry: Entry) -> dict[str, str]:
 
 def row_ticket(entry: Entry, code: str, network: Sequence[str], device: Device) -> str:
     """Digest all that a row depends on beside its picture."""
-    return digest(canonical([dict(entry), code, sidecars.content_digest(*network), device, versions(entry)]))
+    return digest(canonical([dict(entry), code, receipts.content_digest(*network), device, versions(entry)]))
 
 
 def described_folder(features: str | Path) -> Path:

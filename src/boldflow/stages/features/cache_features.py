@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from boldflow import registry
-from boldflow.artifacts.store import arrays, sidecars, tables, weights
+from boldflow.artifacts.store import arrays, receipts, sidecars, tables, weights
 from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
@@ -147,5 +147,5 @@ def _members(
 
 def _origin(receipt: str) -> dict[str, Any]:
     """Say which checkpoint a feature was made with."""
-    note = sidecars.read(receipt)
-    return {key: note[key] for key in ("name", "origin", "commit")} | {"data": sidecars.content_digest(receipt)}
+    note = receipts.read(receipt)
+    return {key: note[key] for key in ("name", "origin", "commit")} | {"data": receipts.content_digest(receipt)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from boldflow import registry
 from boldflow.artifacts.arrival import annex, checks, origins, trust
-from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store import receipts
 from boldflow.core.records.sources import Source
 
 WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
@@ -121,19 +121,18 @@ def _unverified(rows: list[dict[str, Any]]) -> dict[str, str]:
     return {row["path"]: row["checksum"] for row in rows if not annex.has_checksum(row)}
 
 
-def open_dataset(source: str, *receipts: str) -> Path:
-    """Check that everything the receipts list is still there, and give the data set's folder.
+def open_dataset(source: str, *others: str) -> Path:
+    """Check that everything that receipts list is still there, and give the data set's folder.
 
     Raises
     ------
     FileNotFoundError
         If content has gone missing since; names the file and the command that brings it back.
     """
-    notes = [sidecars.read(source), *map(sidecars.read, receipts)]
-    for note, receipt in zip(notes, (source, *receipts), strict=True):
-        command = f"snakemake {receipt} -R {note['rule']} --profile cpu"
+    notes = [receipts.read(path) for path in (source, *others)]
+    for note, path in zip(notes, (source, *others), strict=True):
         for row in note["files"]:
-            annex.require_content(Path(note["root"]) / row["path"], command)
+            annex.require_content(Path(note["root"]) / row["path"], receipts.command(path, note))
     return Path(notes[0]["root"])
 
 

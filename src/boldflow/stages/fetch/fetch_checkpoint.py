@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from boldflow.artifacts.arrival import annex, trust
 from boldflow.artifacts.formats import networks
-from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store import receipts, sidecars
 from boldflow.artifacts.store.atomic import atomic
 from boldflow.core.pictures.pretrained import Checkpoint
 from boldflow.registry import plugin_of
@@ -22,7 +22,7 @@ from boldflow.stages.fetch._arrival import WORKSPACE, relative
 TIMEOUT_S = 60.0  # of silence, for a fixed address
 
 
-def run(receipt: str, settings: str, places: str, code: str) -> None:
+def run(receipt: str, settings: str, places: str) -> None:
     """Bring the files that a feature's network needs into ``resources/checkpoints``, and write what arrived.
 
     They are looked into before anything opens them: pickles whose SHA-256 is not known beforehand and settings that
@@ -34,7 +34,6 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
     receipt : path of the JSON to write
     settings : the feature's catalogue entry, JSON text
     places : what the entry says of where this machine finds things (``checkpoint_root``), JSON text
-    code : digests of the modules of this stage and the feature's plug-in, JSON text
 
     Raises
     ------
@@ -64,8 +63,8 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
                 shutil.copyfile(source / name, temporary)
     about = {"name": wanted.name, "origin": wanted.address or f"huggingface.co/{wanted.repository}"}
     about |= {"origin": "a copy of the user's"} if "checkpoint_root" in here else {}
-    what = {"what": "checkpoint", "rule": "fetch_checkpoint", "kind": "folder", "root": relative(folder), "code": code}
-    sidecars.write(receipt, {**about, **what, "commit": wanted.revision, "files": rows})
+    what = {"what": "checkpoint", "kind": "folder", "root": relative(folder)}
+    receipts.write(receipt, {**about, **what, "commit": wanted.revision, "files": rows})
 
 
 @contextmanager

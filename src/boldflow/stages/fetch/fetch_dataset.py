@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from boldflow.artifacts.arrival import origins
-from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
 from boldflow.settings import read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
-def run(receipt: str, settings: str, places: str, code: str) -> None:
+def run(receipt: str, settings: str, places: str) -> None:
     """Write the receipt of a data set: where it comes from, its commit, its folder and the shared files.
 
     Parameters
@@ -17,7 +17,6 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
     receipt : path of the JSON to write
     settings : the data set's catalogue entry, JSON text
     places : what the entry says of where this machine finds things (``origin``, ``public_url``), JSON text
-    code : digests of the modules of this stage and its plug-in, JSON text
 
     Raises
     ------
@@ -43,18 +42,15 @@ def run(receipt: str, settings: str, places: str, code: str) -> None:
             raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {given}")
         root, commit = Path(source.url), None
     paths = plugin.files_needed(root, "dataset", entry)
-    sidecars.write(
+    receipts.write(
         receipt,
         {
             "what": "dataset",
-            "rule": "fetch_dataset",
             "name": entry["name"],
             "kind": source.kind,
             "origin": source.origin,
             "root": relative(root),
             "commit": commit,
             "files": arrive(entry["name"], source.kind, root, paths),
-            "settings": entry,
-            "code": code,
         },
     )

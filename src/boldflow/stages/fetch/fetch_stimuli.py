@@ -6,13 +6,13 @@ from typing import Any
 
 from boldflow.artifacts.arrival import annex_tree, trust
 from boldflow.artifacts.formats import archives
-from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
 from boldflow.settings import read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
-def run(source: str, receipt: str, settings: str, places: str, facts: str, code: str) -> None:
+def run(source: str, receipt: str, settings: str, places: str, facts: str) -> None:
     """Get the pictures, or find them where the user keeps them, and write what arrived.
 
     Pictures that do not come with the data have no published checksum: the first that is seen is kept in
@@ -25,7 +25,6 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
     settings : the data set's catalogue entry, JSON text
     places : what the entry says of where this machine finds things (``stimuli_root``), JSON text
     facts : facts of the data set's plug-in, JSON text
-    code : digests of the modules of this stage and its plug-in, JSON text
 
     Raises
     ------
@@ -40,7 +39,7 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
     """
     entry, here, known = read_settings(settings), read_settings(places), read_settings(facts)
     require_agreement(entry, here)
-    note = sidecars.read(source)
+    note = receipts.read(source)
     name = entry["name"]
     about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
     plugin = plugin_of("datasets", entry)
@@ -67,8 +66,8 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str, code:
             {row["path"]: row["checksum"] for row in rows},
             (archive or {}).get("checksum"),
         )
-    what = {"what": "stimuli", "rule": "fetch_stimuli", "kind": kind, "root": relative(root), "code": code}
-    sidecars.write(receipt, {**about, **what, "files": rows})
+    what = {"what": "stimuli", "kind": kind, "root": relative(root)}
+    receipts.write(receipt, {**about, **what, "files": rows})
 
 
 def _check_count(name: str, root: Path, n_found: int, n_shown: int) -> None:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from boldflow import registry
-from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
 from boldflow.settings import read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
-def run(source: str, receipt: str, subject: str, recording: str, settings: str, places: str, code: str) -> None:
+def run(source: str, receipt: str, subject: str, recording: str, settings: str, places: str) -> None:
     """Get exactly the files needed and write what arrived.
 
     Parameters
@@ -21,7 +21,6 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     settings : the data set's catalogue entry, JSON text
     places : what the entry says of where this machine finds things (``origin``, ``public_url``, ``betas_root``),
         JSON text
-    code : digests of the modules of this stage and its plug-in, JSON text
 
     Raises
     ------
@@ -32,7 +31,7 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     """
     entry, here = read_settings(settings), read_settings(places)
     require_agreement(entry, here)
-    note = sidecars.read(source)
+    note = receipts.read(source)
     plugin = plugin_of("datasets", entry)
     kept = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
     if recording in registry.literal("datasets", entry["plugin"], "FACTS").get("recordings_outside", []):
@@ -42,9 +41,9 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
         settle(entry, here, plugin.source(entry, Path(WORKSPACE)), Path(note["root"]), note["commit"])
     root = Path(kept["root"])
     paths = plugin.files_needed(root, subject, entry, recording)
-    what = {"what": subject, "recording": recording, "rule": "fetch_subject", "code": code}
+    what = {"what": subject, "recording": recording}
     rows = arrive(entry["name"], kept["kind"], root, paths, f"{subject}-{recording}")
-    sidecars.write(receipt, {**kept, **what, "files": rows})
+    receipts.write(receipt, {**kept, **what, "files": rows})
 
 
 def _own_folder(name: str, given: str | None) -> Path:

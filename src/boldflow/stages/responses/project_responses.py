@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.store import arrays, sidecars, tables
+from boldflow.artifacts.store import arrays, receipts, sidecars, tables
 from boldflow.core.compute import fixed_threads
 from boldflow.core.responses import cleaning
 from boldflow.registry import plugin_of
@@ -97,7 +97,7 @@ def run(
         masked=masked,
         settings=dict(entry),
         dataset=dict(data_set),
-        data=sidecars.content_digest(source, receipt),
+        data=receipts.content_digest(source, receipt),
         code=code,
         versions=sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
     )

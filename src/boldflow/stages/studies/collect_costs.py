@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from boldflow.artifacts.store import tables
+from boldflow.runs import costs as costs_of_work
 
 
 def run(costs: str, benchmarks: list[str], code: str) -> None:
@@ -19,7 +20,7 @@ def run(costs: str, benchmarks: list[str], code: str) -> None:
     rows = []
     for path in map(Path, benchmarks):
         if path.is_file():
-            last = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+            last = pd.read_csv(costs_of_work.benchmark(path), sep="\t", na_values="-").iloc[-1]
             rows.append(
                 {
                     "rule": path.parent.name,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.store import sidecars, tables
+from boldflow.artifacts.store import receipts, tables
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import open_dataset
@@ -42,7 +42,7 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
         "units": {"onset_s": "s", "duration_s": "s"},
         "settings": dict(entry),
         "code": code,
-        "data": sidecars.content_digest(source),
+        "data": receipts.content_digest(source),
     }
     tables.write(trials, table.reset_index(drop=True), note)
 

@@ -3,7 +3,7 @@
 import pandas as pd
 from tqdm import tqdm
 
-from boldflow.artifacts.store import sidecars, stimuli, tables
+from boldflow.artifacts.store import receipts, stimuli, tables
 from boldflow.core.pictures.duplicates import perceptual_hash
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry
@@ -26,5 +26,5 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     rows: pd.DataFrame = stimuli.write(pack, ((p.image_id, p.pixels, p.labels) for p in pictures), perceptual_hash)
     if rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
-    data = sidecars.content_digest(source, receipt)
+    data = receipts.content_digest(source, receipt)
     tables.write(table, rows, {"settings": dict(entry), "code": code, "data": data, "units": {"offset": "bytes"}})

@@ -1,13 +1,16 @@
-"""Claims on outputs: what one process has finished another leaves, and only that."""
+"""Claims on outputs: what was made of the same is put back, and only that."""
 
+import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from boldflow.artifacts.store.claims import Claim
-from boldflow.runs.kept import CLAIMS, forget
+from boldflow.runs import kept
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +19,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(*paths: str) -> None:
+def make(*paths: str, content: str = "content of {}") -> None:
     for path in paths:
-        Path(path).write_text(f"content of {path}")
+        Path(path).unlink(missing_ok=True)
+        Path(path).write_text(content.format(path))
 
 
 def done(ticket: str = "t") -> dict[str, int]:
@@ -29,40 +33,68 @@ def done(ticket: str = "t") -> dict[str, int]:
     return {path: os.stat(path).st_ino for path in "ab"}
 
 
-def test_what_is_finished_is_left_and_what_was_deleted_comes_back():
+def test_what_is_made_of_the_same_is_put_back_with_its_time_and_the_log_says_so(caplog):
     made = done()
-    os.unlink("a")  # as Snakemake does before it starts a job
-    assert not Claim(["a", "b"], "t").take()
-    assert {path: os.stat(path).st_ino for path in "ab"} == made
+    os.utime("a", ns=(5, 5))  # as Snakemake does when a job has ended
+    os.unlink("a")  # as it does before it starts a job
+    with caplog.at_level(logging.INFO):
+        assert not Claim(["a", "b"], "t").take()
+    assert {path: os.stat(path).st_ino for path in "ab"} == made and os.stat("a").st_mtime_ns == 5
+    assert "put back" in caplog.text
 
 
-def test_other_inputs_or_changed_outputs_are_made_again():
+def test_other_inputs_and_other_outputs_are_made_again():
     done()
     assert Claim(["a", "b"], "other inputs").take()
-    done()
-    Path("a").write_text("edited")
-    assert Claim(["a", "b"], "t").take()
     assert Claim(["a"], "t").take()
 
 
-def test_what_was_not_finished_is_made_again():
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_an_edit_in_place_which_changes_the_link_too_is_seen(size: int):
+    claim = Claim(["a"], "t")
+    assert claim.take()
+    make("a", content="x" * size)
+    claim.keep()
+    with open("a", "r+") as handle:
+        handle.write("y")
+    os.unlink("a")
+    del claim
+    assert Claim(["a"], "t").take()
+
+
+def test_what_was_not_finished_is_made_again_and_what_was_made_before_stays_kept():
+    done("old")
     claim = Claim(["a", "b"], "t")
     assert claim.take()
     make("a")
+    os.unlink("b")
     claim.keep()
     del claim
     assert Claim(["a", "b"], "t").take()
+    record = kept.read(["a", "b"])
+    assert record is not None and record.ticket == "old" and kept.is_whole(record)
 
 
-def test_the_end_of_a_run_forgets_its_jobs_and_no_others():
+def test_a_job_that_is_asked_for_is_done():
     done()
-    other = Claim(["c"], "t")
-    other.take()
-    make("c")
-    other.keep()
-    del other
-    forget([["a", "b"]])
-    assert Claim(["a", "b"], "t").take() and not Claim(["c"], "t").take()
+    kept.ask_again(["a", "b"])
+    assert Claim(["a", "b"], "t").take()
+
+
+def test_a_download_is_done_again_unless_another_process_has_just_done_it(here: Path):
+    done()
+    assert Claim(["a", "b"], "t", looks_outside=True).take()
+    code = (
+        "import sys, time; from pathlib import Path; from boldflow.artifacts.store.claims import Claim\n"
+        "claim = Claim(['d'], 't'); claim.take(); print('held', flush=True); sys.stdin.readline()\n"
+        "time.sleep(1); Path('d').write_text('d'); claim.keep()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=here, **pipes) as job:
+        assert job.stdout.readline() == b"held\n"
+        job.stdin.write(b"\n")
+        job.stdin.flush()
+        assert not Claim(["d"], "t", looks_outside=True).take()
 
 
 def test_without_hard_links_the_work_is_done_again(monkeypatch: pytest.MonkeyPatch):
@@ -79,5 +111,5 @@ def test_without_file_locks_the_folder_is_named(monkeypatch: pytest.MonkeyPatch)
         raise NotImplementedError("FileSystem does not appear to support flock")
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    with pytest.raises(OSError, match=rf"{CLAIMS} has no file locks \(flock\)"):
+    with pytest.raises(OSError, match=rf"{kept.CLAIMS} has no file locks \(flock\)"):
         Claim(["a"], "t").take()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.artifacts.store import arrays, leaderboard, sidecars, stimuli, tables, weights
+from boldflow.artifacts.store import arrays, leaderboard, receipts, sidecars, stimuli, tables, weights
 from boldflow.artifacts.store.atomic import atomic
 
 
@@ -122,7 +122,7 @@ def test_content_is_digested_by_path_and_checksum_not_by_place(tmp_path):
     for name, root in (("a", "/x"), ("b", "/y")):
         sidecars.write(tmp_path / name, {"root": root, "files": [{"path": "p", "checksum": "md5:1"}]})
     sidecars.write(tmp_path / "c", {"root": "/x", "files": [{"path": "p", "checksum": "md5:2"}]})
-    digests = [sidecars.content_digest(tmp_path / name) for name in "abc"]
+    digests = [receipts.content_digest(tmp_path / name) for name in "abc"]
     assert digests[0] == digests[1] != digests[2]
 
 

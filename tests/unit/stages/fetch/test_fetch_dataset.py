@@ -30,7 +30,7 @@ def publish(folder, rows):
 def fetch(origin):
     receipt = "resources/receipts/nod/dataset.json"
     settings, places = json.dumps(ENTRY), json.dumps({"origin": str(origin)})
-    fetch_dataset.run(receipt=receipt, settings=settings, places=places, code="{}")
+    fetch_dataset.run(receipt=receipt, settings=settings, places=places)
     return sidecars.read(receipt)["commit"]
 
 

@@ -1,0 +1,74 @@
+"""Receipts of what arrived: JSON that says the same of the same arrival, whatever code and settings fetched it.
+
+Beyond 1 MB Snakemake no longer compares the checksums of a file: each new one is then taken for changed. A long list of
+files therefore lies beside its receipt, under a name that is its digest; the receipt covers it by that.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from boldflow.artifacts.store import sidecars
+from boldflow.artifacts.store.atomic import broken, write_text
+from boldflow.provenance import digest
+
+LARGEST = 60_000  # bytes of a list of files inside a receipt
+# what fetches it, by what it is; anything else is a subject
+RULES = {"dataset": "fetch_dataset", "stimuli": "fetch_stimuli", "checkpoint": "fetch_checkpoint"}
+
+
+def write(path: str | Path, content: dict[str, Any]) -> None:
+    """Write a receipt.
+
+    Parameters
+    ----------
+    path : the JSON to write
+    content : what arrived: ``what``, ``root``, ``files`` (rows with ``path`` and ``checksum``), and what else is known
+    """
+    path, rows = Path(path), content["files"]
+    text = json.dumps(rows, sort_keys=True, indent=1, ensure_ascii=False)
+    beside = None
+    if len(text.encode()) > LARGEST:
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        beside = path.with_name(f"{path.stem}.files-{checksum[:16]}.json")
+        write_text(beside, text)
+        content = {**content, "files": [], "n_files": len(rows), "list": {"name": beside.name, "sha256": checksum}}
+    sidecars.write(path, content)
+    for other in set(path.parent.glob(f"{path.stem}.files-*.json")) - {beside}:
+        other.unlink()
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a receipt with its list of files, wherever that lies.
+
+    Raises
+    ------
+    ValueError
+        If the receipt or its list is not whole; names it.
+    FileNotFoundError
+        If either is missing.
+    """
+    note = sidecars.read(path)
+    if "list" in note:
+        beside = Path(path).with_name(note["list"]["name"])
+        text = beside.read_bytes()
+        if hashlib.sha256(text).hexdigest() != note["list"]["sha256"]:
+            raise broken(path, "a receipt", f"its list of files {beside.name} is another one")
+        note["files"] = json.loads(text)
+    return note
+
+
+def command(path: str | Path, note: dict[str, Any]) -> str:
+    """Give the command that brings back what a receipt lists."""
+    return f"snakemake {path} -R {RULES.get(note['what'], 'fetch_subject')} --profile cpu"
+
+
+def content_digest(*paths: str | Path) -> str:
+    """Digest what arrived: paths and checksums of the files in receipts, not where they lie on this machine."""
+    rows = [f"{row['path']} {row['checksum']}" for path in paths for row in sorted(read(path)["files"], key=_by_path)]
+    return digest("\n".join(rows))
+
+
+def _by_path(row: dict[str, Any]) -> str:
+    return str(row["path"])

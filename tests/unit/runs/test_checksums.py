@@ -1,0 +1,48 @@
+"""Checksums of files: large ones are read once, and again when they may have changed."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from boldflow.runs import checksums
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    paths, read = [], checksums._read
+    monkeypatch.setattr(checksums, "_read", lambda path: paths.append(str(path)) or read(path))
+    return paths
+
+
+def test_a_large_file_is_read_once_and_again_when_it_may_have_changed(reads: list[str]):
+    large = Path("large")
+    for content, n_reads in ((b"a" * 2_000_000, 1), (b"b" * 2_000_000, 2)):
+        large.write_bytes(content)
+        os.utime(large, ns=(n_reads, n_reads))
+        for _ in range(2):
+            assert checksums.sha256(large) == hashlib.sha256(content).hexdigest()
+        assert len(reads) == n_reads
+    os.utime(large, ns=(9, 9))
+    checksums.sha256(large)
+    assert len(reads) == 3
+    os.link(large, "link")
+    assert checksums.sha256("link", "large") == checksums.sha256(large) and len(reads) == 3
+
+
+def test_what_is_no_more_is_forgotten(reads: list[str]):
+    for name in ("stays", "goes"):
+        Path(name).write_bytes(b"a" * 2_000_000)
+        checksums.sha256(name)
+    Path("goes").unlink()
+    checksums.forget_missing()
+    assert len(list(checksums.CHECKSUMS.iterdir())) == 1
+    checksums.sha256("stays")
+    assert reads == ["stays", "goes"]
