@@ -4,19 +4,12 @@ A clone is never half there: it is made under a temporary name beside the final 
 turns through the lock file ``<clone>.lock`` beside it. Paths are relative to the clone and use ``/``.
 """
 
-import hashlib
-import json
-import logging
-import os
 import re
-import secrets
-import shutil
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from boldflow.artifacts.arrival import annex_get, annex_tree
+from boldflow.artifacts.arrival import annex_clone, annex_get, annex_rows, annex_tree
 from boldflow.artifacts.arrival.annex_get import JOBS, Limits
 from boldflow.artifacts.arrival.annex_tree import POINTER, Entry, checksum
 
@@ -58,16 +51,16 @@ def clone(url: str, folder: str | Path, commit: str | None, public_url: str | No
     annex_tree.prepare()
     with annex_tree.locked(folder):
         if not folder.exists():
-            _clone_afresh(url, folder, commit)
-            wanted = commit or annex_tree.head(folder)
+            annex_clone.afresh(url, folder, commit)
+            target = commit or annex_tree.head(folder)
         else:
             annex_tree.check_is_clone(folder)
-            if commit is None or not _has(folder, commit) or _origin(folder) != url:
-                _fetch(url, folder, commit)
-            wanted = commit or _remote_head(url, folder)
-            _check_commit(url, folder, wanted)
-        if annex_tree.head(folder) != wanted:
-            annex_tree.git(folder, "checkout", "--quiet", "--detach", wanted)
+            if commit is None or not annex_clone.has(folder, commit) or annex_clone.origin(folder) != url:
+                annex_clone.fetch(url, folder, commit)
+            target = commit or annex_clone.remote_head(url, folder)
+            annex_clone.check_commit(url, folder, target)
+        if annex_tree.head(folder) != target:
+            annex_tree.git(folder, "checkout", "--quiet", "--detach", target)
         annex_get.settle(folder, public_url, Limits.from_environment())
         return annex_tree.head(folder)
 
@@ -104,19 +97,20 @@ def get(folder: str | Path, paths: Iterable[str], jobs: int = JOBS) -> list[str]
     annex_tree.prepare()
     limits = Limits.from_environment()
     with annex_tree.locked(folder):
-        wanted = [entry for entry in annex_tree.entries(folder, paths) if entry.key]
-        absent = set(_absent(folder, wanted))
-        absent |= set(annex_get.damaged(folder, [entry for entry in wanted if entry.path not in absent]))
-        missing = [entry for entry in wanted if entry.path in absent]
+        annexed = [entry for entry in annex_tree.entries(folder, paths) if entry.key]
+        absent = set(_absent(folder, annexed))
+        absent |= set(annex_get.damaged(folder, [entry for entry in annexed if entry.path not in absent]))
+        missing = [entry for entry in annexed if entry.path in absent]
         if not missing:
             return []
         annex_get.register(folder, missing)
         by_key = {entry.key: entry.path for entry in reversed(missing)}
         failed = annex_get.transfer(folder, by_key, limits, jobs)
         absent = set(_absent(folder, missing))
-        for entry in (one for one in missing if one.path in absent):  # files of one key fail together
-            told = failed.get(by_key[entry.key], "git-annex reports no error, but the content is not there")
-            failed.setdefault(entry.path, told)
+        for entry in missing:  # files of one key fail together
+            if entry.path in absent:
+                reason = failed.get(by_key[entry.key], "git-annex reports no error, but the content is not there")
+                failed.setdefault(entry.path, reason)
     if failed:
         lines = [f"  {path}: {reason}" for path, reason in sorted(failed.items())]
         raise RuntimeError(
@@ -155,11 +149,11 @@ def describe(folder: str | Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     entries = annex_tree.entries(folder, paths)
     annexed = [entry for entry in entries if entry.key]
     objects = annex_tree.objects(folder, [entry.key for entry in annexed])
-    urls = _urls(folder, annexed)
+    urls = annex_rows.urls_of(folder, annexed)
     return [
-        _describe_annexed(folder, entry, objects[entry.key]) | {"url": urls[entry.path]}
+        annex_rows.of_annexed(folder, entry, objects[entry.key]) | {"url": urls[entry.path]}
         if entry.key
-        else _describe_plain(folder, entry)
+        else annex_rows.of_plain(folder, entry)
         for entry in entries
     ]
 
@@ -236,10 +230,10 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
         If files are missing; names ``root``, their count and the first five.
     """
     root = Path(root)
-    wanted = sorted(set(paths))
-    missing = [path for path in wanted if not (root / path).is_file()]
+    ordered = sorted(set(paths))
+    missing = [path for path in ordered if not (root / path).is_file()]
     if missing:
-        raise FileNotFoundError(f"{root} lacks {len(missing)} of {len(wanted)} files: {', '.join(missing[:5])}")
+        raise FileNotFoundError(f"{root} lacks {len(missing)} of {len(ordered)} files: {', '.join(missing[:5])}")
     return [
         {
             "path": path,
@@ -248,121 +242,8 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
             "checksum": checksum(root / path),
             "url": None,
         }
-        for path in wanted
+        for path in ordered
     ]
-
-
-def _clone_afresh(url: str, folder: Path, commit: str | None) -> None:
-    pattern = f".{folder.name}.*.part"
-    for left in folder.parent.glob(pattern):  # of a clone that was interrupted: the lock is ours, nobody writes it
-        _remove(left)
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
-        _clone_with_datalad(url, part, folder)
-        annex_tree.git(part, "remote", "set-url", "origin", url)
-        if commit is not None and not _has(part, commit):
-            _fetch(url, part, commit)
-        _check_commit(url, part, commit or annex_tree.head(part))
-        part.rename(folder)
-    finally:
-        if part.exists():
-            _remove(part)
-
-
-def _clone_with_datalad(url: str, part: Path, folder: Path) -> None:
-    """Clone; an address of the network that fails is tried again a bounded number of times."""
-    from datalad import api  # takes most of a second, and only a fetch needs it
-
-    limits = Limits.from_environment()
-    tries = limits.attempts if url.startswith(("http://", "https://", "ssh://", "git://")) else 1
-    for attempt in range(tries):
-        results = api.clone(
-            source=url, path=str(part), on_failure="ignore", result_renderer="disabled", return_type="list",
-            result_xfm=None, result_filter=None,
-        )  # fmt: skip
-        failed = [row for row in results if row["status"] in ("error", "impossible")]
-        if not failed:
-            return
-        said = f"cannot clone {url} to {folder}: {'; '.join(_reason(row) for row in failed)}"
-        if part.exists():
-            _remove(part)
-        if attempt + 1 < tries:
-            wait_s = limits.backoff_s * 2**attempt
-            logging.getLogger(__name__).warning("%s; trying again in %.0f s", said, wait_s)
-            time.sleep(wait_s)
-    raise RuntimeError(said)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a clone, whose annexed objects lie in folders without write permission."""
-    for place, _, _ in os.walk(folder):
-        Path(place).chmod(0o700)
-    shutil.rmtree(folder)
-
-
-def _origin(folder: Path) -> str | None:
-    return annex_tree.says(folder, "config", "--get", "remote.origin.url")
-
-
-def _has(folder: Path, commit: str) -> bool:
-    return annex_tree.says(folder, "cat-file", "-t", commit) == "commit"
-
-
-def _remote_head(url: str, folder: Path) -> str:
-    return _remote_tip(url, folder)[1]
-
-
-def _remote_tip(url: str, folder: Path) -> tuple[str, str]:
-    """Return the name and the commit of what a clone of ``url`` checks out."""
-    said = annex_tree.git(folder, "ls-remote", url, "HEAD", "refs/heads/*").decode().split()
-    branches = dict(zip(said[1::2], said[0::2], strict=True))
-    if "HEAD" in branches:
-        return "HEAD", branches["HEAD"]
-    # a bundle may have none; DataLad then takes the branch that is not git-annex's own
-    plain = [name for name in branches if name != "refs/heads/git-annex" and "/synced/" not in name]
-    if len(plain) != 1:
-        raise RuntimeError(f"{url} has no HEAD and branches {sorted(branches)}: name a commit")
-    return plain[0], branches[plain[0]]
-
-
-def _fetch(url: str, folder: Path, commit: str | None) -> None:
-    """Fetch from ``url`` after making sure that it is the same data set; the clone then follows it."""
-    name, theirs = _remote_tip(url, folder)
-    if not _has(folder, theirs):
-        annex_tree.git(folder, "fetch", "--quiet", url, name)
-    _check_same(url, folder, theirs)
-    annex_tree.git(folder, "remote", "set-url", "origin", url)
-    annex_tree.git(folder, "fetch", "--quiet", "--tags", "--force", "origin", "+refs/heads/*:refs/remotes/origin/*")
-    if commit is not None and not _has(folder, commit):
-        # a commit that no branch holds; the check comes after
-        annex_tree.says(folder, "fetch", "--quiet", "origin", commit)
-
-
-def _check_same(url: str, folder: Path, theirs: str) -> None:
-    ours = _dataset_id(folder, "HEAD")
-    other = _dataset_id(folder, theirs)
-    if ours is None and other is None:  # plain git-annex repositories: one history, or two
-        same = annex_tree.says(folder, "merge-base", "HEAD", theirs) is not None
-        ours, other = "another history", "its own"
-    else:
-        same = ours == other
-    if not same:
-        raise ValueError(
-            f"{folder} is a clone of another data set ({ours}) than {url} ({other}): move it away, or choose "
-            "another workspace"
-        )
-
-
-def _dataset_id(folder: Path, commit: str) -> str | None:
-    return annex_tree.says(folder, "config", "--blob", f"{commit}:.datalad/config", "--get", "datalad.dataset.id")
-
-
-def _check_commit(url: str, folder: Path, wanted: str) -> None:
-    if not _has(folder, wanted):
-        raise ValueError(
-            f"{url} has no commit {wanted}; its HEAD is {_remote_head(url, folder)}: correct the commit in "
-            "the data set's facts, or the address"
-        )
 
 
 def _absent(folder: Path, entries: Sequence[Entry]) -> list[str]:
@@ -370,59 +251,6 @@ def _absent(folder: Path, entries: Sequence[Entry]) -> list[str]:
     return [entry.path for entry in entries if entry.key and objects[entry.key] is None]
 
 
-def _describe_annexed(folder: Path, entry: Entry, content: Path | None) -> dict[str, Any]:
-    key = entry.key
-    if content is None:
-        raise FileNotFoundError(f"content absent: {folder / entry.path} (key {key})")
-    size, told = content.stat().st_size, annex_tree.key_size(key)
-    if told not in (None, size):
-        raise ValueError(f"{folder / entry.path} has {size} bytes, its key {key} says {told}: drop it and get it again")
-    known = annex_tree.key_checksum(key) or checksum(content)
-    return {"path": entry.path, "key": key, "size": size, "checksum": known}
-
-
-def _urls(folder: Path, entries: Sequence[Entry]) -> dict[str, str | None]:
-    """Where git-annex knows the content of files to be: a version first, then the file's own address."""
-    if not entries:
-        return {}
-    asked = "".join(f"{entry.key}\n" for entry in entries).encode()
-    said = annex_tree.git(folder, "annex", "whereis", "--batch-keys", "--json", text=asked).decode().splitlines()
-    addresses = annex_tree.public_addresses(folder, [entry.path for entry in entries])
-    found: dict[str, str | None] = {}
-    for entry, line in zip(entries, said, strict=True):
-        urls = sorted({url for place in json.loads(line).get("whereis", []) for url in place["urls"]})
-        own = addresses[entry.path]
-        found[entry.path] = next((url for url in urls if "versionId=" in url), own if own in urls else None) or next(
-            iter(urls), None
-        )
-    return found
-
-
-def _describe_plain(folder: Path, entry: Entry) -> dict[str, Any]:
-    path = folder / entry.path
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is in git but not on disk: git -C {folder} checkout -- {entry.path}")
-    if not entry.is_link and _blob_name(path, entry.blob) != entry.blob:
-        raise ValueError(f"{path} was changed since it was cloned: git -C {folder} checkout -- {entry.path}")
-    return {"path": entry.path, "key": entry.blob, "size": path.stat().st_size, "checksum": checksum(path), "url": None}
-
-
-def _blob_name(path: Path, like: str) -> str:
-    content = path.read_bytes()
-    algorithm = "sha1" if len(like) == 40 else "sha256"
-    return hashlib.new(algorithm, b"blob %d\0" % len(content) + content).hexdigest()
-
-
 def _is_pointer(path: Path) -> bool:
     with path.open("rb") as handle:
         return handle.read(len(POINTER)) == POINTER
-
-
-def _reason(row: dict[str, Any]) -> str:
-    """Return why DataLad failed at a path, each sentence once, with the key where the content was wrong."""
-    message = row.get("message") or ""
-    if isinstance(message, tuple):
-        message = message[0] % message[1:]
-    lines = [*str(message).splitlines(), *str(row.get("error_message") or "").splitlines()]
-    said = "; ".join(dict.fromkeys(line.strip() for line in lines if line.strip())) or f"status {row.get('status')}"
-    return f"{said} (key {row['annexkey']})" if row.get("annexkey") else said

@@ -131,8 +131,8 @@ def _commit(folder: Path, environment: dict[str, str]) -> str:
 def _environment(moment: datetime) -> dict[str, str]:
     stamp = f"{int(moment.timestamp())} {moment.strftime('%z')}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    own = str(Path(sys.executable).parent)
-    kept["PATH"] = os.pathsep.join([own, kept.get("PATH", os.defpath)])
+    beside = str(Path(sys.executable).parent)
+    kept["PATH"] = os.pathsep.join([beside, kept.get("PATH", os.defpath)])
     for role in ("AUTHOR", "COMMITTER"):
         for part, value in AUTHOR.items():
             kept[f"GIT_{role}_{part}"] = value

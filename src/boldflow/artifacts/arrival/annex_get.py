@@ -5,45 +5,33 @@ is fetched once more from the beginning and then named with what was expected an
 nothing at all is given up; waits grow between tries; nothing outlives this process.
 """
 
-import collections
-import contextlib
-import ctypes
 import hashlib
-import json
 import logging
 import os
 import random
 import re
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 from tqdm import tqdm
 
-from boldflow.artifacts.arrival import annex_tree
+from boldflow.artifacts.arrival import annex_process, annex_tree
+from boldflow.artifacts.arrival.annex_process import Said
 from boldflow.artifacts.arrival.annex_tree import Entry
 
 log = logging.getLogger(__name__)
 
 JOBS = 4  # transfers at the same time; more have exhausted file handles and earned refusals
-SILENT = 4  # a transfer that says nothing for so many times the stall limit is given up
 MOST = 20  # rounds, however much each of them brings
 MISMATCHES = 2  # the first arrival and one more
-LINKS = ".git/boldflow-arriving"  # second names of what is arriving: git-annex removes what does not match
 PERMANENT = re.compile(
     r"download failed: (Not Found|Forbidden|Unauthorized|Gone|Bad Request|Method Not Allowed)$"
     r"|does not allow accessing address|not enough free space"
 )
 # the second is a server's word that it has no more bytes than have come
 MISMATCH = re.compile(r"verification of content failed|Requested Range Not Satisfiable", re.IGNORECASE)
-AWAY = re.compile(r"Remote (\S+) cannot currently be accessed\.$")  # said beside what the other remotes did
 NOISE = re.compile(
     r"^(from .*\.\.\.|checksum\.\.\.|downloading from all .* failed|Unable to access these remotes:.*|"
     r"\(Note that these git remotes.*|unknown export location|verification of content failed|"
@@ -70,17 +58,17 @@ class Limits:
         ValueError
             If one is not a number above 0; names it.
         """
-        given = {}
+        values = {}
         for name, kind in (("attempts", int), ("backoff_s", float), ("stall_s", float)):
             variable = f"BOLDFLOW_FETCH_{name.upper()}"
             if variable in os.environ:
                 try:
-                    given[name] = kind(os.environ[variable])
+                    values[name] = kind(os.environ[variable])
                 except ValueError:
-                    given[name] = -1
-                if given[name] <= 0:
+                    values[name] = -1
+                if values[name] <= 0:
                     raise ValueError(f"{variable} must be a number above 0, not {os.environ[variable]!r}")
-        return cls(**given)  # type: ignore[arg-type]
+        return cls(**values)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -92,14 +80,6 @@ class _State:
     bytes: int = 0  # the most that ever lay there
     fruitless: int = 0  # tries in a row that brought no more
     reason: str = "it was not tried"
-
-
-@dataclass
-class _Said:
-    """What git-annex said of one key in one round."""
-
-    lines: list[str] = field(default_factory=list)
-    ended: bool = False
 
 
 def settle(folder: Path, public_url: str | None, limits: Limits) -> None:
@@ -125,13 +105,13 @@ def settle(folder: Path, public_url: str | None, limits: Limits) -> None:
             f"public_url must hold {{path}}, as in https://example.org/ds000001/{{path}}, not {public_url!r}"
         )
     settings = {"annex.stalldetection": f"1KB/{max(1, round(limits.stall_s))}s"}
-    told = annex_tree.blobs(folder, ["git-annex:remote.log"])["git-annex:remote.log"] or b""
+    remotes = annex_tree.blobs(folder, ["git-annex:remote.log"])["git-annex:remote.log"] or b""
     private = {
         line.split()[0]
-        for line in told.decode(errors="replace").splitlines()
+        for line in remotes.decode(errors="replace").splitlines()
         if " type=S3" in line and not re.search(r" publicurl=https?:", line)
     }
-    for name, identity in _remotes(folder).items():
+    for name, identity in annex_tree.remotes(folder).items():
         if identity in private and annex_tree.says(folder, "config", "--get", f"remote.{name}.annex-ignore") is None:
             settings[f"remote.{name}.annex-ignore"] = "true"
     if Path(annex_tree.says(folder, "config", "--get", "remote.origin.url") or "").is_file():
@@ -155,19 +135,19 @@ def register(folder: Path, entries: Sequence[Entry]) -> None:
         Files whose content is wanted.
     """
     addresses = annex_tree.public_addresses(folder, [entry.path for entry in entries])
-    known = [entry for entry in entries if entry.key and addresses[entry.path]]
-    if not known:
+    public = [entry for entry in entries if entry.key and addresses[entry.path]]
+    if not public:
         return
     logs = {
         (entry, kind): f"git-annex:{_log_folder(entry.key)}/{annex_tree.key_file(entry.key)}.log.{kind}"
-        for entry in known
+        for entry in public
         for kind in ("rmet", "web")
     }
     texts = annex_tree.blobs(folder, list(dict.fromkeys(logs.values())))
-    ignored = _ignored(folder)
-    usable = [identity for name, identity in _remotes(folder).items() if name not in ignored]
+    ignored = annex_tree.ignored_remotes(folder)
+    usable = [identity for name, identity in annex_tree.remotes(folder).items() if name not in ignored]
     lines = []
-    for entry in known:
+    for entry in public:
         versions = (texts[logs[entry, "rmet"]] or b"").decode(errors="replace")
         registered = (texts[logs[entry, "web"]] or b"").decode(errors="replace")
         has_version = any(f" {identity}:V +" in versions for identity in usable)
@@ -178,14 +158,14 @@ def register(folder: Path, entries: Sequence[Entry]) -> None:
         annex_tree.git(folder, "annex", "registerurl", "--batch", text="".join(lines).encode())
 
 
-def transfer(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int = JOBS) -> dict[str, str]:
+def transfer(folder: Path, absent: Mapping[str, str], limits: Limits, jobs: int = JOBS) -> dict[str, str]:
     """Get the content of keys.
 
     Parameters
     ----------
     folder : Path
         A clone.
-    wanted : mapping of str to str
+    absent : mapping of str to str
         Keys that are absent, and a path of each.
     limits : Limits
     jobs : int
@@ -196,14 +176,14 @@ def transfer(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int 
     dict of str to str
         Paths that could not be had, each with the reason.
     """
-    states = {key: _State(path) for key, path in wanted.items()}
+    states = {key: _State(path) for key, path in absent.items()}
     failed: dict[str, str] = {}
-    sizes = sum(annex_tree.key_size(key) or 0 for key in wanted)
+    sizes = sum(annex_tree.key_size(key) or 0 for key in absent)
     fruitless = 0
-    with tqdm(total=sizes, unit="B", unit_scale=True, desc=f"get {len(wanted)} files") as bar:
+    with tqdm(total=sizes, unit="B", unit_scale=True, desc=f"get {len(absent)} files") as bar:
         for _ in range(MOST):
             left = [key for key, state in states.items() if state.path not in failed]
-            said = _round(folder, {key: states[key].path for key in left}, limits, jobs, bar)
+            said = annex_process.one_round(folder, {key: states[key].path for key in left}, limits.stall_s, jobs, bar)
             there = annex_tree.objects(folder, left)
             for key in left:
                 if there[key] is not None:
@@ -211,7 +191,7 @@ def transfer(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int 
                     del states[key]
                 elif _is_final(folder, key, states[key], said[key], limits):
                     failed[states[key].path] = states[key].reason
-            _unlink(folder, left)
+            annex_process.unlink(folder, left)
             waiting = [state for state in states.values() if state.path not in failed]
             if not waiting:
                 return failed
@@ -252,15 +232,15 @@ def damaged(folder: Path, entries: Sequence[Entry]) -> list[str]:
         place = places[entry.key]
         if place is None or entry.key in good or entry.key in bad:
             continue
-        found = _mismatch(entry.key, place)
-        if not found:
+        mismatch = _mismatch(entry.key, place)
+        if not mismatch:
             good.add(entry.key)
             continue
-        log.warning("%s: %s: fetching it again", entry.path, found)
+        log.warning("%s: %s: fetching it again", entry.path, mismatch)
         annex_tree.says(folder, "annex", "fsck", "--quiet", entry.path)  # fails, since the content is bad
         if place.exists():
-            raise RuntimeError(f"{entry.path}: {found}; git-annex could not move it away: remove {place}")
-        bad[entry.key] = found
+            raise RuntimeError(f"{entry.path}: {mismatch}; git-annex could not move it away: remove {place}")
+        bad[entry.key] = mismatch
     return [entry.path for entry in entries if entry.key in bad]
 
 
@@ -271,20 +251,24 @@ def is_page(start: bytes) -> bool:
 
 def _mismatch(key: str, path: Path) -> str:
     """Say how a file differs from what its key asks for; nothing where it does not."""
-    size, wanted = path.stat().st_size, annex_tree.key_checksum(key)
+    size, checksum = path.stat().st_size, annex_tree.key_checksum(key)
     if annex_tree.key_size(key) in (None, size) and (
-        wanted is None or annex_tree.checksum(path, wanted.split(":")[0]) == wanted
+        checksum is None or annex_tree.checksum(path, checksum.split(":")[0]) == checksum
     ):
         return ""
-    return f"content does not match its key {key}: expected {_expected(key)}; found {_found(key, path)}"
+    return _differs(key, path)
+
+
+def _differs(key: str, path: Path | None) -> str:
+    return f"content does not match its key {key}: expected {_expected(key)}; found {_arrived(key, path)}"
 
 
 def _expected(key: str) -> str:
-    told = [f"{annex_tree.key_size(key)} bytes"] if annex_tree.key_size(key) is not None else []
-    return ", ".join([*told, annex_tree.key_checksum(key) or "no checksum"])
+    size = [f"{annex_tree.key_size(key)} bytes"] if annex_tree.key_size(key) is not None else []
+    return ", ".join([*size, annex_tree.key_checksum(key) or "no checksum"])
 
 
-def _found(key: str, path: Path | None) -> str:
+def _arrived(key: str, path: Path | None) -> str:
     if path is None:
         return "unknown content (it was not kept)"
     algorithm = (annex_tree.key_checksum(key) or "sha256:").split(":")[0]
@@ -293,41 +277,29 @@ def _found(key: str, path: Path | None) -> str:
     return f"{path.stat().st_size} bytes, {annex_tree.checksum(path, algorithm)}{page}"
 
 
-def _remotes(folder: Path) -> dict[str, str]:
-    """UUIDs of a clone's annex remotes by name."""
-    said = annex_tree.says(folder, "config", "--get-regexp", r"^remote\..*\.annex-uuid$") or ""
-    rows = (line.split(" ", 1) for line in said.splitlines())
-    return {name.removeprefix("remote.").removesuffix(".annex-uuid"): identity for name, identity in rows}
-
-
-def _ignored(folder: Path) -> list[str]:
-    """Names of a clone's remotes that git-annex is told to ignore."""
-    said = annex_tree.says(folder, "config", "--type=bool", "--get-regexp", r"^remote\..*\.annex-ignore$") or ""
-    rows = (line.split(" ", 1) for line in said.splitlines())
-    return [name.removeprefix("remote.").removesuffix(".annex-ignore") for name, value in rows if value == "true"]
-
-
 def _log_folder(key: str) -> str:
     """Folder of a key's logs in the git-annex branch (its hashDirLower)."""
     digest = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
     return f"{digest[:3]}/{digest[3:6]}"
 
 
-def _is_final(folder: Path, key: str, state: _State, said: _Said, limits: Limits) -> bool:
+def _is_final(folder: Path, key: str, state: _State, said: Said, limits: Limits) -> bool:
     """Look at what a failed try left; tell whether there is no use in another one."""
-    partial = folder / ".git/annex/tmp" / annex_tree.key_file(key)
-    link = folder / LINKS / annex_tree.key_file(key)
-    found = next((path for path in (partial, link) if path.is_file() and path.stat().st_size), None)
+    partial = folder / annex_process.ARRIVING / annex_tree.key_file(key)
+    link = folder / annex_process.LINKS / annex_tree.key_file(key)
+    arrived = next((path for path in (partial, link) if path.is_file() and path.stat().st_size), None)
     heard = [line for line in said.lines if not NOISE.match(line)]
-    told = [line for line in heard if not AWAY.match(line)]
-    size = found.stat().st_size if found else 0
+    complaints = [line for line in heard if not annex_process.AWAY.match(line)]
+    size = arrived.stat().st_size if arrived else 0
     whole = annex_tree.key_size(key)
     # a server's complete answer that is too short ends without any complaint of the transfer; what is long enough was
     # refused, unless git-annex was ended before it could verify it
-    answered = said.ended and size > 0 and whole is not None and (size >= whole or not told)
+    answered = said.ended and size > 0 and whole is not None and (size >= whole or not complaints)
     if any(MISMATCH.search(line) for line in said.lines) or answered:
         state.mismatches += 1
-        state.reason = f"content does not match its key {key}: expected {_expected(key)}; found {_found(key, found)}"
+        state.reason = (
+            f"content does not match its key {key}: expected {_expected(key)}; found {_arrived(key, arrived)}"
+        )
         partial.unlink(missing_ok=True)  # the next try begins at the beginning
         state.bytes = 0
         if state.mismatches >= MISMATCHES:
@@ -336,116 +308,10 @@ def _is_final(folder: Path, key: str, state: _State, said: _Said, limits: Limits
     state.fruitless = 0 if size > state.bytes else state.fruitless + 1
     state.bytes = max(size, state.bytes)
     nothing = "no remote has a version recorded, and no public address is known (key public_url of the data set)"
-    state.reason = f"{'; '.join(dict.fromkeys(told or heard)) or nothing} (key {key})"
-    if said.ended and all(PERMANENT.search(line) for line in told or heard):
+    state.reason = f"{'; '.join(dict.fromkeys(complaints or heard)) or nothing} (key {key})"
+    if said.ended and all(PERMANENT.search(line) for line in complaints or heard):
         return True
     if state.fruitless >= limits.attempts:
         state.reason += f" ({limits.attempts} tries without progress)"
         return True
     return False
-
-
-def _round(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int, bar: "tqdm[Any]") -> Mapping[str, _Said]:
-    """Let git-annex try each key once; gives what it said of each."""
-    said: dict[str, _Said] = collections.defaultdict(_Said)
-    ignored = set(_ignored(folder))
-    done = dict.fromkeys(wanted, 0)
-    earlier = bar.n
-    _link(folder, wanted)
-    for line in _lines(folder, wanted, limits, jobs):
-        if not line.startswith("{"):
-            continue
-        note = json.loads(line)
-        about = note.get("action", note)
-        key = about.get("key")
-        if key not in wanted:
-            continue
-        if "byte-progress" in note:
-            done[key] = note["byte-progress"]
-            bar.set_postfix_str(wanted[key].rsplit("/", 1)[-1], refresh=False)
-        else:
-            said[key].ended = True
-            lines = [*note.get("error-messages", []), *str(note.get("note", "")).splitlines()]
-            away = ((AWAY.match(one.strip()), one.strip()) for one in lines)
-            said[key].lines += [one for remote, one in away if one and not (remote and remote[1] in ignored)]
-            done[key] = (annex_tree.key_size(key) or 0) if note.get("success") else 0
-        bar.update(max(0, earlier + sum(done.values()) - bar.n))
-    for key in wanted:
-        if not said[key].ended:
-            said[key].lines.append(f"no data for {SILENT * limits.stall_s:g} s, or the transfer was ended")
-    bar.n = earlier + sum(size for key, size in done.items() if said[key].ended)
-    bar.refresh()
-    return said
-
-
-def _lines(folder: Path, wanted: Mapping[str, str], limits: Limits, jobs: int) -> Iterator[str]:
-    """Run git-annex and yield its lines; it is ended when it is silent for too long, and when this process ends."""
-    command = ["git-annex", "get", "--batch", "-z", f"--jobs={jobs}", "--json", "--json-progress"]
-    command += ["--json-error-messages", "-c", "annex.forward-retry=0", "-c", "annex.retry=0"]
-    with tempfile.TemporaryFile() as paths, tempfile.TemporaryFile() as complaints:
-        paths.write(b"".join(path.encode() + b"\0" for path in wanted.values()))
-        paths.seek(0)
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=paths, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True,
-            preexec_fn=_end_with_parent,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            yield from _watched(process.stdout, SILENT * limits.stall_s)
-        finally:
-            _end(process)
-            complaints.seek(0)
-            for line in complaints.read().decode(errors="replace").splitlines():
-                log.info("git-annex: %s", line)
-
-
-def _watched(stream: IO[bytes], silence_s: float) -> Iterator[str]:
-    """Yield lines until the end, or until none has come for a while."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        rest = b""
-        while selector.select(silence_s):
-            part = os.read(stream.fileno(), 65536)
-            if not part:
-                return
-            *lines, rest = (rest + part).split(b"\n")
-            yield from (line.decode(errors="replace") for line in lines)
-    log.warning("no transfer has moved for %g s: ending git-annex", silence_s)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End git-annex; its own children end with it when it is asked, not when it is killed."""
-    for ask in (process.terminate, process.kill):
-        if process.poll() is None:
-            ask()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies, even by kill -9 (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def _link(folder: Path, wanted: Mapping[str, str]) -> None:
-    """Give what is about to arrive a second name, so that it can be looked at when git-annex removes it."""
-    tmp, links = folder / ".git/annex/tmp", folder / LINKS
-    _unlink(folder)
-    tmp.mkdir(parents=True, exist_ok=True)
-    links.mkdir(exist_ok=True)
-    for key in wanted:
-        arriving = tmp / annex_tree.key_file(key)
-        arriving.touch()
-        with contextlib.suppress(OSError):  # a file system without hard links: what was found is then not told
-            (links / arriving.name).hardlink_to(arriving)
-
-
-def _unlink(folder: Path, keys: Sequence[str] = ()) -> None:
-    """Take second names away, and first ones under which nothing has arrived."""
-    for link in (folder / LINKS).glob("*"):
-        link.unlink()
-    for key in keys:
-        arriving = folder / ".git/annex/tmp" / annex_tree.key_file(key)
-        if arriving.is_file() and not arriving.stat().st_size:
-            arriving.unlink()

@@ -47,10 +47,10 @@ class Entry:
 
 def prepare() -> None:
     """Let git and DataLad find git-annex beside this Python, give them an identity, and let no clone hang."""
-    own = str(Path(sys.executable).parent)
+    beside = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", "")
-    if own not in path.split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join([own, path]) if path else own
+    if beside not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([beside, path]) if path else beside
     os.environ.setdefault("GIT_TERMINAL_PROMPT", "0")
     for name, value in SLOW.items():
         os.environ.setdefault(name, value)
@@ -120,19 +120,19 @@ def entries(folder: Path, paths: Iterable[str]) -> list[Entry]:
         If the commit does not have a path; names the count and the first five.
     """
     check_is_clone(folder)
-    wanted = {path.rstrip("/") for path in paths}
+    asked_for = {path.rstrip("/") for path in paths}
     rows = []  # (path, mode, blob, may hold a key)
-    found = set()
+    present = set()
     for line in git(folder, "ls-tree", "-r", "-l", "-z", "HEAD").decode().split("\0")[:-1]:
         description, path = line.split("\t", 1)
         mode, kind, blob, size = description.split()
-        hits = _hits(path, wanted)
-        if kind == "blob" and hits:
-            found |= hits
+        matches = _matches(path, asked_for)
+        if kind == "blob" and matches:
+            present |= matches
             rows.append((path, mode, blob, mode == "120000" or int(size) < POINTER_BYTES))
-    missing = sorted(wanted - found)
+    missing = sorted(asked_for - present)
     if missing:
-        counts = f"{len(missing)} of {len(wanted)} paths"
+        counts = f"{len(missing)} of {len(asked_for)} paths"
         raise FileNotFoundError(f"{folder} at commit {head(folder)} lacks {counts}: {', '.join(missing[:5])}")
     texts = blobs(folder, [blob for _, _, blob, small in rows if small])
     listed = [
@@ -149,11 +149,11 @@ def blobs(folder: Path, names: Sequence[str]) -> dict[str, bytes | None]:
     place = 0
     for name in names:
         end = said.index(b"\n", place)
-        told = said[place:end]
-        if told.endswith(b" missing"):
+        header = said[place:end]
+        if header.endswith(b" missing"):
             texts[name], place = None, end + 1
             continue
-        size = int(told.split()[2])
+        size = int(header.split()[2])
         texts[name] = said[end + 1 : end + 1 + size]
         place = end + size + 2
     return texts
@@ -176,8 +176,8 @@ def key_file(key: str) -> str:
 def key_size(key: str) -> int | None:
     """Bytes that a key's content must have, where the key tells."""
     parts = KEY.fullmatch(key)
-    told = re.search(r"-s(\d+)", parts["fields"]) if parts else None
-    return int(told[1]) if told else None
+    size = re.search(r"-s(\d+)", parts["fields"]) if parts else None
+    return int(size[1]) if size else None
 
 
 def key_checksum(key: str) -> str | None:
@@ -208,16 +208,30 @@ def public_addresses(folder: Path, paths: Iterable[str]) -> dict[str, str | None
     return {path: pattern.replace("{path}", quote(path)) if pattern else None for path in paths}
 
 
+def remotes(folder: Path) -> dict[str, str]:
+    """UUIDs of a clone's annex remotes by name."""
+    said = says(folder, "config", "--get-regexp", r"^remote\..*\.annex-uuid$") or ""
+    rows = (line.split(" ", 1) for line in said.splitlines())
+    return {name.removeprefix("remote.").removesuffix(".annex-uuid"): identity for name, identity in rows}
+
+
+def ignored_remotes(folder: Path) -> list[str]:
+    """Names of a clone's remotes that git-annex is told to ignore."""
+    said = says(folder, "config", "--type=bool", "--get-regexp", r"^remote\..*\.annex-ignore$") or ""
+    rows = (line.split(" ", 1) for line in said.splitlines())
+    return [name.removeprefix("remote.").removesuffix(".annex-ignore") for name, value in rows if value == "true"]
+
+
 def _identity_missing() -> dict[str, str]:
-    def known(part: str) -> bool:
+    def is_set(part: str) -> bool:
         command = ["git", "config", "--get", f"user.{part.lower()}"]
         # away from the working folder, whose own settings do not hold in a clone
         return subprocess.run(command, cwd=os.sep, capture_output=True, check=False).returncode == 0
 
-    return {part: value for part, value in IDENTITY.items() if not known(part)}
+    return {part: value for part, value in IDENTITY.items() if not is_set(part)}
 
 
-def _hits(path: str, wanted: set[str]) -> set[str]:
-    """Return those of the wanted paths that are ``path`` or a folder above it."""
+def _matches(path: str, asked_for: set[str]) -> set[str]:
+    """Return those of the paths asked for that are ``path`` or a folder above it."""
     parts = path.split("/")
-    return {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & wanted
+    return {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & asked_for

@@ -50,9 +50,9 @@ def check(root: str | Path, paths: Iterable[str]) -> None:
     root = Path(root)
     wrong = []
     for path in tqdm(sorted(set(paths)), desc="look into files", unit="file"):
-        found = problem(root / path)
-        if found:
-            wrong.append(f"  {path} ({(root / path).stat().st_size} bytes): {found}")
+        fault = problem(root / path)
+        if fault:
+            wrong.append(f"  {path} ({(root / path).stat().st_size} bytes): {fault}")
     if wrong:
         raise ValueError(f"{len(wrong)} files of {root} are not what their names say:\n" + "\n".join(wrong))
 
@@ -115,9 +115,9 @@ def _nifti(path: Path) -> None:
         shape, item = header.get_data_shape(), header.get_data_dtype().itemsize
     except KeyError as error:
         raise ValueError(f"no NIfTI: its header names an unknown data type, {error}") from None
-    wanted = int(header["vox_offset"]) + item * math.prod(map(int, shape))
-    if not shape or n_bytes < wanted:
-        raise ValueError(f"no whole NIfTI: shape {shape} needs {wanted} bytes, there are {n_bytes}")
+    n_needed = int(header["vox_offset"]) + item * math.prod(map(int, shape))
+    if not shape or n_bytes < n_needed:
+        raise ValueError(f"no whole NIfTI: shape {shape} needs {n_needed} bytes, there are {n_bytes}")
 
 
 def _mgh(path: Path) -> None:
@@ -126,11 +126,11 @@ def _mgh(path: Path) -> None:
     with path.open("rb") as handle:
         try:
             header = nib.freesurfer.mghformat.MGHHeader.from_fileobj(handle)
-            wanted = header.get_data_offset() + header.get_data_bytespervox() * math.prod(header.get_data_shape())
+            n_needed = header.get_data_offset() + header.get_data_bytespervox() * math.prod(header.get_data_shape())
         except (*WRONG, MGHError) as error:
             raise ValueError(f"no MGH: {error}") from None
-    if n_bytes < wanted:
-        raise ValueError(f"no whole MGH: shape {header.get_data_shape()} needs {wanted} bytes, there are {n_bytes}")
+    if n_bytes < n_needed:
+        raise ValueError(f"no whole MGH: shape {header.get_data_shape()} needs {n_needed} bytes, there are {n_bytes}")
 
 
 def _hdf5(path: Path) -> None:

@@ -29,11 +29,11 @@ def every(root: str | Path, pattern: str, key: str = "betas_root") -> list[str]:
         If two have one name; names them.
     """
     root = Path(root)
-    found = [path.relative_to(root).as_posix() for path in root.rglob(pattern) if not path.is_dir()]
-    if not found:
+    paths = [path.relative_to(root).as_posix() for path in root.rglob(pattern) if not path.is_dir()]
+    if not paths:
         raise FileNotFoundError(f"{root} has no {pattern}, in no folder below it: get it, or correct {key}")
     named: dict[str, str] = {}
-    for path in sorted(found):
+    for path in sorted(paths):
         other = named.setdefault(Path(path).name, path)
         if other != path:
             raise ValueError(f"{root} has two files {Path(path).name}: {other} and {path}; keep one")
@@ -51,12 +51,12 @@ def lines(path: str | Path) -> list[str]:
     path = Path(path)
     content = path.read_bytes()
     try:
-        found = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+        texts = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
-    while found and not found[-1]:
-        found.pop()
-    if "" in found:
-        raise ValueError(f"{path}, line {found.index('') + 1} is blank, expected a name")
-    return found
+    while texts and not texts[-1]:
+        texts.pop()
+    if "" in texts:
+        raise ValueError(f"{path}, line {texts.index('') + 1} is blank, expected a name")
+    return texts

@@ -18,7 +18,7 @@ def others(record: str | Path, files: Mapping[str, str]) -> list[str]:
         Checksums by path.
     """
     first = _first(Path(record))
-    return sorted(path for path, found in files.items() if first.get(path, found) != found)
+    return sorted(path for path, checksum in files.items() if first.get(path, checksum) != checksum)
 
 
 def confirm_each(record: str | Path, name: str, files: Mapping[str, str]) -> None:
@@ -78,7 +78,7 @@ def confirm(record: str | Path, name: str, files: dict[str, str], archive: str |
     pairs = [(path, was, files.get(path, "missing")) for path, was in sorted(first["files"].items())]
     if archive and first["archive"]:
         pairs.insert(0, ("the archive", first["archive"], archive))
-    changed = [(path, was, found) for path, was, found in pairs if was != found]
+    changed = [(path, was, is_now) for path, was, is_now in pairs if was != is_now]
     if changed:
         _refuse(record, name, changed, len(pairs))
     if set(files) - set(first["files"]) or (archive and not first["archive"]):
@@ -86,12 +86,12 @@ def confirm(record: str | Path, name: str, files: dict[str, str], archive: str |
 
 
 def _first(record: Path) -> dict[str, str]:
-    found: dict[str, str] = sidecars.read(record)["files"] if record.is_file() else {}
-    return found
+    checksums: dict[str, str] = sidecars.read(record)["files"] if record.is_file() else {}
+    return checksums
 
 
 def _refuse(record: Path, name: str, changed: list[tuple[str, str, str]], n_files: int) -> None:
-    lines = [f"  {path}: {was} at first use, {found} now" for path, was, found in changed[:5]]
+    lines = [f"  {path}: {was} at first use, {is_now} now" for path, was, is_now in changed[:5]]
     more = f"\n  and {len(changed) - 5} more" if len(changed) > 5 else ""
     raise ValueError(
         f"{name}: {len(changed)} of {n_files} checksums are not those of the first use:\n"

@@ -114,8 +114,8 @@ def unpack(
 
 
 def _locked(archive: Path, password: str | None) -> PermissionError:
-    told = "the password is wrong" if password else "it is encrypted and no password was given"
-    return PermissionError(f"{archive}: {told}")
+    reason = "the password is wrong" if password else "it is encrypted and no password was given"
+    return PermissionError(f"{archive}: {reason}")
 
 
 def _check(archive: Path, members: list[_Member]) -> None:
@@ -192,23 +192,23 @@ class _Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one in (self._zip, self._tar):
-            if one is not None:
-                one.close()
+        for opened in (self._zip, self._tar):
+            if opened is not None:
+                opened.close()
 
     def members(self, max_bytes: int, max_files: int) -> list[_Member]:
         """List plain files; refuse what is neither a file nor a folder, names that lead out, and too much."""
-        found: list[_Member] = []
+        members: list[_Member] = []
         total = 0
         try:
             # counted as they are listed: the names of a compressed tar are found by unpacking all before them
             for member in self._of_zip(self._zip) if self._zip else self._of_tar(self._tar):
-                found.append(member)
+                members.append(member)
                 total += member.size
-                if total > max_bytes or len(found) > max_files:
+                if total > max_bytes or len(members) > max_files:
                     raise Refused(
                         f"{self._archive} ({self._archive.stat().st_size} bytes) would unpack to {total} "
-                        f"bytes or more in {len(found)} files; "
+                        f"bytes or more in {len(members)} files; "
                         f"{max_bytes} bytes and {max_files} files are allowed: is it a bomb?"
                     )
         except PermissionError:
@@ -216,7 +216,7 @@ class _Reader:
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             size = self._archive.stat().st_size
             raise Refused(f"{self._archive} ({size} bytes) is no whole archive: {error}") from None
-        return found
+        return members
 
     def _of_zip(self, archive: zipfile.ZipFile) -> Iterator[_Member]:
         password = self._password.encode() if self._password else None

@@ -127,7 +127,7 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
         raise ValueError(f"{path} ({size} bytes) is no whole NIfTI: {error}; remove it and get it again") from None
 
 
-def check_grid(one: Path, image: nib.Nifti1Image, other: Path, mask: nib.Nifti1Image) -> None:
+def check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.Nifti1Image) -> None:
     """Refuse two images that do not lie on one grid of voxels.
 
     Raises
@@ -136,9 +136,9 @@ def check_grid(one: Path, image: nib.Nifti1Image, other: Path, mask: nib.Nifti1I
         If shapes (of space) or affines differ; shows both.
     """
     if image.shape[:3] != mask.shape[:3]:
-        raise ValueError(f"{one} is {image.shape[:3]} voxels, {other} {mask.shape[:3]}")
+        raise ValueError(f"{path} is {image.shape[:3]} voxels, {mask_path} {mask.shape[:3]}")
     if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
-        raise ValueError(f"{one} and {other} lie differently: affine {image.affine} and {mask.affine}")
+        raise ValueError(f"{path} and {mask_path} lie differently: affine {image.affine} and {mask.affine}")
 
 
 def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
@@ -147,11 +147,11 @@ def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
     plain = (float(stored.slope), float(stored.inter)) == (1.0, 0.0)
     if raw.ndim < 4 or (plain and raw.dtype == np.float32):
         return np.asarray(stored, dtype=np.float32) if raw.ndim < 4 else raw
-    found = np.empty(raw.shape, dtype=np.float32, order="F")
+    scaled = np.empty(raw.shape, dtype=np.float32, order="F")
     slope, inter = (np.float64(value) for value in (stored.slope, stored.inter))
-    for one in np.ndindex(raw.shape[3:]):
-        found[(..., *one)] = raw[(..., *one)] if plain else apply_read_scaling(raw[(..., *one)], slope, inter)
-    return found
+    for place in np.ndindex(raw.shape[3:]):
+        scaled[(..., *place)] = raw[(..., *place)] if plain else apply_read_scaling(raw[(..., *place)], slope, inter)
+    return scaled
 
 
 def header_tr(image: nib.Nifti1Image) -> float:

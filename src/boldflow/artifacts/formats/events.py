@@ -44,12 +44,14 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
     rows = [(number, text.split("\t")) for number, text in enumerate(lines, start=1) if text.strip()]
-    wanted = [*numbers, *texts, *optional]
+    columns = [*numbers, *texts, *optional]
     if not rows:
-        raise ValueError(f"{path} ({len(content)} bytes) is empty; expected a header with {', '.join(wanted)} and rows")
+        raise ValueError(
+            f"{path} ({len(content)} bytes) is empty; expected a header with {', '.join(columns)} and rows"
+        )
     (header_line, header), *body = rows
     header = [name.strip() for name in header]
-    missing = [name for name in wanted if name not in header]
+    missing = [name for name in columns if name not in header]
     if missing:
         raise ValueError(f"{path}, line {header_line} lacks columns {missing}; there are: {header}")
     twice = sorted({name for name in header if header.count(name) > 1})
@@ -60,13 +62,13 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
     for line, fields in body:
         if len(fields) != len(header):
             raise ValueError(f"{path}, line {line} has {len(fields)} fields, the header {len(header)}")
-    places = {name: header.index(name) for name in wanted}
-    found: dict[str, object] = {
+    places = {name: header.index(name) for name in columns}
+    values: dict[str, object] = {
         name: [_number(path, line, name, fields[places[name]]) for line, fields in body] for name in numbers
     }
-    found |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
-    found |= {name: [_said(fields[places[name]]) for _, fields in body] for name in optional}
-    return pd.DataFrame(found).assign(in_file=path.name, in_line=[line for line, _ in body])
+    values |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
+    values |= {name: [_said(fields[places[name]]) for _, fields in body] for name in optional}
+    return pd.DataFrame(values).assign(in_file=path.name, in_line=[line for line, _ in body])
 
 
 def header(path: str | Path) -> list[str]:
@@ -93,11 +95,11 @@ def in_order(events: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     ordered = events.sort_values("onset", kind="stable", ignore_index=True)
     same = np.flatnonzero(np.diff(ordered["onset"]) == 0)
     if len(same):
-        one, other = ordered.iloc[same[0]], ordered.iloc[same[0] + 1]
+        first, second = ordered.iloc[same[0]], ordered.iloc[same[0] + 1]
         content = [name for name in events if name != "in_line"]
-        kind = "is listed twice" if one[content].equals(other[content]) else "has another event at the same time"
+        kind = "is listed twice" if first[content].equals(second[content]) else "has another event at the same time"
         raise ValueError(
-            f"{path}, line {other['in_line']}: the event at {one['onset']:g} s (line {one['in_line']}) {kind}; "
+            f"{path}, line {second['in_line']}: the event at {first['onset']:g} s (line {first['in_line']}) {kind}; "
             f"{len(same)} such rows, expected one row per onset"
         )
     return ordered
@@ -139,7 +141,7 @@ def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str
         fit = {
             step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)
         }
-        step = max(fit, key=lambda one: fit[one])
+        step = max(fit, key=lambda by: fit[by])
         # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
         likely = fit[step] > 0.9 * (len(events) - events["in_file"].nunique()) and fit[step] > len(events) - len(wrong)
         cause = f"; moved {'down' if step > 0 else 'up'} by one row, the pictures of {fit[step]} events would fit"
@@ -173,8 +175,8 @@ def _text(path: Path, line: int, name: str, text: str) -> str:
 
 
 def _offenders(rows: pd.DataFrame, columns: Sequence[str] = ()) -> str:
-    told = []
+    offenders = []
     for _, row in rows.head(FIRST).iterrows():
         more = f" ({row[columns[0]]!r}, not {row[columns[1]]!r})" if columns else ""
-        told.append(f"{row['stim_file']!r}{more} in {row['in_file']}, line {row['in_line']}")
-    return "; ".join(told)
+        offenders.append(f"{row['stim_file']!r}{more} in {row['in_file']}, line {row['in_line']}")
+    return "; ".join(offenders)

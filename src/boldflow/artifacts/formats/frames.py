@@ -43,20 +43,20 @@ def blocks(path: str | Path, group: str) -> list[Block]:
     """
     with _open(Path(path), group) as table:
         keys = sorted(key.removesuffix("_values") for key in table if key.endswith("_values"))
-        found = [_block(table, key) for key in keys]
-        if not found or len({block.shape[0] for block in found}) != 1:
-            shapes = {block.key: block.shape for block in found}
+        in_table = [_block(table, key) for key in keys]
+        if not in_table or len({block.shape[0] for block in in_table}) != 1:
+            shapes = {block.key: block.shape for block in in_table}
             raise ValueError(
                 f"{path}: {group} has blocks {shapes or sorted(table)}, expected block0_values and others of its length"
             )
-    return found
+    return in_table
 
 
 def column(path: str | Path, group: str, block: Block, number: int) -> np.ndarray:
     """Read one column of a block as it is stored, (n_rows,)."""
     with _open(Path(path), group) as table:
-        found: np.ndarray = table[f"{block.key}_values"][:, number]
-    return found
+        values: np.ndarray = table[f"{block.key}_values"][:, number]
+    return values
 
 
 def transposed(path: str | Path, group: str, block: Block, columns: np.ndarray) -> np.ndarray:
@@ -82,15 +82,15 @@ def transposed(path: str | Path, group: str, block: Block, columns: np.ndarray) 
     """
     first, last = int(columns.min()), int(columns.max()) + 1
     n_rows = block.shape[0]
-    found = np.empty((len(columns), n_rows), dtype=np.float32)
+    columns_first = np.empty((len(columns), n_rows), dtype=np.float32)
     with _open(Path(path), group) as table:
         values = table[f"{block.key}_values"]
         height = values.chunks[0] if values.chunks else 1
         step = height * max(1, BLOCK_BYTES // (values.dtype.itemsize * (last - first) * height))
         for start in range(0, n_rows, step):
             rows = slice(start, min(n_rows, start + step))
-            found[:, rows] = values[rows, first:last][:, columns - first].T
-    return found
+            columns_first[:, rows] = values[rows, first:last][:, columns - first].T
+    return columns_first
 
 
 @contextmanager
@@ -116,5 +116,5 @@ def _block(table: h5py.Group, key: str) -> Block:
         )
     names = None
     if items is not None and items.dtype.kind in "Siu" and items.shape == values.shape[1:]:
-        names = [one.decode() if isinstance(one, bytes) else str(one) for one in items[:].tolist()]
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in items[:].tolist()]
     return Block(key, values.shape, values.dtype.kind, names)

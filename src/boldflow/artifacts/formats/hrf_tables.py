@@ -18,12 +18,12 @@ def read(path: str | Path) -> np.ndarray:
     if not rows:
         raise ValueError(f"{path} is empty; expected a column of numbers per haemodynamic response")
     n = len(rows[0][1])
-    found = np.empty((len(rows), n))
+    values = np.empty((len(rows), n))
     for row, (line, fields) in enumerate(rows):
         if len(fields) != n:
             raise ValueError(f"{path}, line {line} has {len(fields)} fields, the first {n}")
         try:
-            found[row] = [float(field) for field in fields]
+            values[row] = [float(field) for field in fields]
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}; expected numbers alone, without a header") from None
-    return found
+    return values

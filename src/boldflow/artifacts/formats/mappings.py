@@ -73,19 +73,19 @@ def read(path: str | Path) -> dict[int, str]:
     if shape != () or dtype != np.dtype(object):
         raise ValueError(f"{path} holds {dtype} of shape {shape}, expected one dict of names")
     try:
-        found = _walk(payload)
+        mapping = _walk(payload)
     except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
         why = str(error) if isinstance(error, ValueError) else "its opcodes do not fit each other"
         raise ValueError(
             f"{path} ({size} bytes) is refused: {why}; expected a pickled dict of whole numbers and names and no more. "
             "Nothing in it was run"
         ) from None
-    for key, value in found.items():
+    for key, value in mapping.items():
         if type(key) is not int or type(value) is not str:
             raise ValueError(f"{path} gives {key!r} a {type(value).__name__}, expected whole numbers and their names")
-        if not value or list(found.values()).count(value) > 1:
+        if not value or list(mapping.values()).count(value) > 1:
             raise ValueError(f"{path} names {key} as {value!r}, expected a name that no other number has")
-    return found
+    return mapping
 
 
 def _walk(payload: bytes) -> dict[Any, Any]:
@@ -97,9 +97,9 @@ def _walk(payload: bytes) -> dict[Any, Any]:
 
     def since_mark() -> list[Any]:
         start = marks.pop()
-        found = stack[start:]
+        since = stack[start:]
         del stack[start:]
-        return found
+        return since
 
     for opcode, argument, place in pickletools.genops(stream):
         name = opcode.name
@@ -133,8 +133,8 @@ def _walk(payload: bytes) -> dict[Any, Any]:
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             stack.append(_known(argument.split(" ") if argument else [stack.pop(-2), stack.pop()]))
         elif name == "REDUCE":
-            given = stack.pop()
-            stack.append(_stand_in(stack.pop(), given))
+            arguments = stack.pop()
+            stack.append(_stand_in(stack.pop(), arguments))
         elif name == "BUILD":
             state = stack.pop()
             _fill(stack[-1], state)
@@ -156,11 +156,11 @@ def _known(parts: list[str]) -> _Name:
     return _Name(name)
 
 
-def _stand_in(maker: Any, given: tuple[Any, ...]) -> Any:
+def _stand_in(maker: Any, arguments: tuple[Any, ...]) -> Any:
     """Stand for what an empty array, and the dtype of objects, would be made by."""
-    if isinstance(maker, _Name) and maker in MAKERS and given == (_Name(ARRAY), (0,), b"b"):
+    if isinstance(maker, _Name) and maker in MAKERS and arguments == (_Name(ARRAY), (0,), b"b"):
         return _Array()
-    if isinstance(maker, _Name) and maker == DTYPE and given[0] in ("O", "O8"):
+    if isinstance(maker, _Name) and maker == DTYPE and arguments[0] in ("O", "O8"):
         return _Name("dtype of objects")
     raise ValueError(f"its pickle makes something of {type(maker).__name__} {maker if isinstance(maker, str) else ''}")
 
@@ -173,7 +173,7 @@ def _fill(made: Any, state: Any) -> None:
         raise ValueError(f"its pickle sets the state of {type(made).__name__}")
 
 
-def _of(found: Any, kind: type) -> Any:
-    if type(found) is not kind:
-        raise ValueError(f"its pickle fills {type(found).__name__} as if it were a {kind.__name__}")
-    return found
+def _of(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise ValueError(f"its pickle fills {type(value).__name__} as if it were a {kind.__name__}")
+    return value

@@ -29,16 +29,18 @@ def read(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     content = path.read_bytes()
     version = VERSIONS.get(content[HEADER_BYTES - 4 : HEADER_BYTES])
     if version != "5":
-        told = f"of version {version}" if version else f"none: it begins with {content[:12]!r}"
-        raise ValueError(f"{path} ({len(content)} bytes) must be a MATLAB file of version 5, and is {told}")
+        kind = f"of version {version}" if version else f"none: it begins with {content[:12]!r}"
+        raise ValueError(f"{path} ({len(content)} bytes) must be a MATLAB file of version 5, and is {kind}")
     try:
-        found = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
+        variables = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
     except BROKEN as error:
         raise ValueError(f"{path} ({len(content)} bytes) is no whole MATLAB file: {error}; get it again") from None
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in variables]
     if missing:
         raise ValueError(f"{path} lacks {missing}, expected {list(names)}: is it whole?")
     for name in names:
-        if found[name].dtype.kind not in "iuf" or not found[name].size:
-            raise ValueError(f"{path}: {name} is {found[name].dtype} of shape {found[name].shape}, expected numbers")
-    return {name: found[name] for name in names}
+        if variables[name].dtype.kind not in "iuf" or not variables[name].size:
+            raise ValueError(
+                f"{path}: {name} is {variables[name].dtype} of shape {variables[name].shape}, expected numbers"
+            )
+    return {name: variables[name] for name in names}

@@ -41,11 +41,11 @@ def chosen(folder: str | Path, patterns: Iterable[str]) -> list[str]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    wanted = list(patterns)
-    return sorted(path.name for path in folder.iterdir() if any(fnmatch(path.name, one) for one in wanted))
+    endings = list(patterns)
+    return sorted(path.name for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in endings))
 
 
-def refuse_code(folder: str | Path, paths: Iterable[str], known: Mapping[str, str] | None = None) -> None:
+def refuse_code(folder: str | Path, paths: Iterable[str], checksums: Mapping[str, str] | None = None) -> None:
     """Look into a checkpoint's files without running or unpickling any.
 
     Parameters
@@ -53,7 +53,7 @@ def refuse_code(folder: str | Path, paths: Iterable[str], known: Mapping[str, st
     folder : str or Path
     paths : iterable of str
         Files below it that would be used.
-    known : mapping of str to str, optional
+    checksums : mapping of str to str, optional
         SHA-256 by file: a pickle is let pass only where it is listed here (the caller compares the checksum).
 
     Raises
@@ -64,7 +64,7 @@ def refuse_code(folder: str | Path, paths: Iterable[str], known: Mapping[str, st
     """
     folder, paths = Path(folder), list(paths)
     for path in paths:
-        if path.endswith(PICKLES) and path not in (known or {}):
+        if path.endswith(PICKLES) and path not in (checksums or {}):
             raise ValueError(f"{folder / path} may hold pickled code, and its SHA-256 is not listed: it is not opened")
         if path.endswith(".json"):
             _refuse_settings(folder / path)
@@ -72,10 +72,14 @@ def refuse_code(folder: str | Path, paths: Iterable[str], known: Mapping[str, st
             _look_into_safetensors(folder / path)
     if any(path.endswith((".safetensors", *PICKLES)) for path in paths):
         return
-    found = sorted(one.name for one in folder.iterdir() if one.name.endswith(PICKLES))
+    pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES))
     raise ValueError(
         f"{folder} has no weights as safetensors"
-        + (f"; {', '.join(found[:5])} may hold pickled code and is not opened: convert it elsewhere" if found else "")
+        + (
+            f"; {', '.join(pickles[:5])} may hold pickled code and is not opened: convert it elsewhere"
+            if pickles
+            else ""
+        )
     )
 
 
@@ -98,7 +102,7 @@ def pretrained(folder: str | Path, kind: str = "AutoModel", pooler: bool = False
     folder = Path(folder)
     refuse_code(folder, chosen(folder, FILES))
     transformers = _transformers()
-    network, told = getattr(transformers, kind).from_pretrained(
+    network, report = getattr(transformers, kind).from_pretrained(
         str(folder),
         local_files_only=True,
         trust_remote_code=False,
@@ -106,8 +110,8 @@ def pretrained(folder: str | Path, kind: str = "AutoModel", pooler: bool = False
         dtype="float32",
         output_loading_info=True,
     )
-    lacking = sorted(name for name in told["missing_keys"] if pooler or "pooler" not in name)
-    other = sorted(map(str, told["mismatched_keys"]))
+    lacking = sorted(name for name in report["missing_keys"] if pooler or "pooler" not in name)
+    other = sorted(map(str, report["mismatched_keys"]))
     if lacking or other:
         raise ValueError(
             f"{folder} lacks {len(lacking)} weights of a {type(network).__name__} ({', '.join(lacking[:3])}) and has "
@@ -133,8 +137,8 @@ def untrained(model_type: str, sizes: Mapping[str, Any], seed: int, kind: str = 
 
     transformers = _transformers()
     config = transformers.AutoConfig.for_model(model_type, **sizes)
-    found = getattr(transformers, kind)
-    make = getattr(found, "from_config", None) or found._from_config
+    network_class = getattr(transformers, kind)
+    make = getattr(network_class, "from_config", None) or network_class._from_config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make(config)
@@ -167,9 +171,9 @@ def tensors(path: str | Path, sha256: str) -> dict[str, Any]:
 
     path = Path(path)
     with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} is not the published file: expected sha256:{sha256}, found sha256:{found}")
+        checksum = hashlib.file_digest(handle, "sha256").hexdigest()
+    if checksum != sha256:
+        raise ValueError(f"{path} is not the published file: expected sha256:{sha256}, found sha256:{checksum}")
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
 
@@ -187,15 +191,15 @@ def _refuse_settings(path: Path) -> None:
     """Refuse settings that name code, at any depth."""
     waiting: list[Any] = [sidecars.read(path)]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            asked = [key for key in CODE_KEYS if one.get(key)]
+        settings = waiting.pop()
+        if isinstance(settings, dict):
+            asked = [key for key in CODE_KEYS if settings.get(key)]
             if asked:
-                told = json.dumps(one[asked[0]])
-                raise ValueError(f"{path} asks for code of its own ({asked[0]}: {told}): it is never run; use another")
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+                value = json.dumps(settings[asked[0]])
+                raise ValueError(f"{path} asks for code of its own ({asked[0]}: {value}): it is never run; use another")
+            waiting += settings.values()
+        elif isinstance(settings, list):
+            waiting += settings
 
 
 def _look_into_safetensors(path: Path) -> None:

@@ -85,8 +85,8 @@ def _label(path: Path) -> tuple[np.ndarray, str]:
     except (ValueError, IndexError) as error:
         raise _not_whole(path, "label of FreeSurfer", error) from None
     if len(vertices) != stated or vertices.min(initial=0) < 0:
-        found = f"its second line says {stated} vertices, it has {len(vertices)}, from {vertices.min(initial=0)} on"
-        raise _not_whole(path, "label of FreeSurfer", found)
+        problem = f"its second line says {stated} vertices, it has {len(vertices)}, from {vertices.min(initial=0)} on"
+        raise _not_whole(path, "label of FreeSurfer", problem)
     inside = np.zeros(vertices.max(initial=-1) + 1, dtype=bool)
     inside[vertices] = True
     owner = OWNER.search(lines[0])
@@ -157,7 +157,7 @@ def _overlay(path: Path) -> np.ndarray:
     try:
         if what == "GIFTI":
             arrays = nib.gifti.GiftiImage.from_filename(path).darrays
-            values = [np.asarray(one.data) for one in arrays]
+            values = [np.asarray(part.data) for part in arrays]
         else:
             image: Any = nib.MGHImage.from_filename(path)
             values = [np.asarray(image.dataobj)]

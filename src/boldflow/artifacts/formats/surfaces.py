@@ -37,13 +37,13 @@ def time_series(path: str | Path) -> tuple[np.ndarray, float | None]:
     path = Path(path)
     try:
         image: Any = nib.gifti.GiftiImage.from_filename(path)
-        volumes = [np.asarray(one.data, dtype=np.float32).ravel() for one in image.darrays]
+        volumes = [np.asarray(part.data, dtype=np.float32).ravel() for part in image.darrays]
     except BROKEN as error:
         if not path.is_file():
             raise
         size = path.stat().st_size
         raise ValueError(f"{path} ({size} bytes) is no whole GIFTI: {error}; remove it and get it again") from None
-    lengths = [len(one) for one in volumes]
+    lengths = [len(part) for part in volumes]
     if not lengths or not lengths[0]:
         raise ValueError(f"{path} has no values; expected an array per volume")
     other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)

@@ -52,7 +52,7 @@ def in_mask(path: str | Path, inside: np.ndarray) -> np.ndarray:
     if image.ndim != 4 or image.shape[:3] != inside.shape:
         raise ValueError(f"{path} has shape {image.shape}, expected volumes of {inside.shape} voxels")
     n_volumes = int(image.shape[3])
-    found = np.empty((n_volumes, int(inside.sum())), dtype=np.float32)
+    values = np.empty((n_volumes, int(inside.sum())), dtype=np.float32)
     step = max(1, BLOCK_BYTES // (4 * inside.size))
     for start in range(0, n_volumes, step):
         rows = slice(start, min(n_volumes, start + step))
@@ -60,8 +60,8 @@ def in_mask(path: str | Path, inside: np.ndarray) -> np.ndarray:
             block = np.asarray(image.dataobj[..., rows], dtype=np.float32)
         except BROKEN as error:
             raise _broken(path, error) from None
-        found[rows] = block[inside].T
-    return found
+        values[rows] = block[inside].T
+    return values
 
 
 def _broken(path: Path, error: Exception) -> Exception:

@@ -32,10 +32,10 @@ class BData:
         """
         if key not in self.metadata:
             raise ValueError(f"{self.path} has no key {key!r}; there are: {', '.join(sorted(self.metadata))}")
-        found: np.ndarray = self.metadata[key] == 1
-        if not found.any():
+        inside: np.ndarray = self.metadata[key] == 1
+        if not inside.any():
             raise ValueError(f"{self.path}: no column belongs to {key!r}")
-        return found
+        return inside
 
     def column(self, key: str) -> np.ndarray:
         """Give the one column of a key, (n_samples,).
@@ -45,10 +45,10 @@ class BData:
         ValueError
             If not exactly one column belongs to it.
         """
-        found = np.flatnonzero(self.members(key))
-        if len(found) != 1:
-            raise ValueError(f"{self.path}: {len(found)} columns belong to {key!r}, expected one")
-        return self.dataset[:, found[0]]
+        columns = np.flatnonzero(self.members(key))
+        if len(columns) != 1:
+            raise ValueError(f"{self.path}: {len(columns)} columns belong to {key!r}, expected one")
+        return self.dataset[:, columns[0]]
 
 
 def read(path: str | Path) -> BData:

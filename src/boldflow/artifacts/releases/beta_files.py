@@ -87,10 +87,10 @@ class BetaFile:
         ValueError
             As ``blocks``.
         """
-        found = np.empty((self.n_trials, int(np.count_nonzero(inside))), dtype=np.float32)
+        betas = np.empty((self.n_trials, int(np.count_nonzero(inside))), dtype=np.float32)
         for trials, columns, values in self.blocks(inside):
-            found[trials, columns] = values
-        return found
+            betas[trials, columns] = values
+        return betas
 
     def _streamed(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
         every = np.arange(np.count_nonzero(inside))
@@ -146,7 +146,7 @@ class BetaFile:
                 columns: list[np.ndarray] = []
                 values: list[np.ndarray] = []
                 for box, member in zip(boxes, members, strict=True):
-                    z, y, x = (slice(*one) for one in box)
+                    z, y, x = (slice(*limits) for limits in box)
                     columns.append(numbers[z, y, x].reshape(-1)[member])
                     values.append(stored[trials, z, y, x].reshape(n_rows, -1)[:, member])
                     if 4 * n_rows * sum(map(len, columns)) >= block_bytes:
@@ -229,10 +229,10 @@ def masked(
         If a file is not there, or its content is absent.
     """
     files = [open_betas(path) for path in paths]
-    wanted = files[0].n_trials if n_trials is None else n_trials
+    n_expected = files[0].n_trials if n_trials is None else n_trials
     for file, inside in zip(files, insides, strict=True):
-        if file.n_trials != wanted:
-            raise ValueError(f"{file.path} has {file.n_trials} trials, expected {wanted}")
+        if file.n_trials != n_expected:
+            raise ValueError(f"{file.path} has {file.n_trials} trials, expected {n_expected}")
         if inside.shape != file.grid:
             raise ValueError(f"{file.path} is on a grid of {file.grid}, the mask has shape {inside.shape}")
         stated = file.slope * divisor
@@ -283,13 +283,13 @@ def _look_hdf5(path: Path) -> BetaFile:
                 raise ValueError(f"no number of {KEY} was written")
             return BetaFile(path, **about, starts=_starts(offset, size, n_trials))
         about["chunks"] = stored.chunks
-        wanted = math.prod(-(-n // chunk) for n, chunk in zip(stored.shape, stored.chunks, strict=True))
+        n_chunks = math.prod(-(-n // chunk) for n, chunk in zip(stored.shape, stored.chunks, strict=True))
         there = stored.id.get_num_chunks()
-        if there != wanted:
-            raise ValueError(f"{there} of {wanted} chunks were written")
+        if there != n_chunks:
+            raise ValueError(f"{there} of {n_chunks} chunks were written")
         if stored.chunks[1:] != stored.shape[1:] or stored.id.get_create_plist().get_nfilters():
             return BetaFile(path, **about)
-        starts = np.empty(wanted * stored.chunks[0], dtype=np.int64)
+        starts = np.empty(n_chunks * stored.chunks[0], dtype=np.int64)
         inner = size * np.arange(stored.chunks[0])
 
         def note(chunk: Any) -> None:

@@ -59,25 +59,29 @@ def index(paths: Sequence[str | Path]) -> pd.DataFrame:
         rows["file"], rows["group"] = n, np.repeat(np.arange(len(sizes)), sizes)
         rows["row"] = np.concatenate([np.arange(size) for size in sizes]) if sizes else 0
         tables.append(rows)
-    found = pd.concat(tables, ignore_index=True)
-    where = [str(paths[n]) for n in found["file"]]
-    _check_numbers(found, where)
-    found = found.sort_values(["subject_id", "session_id"], kind="stable")
-    again = found.groupby(["subject_id", "session_id"])["trial_id"].diff() <= 0
+    maps = pd.concat(tables, ignore_index=True)
+    _check_numbers(maps, [str(paths[n]) for n in maps["file"]])
+    maps = maps.sort_values(["subject_id", "session_id"], kind="stable")
+    _check_order(maps, paths)
+    for name in ("coco_id", SHARED):
+        several = maps.groupby("nsd_id")[name].nunique()
+        if (several > 1).any():
+            raise ValueError(f"{name} of nsd_id {several[several > 1].index[0]} differs between rows, expected one")
+    n_shared = maps.loc[maps[SHARED], "nsd_id"].nunique()
+    if n_shared > nsd_tables.N_SHARED:
+        raise ValueError(f"{n_shared} pictures are {SHARED}, expected {nsd_tables.N_SHARED} at most")
+    return maps.reset_index(drop=True)
+
+
+def _check_order(maps: pd.DataFrame, paths: Sequence[str | Path]) -> None:
+    """Refuse sessions whose trials are shuffled or come twice."""
+    again = maps.groupby(["subject_id", "session_id"])["trial_id"].diff() <= 0
     if again.any():
-        row = found[again].iloc[0]
+        row = maps[again].iloc[0]
         raise ValueError(
             f"{paths[int(row['file'])]}: trial_id {row['trial_id']} of subject_id {row['subject_id']} does not come "
             "after the one before it: are rows shuffled, or are files of two downloads in the folder?"
         )
-    for name in ("coco_id", SHARED):
-        several = found.groupby("nsd_id")[name].nunique()
-        if (several > 1).any():
-            raise ValueError(f"{name} of nsd_id {several[several > 1].index[0]} differs between rows, expected one")
-    n_shared = found.loc[found[SHARED], "nsd_id"].nunique()
-    if n_shared > nsd_tables.N_SHARED:
-        raise ValueError(f"{n_shared} pictures are {SHARED}, expected {nsd_tables.N_SHARED} at most")
-    return found.reset_index(drop=True)
 
 
 def pictures(
@@ -103,10 +107,10 @@ def inside(paths: Sequence[str | Path], rows: pd.DataFrame, shape: tuple[int, in
     -------
     bool array of ``shape``
     """
-    found = np.zeros(shape, dtype=bool)
+    mask = np.zeros(shape, dtype=bool)
     for _, maps in _maps(paths, rows, shape):
-        found |= (maps != OUTSIDE).any(axis=0)
-    return found
+        mask |= (maps != OUTSIDE).any(axis=0)
+    return mask
 
 
 @dataclass(frozen=True)
@@ -156,8 +160,8 @@ def z_scores(stored: np.ndarray) -> np.ndarray:
     That is how the data's users read them. Since numbers were rounded down (floor(255 * (x + 2.5) / 5)), a value within
     the limits comes back 0 to 1/51 too low, half of that on average.
     """
-    found: np.ndarray = (stored * np.float32(2 * LIMIT / STEPS) - np.float32(LIMIT)).astype(np.float32)
-    return found
+    scores: np.ndarray = (stored * np.float32(2 * LIMIT / STEPS) - np.float32(LIMIT)).astype(np.float32)
+    return scores
 
 
 def _maps(
@@ -167,10 +171,10 @@ def _maps(
     for places, batch, names in _batches(paths, rows, ("activity",)):
         maps = np.empty((len(places), *shape), dtype=np.uint8)
         for n, content in enumerate(_contents(batch, "activity", names)):
-            one = _decoded(content, names[n], "L")
-            if one.shape != shape:
-                raise ValueError(f"{names[n]}: the map is {one.shape} px (height, width), expected {shape}")
-            maps[n] = one
+            picture = _decoded(content, names[n], "L")
+            if picture.shape != shape:
+                raise ValueError(f"{names[n]}: the map is {picture.shape} px (height, width), expected {shape}")
+            maps[n] = picture
         yield places, maps
 
 
@@ -181,20 +185,20 @@ def _batches(
     groups = rows.assign(place=np.arange(len(rows))).groupby(["file", "group"], sort=False)
     for (number, group), some in groups:
         path = str(paths[int(number)])
-        wanted, places = some["row"].to_numpy(), some["place"].to_numpy()
+        numbers, places = some["row"].to_numpy(), some["place"].to_numpy()
         with _opened(path) as file:
             before = 0
             try:
                 for batch in file.iter_batches(
                     BATCH, row_groups=[int(group)], columns=list(columns), use_threads=False
                 ):
-                    here = (wanted >= before) & (wanted < before + batch.num_rows)
+                    here = (numbers >= before) & (numbers < before + batch.num_rows)
                     if here.any():
                         names = [
-                            f"{path}, subject_id {one.subject_id}, trial_id {one.trial_id}"
-                            for one in some[here].itertuples()
+                            f"{path}, subject_id {row.subject_id}, trial_id {row.trial_id}"
+                            for row in some[here].itertuples()
                         ]
-                        yield places[here], batch.take(pa.array(wanted[here] - before)), names
+                        yield places[here], batch.take(pa.array(numbers[here] - before)), names
                     before += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 raise _broken(path, error) from None
@@ -216,27 +220,27 @@ def _light(path: str | Path, file: pq.ParquetFile) -> pd.DataFrame:
     return rows
 
 
-def _check_numbers(found: pd.DataFrame, where: list[str]) -> None:
+def _check_numbers(rows: pd.DataFrame, where: list[str]) -> None:
     for name, last in LAST.items():
-        wrong = np.flatnonzero(~found[name].between(0, last))
+        wrong = np.flatnonzero(~rows[name].between(0, last))
         if len(wrong):
             n = wrong[0]
             raise ValueError(
-                f"{where[n]}: {name} is {found[name].iloc[n]}, expected 0 to {last}, as in {len(wrong)} of "
-                f"{len(found)} rows: numbers begin at 0 in this layout"
+                f"{where[n]}: {name} is {rows[name].iloc[n]}, expected 0 to {last}, as in {len(wrong)} of "
+                f"{len(rows)} rows: numbers begin at 0 in this layout"
             )
-    session = found["trial_id"] // nsd_tables.SESSION_TRIALS
+    session = rows["trial_id"] // nsd_tables.SESSION_TRIALS
     limits = np.array([nsd_tree.N_SESSIONS[subject_name(n)] for n in range(LAST["subject_id"] + 1)])
-    for wrong, told in (
-        (session != found["session_id"], f"and a session has {nsd_tables.SESSION_TRIALS} trials, counted from 0"),
-        (found["session_id"] >= limits[found["subject_id"]], "and that subject has fewer sessions"),
+    for wrong, rule in (
+        (session != rows["session_id"], f"and a session has {nsd_tables.SESSION_TRIALS} trials, counted from 0"),
+        (rows["session_id"] >= limits[rows["subject_id"]], "and that subject has fewer sessions"),
     ):
         if wrong.any():
             n = int(np.flatnonzero(wrong)[0])
-            row = found.iloc[n]
+            row = rows.iloc[n]
             raise ValueError(
                 f"{where[n]}: trial_id {row['trial_id']} of subject_id {row['subject_id']} is in session_id "
-                f"{row['session_id']}, {told}: are ids off by one?"
+                f"{row['session_id']}, {rule}: are ids off by one?"
             )
 
 
@@ -264,15 +268,15 @@ def _areas(batch: pa.RecordBatch) -> list[dict[str, float]] | None:
     place = batch.schema.get_field_index("objects")
     if place < 0:
         return None
-    found: list[dict[str, float]] = []
-    for one in batch.column(place).to_pylist():
-        if not one or {"category", "area"} - set(one):
+    areas: list[dict[str, float]] = []
+    for objects in batch.column(place).to_pylist():
+        if not objects or {"category", "area"} - set(objects):
             return None
         held: dict[str, float] = {}
-        for name, area in zip(one["category"] or (), one["area"] or (), strict=True):
+        for name, area in zip(objects["category"] or (), objects["area"] or (), strict=True):
             held[name] = held.get(name, 0.0) + float(area)
-        found.append(held)
-    return found
+        areas.append(held)
+    return areas
 
 
 def _decoded(content: bytes, row: str, mode: str) -> np.ndarray:

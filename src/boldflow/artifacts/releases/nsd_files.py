@@ -17,8 +17,8 @@ BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MGHError, nib.s
 
 def volume(path: str | Path) -> np.ndarray:
     """Read a volume of one value per voxel, (x, y, z)."""
-    _, found = bids.volume(path)
-    return found
+    _, values = bids.volume(path)
+    return values
 
 
 def surface_values(path: str | Path) -> np.ndarray:
@@ -31,12 +31,12 @@ def surface_values(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        found = np.asarray(nib.MGHImage.from_filename(path).dataobj, dtype=np.float32)
+        values = np.asarray(nib.MGHImage.from_filename(path).dataobj, dtype=np.float32)
     except (*surfaces.BROKEN, MGHError) as error:
         raise _broken(path, error) from None
-    if found.size != len(found):
-        raise ValueError(f"{path} has shape {found.shape}, expected one value per vertex")
-    return found.reshape(-1)
+    if values.size != len(values):
+        raise ValueError(f"{path} has shape {values.shape}, expected one value per vertex")
+    return values.reshape(-1)
 
 
 def pictures(path: str | Path, rows: Iterable[int]) -> Iterator[np.ndarray]:

@@ -49,8 +49,8 @@ class Design:
 
     def shown(self, number: int) -> np.ndarray:
         """Rows of the brick in the order in which subject ``number`` (from 1) saw them, (n_trials,)."""
-        found: np.ndarray = self.pictures[number - 1][self.order]
-        return found
+        pictures: np.ndarray = self.pictures[number - 1][self.order]
+        return pictures
 
 
 def design(path: str | Path) -> Design:
@@ -103,24 +103,24 @@ def responses(path: str | Path, subject: str, plan: Design, sessions: list[int])
     path = Path(path)
     there = [name for name in BEHAVIOUR if name in events.header(path)]
     table = events.read(path, ["SUBJECT", "TIME", *WHOLE], [], there)
-    given = table[list(WHOLE)].astype(np.int64)
+    stated = table[list(WHOLE)].astype(np.int64)
     number = int(subject.removeprefix("subj"))
     other = table[table["SUBJECT"] != number]
     if len(other):
         row = other.iloc[0]
         raise ValueError(f"{path}, line {row['in_line']} is of subject {row['SUBJECT']:g}, expected {number}")
-    places = list(given[["SESSION", "RUN", "TRIAL"]].itertuples(index=False, name=None))
+    places = list(stated[["SESSION", "RUN", "TRIAL"]].itertuples(index=False, name=None))
     backwards = next((n for n in range(1, len(places)) if places[n] <= places[n - 1]), None)
     if backwards is not None:
         raise ValueError(
             f"{path}, line {backwards + 2}: session, run and trial are {places[backwards]} after "
             f"{places[backwards - 1]}; rows must be in the order of acquisition: were sessions or rows shuffled?"
         )
-    _compare(path, given, plan, number)
+    _compare(path, stated, plan, number)
     rows = pd.DataFrame(
         {
-            "session": given["SESSION"], "run": given["RUN"], "trial": given["TRIAL"], "picture": given["73KID"] - 1,
-            "place": given.groupby("SESSION").cumcount(),
+            "session": stated["SESSION"], "run": stated["RUN"], "trial": stated["TRIAL"],
+            "picture": stated["73KID"] - 1, "place": stated.groupby("SESSION").cumcount(),
         }
     )  # fmt: skip
     since = table["TIME"] - table.groupby(["SESSION", "RUN"])["TIME"].transform("first")
@@ -132,23 +132,23 @@ def responses(path: str | Path, subject: str, plan: Design, sessions: list[int])
 
 def _numbers(path: Path, table: pd.DataFrame, name: str) -> np.ndarray:
     """Read a column in which a trial may say nothing (NaN): no button was pressed, or nothing had been shown before."""
-    found = pd.to_numeric(table[name].replace("", "NaN"), errors="coerce").to_numpy(dtype=float)
-    wrong = table[np.isnan(found) & ~table[name].str.lower().isin(("", "nan"))]
+    numbers = pd.to_numeric(table[name].replace("", "NaN"), errors="coerce").to_numpy(dtype=float)
+    wrong = table[np.isnan(numbers) & ~table[name].str.lower().isin(("", "nan"))]
     if len(wrong):
         row = wrong.iloc[0]
         raise ValueError(f"{path}, line {row['in_line']}: {name} must be a number or NaN, not {row[name]!r}")
-    return found
+    return numbers
 
 
-def _compare(path: Path, given: pd.DataFrame, plan: Design, number: int) -> None:
+def _compare(path: Path, stated: pd.DataFrame, plan: Design, number: int) -> None:
     """Refuse trials whose pictures are not those of the design."""
-    n_trials = len(given)
+    n_trials = len(stated)
     if n_trials > len(plan.order):
         raise ValueError(f"{path} has {n_trials} trials, the design {len(plan.order)}")
-    found, wanted = given["73KID"].to_numpy() - 1, plan.shown(number)[:n_trials]
+    shown, planned = stated["73KID"].to_numpy() - 1, plan.shown(number)[:n_trials]
     for name, here, there in (
-        ("73KID", found, wanted),
-        ("10KID", given["10KID"].to_numpy() - 1, plan.order[:n_trials]),
+        ("73KID", shown, planned),
+        ("10KID", stated["10KID"].to_numpy() - 1, plan.order[:n_trials]),
     ):
         wrong = np.flatnonzero(here != there)
         if not len(wrong):
@@ -156,20 +156,20 @@ def _compare(path: Path, given: pd.DataFrame, plan: Design, number: int) -> None
         rows = ", ".join(f"line {n + 2}: {here[n] + 1}, design {there[n] + 1}" for n in wrong[:SHOWN])
         raise ValueError(
             f"{path}: {name} of {len(wrong)} of {n_trials} trials is not the design's ({rows}); "
-            f"{_cause(here, there, given['SESSION'].to_numpy())}"
+            f"{_cause(here, there, stated['SESSION'].to_numpy())}"
         )
 
 
-def _cause(found: np.ndarray, wanted: np.ndarray, session: np.ndarray) -> str:
+def _cause(shown: np.ndarray, planned: np.ndarray, session: np.ndarray) -> str:
     """Say what most likely happened to a list of pictures that is not the design's."""
-    steps = found - wanted
+    steps = shown - planned
     if len(steps) and (steps == steps[0]).all():
         return f"all are off by {steps[0]:+d}: ids count from 1 here, from 0 in the brick"
     for shift in (1, -1):
-        if (np.roll(wanted, shift) == found)[1:-1].mean() > 0.9:
+        if (np.roll(planned, shift) == shown)[1:-1].mean() > 0.9:
             return f"they are those of the trial {'before' if shift > 0 else 'after'}: rows are shifted by one"
-    blocks = [frozenset(found[session == one].tolist()) for one in np.unique(session)]
-    others = [frozenset(wanted[session == one].tolist()) for one in np.unique(session)]
+    blocks = [frozenset(shown[session == number].tolist()) for number in np.unique(session)]
+    others = [frozenset(planned[session == number].tolist()) for number in np.unique(session)]
     if blocks != others and sorted(map(sorted, blocks)) == sorted(map(sorted, others)):
         return "each session is there at another place: sessions were shuffled"
     return "is it another subject's file, or another design?"
@@ -193,18 +193,18 @@ def test_sets(plan: Design) -> dict[str, np.ndarray]:
     Allen et al. 2022, Nat. Neurosci. 25, 116-126: 1,000 shared pictures, 515 seen three times by all eight subjects.
     982: those that subjects 1, 2, 5 and 7 had seen three times in the 37 sessions that were released first.
     """
-    found = {}
+    sets = {}
     published = len(plan.order) == ALL_TRIALS
     length = SESSION_TRIALS if published else len(plan.order) / 40  # a shorter order is cut in the same shares
     for name, (n_sessions, n_pictures) in TEST_SESSIONS.items():
         first = plan.order[: round(n_sessions * length)]
         counts = np.bincount(first[first < len(plan.shared)], minlength=len(plan.shared))
-        found[name] = np.sort(plan.shared[counts >= REPEATS])
-        if published and len(found[name]) != n_pictures:
+        sets[name] = np.sort(plan.shared[counts >= REPEATS])
+        if published and len(sets[name]) != n_pictures:
             raise ValueError(
-                f"test set {name} has {len(found[name])} pictures by this design, published are {n_pictures}"
+                f"test set {name} has {len(sets[name])} pictures by this design, published are {n_pictures}"
             )
-    return found
+    return sets
 
 
 test_sets.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
@@ -248,11 +248,11 @@ def coco_ids(path: str | Path) -> pd.Series:
         table = pd.read_csv(path, usecols=["nsdId", "cocoId"], dtype=np.int64)
     except (ValueError, OSError) as error:  # also where the columns are not there
         raise ValueError(f"{path} is no table with whole numbers in nsdId and cocoId: {error}") from None
-    found = pd.Series(table["cocoId"].to_numpy(), index=table["nsdId"].to_numpy())
-    twice = found.index[found.index.duplicated()]
+    ids = pd.Series(table["cocoId"].to_numpy(), index=table["nsdId"].to_numpy())
+    twice = ids.index[ids.index.duplicated()]
     if len(twice):
         raise ValueError(f"{path}: nsdId {twice[0]} is there twice")
-    return found
+    return ids
 
 
 def region_names(path: str | Path) -> dict[int, str]:
@@ -269,18 +269,18 @@ def region_names(path: str | Path) -> dict[int, str]:
         If a line does not begin with a number and a name, or names come twice; names file and line.
     """
     path = Path(path)
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         if len(words) < 2 or not words[0].isdigit():
             raise ValueError(f"{path}, line {number}: {line!r}, expected a number and a name")
-        if words[1] in found.values() or int(words[0]) in found:
+        if words[1] in names.values() or int(words[0]) in names:
             raise ValueError(f"{path}, line {number}: {words[0]} {words[1]} is there already")
         if int(words[0]):
-            found[int(words[0])] = words[1]
-    return found
+            names[int(words[0])] = words[1]
+    return names
 
 
 def named_regions(name: str, values: np.ndarray, regions: dict[int, str]) -> dict[str, np.ndarray]:
@@ -300,14 +300,14 @@ def named_regions(name: str, values: np.ndarray, regions: dict[int, str]) -> dic
     dict of bool arrays of shape (n_places,)
         The whole set by its name, each region as ``floc-bodies-EBA``, and areas whose halves are regions.
     """
-    found = {name: values > 0}
+    masks = {name: values > 0}
     for number, region in regions.items():
         inside = values == number
-        found[f"{name}-{region}"] = inside
+        masks[f"{name}-{region}"] = inside
         if name in JOINED and region[-1] in "vd" and region[:-1]:
             joined = f"{name}-{region[:-1]}"
-            found[joined] = found.get(joined, False) | inside
-    return found
+            masks[joined] = masks.get(joined, False) | inside
+    return masks
 
 
 def shared_pictures(path: str | Path) -> pd.Series:
@@ -324,11 +324,11 @@ def shared_pictures(path: str | Path) -> pd.Series:
         If the table lacks nsdId or shared1000, one is not what it should be, or a picture comes twice.
     """
     table = _by_picture(path, "shared1000")
-    found = table.str.strip().str.lower().map(TRUTH)
-    if found.isna().any():
-        row = found.index[found.isna()][0]
+    shared = table.str.strip().str.lower().map(TRUTH)
+    if shared.isna().any():
+        row = shared.index[shared.isna()][0]
         raise ValueError(f"{path}: shared1000 of nsdId {row} is {table[row]!r}, expected True or False")
-    return found.astype(bool)
+    return shared.astype(bool)
 
 
 def categories(path: str | Path) -> pd.Series:
@@ -366,8 +366,8 @@ def _by_picture(path: str | Path, column: str) -> pd.Series:
         table = pd.read_csv(path, usecols=["nsdId", column], dtype={"nsdId": np.int64, column: str}, na_filter=False)
     except (ValueError, OSError) as error:  # also where the columns are not there
         raise ValueError(f"{path} is no table with whole numbers in nsdId and texts in {column}: {error}") from None
-    found = pd.Series(table[column].to_numpy(dtype=object), index=table["nsdId"].to_numpy())
-    twice = found.index[found.index.duplicated()]
+    by_picture = pd.Series(table[column].to_numpy(dtype=object), index=table["nsdId"].to_numpy())
+    twice = by_picture.index[by_picture.index.duplicated()]
     if len(twice):
         raise ValueError(f"{path}: nsdId {twice[0]} is there twice")
-    return found
+    return by_picture

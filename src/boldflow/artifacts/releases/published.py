@@ -58,13 +58,22 @@ def read(path: str | Path) -> pd.DataFrame:
         the file, the line, the column, what was found and what would be right.
     """
     path = Path(path)
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    table = pd.DataFrame(_rows(path), columns=[*COLUMNS, "line"])
+    published = table[table["protocol"] == "published"]
+    again = published[published.duplicated(KEYS)]
+    if len(again):
+        newer = again.iloc[0]
+        first = published[(published[KEYS] == newer[KEYS]).all(axis=1)].iloc[0]
+        raise ValueError(
+            f"{path}, line {newer['line']}: columns {', '.join(KEYS)} are those of line {first['line']}; "
+            "of two figures for the same thing one has protocol 'other', and a note"
+        )
+    return table.astype({"value": "float64", "line": "int64"})
+
+
+def _rows(path: Path) -> list[dict[str, object]]:
+    """Read the rows of the table, each checked and with its line."""
+    reader = csv.reader(_text(path).splitlines(keepends=True), strict=True)
     rows = []
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -82,17 +91,16 @@ def read(path: str | Path) -> pd.DataFrame:
             rows.append(_checked(row, at) | {"line": reader.line_num})
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "line"])
-    told = table[table["protocol"] == "published"]
-    again = told[told.duplicated(KEYS)]
-    if len(again):
-        one = again.iloc[0]
-        first = told[(told[KEYS] == one[KEYS]).all(axis=1)].iloc[0]
-        raise ValueError(
-            f"{path}, line {one['line']}: columns {', '.join(KEYS)} are those of line {first['line']}; "
-            "of two figures for the same thing one has protocol 'other', and a note"
-        )
-    return table.astype({"value": "float64", "line": "int64"})
+    return rows
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
 
 
 def _checked(row: dict[str, str], at: str) -> dict[str, object]:

@@ -46,7 +46,7 @@ def _check_finite(path: str | Path, array: np.ndarray, starts: Iterable[int], st
         raise ValueError(f"{path}: {count} of {array.size} values are not finite, the first at {first}")
 
 
-def rows(array: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def rows(array: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Take rows of an array, in any order.
 
     Of an array that ``read`` has mapped, the system is told beforehand which rows are to come: what is not in memory is
@@ -55,14 +55,14 @@ def rows(array: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and hasattr(os, "posix_fadvise"):
         size = array.nbytes // max(1, len(array))
         asked = np.zeros(len(array) + 2, dtype=np.int8)  # with a row on each side that is not
-        asked[1:-1][wanted] = 1
+        asked[1:-1][numbers] = 1
         firsts, afters = (np.flatnonzero(np.diff(asked) == step).tolist() for step in (1, -1))
         with open(array.filename, "rb") as handle:
             for first, after in zip(firsts, afters, strict=True):
                 start, length = array.offset + size * first, size * (after - first)
                 os.posix_fadvise(handle.fileno(), start, length, os.POSIX_FADV_WILLNEED)
-    found: np.ndarray = np.asarray(array[wanted])
-    return found
+    chosen: np.ndarray = np.asarray(array[numbers])
+    return chosen
 
 
 def read(path: str | Path, ndim: int | None = None) -> np.ndarray:

@@ -85,8 +85,8 @@ def _append(
         nothing = dict.fromkeys(("height", "width", "offset"), 0) | dict.fromkeys(("sha256", "perceptual_hash"), "")
         return {"image_id": image_id, **nothing, **named}
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        found = f"{image.dtype} {image.shape}"
-        raise ValueError(f"image {image_id!r} is {found}, expected uint8 (height, width, 3)")
+        kind = f"{image.dtype} {image.shape}"
+        raise ValueError(f"image {image_id!r} is {kind}, expected uint8 (height, width, 3)")
     offset = pixels.shape[0]
     pixels.resize(offset + image.size, axis=0)
     pixels[offset:] = image.ravel()

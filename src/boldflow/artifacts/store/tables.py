@@ -48,8 +48,8 @@ def read(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
 
 def sidecar(path: str | Path) -> dict[str, Any]:
     """Read the sidecar that travels in a Parquet file."""
-    found: dict[str, Any] = json.loads((_open(path).schema_arrow.metadata or {}).get(KEY, b"{}"))
-    return found
+    note: dict[str, Any] = json.loads((_open(path).schema_arrow.metadata or {}).get(KEY, b"{}"))
+    return note
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
