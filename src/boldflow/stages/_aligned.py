@@ -64,21 +64,37 @@ def align(
     if check_length and len(values) != len(table):
         raise ValueError(f"{responses} has {len(values)} rows, {trials} {len(table)}")
     names = tables.read(str(index))["image_id"] if index else pd.Series(table["image_id"].unique())
+    table = table.assign(picture=_rows_of_pictures(table, names, trials, index), row=np.arange(len(table)))
+    parts = _parts_of(split, table, trials, subject)
+    if not features:
+        return Aligned(table, values, np.empty((len(names), 0), dtype=np.float32), parts)
+    described = arrays.read(str(features), ndim=2)  # (n_images, n_features)
+    if len(described) != len(names):
+        raise ValueError(f"{features} has {len(described)} rows, {index} names {len(names)} pictures: one for each")
+    bands = tuple(Band(**band) for band in tables.sidecar(str(index)).get("bands", []))
+    return Aligned(table, values, described, parts, bands)
+
+
+def _rows_of_pictures(table: pd.DataFrame, names: pd.Series, trials: str, index: str | list[str]) -> np.ndarray:
+    """Find the row of the features of each trial's picture, (n_trials,)."""
+    if names.duplicated().any():
+        raise ValueError(f"{index} names picture {names[names.duplicated()].iloc[0]!r} twice; each has one row")
     order = pd.Series(range(len(names)), index=names)
     lost = table.loc[~table["image_id"].isin(order.index), "image_id"].unique()
     if len(lost):
         raise ValueError(f"{len(lost)} images of {trials} are not in {index}, the first are {list(lost[:5])}")
-    table = table.assign(picture=order.loc[table["image_id"]].to_numpy(), row=np.arange(len(table)))
+    return order.loc[table["image_id"]].to_numpy()
+
+
+def _parts_of(split: str, table: pd.DataFrame, trials: str, subject: str) -> pd.DataFrame:
+    """Read the subject's rows of a split, with the row of each trial in its table."""
     whole = tables.read(split)
     assignment.check_no_crossing(whole)
-    own = whole[whole["subject"] == subject].merge(table[[*assignment.TRIAL, "row"]], on=assignment.TRIAL, how="left")
-    if own["row"].isna().any() or own.groupby("fold").size().ne(len(table)).any():
+    rows = table[[*assignment.TRIAL, "row"]]
+    parts = whole[whole["subject"] == subject].merge(rows, on=assignment.TRIAL, how="left")
+    if parts["row"].isna().any() or parts.groupby("fold").size().ne(len(table)).any():
         raise ValueError(f"{split} and {trials} do not list the same trials of {subject}; make the split again")
-    own = own.sort_values(["fold", "row"]).astype({"row": int})
-    if not features:
-        return Aligned(table, values, np.empty((len(names), 0), dtype=np.float32), own)
-    bands = tuple(Band(**one) for one in tables.sidecar(str(index)).get("bands", []))
-    return Aligned(table, values, arrays.read(str(features), ndim=2), own, bands)
+    return parts.sort_values(["fold", "row"]).astype({"row": int})
 
 
 def align_all(
@@ -99,11 +115,11 @@ def align_all(
     if not responses:
         return [align_pictures(str(features), str(index), trials, split, subjects)]
     each = zip(responses, trials, subjects, strict=True)
-    found = [align(values, features, index, table, split, subject) for values, table, subject in each]
-    folds = [data.n_folds for data in found]
+    aligned = [align(values, features, index, table, split, subject) for values, table, subject in each]
+    folds = [data.n_folds for data in aligned]
     if len(set(folds)) > 1:
         raise ValueError(f"{split} has {folds} folds for {list(subjects)}: pooled subjects must have the same ones")
-    return found
+    return aligned
 
 
 def align_pictures(features: str, index: str, trials: Sequence[str], split: str, subjects: Sequence[str]) -> Aligned:
@@ -128,18 +144,17 @@ def align_pictures(features: str, index: str, trials: Sequence[str], split: str,
     values, names = arrays.read(features, ndim=2), tables.read(index)["image_id"]
     seen = []
     for subject, path in zip(subjects, trials, strict=True):
-        one = align(features, features, index, path, split, subject, check_length=False)
-        picture = one.trials["picture"].to_numpy()[one.split["row"]]
-        seen.append(one.split.assign(picture=picture).drop_duplicates(["fold", "picture"]))
+        data = align(features, features, index, path, split, subject, check_length=False)
+        picture = data.trials["picture"].to_numpy()[data.split["row"]]
+        seen.append(data.split.assign(picture=picture).drop_duplicates(["fold", "picture"]))
     parts = pd.concat(seen, ignore_index=True).drop_duplicates(["fold", "picture"]).sort_values(["fold", "picture"])
     shown = np.unique(parts["picture"])
     row = pd.Series(range(len(shown)), index=shown)
     table = pd.DataFrame({"session": "01", "run": "01", "trial": np.arange(1, len(shown) + 1)})
     table = table.assign(image_id=names.to_numpy()[shown], picture=shown, row=np.arange(len(shown)))
-    own = parts.assign(row=row.loc[parts["picture"]].to_numpy(), subject=NOBODY)[
-        ["subject", "fold", "row", "unit", "part"]
-    ]
-    return Aligned(table, np.asarray(values[shown]), np.empty((len(names), 0), np.float32), own.reset_index(drop=True))
+    columns = ["subject", "fold", "row", "unit", "part"]
+    by_row = parts.assign(row=row.loc[parts["picture"]].to_numpy(), subject=NOBODY)[columns].reset_index(drop=True)
+    return Aligned(table, np.asarray(values[shown]), np.empty((len(names), 0), np.float32), by_row)
 
 
 def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:

@@ -29,14 +29,14 @@ class ClassScorer:
         ``true`` (n_images,): image whose class counts as true for each image, under permuted labels.
         """
         classes = self.classes if true is None else self.classes[true]
-        found = []
-        for view, given, image in self.test.views(predicted):
-            wanted, unit = classes[image], self.test.unit[image]
-            hits = metrics.class_hits(given, wanted)
-            found.append(query_measure(view, "accuracy", hits, unit, chance=1 / self.n_classes))
-            area = metrics.class_auc(given, wanted)
-            found.append(Measure(view, "auc", area, _auc_draws(given, wanted, unit), chance=0.5))
-        return found
+        measures = []
+        for view, evidence, image in self.test.views(predicted):
+            true_class, unit = classes[image], self.test.unit[image]
+            hits = metrics.class_hits(evidence, true_class)
+            measures.append(query_measure(view, "accuracy", hits, unit, chance=1 / self.n_classes))
+            area = metrics.class_auc(evidence, true_class)
+            measures.append(Measure(view, "auc", area, _auc_draws(evidence, true_class, unit), chance=0.5))
+        return measures
 
 
 def _auc_draws(scores: Array, classes: Array, unit: Array) -> Callable[[Array], Array]:

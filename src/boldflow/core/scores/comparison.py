@@ -55,12 +55,12 @@ def compare(values: np.ndarray, draws: np.ndarray, n_units: int, level: float = 
         [statistics.paired_p(values[a] - values[b], d, n_units) for (a, b), d in zip(pairs, differences, strict=True)]
     )
     adjusted = statistics.holm(p) if len(p) else p
-    found = []
+    results = []
     for (a, b), d, plain, held in zip(pairs, differences, p, adjusted, strict=True):
         low, high = statistics.percentile_interval(d, 1 - level)
         tied = bool(low <= 0 <= high or held > level)
-        found.append(Difference(a, b, float(values[a] - values[b]), low, high, float(plain), float(held), tied))
-    return found
+        results.append(Difference(a, b, float(values[a] - values[b]), low, high, float(plain), float(held), tied))
+    return results
 
 
 def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -100,16 +100,20 @@ def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]
     groups = [[n] for n in range(n_models) if not beside[n]]
     for a in range(n_models):
         for b in sorted(other for other in beside[a] if other > a):
-            if (a, b) in covered:
-                continue
-            group = [a, b]
-            for other in range(n_models):
-                if other not in group and beside[other].issuperset(group):
-                    group.append(other)
-            group.sort()
-            covered.update(itertools.combinations(group, 2))
-            groups.append(group)
+            if (a, b) not in covered:
+                group = _clique_with(a, b, beside)
+                covered.update(itertools.combinations(group, 2))
+                groups.append(group)
     return sorted(groups)
+
+
+def _clique_with(a: int, b: int, beside: Sequence[set[int]]) -> list[int]:
+    """Add to a pair of ties each model in turn that is tied with all so far, sorted."""
+    group = [a, b]
+    for other in range(len(beside)):
+        if other not in group and beside[other].issuperset(group):
+            group.append(other)
+    return sorted(group)
 
 
 def letter(number: int) -> str:
@@ -147,34 +151,50 @@ def tie_letters(
     ValueError
         If two rows would be one model of a comparison.
     """
-    found = pd.Series("", index=rows.index, dtype=object)
+    letters = pd.Series("", index=rows.index, dtype=object)
     seeds = compared_seeds(rows, pairs, same)
     rows = rows if seeds is None else rows.assign(**{SEED: seeds})
     where, who = key_of(rows, same), key_of(rows, model)
-    compared = {
-        key: list(zip(part["_a"], part["_b"], part["tied"].astype(bool), strict=True))
-        for key, part in pairs.assign(
-            _a=key_of(pairs, [f"{name}_a" for name in model]), _b=key_of(pairs, [f"{name}_b" for name in model])
-        ).groupby(key_of(pairs, same), sort=False)
-    }
+    compared = _pairs_by_comparison(pairs, same, model)
     for key, index in where.groupby(where, sort=False).groups.items():
         part = rows.loc[index]
-        sign = 1 if part["metric"].iloc[0] in lower else -1
-        values = (sign * part["value"].astype(float)).groupby(who[index], sort=False).mean()
-        place = {name: n for n, name in enumerate(values.sort_values(kind="stable").index)}
+        names = _best_first(part, who[index], lower)
+        place = {name: n for n, name in enumerate(names)}
         here = [(place[a], place[b], tied) for a, b, tied in compared.get(key, []) if a in place and b in place]
         if here and len(place) < len(part) and (seeds is None or seeds[index[0]] != OVER_SEEDS):
             raise ValueError(f"two rows would be one model of the comparison {key!r}")
-        told = sorted({n for a, b, _ in here for n in (a, b)})
-        number = {n: k for k, n in enumerate(told)}
-        groups = tie_groups(len(told), [(number[a], number[b]) for a, b, tied in here if tied])
-        given = dict.fromkeys(place, "")
-        names = list(place)
-        for k, group in enumerate(groups):
-            for n in group:
-                given[names[told[n]]] += letter(k)
-        found[index] = who[index].map(given)
-    return found
+        letters[index] = who[index].map(_letters_of(names, here))
+    return letters
+
+
+def _pairs_by_comparison(
+    pairs: pd.DataFrame, same: Sequence[str], model: Sequence[str]
+) -> dict[object, list[tuple[str, str, bool]]]:
+    """Give the pairs of each comparison: both models and whether they are tied."""
+    sides = {f"_{side}": key_of(pairs, [f"{name}_{side}" for name in model]) for side in ("a", "b")}
+    return {
+        key: list(zip(part["_a"], part["_b"], part["tied"].astype(bool), strict=True))
+        for key, part in pairs.assign(**sides).groupby(key_of(pairs, same), sort=False)
+    }
+
+
+def _best_first(rows: pd.DataFrame, who: pd.Series, lower: Collection[str]) -> list[str]:
+    """Name the models of a comparison, the best by its mean first."""
+    sign = 1 if rows["metric"].iloc[0] in lower else -1
+    means = (sign * rows["value"].astype(float)).groupby(who, sort=False).mean()
+    return list(means.sort_values(kind="stable").index)
+
+
+def _letters_of(names: Sequence[str], pairs: Sequence[tuple[int, int, bool]]) -> dict[str, str]:
+    """Give the letters of models; ``pairs`` of their places among ``names``, and whether they are tied."""
+    places = sorted({place for a, b, _ in pairs for place in (a, b)})
+    number = {place: k for k, place in enumerate(places)}
+    groups = tie_groups(len(places), [(number[a], number[b]) for a, b, tied in pairs if tied])
+    letters = dict.fromkeys(names, "")
+    for k, group in enumerate(groups):
+        for n in group:
+            letters[names[places[n]]] += letter(k)
+    return letters
 
 
 def compared_seeds(rows: pd.DataFrame, pairs: pd.DataFrame, same: Sequence[str]) -> pd.Series | None:

@@ -63,24 +63,24 @@ class EncodingScorer:
         measured = self.measured if true is None else self.measured[true]
         expected = averaging.average_by(predicted, self.test.image, self.test.n_images)
         plain = self._sums(expected, measured, np.ones((1, self.test.n_images)))
-        known: list[tuple[Array, dict[str, Array]]] = []  # regions and metrics share one pass over the same draws
+        summed: list[tuple[Array, dict[str, Array]]] = []  # regions and metrics share one pass over the same draws
 
         def drawn(region: str, number: int) -> Callable[[Array], Array]:
             def draws(counts: Array) -> Array:
-                for given, sums in known:
-                    if given is counts:
+                for drawn_counts, sums in summed:
+                    if drawn_counts is counts:
                         return sums[region][number]
-                known.append((counts, self._sums(expected, measured, counts[:, self.test.unit].astype(np.float64))))
-                return known[-1][1][region][number]
+                summed.append((counts, self._sums(expected, measured, counts[:, self.test.unit].astype(np.float64))))
+                return summed[-1][1][region][number]
 
             return draws
 
-        found = []
+        measures = []
         by_chance = 1 / (self.test.n_images - 1)  # expected r^2 of two unrelated columns
         for region, mask in self.regions.items():
             upper = self.pooled_ceiling(mask)
             values = plain[region][:, 0]
-            found += [
+            measures += [
                 Measure("image", "r", values[0], drawn(region, 0), 0.0, float(np.sqrt(upper)), region),
                 Measure("image", "r2", values[1], drawn(region, 1), by_chance, upper, region, method="jackknife"),
                 Measure("image", "mse", values[2], drawn(region, 2), roi=region),
@@ -88,8 +88,8 @@ class EncodingScorer:
             ]
             if np.isfinite(values[3]):
                 share = Measure("image", "explained_share", values[3], drawn(region, 3), 0.0, 1.0, region)
-                found.append(replace(share, method="jackknife"))
-        return found
+                measures.append(replace(share, method="jackknife"))
+        return measures
 
     def _sums(self, expected: Array, measured: Array, weights: Array) -> dict[str, Array]:
         """Region means of r, r^2 and MSE, and the share explained, under each weighting: (4, n_draws) by region."""

@@ -127,13 +127,13 @@ class Gallery:
 
     def _scores(self, queries: np.ndarray, numbers: np.ndarray, query: np.ndarray) -> np.ndarray:
         """Score pairs one by one in double precision, so that no score depends on where its pair stands."""
-        found = np.empty(len(query))
+        scores = np.empty(len(query))
         for start in range(0, len(query), self.step):
             some = slice(start, start + self.step)
             chosen, inverse = np.unique(numbers[some], return_inverse=True)
             candidates = self._candidates(chosen, queries.dtype)
-            found[some] = np.einsum("ij,ij->i", queries[query[some]], candidates[inverse])
-        return found
+            scores[some] = np.einsum("ij,ij->i", queries[query[some]], candidates[inverse])
+        return scores
 
     def _candidates(self, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Distinct candidates of length 1."""
@@ -163,9 +163,9 @@ def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     first, count = np.unique(keys, return_index=True, return_counts=True)[1:]
     same = np.arange(len(keys))
     for key in keys[first[count > 1]]:
-        known: dict[bytes, int] = {}
+        first_of: dict[bytes, int] = {}
         for row in np.flatnonzero(keys == key):
-            same[row] = known.setdefault(rows[np.array([row])].tobytes(), int(row))
+            same[row] = first_of.setdefault(rows[np.array([row])].tobytes(), int(row))
     distinct, number = np.unique(same, return_inverse=True)
     return number, distinct, lengths
 
@@ -175,5 +175,5 @@ def _long(block: np.ndarray) -> np.ndarray:
     if not np.isfinite(block).all():
         raise ValueError(f"{int((~np.isfinite(block).all(axis=1)).sum())} candidates have NaN scores: not finite")
     largest = np.abs(block).max(axis=1).clip(TINY)
-    found: np.ndarray = largest * np.linalg.norm(block / largest[:, None], axis=1)
-    return found
+    lengths: np.ndarray = largest * np.linalg.norm(block / largest[:, None], axis=1)
+    return lengths

@@ -12,6 +12,7 @@ from scipy import linalg, special, stats
 
 from boldflow.core.linear.scaling import fit_scaler, scale
 from boldflow.core.scores import statistics
+from boldflow.core.scores.metrics import area
 
 MOST_STEPS, CLOSE = 50, 1e-8  # of Newton's method
 
@@ -71,13 +72,6 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, penalty: float = 1.0) -> np.ndarr
     raise ValueError(f"logistic regression did not settle in {MOST_STEPS} steps; choose a larger penalty")
 
 
-def area(scores: np.ndarray, y: np.ndarray) -> float:
-    """Area under the ROC curve of scores for the class ``y``, ties shared."""
-    n = int(y.sum())
-    above = stats.rankdata(scores)[y].sum() - n * (n + 1) / 2
-    return float(above / (n * (len(y) - n)))
-
-
 @dataclass(frozen=True)
 class FoldCodes:
     """Codes of a fold: of training and of held-out trials, (n_trials, n_latents) each, and the picture of each trial.
@@ -129,34 +123,55 @@ def separate(
         If a part of a fold holds one class only (in training), held-out trials of all folds do, or a picture is in both
         parts of a fold.
     """
-    inputs = [_scaled(fold) for fold in folds]
-    picture = np.concatenate([fold.test_picture for fold in folds])
+    task = _Task(folds, [_scaled(fold) for fold in folds], penalty)
+    picture = np.concatenate([fold.test_picture for fold in folds])  # (n_test_trials,)
     if not 0 < label[picture].sum() < len(picture):
         raise ValueError(f"both classes must be held out, found {int(label[picture].sum())} of {len(picture)} trials")
+    scores = task.scores(label)
+    auc = area(scores, label[picture])
+    null = task.null(label, block, picture, n_permutations, seed)
+    low, high = statistics.percentile_interval(_area_draws(scores, label, picture, n_draws, seed))
+    p = statistics.permutation_p(auc, null) if n_permutations else float("nan")
+    return Separation(auc, float(low), float(high), p, null)
 
-    def scores(labels: np.ndarray) -> np.ndarray:
-        found = []
-        for (inside, outside), fold in zip(inputs, folds, strict=True):
-            weights = fit_logistic(inside, labels[fold.train_picture], penalty)
-            found.append(outside @ weights[:-1] + weights[-1])
-        return np.concatenate(found)
 
-    given = scores(label)
-    found = area(given, label[picture])
-    rng = np.random.default_rng(seed)
-    null = []
-    for _ in range(n_permutations):
-        drawn = label[statistics.permute_within(np.arange(len(label)), block, rng)]
-        null.append(area(scores(drawn), drawn[picture]))
+@dataclass(frozen=True)
+class _Task:
+    """Folds, and of each the scaled codes of training and of held-out trials, (n_trials, n_axes) each."""
+
+    folds: Sequence[FoldCodes]
+    inputs: list[tuple[np.ndarray, np.ndarray]]
+    penalty: float
+
+    def scores(self, label: np.ndarray) -> np.ndarray:
+        """Fit to labels of pictures, (n_pictures,), and score the held-out trials of all folds, (n_test_trials,)."""
+        scores = []
+        for (inside, outside), fold in zip(self.inputs, self.folds, strict=True):
+            weights = fit_logistic(inside, label[fold.train_picture], self.penalty)
+            scores.append(outside @ weights[:-1] + weights[-1])
+        return np.concatenate(scores)
+
+    def null(
+        self, label: np.ndarray, block: np.ndarray, picture: np.ndarray, n_permutations: int, seed: int
+    ) -> np.ndarray:
+        """Areas of refits under permuted labels, (n_permutations,)."""
+        rng = np.random.default_rng(seed)
+        areas = []
+        for _ in range(n_permutations):
+            drawn = label[statistics.permute_within(np.arange(len(label)), block, rng)]
+            areas.append(area(self.scores(drawn), drawn[picture]))
+        return np.array(areas)
+
+
+def _area_draws(scores: np.ndarray, label: np.ndarray, picture: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """Areas in bootstrap draws of the held-out pictures; draws with one class only are left out."""
     unit = np.unique(picture, return_inverse=True)[1]
-    draws = []
+    areas = []
     for counts in statistics.bootstrap_counts(int(unit.max()) + 1, n_draws, seed):
         rows = np.repeat(np.arange(len(unit)), counts[unit].astype(int))
         if 0 < label[picture[rows]].sum() < len(rows):
-            draws.append(area(given[rows], label[picture[rows]]))
-    low, high = statistics.percentile_interval(np.array(draws))
-    p = statistics.permutation_p(found, np.array(null)) if n_permutations else float("nan")
-    return Separation(found, float(low), float(high), p, np.array(null))
+            areas.append(area(scores[rows], label[picture[rows]]))
+    return np.array(areas)
 
 
 def norm_test(codes: np.ndarray, y: np.ndarray) -> float:
@@ -183,10 +198,10 @@ def scaled_apart(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     values : array of shape (n_trials, n_vertices)
     y : bool array of shape (n_trials,)
     """
-    found = np.empty(values.shape, dtype=np.float64)
+    scaled = np.empty(values.shape, dtype=np.float64)
     for part in (y, ~y):
-        found[part] = (values[part] - values[part].mean()) / values[part].std()
-    return found
+        scaled[part] = (values[part] - values[part].mean()) / values[part].std()
+    return scaled
 
 
 def scaled_together(values: np.ndarray) -> np.ndarray:
@@ -222,8 +237,8 @@ def embed(codes: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         return {"pca": placed, "tsne": nothing}
     start = placed / max(float(placed[:, 0].std()), 1e-12) * 1e-4  # scikit-learn's own scale of a start
     perplexity = min(30.0, (len(codes) - 1) / 3)
-    found = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(centred)
-    return {"pca": placed, "tsne": np.asarray(found, dtype=np.float64)}
+    neighbours = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(centred)
+    return {"pca": placed, "tsne": np.asarray(neighbours, dtype=np.float64)}
 
 
 def _scaled(fold: FoldCodes) -> tuple[np.ndarray, np.ndarray]:

@@ -47,12 +47,12 @@ def identification_scores(predictions: np.ndarray, gallery: np.ndarray) -> np.nd
     array of shape (n_queries, n_candidates), float64
     """
     # equal candidates are scored once: a matrix product may give them last bits of their own, and break their tie
-    known: dict[bytes, int] = {}
-    same = np.array([known.setdefault(row.tobytes(), len(known)) for row in np.ascontiguousarray(gallery)])
+    numbers: dict[bytes, int] = {}
+    same = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in np.ascontiguousarray(gallery)])
     candidates = gallery[np.unique(same, return_index=True)[1]].astype(np.float64)
     norms = np.linalg.norm(candidates, axis=1, keepdims=True)
     scores: np.ndarray = predictions.astype(np.float64) @ (candidates / (norms + TINY)).T
-    return scores if len(known) == len(gallery) else scores[:, same]
+    return scores if len(numbers) == len(gallery) else scores[:, same]
 
 
 def ranks(scores: np.ndarray, true: np.ndarray) -> Ranks:
@@ -75,16 +75,16 @@ def ranks(scores: np.ndarray, true: np.ndarray) -> Ranks:
     """
     if np.isnan(scores).any():
         raise ValueError(f"{int(np.isnan(scores).any(axis=1).sum())} queries have NaN scores")
-    own = scores[np.arange(len(scores)), true][:, None]
-    return Ranks((scores > own).sum(axis=1), (scores == own).sum(axis=1), scores.shape[1])
+    true_score = scores[np.arange(len(scores)), true][:, None]
+    return Ranks((scores > true_score).sum(axis=1), (scores == true_score).sum(axis=1), scores.shape[1])
 
 
-def top_k(found: Ranks, k: int) -> np.ndarray:
+def top_k(ranked: Ranks, k: int) -> np.ndarray:
     """Give each query's chance of having the true candidate among its first ``k``, ties shared, (n_queries,)."""
-    return np.clip((k - found.above) / found.tied, 0, 1)
+    return np.clip((k - ranked.above) / ranked.tied, 0, 1)
 
 
-def inverse_normalised_rank(found: Ranks) -> np.ndarray:
+def inverse_normalised_rank(ranked: Ranks) -> np.ndarray:
     """Map ranks to 1 (first) .. 0 (last); chance .5, (n_queries,).
 
     Raises
@@ -92,17 +92,17 @@ def inverse_normalised_rank(found: Ranks) -> np.ndarray:
     ValueError
         If the gallery has one candidate only.
     """
-    if found.gallery_size < 2:
-        raise ValueError(f"a gallery of {found.gallery_size} candidate has no order")
-    return 1 - found.rank / (found.gallery_size - 1)
+    if ranked.gallery_size < 2:
+        raise ValueError(f"a gallery of {ranked.gallery_size} candidate has no order")
+    return 1 - ranked.rank / (ranked.gallery_size - 1)
 
 
-def n_way_top1(found: Ranks, n: int) -> np.ndarray:
+def n_way_top1(ranked: Ranks, n: int) -> np.ndarray:
     """Give each query's chance of winning against ``n - 1`` candidates drawn at random, in closed form.
 
     Parameters
     ----------
-    found : Ranks
+    ranked : Ranks
     n : int
         Candidates in a draw, the true one included.
 
@@ -116,13 +116,13 @@ def n_way_top1(found: Ranks, n: int) -> np.ndarray:
     ValueError
         If ``n`` is below 2 or above the gallery's size.
     """
-    size = found.gallery_size
+    size = ranked.gallery_size
     if not 2 <= n <= size:
         raise ValueError(f"{n} candidates cannot be drawn from a gallery of {size}: 2 to {size} can")
     places = np.arange(size)
     chance = np.exp(_log_choose(size - 1 - places, n - 1) - _log_choose(size - 1, n - 1))
     reached = np.concatenate([[0.0], np.cumsum(chance)])
-    return (reached[found.above + found.tied] - reached[found.above]) / found.tied
+    return (reached[ranked.above + ranked.tied] - reached[ranked.above]) / ranked.tied
 
 
 def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -140,8 +140,27 @@ def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> n
         Share of wrong candidates with lower Pearson correlation, ties counted half; chance .5.
     """
     centred = [values - values.mean(axis=1, keepdims=True) for values in (predictions, gallery)]
-    found = ranks(identification_scores(*centred), true)
-    return inverse_normalised_rank(found)
+    ranked = ranks(identification_scores(*centred), true)
+    return inverse_normalised_rank(ranked)
+
+
+def area(scores: np.ndarray, inside: np.ndarray) -> float:
+    """Area under the ROC curve, ties shared: exact but for the last division.
+
+    Parameters
+    ----------
+    scores : array of shape (n_units,)
+    inside : bool array of shape (n_units,)
+        Whether a unit is in the class that high scores speak for; some are and some are not.
+
+    Returns
+    -------
+    float
+        Chance .5.
+    """
+    n = int(inside.sum())
+    above = scipy.stats.rankdata(scores)[inside].sum() - n * (n + 1) / 2
+    return float(above / (n * (len(inside) - n)))
 
 
 def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
@@ -159,11 +178,9 @@ def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
     """
     areas = []
     for label in range(scores.shape[1]):
-        own = true == label
-        if 0 < own.sum() < len(own):
-            order = scipy.stats.rankdata(scores[:, label])
-            wins = order[own].sum() - own.sum() * (own.sum() + 1) / 2
-            areas.append(wins / (own.sum() * (~own).sum()))
+        inside = true == label
+        if 0 < inside.sum() < len(inside):
+            areas.append(area(scores[:, label], inside))
     return float(np.mean(areas)) if areas else float("nan")
 
 
@@ -187,11 +204,11 @@ def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     # used again for every block: new memory costs as much as the sums, and sums of what lies together are quicker
     room = np.empty((2, len(x) * FEW_COLUMNS))
-    found = np.empty(x.shape[1])
+    r = np.empty(x.shape[1])
     for k in range(0, x.shape[1], FEW_COLUMNS):
         some = slice(k, k + FEW_COLUMNS)
-        found[some] = _correlation(*(_centred(z[:, some], into) for z, into in zip((x, y), room, strict=True)))
-    return found
+        r[some] = _correlation(*(_centred(z[:, some], into) for z, into in zip((x, y), room, strict=True)))
+    return r
 
 
 def _centred(z: np.ndarray, room: np.ndarray) -> np.ndarray:
@@ -253,5 +270,5 @@ def _weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> 
 def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:
     """Logarithm of the binomial coefficient; -inf where k > n."""
     n = np.asarray(n, dtype=np.float64)
-    found = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.maximum(n - k, 0) + 1)
-    return np.where(n >= k, found, -np.inf)
+    logarithm = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.maximum(n - k, 0) + 1)
+    return np.where(n >= k, logarithm, -np.inf)

@@ -33,20 +33,20 @@ class ReconstructionScorer:
 
     def measure(self, predicted: Array) -> list[Measure]:
         """Measure reconstructions (n_test_trials, n_vertices) in the same scale."""
-        found = []
-        for view, given, measured, unit in self._views(predicted):
-            r = metrics.correlation(given, measured)
+        measures = []
+        for view, reconstructed, measured, unit in self._views(predicted):
+            r = metrics.correlation(reconstructed, measured)
             for region, mask in self.regions.items():
-                x, y = given[:, mask], measured[:, mask]
+                x, y = reconstructed[:, mask], measured[:, mask]
                 errors = ((x - y) ** 2).mean(axis=1)
                 draws = _share_draws(((x - y) ** 2).sum(axis=1), y, unit)
                 value = float(draws(np.ones((1, self.test.n_units)))[0])
-                found += [
+                measures += [
                     query_measure(view, "mse", errors, unit, roi=region),
                     Measure(view, "r2", value, draws, chance=0.0, roi=region),
                     Measure(view, "r", float(np.mean(r[mask])), chance=0.0, roi=region, method="none"),
                 ]
-        return found
+        return measures
 
     def _views(self, predicted: Array) -> list[tuple[str, Array, Array, Array]]:
         """Give (view, reconstructed, measured, unit of each row); images are repeats averaged, or shown once."""

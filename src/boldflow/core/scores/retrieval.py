@@ -46,14 +46,14 @@ class RetrievalScorer:
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_features); ``true`` as in ``ClassScorer``."""
-        own = np.arange(self.test.n_images) if true is None else true
-        found: list[Measure] = []
-        for view, given, image in self.test.views(predicted):
-            found += self._test_gallery(view, given, image, own)
-            found += self._frequent(view, given, image, own)
+        shown = np.arange(self.test.n_images) if true is None else true
+        measures: list[Measure] = []
+        for view, decoded, image in self.test.views(predicted):
+            measures += self._test_gallery(view, decoded, image, shown)
+            measures += self._frequent(view, decoded, image, shown)
             if self.everything:
-                found += self._full_gallery(view, given, image, own)
-        return [*found, *self._batches(predicted, own), self._features(predicted, own)]
+                measures += self._full_gallery(view, decoded, image, shown)
+        return [*measures, *self._batches(predicted, shown), self._features(predicted, shown)]
 
     def nearest(self, predicted: Array) -> tuple[Array, Array, Array]:
         """Rank and best candidates of each query of the last view.
@@ -65,13 +65,13 @@ class RetrievalScorer:
             Test images, best first; -1 where the gallery is smaller.
         score : array (n_queries, N_NEAREST)
         """
-        _, given, image = self.test.views(predicted)[-1]
+        _, decoded, image = self.test.views(predicted)[-1]
         n = len(image)
         rank, best = np.empty(n), np.full((n, N_NEAREST), -1)
         score = np.full((n, N_NEAREST), np.nan)
-        for queries, there, scores in self._folds(given, image):
-            found = metrics.ranks(scores, np.searchsorted(there, image[queries]))
-            rank[queries] = found.rank
+        for queries, there, scores in self._folds(decoded, image):
+            ranked = metrics.ranks(scores, np.searchsorted(there, image[queries]))
+            rank[queries] = ranked.rank
             k = min(N_NEAREST, len(there))
             order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
             best[queries, :k] = there[order]
@@ -92,25 +92,25 @@ class RetrievalScorer:
             raise ValueError(f"folds have galleries of different sizes {sizes.tolist()}: their ranks cannot be pooled")
         return int(sizes[0])
 
-    def _folds(self, given: Array, image: Array) -> list[tuple[Array, Array, Array]]:
+    def _folds(self, decoded: Array, image: Array) -> list[tuple[Array, Array, Array]]:
         """Give (queries, gallery, scores) of each fold."""
-        found = []
+        folds = []
         for fold in np.unique(self.test.image_fold):
             queries = np.flatnonzero(self.test.image_fold[image] == fold)
             there = np.flatnonzero(self.test.image_fold == fold)
-            found.append((queries, there, metrics.identification_scores(given[queries], self.targets[there])))
-        return found
+            folds.append((queries, there, metrics.identification_scores(decoded[queries], self.targets[there])))
+        return folds
 
-    def _test_gallery(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+    def _test_gallery(self, view: str, decoded: Array, image: Array, shown: Array) -> list[Measure]:
         size, unit = self.gallery_size, self.test.unit[image]
         above, tied = np.empty(len(image), int), np.empty(len(image), int)
         pairs = np.empty(len(image))
         drawn: dict[tuple[int, str], Array] = {}
-        for queries, there, scores in self._folds(given, image):
-            true = np.searchsorted(there, own[image[queries]])
+        for queries, there, scores in self._folds(decoded, image):
+            true = np.searchsorted(there, shown[image[queries]])
             ranked = metrics.ranks(scores, true)
             above[queries], tied[queries] = ranked.above, ranked.tied
-            pairs[queries] = metrics.two_way(given[queries], self.targets[there], true)
+            pairs[queries] = metrics.two_way(decoded[queries], self.targets[there], true)
             for n in (n for n in DRAWN if n < size):
                 for name, values in _drawn(scores, true, n).items():
                     drawn.setdefault((n, name), np.empty(len(image)))[queries] = values
@@ -121,7 +121,7 @@ class RetrievalScorer:
             measures.append(query_measure(view, name, values, unit, **more))
         return measures
 
-    def _frequent(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+    def _frequent(self, view: str, decoded: Array, image: Array, shown: Array) -> list[Measure]:
         """Find the pictures that are tested most often (of equal ones the first) among each other."""
         if self.gallery_size <= FREQUENT:
             return []
@@ -131,17 +131,17 @@ class RetrievalScorer:
             there = np.flatnonzero(self.test.image_fold == fold)
             chosen = np.sort(there[np.argsort(-often[there], kind="stable")[:FREQUENT]])
             queries = np.flatnonzero(np.isin(image, chosen))
-            scores = metrics.identification_scores(given[queries], self.targets[own[chosen]])
+            scores = metrics.identification_scores(decoded[queries], self.targets[shown[chosen]])
             ranked = metrics.ranks(scores, np.searchsorted(chosen, image[queries]))
             above.append(ranked.above)
             tied.append(ranked.tied)
             rows.append(queries)
-        found = metrics.Ranks(np.concatenate(above), np.concatenate(tied), FREQUENT)
-        return _rank_measures(view, found, self.test.unit[image[np.concatenate(rows)]], f"frequent{FREQUENT}")
+        together = metrics.Ranks(np.concatenate(above), np.concatenate(tied), FREQUENT)
+        return _rank_measures(view, together, self.test.unit[image[np.concatenate(rows)]], f"frequent{FREQUENT}")
 
-    def _batches(self, predicted: Array, own: Array) -> list[Measure]:
+    def _batches(self, predicted: Array, shown: Array) -> list[Measure]:
         """Find each trial among those of its batch; trials of the same picture are level, and share their rank."""
-        target = self.targets[own[self.test.image]]
+        target = self.targets[shown[self.test.image]]
         above, tied, size = (np.empty(len(target), int) for _ in range(3))
         for fold in np.unique(self.test.fold):
             whole = np.flatnonzero(self.test.fold == fold)
@@ -153,10 +153,10 @@ class RetrievalScorer:
         places = np.where(size > 1, 1 - ranked.rank / np.maximum(size - 1, 1), 0.5)
         return _rank_measures("trial", ranked, self.test.unit[self.test.image], BATCHES, size, places)
 
-    def _features(self, predicted: Array, own: Array) -> Measure:
+    def _features(self, predicted: Array, shown: Array) -> Measure:
         """Correlate each feature with the decoded one over trials, mean over features."""
         image = self.test.image
-        target = self.targets[own[image]]
+        target = self.targets[shown[image]]
 
         def draws(counts: Array) -> Array:
             weights = counts[:, self.test.unit[image]].astype(np.float64)
@@ -164,12 +164,12 @@ class RetrievalScorer:
 
         return Measure("trial", "feature_r", float(metrics.correlation(predicted, target).mean()), draws, 0.0)
 
-    def _full_gallery(self, view: str, given: Array, image: Array, own: Array) -> list[Measure]:
+    def _full_gallery(self, view: str, decoded: Array, image: Array, shown: Array) -> list[Measure]:
         assert self.row is not None
         above, tied = np.empty(len(image), int), np.empty(len(image), int)
         for fold, gallery in enumerate(self.galleries):
             queries = np.flatnonzero(self.test.image_fold[image] == fold)
-            ranked = gallery.ranks(given[queries], self.row[own[image[queries]]])
+            ranked = gallery.ranks(decoded[queries], self.row[shown[image[queries]]])
             above[queries], tied[queries] = ranked.above, ranked.tied
         ranked = metrics.Ranks(above, tied, self.galleries[0].size)
         return _rank_measures(view, ranked, self.test.unit[image], "full")
@@ -193,18 +193,18 @@ def _rank_measures(
     if size >= N_WAY and sizes is None:
         measures["nway50"] = (metrics.n_way_top1(ranked, N_WAY), 1 / N_WAY)
     more = {"gallery": gallery, "gallery_size": size}
-    found = [query_measure(view, name, v, unit, chance=float(chance), **more) for name, (v, chance) in measures.items()]
+    made = [query_measure(view, name, v, unit, chance=float(chance), **more) for name, (v, chance) in measures.items()]
     # how far ranks lie apart is neither better nor worse: no interval, no p
     spread = float(ranked.rank.std(ddof=1)) if len(ranked.rank) > 1 else 0.0
-    return [*found, Measure(view, "sd_rank", spread, method="none", **more)]  # type: ignore[arg-type]
+    return [*made, Measure(view, "sd_rank", spread, method="none", **more)]  # type: ignore[arg-type]
 
 
 def _drawn(scores: Array, true: Array, n: int) -> dict[str, Array]:
     """Top-1 and top-5 of each query among its own candidate and ``n - 1`` others, mean over fixed draws."""
     rng = np.random.default_rng(n)
     total = {f"top{k}": np.zeros(len(true)) for k in (1, 5)}
-    own = scores[np.arange(len(true)), true][:, None]
-    above, level = scores > own, scores == own
+    true_score = scores[np.arange(len(true)), true][:, None]
+    above, level = scores > true_score, scores == true_score
     level[np.arange(len(true)), true] = False
     for _ in range(N_DRAWN):
         # the true one is always in; of a draw that holds it already one candidate more is left out

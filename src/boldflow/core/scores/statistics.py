@@ -161,8 +161,8 @@ def permute_within(names: np.ndarray, block: np.ndarray, rng: np.random.Generato
     int array of shape (n_images,)
     """
     permuted = names.copy()
-    for one in np.unique(block):
-        where = np.flatnonzero(block == one)
+    for number in np.unique(block):
+        where = np.flatnonzero(block == number)
         permuted[where] = names[rng.permutation(where)]
     return permuted
 

@@ -56,7 +56,7 @@ def win_draws(
     wins = np.zeros((len(pairs), len(counts), member.shape[1]))
     for start in range(0, measured.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
-        r = [metrics.weighted_correlation(one[:, block], measured[:, block], weights) for one in predicted]
+        r = [metrics.weighted_correlation(values[:, block], measured[:, block], weights) for values in predicted]
         for number, (a, b) in enumerate(pairs):
             wins[number] += ((r[a] > r[b]) + 0.5 * (r[a] == r[b])) @ member[block]
     return wins / member.sum(axis=0)
@@ -86,14 +86,14 @@ def win_shares(n_models: int, values: np.ndarray, draws: np.ndarray, level: floa
     and 113 images; 20 and 200 vertices that go together; true shares of .50 to .88) that held the expected share in 91
     to 99 % of studies, the percentile interval alone in 28 to 93 %; of equal models it excluded .5 in 4 to 7 %.
     """
-    p = np.array([statistics.bootstrap_p(one - 0.5) for one in draws])
+    p = np.array([statistics.bootstrap_p(drawn - 0.5) for drawn in draws])
     adjusted = statistics.holm(p) if len(p) else p
-    found = []
+    shares = []
     pairs = itertools.combinations(range(n_models), 2)
     for (a, b), value, drawn, plain, held in zip(pairs, values, draws, p, adjusted, strict=True):
         low, high = statistics.percentile_interval(drawn, 1 - level)
         moved = float(value - drawn.mean())
         low, high = max(0.0, min(low, low + moved)), min(1.0, max(high, high + moved))
         tied = bool(low <= 0.5 <= high or held > level)
-        found.append(WinShare(a, b, float(value), low, high, float(plain), float(held), tied))
-    return found
+        shares.append(WinShare(a, b, float(value), low, high, float(plain), float(held), tied))
+    return shares

@@ -318,7 +318,7 @@ def _units(trained: Coded, tested: Coded, classes: _Classes) -> pd.DataFrame:
     held_out = np.isin(picture, classes.image[tested[0]])
     chosen = classes.kept[classes.image[tested[0]]]
     label = classes.label[classes.image[tested[0][chosen]]]
-    areas = [latents.area(unit, label) for unit in tested[1][chosen].T]
+    areas = [metrics.area(unit, label) for unit in tested[1][chosen].T]
     n_first, n_units = order.shape
     top = picture[order]
     return pd.DataFrame(

@@ -32,36 +32,36 @@ def beside(table: pd.DataFrame, published: pd.DataFrame) -> tuple[pd.DataFrame, 
     table = table.copy()
     ours = table[~table["simulated"].fillna(True).astype(bool) & table["gallery"].fillna("test").eq("test")]
     mine = ours[KEYS].astype("string").fillna("").astype(object)
-    known = set(mine["dataset"]), set(mine["model"])
+    datasets, models = set(mine["dataset"]), set(mine["model"])
     about = published[
-        published["dataset"].isin(known[0]) | (published["model"].isin(known[1]) & published["model"].ne(""))
+        published["dataset"].isin(datasets) | (published["model"].isin(models) & published["model"].ne(""))
     ]
     reasons = []
-    for one in about.to_dict("records"):
-        fits, reason = _fits(mine, ours["protocol"], one)
+    for figure in about.to_dict("records"):
+        fits, reason = _fits(mine, ours["protocol"], figure)
         reasons.append(reason)
-        table.loc[fits, "published_value"] = one["value"] * UNITS[one["unit"]]
-        table.loc[fits, "published_source"] = one["source"]
+        table.loc[fits, "published_value"] = figure["value"] * UNITS[figure["unit"]]
+        table.loc[fits, "published_source"] = figure["source"]
     return table, about[COLUMNS].assign(reason=reasons)
 
 
-def _fits(mine: pd.DataFrame, protocol: pd.Series, one: dict[str, object]) -> tuple[pd.Index, str]:
+def _fits(mine: pd.DataFrame, protocol: pd.Series, figure: dict[str, object]) -> tuple[pd.Index, str]:
     """Find our rows that a published figure is of, or the reason that there is none."""
     none = mine.index[:0]
-    if one["protocol"] != "published":
-        return none, f"found under another protocol than the publication's: {one['note']}"
+    if figure["protocol"] != "published":
+        return none, f"found under another protocol than the publication's: {figure['note']}"
     left = mine
     for key in ORDER:
-        if one["metric"] == OF_DATA and key in ("model", "feature"):
+        if figure["metric"] == OF_DATA and key in ("model", "feature"):
             continue
-        same = left[left[key] == one[key]]
+        same = left[left[key] == figure[key]]
         if same.empty:
-            return none, f"{key}: published {_name(one[key])}, here {_names(left[key])}"
+            return none, f"{key}: published {_name(figure[key])}, here {_names(left[key])}"
         left = same
     follows = protocol[left.index].eq("published").fillna(False).astype(bool)
     if not follows.any():
-        told = _names(protocol[left.index].fillna(""))
-        return none, f"protocol: ours is {told}, not the published one"
+        protocols = _names(protocol[left.index].fillna(""))
+        return none, f"protocol: ours is {protocols}, not the published one"
     return left.index[follows], ""
 
 

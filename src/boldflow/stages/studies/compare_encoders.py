@@ -65,7 +65,7 @@ def run(
     code : digests of the modules of this stage, JSON text
     """
     results = [ResultKey(**wildcards) for wildcards in read_settings(names)["results"]]
-    facts_of = {dataset: DataFacts.of(known) for dataset, known in read_settings(facts).items()}
+    facts_of = {dataset: DataFacts.of(values) for dataset, values in read_settings(facts).items()}
     paths = [predictions, predictions_indexes, configs, responses, vertices, features, indexes, trials, splits]
     groups: dict[tuple[str, ...], list[_Encoder]] = {}
     for encoder in (_Encoder(*row) for row in zip(results, *paths, strict=True)):

@@ -1,7 +1,8 @@
 """Units of a study's codes that are found again in other codes of the same pictures."""
 
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from boldflow.artifacts.store import tables
 from boldflow.core.compute import fixed_threads
 from boldflow.core.scores.matching import match_units
 from boldflow.settings import read_settings
+from boldflow.vocabulary.results import ResultKey
 
 SAME = ["dataset", "split"]  # codes are matched where these are equal
 OWN = ["subject", "response", "feature", "model"]
@@ -39,33 +41,49 @@ def run(codes: list[str], table: str, csv: str, names: str, latents: str, code: 
     ValueError
         If no two codes have enough pictures in common.
     """
-    wanted = read_settings(latents)
-    results: list[dict[str, Any]] = read_settings(names)["results"]
-    found: list[pd.DataFrame] = []
+    asked = read_settings(latents)
+    results = [ResultKey(**wildcards) for wildcards in read_settings(names)["results"]]
+    coded = [_Codes(result, path) for result, path in zip(results, codes, strict=True)]
+    matched: list[pd.DataFrame] = []
     with fixed_threads(1):
-        pairs = list(itertools.combinations(zip(results, codes, strict=True), 2))
-        for (one, path), (other, path_of_other) in tqdm(pairs, desc="match units", unit="pair"):
-            if any(one[name] != other[name] for name in SAME):
-                continue
-            sides = [tables.read(at).set_index("image_id")["code"] for at in (path, path_of_other)]
-            common = sorted(set(sides[0].index) & set(sides[1].index))
-            if len(common) < FEWEST:
-                continue
-            a, b = (np.stack(side.loc[common].to_list()).astype(np.float64) for side in sides)
-            matching = np.arange(len(common)) % 2 == 0
-            pair = match_units(a, b, matching, wanted["permutations"], seed=0)
-            about = {name: one[name] for name in SAME}
-            about |= {f"{name}_{side}": of[name] for side, of in (("a", one), ("b", other)) for name in OWN}
-            about |= {"stability": pair.stability, "p": pair.p, "n_permutations": wanted["permutations"]}
-            about |= {"n_matching": int(matching.sum()), "n_held_out": int((~matching).sum())}
-            about |= {"simulated": bool(tables.sidecar(path)["simulated"])}
-            units = {"unit_a": pair.first, "unit_b": pair.second, "r": pair.r, "held_out": pair.held_out}
-            found.append(pd.DataFrame({**units}).assign(**about))
-    if not found:
+        for a, b in tqdm(list(itertools.combinations(coded, 2)), desc="match units", unit="pair"):
+            if all(getattr(a.result, name) == getattr(b.result, name) for name in SAME):
+                matched += _matched(a, b, asked["permutations"])
+    if not matched:
         raise ValueError(
-            f"no two of {len(codes)} codes ({', '.join(wanted['match'])}) share a data set, a split and {FEWEST} "
+            f"no two of {len(codes)} codes ({', '.join(asked['match'])}) share a data set, a split and {FEWEST} "
             "held-out pictures; take latents.match off the study, or add subjects or features"
         )
-    whole = pd.concat(found, ignore_index=True)[COLUMNS]
+    whole = pd.concat(matched, ignore_index=True)[COLUMNS]
     tables.write(table, whole, {"code": code, "units": {"r": "Pearson", "held_out": "Pearson"}})
     tables.write_csv(csv, whole)
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """A result, and the path of the table of its codes."""
+
+    result: ResultKey
+    path: str
+
+    def by_picture(self) -> pd.Series:
+        """Code of each held-out picture, by name."""
+        return tables.read(self.path).set_index("image_id")["code"]
+
+
+def _matched(a: _Codes, b: _Codes, n_permutations: int) -> Sequence[pd.DataFrame]:
+    """Match the units of two codes; nothing where they have too few pictures in common."""
+    sides = [codes.by_picture() for codes in (a, b)]
+    common = sorted(set(sides[0].index) & set(sides[1].index))
+    if len(common) < FEWEST:
+        return []
+    first, second = (np.stack(side.loc[common].to_list()).astype(np.float64) for side in sides)  # (n_common, n_units)
+    matching = np.arange(len(common)) % 2 == 0
+    pair = match_units(first, second, matching, n_permutations, seed=0)
+    about: dict[str, object] = {name: getattr(a.result, name) for name in SAME}
+    about |= {f"{name}_{side}": getattr(of.result, name) for side, of in (("a", a), ("b", b)) for name in OWN}
+    about |= {"stability": pair.stability, "p": pair.p, "n_permutations": n_permutations}
+    about |= {"n_matching": int(matching.sum()), "n_held_out": int((~matching).sum())}
+    about |= {"simulated": bool(tables.sidecar(a.path)["simulated"])}
+    units = {"unit_a": pair.first, "unit_b": pair.second, "r": pair.r, "held_out": pair.held_out}
+    return [pd.DataFrame({**units}).assign(**about)]

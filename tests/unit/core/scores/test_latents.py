@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from boldflow.core.scores import latents
+from boldflow.core.scores import latents, metrics
 
 
 def made(seed, effect=0.0, n=60, n_latents=8, repeats=2):
@@ -96,7 +96,7 @@ def test_scaled_apart_a_class_moves_the_vertices_that_do_not_know_it():
         ):
             mean = scaled[:, others].mean(axis=1)
             kept.append(stats.ttest_ind(mean[y], mean[~y]).pvalue)
-        area.append(latents.area(latents.scaled_apart(values, y)[:, others].mean(axis=1), y))
+        area.append(metrics.area(latents.scaled_apart(values, y)[:, others].mean(axis=1), y))
     assert np.mean(np.array(apart) < 0.05) == 1 and np.mean(area) < 0.35  # found always, with the sign reversed
     assert np.sum(np.array(together) < 0.05) <= 4
 

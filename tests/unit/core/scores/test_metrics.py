@@ -161,3 +161,12 @@ def test_predictions_of_an_image_are_averaged_over_the_subjects_who_saw_it():
     np.testing.assert_allclose(found, wanted.to_numpy())
     with pytest.raises(ValueError, match="subject 1 has images more than once"):
         averaging.average_over_subjects([np.zeros((1, 2)), np.zeros((2, 2))], [np.array(["a"]), np.array(["b", "b"])])
+
+
+def test_the_area_is_scikit_learns_to_the_last_but_one_digit():
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        scores, inside = rng.integers(0, 20, 37).astype(float), rng.random(37) < 0.4
+        assert metrics.area(scores, inside) == pytest.approx(roc_auc_score(inside, scores), rel=1e-14)
