@@ -20,8 +20,10 @@ from boldflow.artifacts.formats import bids, confounds
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.settings import Entry
 
 # A fact that is None here is the entry's key of that name (catalogue.facts).
+
 FACTS: dict[str, Any] = {
     "subjects": [],
     "tr_s": None,
@@ -94,7 +96,7 @@ IMAGE_BYTES = 500 * 500 * 3  # of one picture, decoded: a guess
 BOLD, MASK = "desc-preproc_bold.nii.gz", "desc-brain_mask.nii.gz"
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the user's folder.
 
     Raises
@@ -108,7 +110,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("folder", str(folder.resolve()), None, f"a folder of the user's ({settings['name']})")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need.
 
     Raises
@@ -122,18 +124,18 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         return bids.pictures(root)
     paths = _bold(root, what, settings)
     beside = [path.replace(".nii.gz", ".json") for path in paths]
-    beside += [found for found in (_confounds(root, path) for path in paths) if found]
+    beside += [table for table in (_confounds(root, path) for path in paths) if table]
     return [*paths, *(path for path in beside if (Path(root) / path).is_file()), *_masks(root, what, settings)]
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per event with a picture, in the order of names of sessions and runs.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -149,10 +151,10 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     FileNotFoundError
         If there are no events.
     """
-    column, wanted = settings["image_column"], settings["events_where"]
-    shown = bids.read_runs(root, _events(root, subject, settings), [], [], [column, *(set(wanted) - {column})])
+    column, values_of = settings["image_column"], settings["events_where"]
+    shown = bids.read_runs(root, _events(root, subject, settings), [], [], [column, *(set(values_of) - {column})])
     kept = shown
-    for name, values in wanted.items():
+    for name, values in values_of.items():
         there = sorted(kept[name].unique())
         kept = kept[kept[name].isin(values)]
         if kept.empty:
@@ -163,7 +165,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     return bids.as_trials(named.assign(usable=True))
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture below ``root`` under the name that events use, labelled with the name of its ``folder``.
 
     Raises
@@ -173,13 +175,13 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     kinds = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
     named = kinds[settings["image_name"]]
-    found: Iterator[tuple[str, str, dict[str, str]]] = (
+    pictures: Iterator[tuple[str, str, dict[str, str]]] = (
         (path, named(path), {"folder": Path(path).parent.name or Path(root).name}) for path in bids.pictures(root)
     )
-    yield from (Stimulus(*one) for one in bids.read_pictures(root, found))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, pictures))
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """Yield the preprocessed BOLD of each run, in the order of names.
 
     Yields
@@ -200,7 +202,7 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     paths = _bold(root, subject, settings)
     mask, first, grid = _mask(root, subject, settings)
     for path in paths:
-        image, found = bids.volume(root / path)
+        image, bold = bids.volume(root / path)
         bids.check_grid(root / path, image, first, grid)
         tr_s = {"header": bids.header_tr(image)}
         beside = root / path.replace(".nii.gz", ".json")
@@ -209,15 +211,15 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
         labels = (bids.entity(path, "ses") or "01", bids.entity(path, "run") or "01")
         table = _confounds(root, path)
         reader = functools.partial(confounds.read, root / table) if table else None
-        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, space, reader)
+        yield BoldRun(*labels, bold, np.asarray(image.affine), mask, tr_s, space, reader)
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """No named regions are read from a folder of one's own."""
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What there is: nothing is fetched, since the folder is read in place; trials are the rows of the events."""
     root = Path(settings["folder"]).expanduser()
     subjects = {}
@@ -239,7 +241,7 @@ def _some(root: str | Path, patterns: list[str]) -> list[str]:
     return paths
 
 
-def _events(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
+def _events(root: str | Path, subject: str, settings: Entry) -> list[str]:
     if not Path(root).is_dir():
         raise FileNotFoundError(f"{root} is not there: set folder of the data set in config/config.yaml to yours")
     if not (Path(root) / subject).is_dir():
@@ -262,29 +264,29 @@ def _one_each(root: str | Path, paths: list[str]) -> list[str]:
 
 
 def _with_events(
-    root: str | Path, subject: str, settings: dict[str, Any], paths: list[str], names: tuple[str, ...]
+    root: str | Path, subject: str, settings: Entry, paths: list[str], names: tuple[str, ...]
 ) -> list[str]:
     """Leave out what belongs to no run with events, as far as names tell it: such as a run at rest."""
     shown = {tuple(bids.entity(path, name) for name in names) for path in _events(root, subject, settings)}
-    found = [path for path in paths if tuple(bids.entity(path, name) for name in names) in shown]
-    if not found:
+    belonging = [path for path in paths if tuple(bids.entity(path, name) for name in names) in shown]
+    if not belonging:
         raise FileNotFoundError(f"{root}: none of {len(paths)} files such as {paths[0]} belongs to a run with events")
-    return found
+    return belonging
 
 
-def _derived(subject: str, settings: dict[str, Any], ending: str) -> list[str]:
+def _derived(subject: str, settings: Entry, ending: str) -> list[str]:
     below = "" if settings["derivatives"] in (".", "") else settings["derivatives"].strip("/") + "/"
-    return [below + one.format(subject=subject, task=settings["task"]) + ending for one in PREP]
+    return [below + pattern.format(subject=subject, task=settings["task"]) + ending for pattern in PREP]
 
 
-def _bold(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
-    found = _some(root, _derived(subject, settings, f"space-{settings['space']}_{BOLD}"))
-    return _one_each(root, _with_events(root, subject, settings, found, ("ses", "task", "run")))
+def _bold(root: str | Path, subject: str, settings: Entry) -> list[str]:
+    paths = _some(root, _derived(subject, settings, f"space-{settings['space']}_{BOLD}"))
+    return _one_each(root, _with_events(root, subject, settings, paths, ("ses", "task", "run")))
 
 
-def _masks(root: str | Path, subject: str, settings: dict[str, Any]) -> list[str]:
-    found = _some(root, _derived(subject, settings, f"space-{settings['space']}_{MASK}"))
-    return _with_events(root, subject, settings, found, ("ses", "task"))  # one of a run, or of a session
+def _masks(root: str | Path, subject: str, settings: Entry) -> list[str]:
+    paths = _some(root, _derived(subject, settings, f"space-{settings['space']}_{MASK}"))
+    return _with_events(root, subject, settings, paths, ("ses", "task"))  # one of a run, or of a session
 
 
 def _confounds(root: str | Path, path: str) -> str:
@@ -294,7 +296,7 @@ def _confounds(root: str | Path, path: str) -> str:
     return next((name for name in names if (Path(root) / name).is_file()), "")
 
 
-def _mask(root: Path, subject: str, settings: dict[str, Any]) -> tuple[np.ndarray, Path, Any]:
+def _mask(root: Path, subject: str, settings: Entry) -> tuple[np.ndarray, Path, Any]:
     """Voxels in all brain masks (x, y, z), the path of the first and its image."""
     first, *others = [root / path for path in _masks(root, subject, settings)]
     grid, values = bids.volume(first)

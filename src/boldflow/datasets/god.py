@@ -24,6 +24,7 @@ from boldflow.artifacts.releases import bdata
 from boldflow.core.records.runs import BetaRun, BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub-01", "sub-02", "sub-03", "sub-04", "sub-05"],
@@ -118,7 +119,7 @@ IMAGE_BYTES = 500 * 500 * 3  # of one picture, decoded
 N_VOXELS = 5000  # visual cortex has 4,133 to 4,643 voxels in the authors' prepared data
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the clone of OpenNeuro ds001246 at the pinned commit.
 
     Raises
@@ -127,11 +128,11 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
         If ``BOLDFLOW_ORIGINS`` is set and its folder does not hold the data set.
     """
     url, public_url = origins.openneuro(FACTS["source"]["accession"])
-    told = f"OpenNeuro {FACTS['source']['accession']} {FACTS['version']}"
-    return Source("datalad", url, FACTS["source"]["commit"], told, public_url)
+    origin = f"OpenNeuro {FACTS['source']['accession']} {FACTS['version']}"
+    return Source("datalad", url, FACTS["source"]["commit"], origin, public_url)
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
     For the prepared data ``root`` is the user's own folder of them.
@@ -144,7 +145,7 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
         If there are no such files; names the folder.
     """
     if what == "dataset":
-        return bids.found(root, SIDECAR, *(p for one in FACTS["subjects"] for p in _patterns(RAW, one, "events.tsv")))
+        return bids.found(root, SIDECAR, *(p for name in FACTS["subjects"] for p in _patterns(RAW, name, "events.tsv")))
     if what == "stimuli":
         return bids.pictures(root)
     _check_subject(what)
@@ -158,14 +159,14 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     raise ValueError(f"god has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per block with a picture: training sessions, then test sessions.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -199,7 +200,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     return bids.as_trials(shown.assign(image_id=shown["stimulus_name"], usable=shown["stimulus_name"] != before))
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture, labelled with its WordNet ``category`` such as n01443537.
 
     Raises
@@ -209,10 +210,10 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     stems = ((path, Path(path).stem) for path in bids.pictures(root))
     named = ((path, stem, {"category": stem.split("_")[0]}) for path, stem in stems)
-    yield from (Stimulus(*one) for one in bids.read_pictures(root, named))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named))
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """Yield the BOLD volumes of each run (recording ``bold-preproc-spm``), training before test.
 
     Yields
@@ -240,14 +241,14 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     mask = np.any(list(regions.values()), axis=0)
     stated = bids.sidecar_tr(root / SIDECAR)
     for path in bids.found(root, *_patterns(PREP, subject, "bold_preproc.nii.gz")):
-        image, found = bids.volume(root / path)
+        image, bold = bids.volume(root / path)
         bids.check_grid(root / path, image, first, grid)
         tr_s = {"header": bids.header_tr(image), "sidecar": stated}
         labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
-        yield BoldRun(*labels, found, np.asarray(image.affine), mask, tr_s, "native")
+        yield BoldRun(*labels, bold, np.asarray(image.affine), mask, tr_s, "native")
 
 
-def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
     """Yield the authors' prepared samples, one per block with a picture (recording ``prepared``).
 
     Parameters
@@ -255,7 +256,7 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     root : str or Path
         The user's own folder of them.
     subject : str
-    settings : dict
+    settings : Entry
     recording : str
 
     Yields
@@ -283,7 +284,7 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
     return _prepared_samples(Path(root), subject)
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """Regions of visual cortex: V1, V2, V3 (dorsal and ventral together), V4, LOC, FFA, PPA, HVC; empty elsewhere.
 
     Returns
@@ -296,15 +297,15 @@ def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -
         return {}
     regions, _, _ = _regions(Path(root), subject)
     mask = np.any(list(regions.values()), axis=0)
-    found: dict[str, np.ndarray] = {}
+    masks: dict[str, np.ndarray] = {}
     for (side, part), inside in regions.items():
         name = REGIONS.get(part, part)
         for key in (name, f"{side}-{name}"):
-            found[key] = found.get(key, False) | inside[mask]
-    return found
+            masks[key] = masks.get(key, False) | inside[mask]
+    return masks
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What a recording costs before anything is downloaded, from the tree at the pinned commit."""
     fetched = BYTES.get(recording, {})
     subjects = {
@@ -339,8 +340,8 @@ def _prepared_samples(root: Path, subject: str) -> Iterator[BetaRun]:
     values = data.dataset[:, voxels][order].astype(np.float32)
     places = {axis: data.metadata[f"voxel_{axis}"][voxels] for axis in "xyz" if f"voxel_{axis}" in data.metadata}
     if len(places) != 3:
-        told = ", ".join(sorted(data.metadata))
-        raise ValueError(f"{data.path} lacks voxel_x, voxel_y or voxel_z; there are: {told}")
+        columns = ", ".join(sorted(data.metadata))
+        raise ValueError(f"{data.path} lacks voxel_x, voxel_y or voxel_z; there are: {columns}")
     members = {key.removeprefix("ROI_"): data.metadata[key][voxels] == 1 for key in data.metadata if key[:4] == "ROI_"}
     regions = {name: inside for name, inside in members.items() if inside.any()}
     yield BetaRun(None, None, names, values, "arbitrary", places, regions, transductive="run")
@@ -354,12 +355,12 @@ def _image_names(data: bdata.BData, samples: np.ndarray, test: np.ndarray) -> np
     tested = set(TEST_SETS["test-50"].split())
     categories = {name.split("_")[0] for name in tested}
     for n, (name, is_test) in enumerate(zip(names, test, strict=True)):
-        known = name in tested if is_test else name.split("_")[0] not in categories
-        if not NAME.fullmatch(name) or not known:
-            wanted = "one of the 50 test pictures" if is_test else "a picture of another category than they"
+        fits = name in tested if is_test else name.split("_")[0] not in categories
+        if not NAME.fullmatch(name) or not fits:
+            expected = "one of the 50 test pictures" if is_test else "a picture of another category than they"
             raise ValueError(
                 f"{data.path}, sample {samples[n] + 1}: {key} is {ids[n]:.6f}, read as {name or 'no name'}, and the "
-                f"sample is of {'test' if is_test else 'training'}; expected {wanted}, such as 1443537.022563 for "
+                f"sample is of {'test' if is_test else 'training'}; expected {expected}, such as 1443537.022563 for "
                 "n01443537_22563"
             )
     return names

@@ -15,9 +15,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from boldflow.artifacts.formats import bids
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["sub001"],
@@ -52,16 +54,14 @@ N_VOXELS = 577  # of nilearn's mask of subject 1; PyMVPA's has 530
 TREE = "haxby2001"
 MASK = "mask.nii.gz"
 SCAN_KEY = f"{TREE}/scan_key.txt"
-SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
-AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the folder of the data: ``$BOLDFLOW_REAL_DATA``, else ``../shared/data``, else nilearn's download.
 
     Parameters
     ----------
-    settings : dict
+    settings : Entry
     workspace : str or Path
         Folder into which nilearn downloads where neither of the other places is there.
 
@@ -78,10 +78,10 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     stated = os.environ.get(VARIABLE)
     if stated or (SHARED / "haxby2001").is_dir():
         root = (Path(stated or SHARED) / "haxby2001").resolve()
-        told = f"${VARIABLE}" if stated else str(SHARED)
+        place = f"${VARIABLE}" if stated else str(SHARED)
         for path in _files_of_tree():
             if not (root / path).is_file():
-                raise FileNotFoundError(f"{root / path} is missing: {told} must hold the whole folder haxby2001")
+                raise FileNotFoundError(f"{root / path} is missing: {place} must hold the whole folder haxby2001")
         return Source("folder", str(root), None, "PyMVPA example data, haxby2001")
     from nilearn import datasets  # takes seconds, and only a download needs it
 
@@ -93,7 +93,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject need.
 
     Raises
@@ -113,14 +113,14 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     return [*bold, *_label_files(what, tree), mask, *([SCAN_KEY] if tree else [])]
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per block, in the order of acquisition.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -135,14 +135,14 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     return _blocks(Path(root), subject).drop(columns="category")
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield a record without picture for each block, labelled with its ``category``."""
     for subject in FACTS["subjects"]:
         for row in _blocks(Path(root), subject).itertuples():
             yield Stimulus(str(row.image_id), None, {"category": str(row.category)})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """Yield the BOLD of each run, in the order of acquisition.
 
     Yields
@@ -164,17 +164,17 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
         yield from _runs_of_nilearn(root, subject)
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """No named regions come with the data."""
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What the data cost: nothing is fetched where the folder is at hand, else what nilearn downloads."""
     at_hand = bool(os.environ.get(VARIABLE)) or (SHARED / TREE).is_dir()
     volumes = 121 if at_hand else 1452  # a file a run, or one for all
-    one = SubjectSizes(0 if at_hand else NILEARN_BYTES, N_RUNS * 8, N_RUNS, volumes, N_VOXELS)
-    return Sizes(0, 0, N_RUNS * 8, 0, dict.fromkeys(FACTS["subjects"], one), at_hand)
+    of_subject = SubjectSizes(0 if at_hand else NILEARN_BYTES, N_RUNS * 8, N_RUNS, volumes, N_VOXELS)
+    return Sizes(0, 0, N_RUNS * 8, 0, dict.fromkeys(FACTS["subjects"], of_subject), at_hand)
 
 
 def _check_subject(subject: str) -> None:
@@ -249,9 +249,9 @@ def _labels_by_run(path: Path) -> Iterator[tuple[str, "pd.Series[str]"]]:
     """Yield the label of each volume of a run, counted from 0 within the run."""
     table = _read(path, " ", {"labels": str, "chunks": int})
     chunks = table["chunks"].to_numpy()
-    found = chunks[np.flatnonzero(np.diff(chunks, prepend=-1))].tolist()
-    if found != list(range(N_RUNS)):
-        raise ValueError(f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {found}")
+    order = chunks[np.flatnonzero(np.diff(chunks, prepend=-1))].tolist()
+    if order != list(range(N_RUNS)):
+        raise ValueError(f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {order}")
     for chunk, part in table.groupby("chunks"):
         yield RUNS[int(str(chunk))], part["labels"].reset_index(drop=True)
 
@@ -275,8 +275,8 @@ def _read(path: Path, separator: str, columns: dict[str, type]) -> pd.DataFrame:
     return table
 
 
-def _check_categories(path: Path, found: "pd.Series[str]") -> None:
-    unknown = sorted(set(found) - CATEGORIES)
+def _check_categories(path: Path, categories: "pd.Series[str]") -> None:
+    unknown = sorted(set(categories) - CATEGORIES)
     if unknown:
         raise ValueError(f"{path}: unknown categories {unknown}; there are: {sorted(CATEGORIES)}")
 
@@ -289,7 +289,7 @@ def _runs_of_tree(root: Path, subject: str) -> Iterator[BoldRun]:
         image = nib.Nifti1Image.from_filename(path)
         _check_grid(path, image, root / MASK, mask)
         bold = np.asarray(image.dataobj, dtype=np.float32)
-        tr_s = {"header": _header_tr(image), "scan_key": stated}
+        tr_s = {"header": bids.header_tr(image), "scan_key": stated}
         yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask), tr_s, "native")
 
 
@@ -306,7 +306,7 @@ def _runs_of_nilearn(root: Path, subject: str) -> Iterator[BoldRun]:
     start = 0
     for run, count in volumes:
         bold = np.asarray(image.dataobj[..., start : start + count], dtype=np.float32)
-        tr_s = {"header": _header_tr(image)}
+        tr_s = {"header": bids.header_tr(image)}
         yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask), tr_s, "native")
         start += count
 
@@ -314,19 +314,11 @@ def _runs_of_nilearn(root: Path, subject: str) -> Iterator[BoldRun]:
 def _check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.Nifti1Image) -> None:
     if len(image.shape) != 4:
         raise ValueError(f"{path} must be (x, y, z, n_volumes), not {image.shape}")
-    if image.shape[:3] != mask.shape:
-        raise ValueError(f"{path} is {image.shape[:3]} voxels, {mask_path} {mask.shape}")
-    if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
-        raise ValueError(f"{path} and {mask_path} lie differently: affine {image.affine} and {mask.affine}")
+    bids.check_grid(path, image, mask_path, mask)
 
 
 def _inside(mask: nib.Nifti1Image) -> np.ndarray:
     return np.asarray(mask.dataobj) > 0
-
-
-def _header_tr(image: nib.Nifti1Image) -> float:
-    """Repetition time in seconds; a header that names no unit of time means seconds."""
-    return float(image.header.get_zooms()[3]) * SECONDS.get(image.header.get_xyzt_units()[1], 1.0)
 
 
 def _stated_tr(path: Path) -> float:

@@ -21,6 +21,7 @@ from boldflow.artifacts.formats import bids, events
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": [
@@ -81,7 +82,7 @@ N_VOLUMES = 240
 N_VOXELS = 91_282  # grayordinates of the 32k fsLR space
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the clone of OpenNeuro ds004496, at the commit at which this workspace cloned it first.
 
     Raises
@@ -94,7 +95,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("datalad", url, commit, f"OpenNeuro {FACTS['source']['accession']}", public_url)
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root`` that the data set, its stimuli, or a subject's recording need.
 
     Raises
@@ -106,7 +107,9 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     """
     if what == "dataset":
         everyone = settings.get("subjects") or FACTS["subjects"]
-        return bids.found(root, *(RAW.format(subject=one, task=t) for one in everyone for t in _tasks(one, settings)))
+        return bids.found(
+            root, *(RAW.format(subject=subject, task=t) for subject in everyone for t in _tasks(subject, settings))
+        )
     if what == "stimuli":
         return bids.found(root, *(f"stimuli/{task}/**/*.[jJ][pP]*" for task in settings["tasks"]))
     recording = recording or next(iter(FACTS["recordings"]))
@@ -117,14 +120,14 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     return bids.found(root, *patterns)
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per picture shown: ImageNet sessions, then COCO.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -149,7 +152,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     return bids.as_trials(pd.concat(parts, ignore_index=True).assign(usable=True))
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture, labelled with its ``source`` (imagenet, coco).
 
     Raises
@@ -159,10 +162,10 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     below = [Path(path).relative_to("stimuli") for path in files_needed(root, "stimuli", settings)]
     named = ((path.as_posix(), path.as_posix(), {"source": path.parts[0]}) for path in below)
-    yield from (Stimulus(*one) for one in bids.read_pictures(Path(root) / "stimuli", named))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(Path(root) / "stimuli", named))
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """No recording of this data set is read yet.
 
     Raises
@@ -174,13 +177,13 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     raise NotImplementedError(f"recording {recording!r} of nod is not read in this version; trials and splits are")
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """No regions are read yet: those of the tree lie on the fsLR surface."""
     _tasks(subject, settings)
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What a recording costs before anything is downloaded; not counted in the tree."""
     tasks = settings["tasks"]
     subjects = {}
@@ -192,12 +195,12 @@ def sizes(settings: dict[str, Any], recording: str) -> Sizes:
     return Sizes(CLONE_BYTES, STIMULI_BYTES, sum(N_IMAGES[t] for t in tasks), IMAGE_BYTES, subjects, False)
 
 
-def _tasks(subject: str, settings: dict[str, Any]) -> list[str]:
+def _tasks(subject: str, settings: Entry) -> list[str]:
     """Tasks of a subject that the settings ask for."""
     if subject not in FACTS["subjects"]:
         raise ValueError(f"nod has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
     seen_coco = FACTS["subjects"].index(subject) < COCO_SUBJECTS
-    found = [task for task in settings["tasks"] if task != "coco" or seen_coco]
-    if not found:
+    tasks = [task for task in settings["tasks"] if task != "coco" or seen_coco]
+    if not tasks:
         raise ValueError(f"{subject} of nod has no runs of {settings['tasks']}; those of coco end with sub-09")
-    return found
+    return tasks

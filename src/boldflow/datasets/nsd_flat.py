@@ -20,6 +20,7 @@ from boldflow.artifacts.releases import flat_maps, nsd_tables, nsd_tree
 from boldflow.core.records.runs import BetaRun, BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
     "subjects": ["subj01", "subj02", "subj03", "subj04", "subj05", "subj06", "subj07", "subj08"],
@@ -82,7 +83,7 @@ IMAGE_BYTES = 256 * 256 * 3  # of one picture, decoded
 N_BRICK = 73000
 
 
-def source(settings: dict[str, Any], workspace: str | Path) -> Source:
+def source(settings: Entry, workspace: str | Path) -> Source:
     """Name the user's folder.
 
     Raises
@@ -99,7 +100,7 @@ def source(settings: dict[str, Any], workspace: str | Path) -> Source:
     return Source("folder", str(folder.resolve()), None, FACTS["source"]["accession"])
 
 
-def files_needed(root: str | Path, what: str, settings: dict[str, Any], recording: str | None = None) -> list[str]:
+def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
     """Paths below ``root``: all Parquet files, since each may hold any subject; a subject's mask where it is a file.
 
     Raises
@@ -109,23 +110,23 @@ def files_needed(root: str | Path, what: str, settings: dict[str, Any], recordin
     FileNotFoundError
         If there are no such files; names the folder.
     """
-    found = own_folder.every(root, FILES, "folder")
+    paths = own_folder.every(root, FILES, "folder")
     if what in ("dataset", "stimuli"):
-        return found
+        return paths
     _check_subject(what)
     if recording not in (None, *FACTS["recordings"]):
         raise ValueError(f"nsd_flat has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
-    return [*found, own_folder.every(root, MASK, "folder")[0]] if settings["mask"] == "file" else found
+    return [*paths, own_folder.every(root, MASK, "folder")[0]] if settings["mask"] == "file" else paths
 
 
-def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """One row per map of a subject, in the order of acquisition.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
 
     Returns
     -------
@@ -155,7 +156,7 @@ def trials(root: str | Path, subject: str, settings: dict[str, Any]) -> pd.DataF
     )
 
 
-def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
+def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture that the subjects see in the chosen sessions, from its first row in the files.
 
     Yields
@@ -171,8 +172,8 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
     """
     paths, rows = _index(root)
     subjects = settings.get("subjects") or FACTS["subjects"]
-    wanted = pd.concat([_of_subject(rows, one, settings) for one in subjects])
-    once = wanted.drop_duplicates("nsd_id").sort_values(["file", "group", "row"])
+    shown = pd.concat([_of_subject(rows, subject, settings) for subject in subjects])
+    once = shown.drop_duplicates("nsd_id").sort_values(["file", "group", "row"])
     for place, pixels, held in flat_maps.pictures(paths, once):
         row = once.iloc[place]
         labels = {} if held is None else nsd_tables.coco_labels(held)
@@ -180,7 +181,7 @@ def stimuli(root: str | Path, settings: dict[str, Any]) -> Iterator[Stimulus]:
         yield Stimulus(name, pixels, {"coco_id": str(row["coco_id"]), **labels})
 
 
-def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BoldRun]:
+def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
     """There is no BOLD, but the betas made from it.
 
     Raises
@@ -192,14 +193,14 @@ def runs(root: str | Path, subject: str, settings: dict[str, Any], recording: st
     raise ValueError(f"recording {recording!r} of nsd_flat holds betas")
 
 
-def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: str) -> Iterator[BetaRun]:
+def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
     """Yield the flat maps of each session, which stay on disk until they are asked for.
 
     Parameters
     ----------
     root : str or Path
     subject : str
-    settings : dict
+    settings : Entry
     recording : str
 
     Yields
@@ -228,13 +229,13 @@ def betas(root: str | Path, subject: str, settings: dict[str, Any], recording: s
         yield BetaRun(_session(int(str(session))), None, names, values, "z", {"row": row, "column": column})
 
 
-def rois(root: str | Path, subject: str, space: str, settings: dict[str, Any]) -> dict[str, np.ndarray]:
+def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
     """No named regions come with the data."""
     _check_subject(subject)
     return {}
 
 
-def sizes(settings: dict[str, Any], recording: str) -> Sizes:
+def sizes(settings: Entry, recording: str) -> Sizes:
     """What the data cost: nothing is fetched; counted as if all files for training were there."""
     subjects, n_images = {}, 0
     height, width = settings.get("map_size", SETTINGS["map_size"]["default"])
@@ -253,13 +254,13 @@ def _index(root: str | Path) -> tuple[list[Path], pd.DataFrame]:
     return paths, flat_maps.index(paths)
 
 
-def _rows(root: str | Path, subject: str, settings: dict[str, Any]) -> tuple[list[Path], pd.DataFrame]:
+def _rows(root: str | Path, subject: str, settings: Entry) -> tuple[list[Path], pd.DataFrame]:
     _check_subject(subject)
     paths, rows = _index(root)
     return paths, _of_subject(rows, subject, settings).reset_index(drop=True)
 
 
-def _of_subject(rows: pd.DataFrame, subject: str, settings: dict[str, Any]) -> pd.DataFrame:
+def _of_subject(rows: pd.DataFrame, subject: str, settings: Entry) -> pd.DataFrame:
     names = rows["subject_id"].map(flat_maps.subject_name)
     mine = rows[names == subject]
     if mine.empty:
@@ -271,7 +272,7 @@ def _of_subject(rows: pd.DataFrame, subject: str, settings: dict[str, Any]) -> p
     return chosen
 
 
-def _mask(root: Path, subject: str, settings: dict[str, Any], paths: list[Path], rows: pd.DataFrame) -> np.ndarray:
+def _mask(root: Path, subject: str, settings: Entry, paths: list[Path], rows: pd.DataFrame) -> np.ndarray:
     shape = (int(settings["map_size"][0]), int(settings["map_size"][1]))
     if settings["mask"] == "data":
         first = rows[rows["session_id"] == rows["session_id"].iloc[0]]
@@ -280,20 +281,20 @@ def _mask(root: Path, subject: str, settings: dict[str, Any], paths: list[Path],
                 f"the first session of {subject} has {len(first)} maps in the files, and a mask is rebuilt from "
                 f"{LEAST} at least; get more of them, or set mask: file and put {MASK} into the folder"
             )
-        found = flat_maps.inside(paths, first, shape)
-        told = f"maps of the first session of {subject} are"
+        mask = flat_maps.inside(paths, first, shape)
+        which = f"maps of the first session of {subject} are"
     else:
         path = root / own_folder.every(root, MASK, "folder")[0]
         try:
-            found = np.load(path, allow_pickle=False)
+            mask = np.load(path, allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise ValueError(f"{path} ({path.stat().st_size} bytes) is no whole .npy: {error}") from None
-        if found.dtype != bool or found.shape != shape:
-            raise ValueError(f"{path} holds {found.dtype} {found.shape}, expected bool {shape}, as the maps")
-        told = f"{path} is"
-    if not found.any():
-        raise ValueError(f"{told} 0 everywhere, and no pixel is left")
-    return found
+        if mask.dtype != bool or mask.shape != shape:
+            raise ValueError(f"{path} holds {mask.dtype} {mask.shape}, expected bool {shape}, as the maps")
+        which = f"{path} is"
+    if not mask.any():
+        raise ValueError(f"{which} 0 everywhere, and no pixel is left")
+    return mask
 
 
 def _session(number: int) -> str:
