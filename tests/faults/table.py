@@ -32,6 +32,8 @@ MAPPINGS = "tests/unit/artifacts/formats/test_mappings.py"
 ESTIMATE = "tests/unit/commands/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
+CUT_OFF = "tests/integration/test_cut_off.py"
+PUT_BACK = "tests/workflow/test_put_back.py"
 ISSUES = {"E": 6, "F": 7, "H": 9, "I": 10}
 
 Test = tuple[str, str]  # file, name
@@ -427,6 +429,42 @@ ROWS = (
         (
             (EVENTS, "test_other_spellings_are_read_right_and_broken_tables_are_refused_by_line"),
             (EVENTS, "test_events_and_pictures_that_do_not_match_are_refused_with_counts_on_both_sides"),
+        ),
+    ),
+    Row(
+        33,
+        "A wrong setting, or an edit that fails, over good results",
+        "a response asks for a region that is not there, a figure's code raises; a job of a scratch workflow with an "
+        "output above Snakemake's checksum limit fails, twice",
+        "the outputs that stood before are put back with their times and with Snakemake's records of them; with the "
+        "setting of before there is nothing to be done, with the wrong one the job fails again",
+        (
+            (CUT_OFF, "test_a_setting_that_is_refused_and_a_figure_that_cannot_be_drawn_cost_nothing"),
+            (PUT_BACK, "test_a_job_that_fails_costs_nothing_that_was_there_and_a_wrong_setting_fails_again"),
+        ),
+    ),
+    Row(
+        34,
+        "kill -9 of a run over good results",
+        "Snakemake is killed while a job remakes outputs, with the job or without it",
+        "the next command in the folder, a dry run too, puts back what stood before, once no process holds the job's "
+        "claim; Slurm jobs that are still known are left alone",
+        ((PUT_BACK, "test_a_run_that_is_killed_costs_nothing_that_was_there"),),
+    ),
+    Row(
+        35,
+        "Outputs deleted or edited by hand, edits of what only fetches",
+        "an output is deleted, another changed in its place; a line of the download's code, and a byte of what is "
+        "simulated, are changed",
+        "deleted outputs are put back if nothing that they are made of has changed, edited ones are made again; after "
+        "the edit of the download the fetches alone are done, after the changed byte all that reads it; a rerun that "
+        "is asked for is done",
+        (
+            (PUT_BACK, "test_deleted_outputs_come_back_and_those_that_were_edited_in_place_are_made_again"),
+            (PUT_BACK, "test_jobs_behind_one_that_made_the_same_again_put_back_what_they_had_made"),
+            (PUT_BACK, "test_what_is_asked_for_is_done"),
+            (CUT_OFF, "test_an_edit_of_what_fetches_is_followed_by_the_fetches_alone"),
+            (CUT_OFF, "test_a_changed_byte_of_what_is_simulated_is_followed_by_all_that_reads_it"),
         ),
     ),
 )

@@ -106,9 +106,22 @@ def stands(record: Record) -> bool:
 def is_whole(record: Record) -> bool:
     """Tell whether the content of all that is kept is what the job made: an edit in place changes the links too."""
     try:
-        return all(
+        return record.ticket is not None and all(
             os.stat(record.link(number)).st_size == size and sha256(record.link(number), path) == checksum
             for number, (path, size, checksum) in enumerate(record.outputs)
+        )
+    except OSError:
+        return False
+
+
+def is_same(record: Record) -> bool:
+    """Tell whether the outputs hold what the job made, though they are no longer the files that are kept.
+
+    So it is in a copy of a folder in which links became files of their own.
+    """
+    try:
+        return record.ticket is not None and all(
+            os.stat(path).st_size == size and sha256(path) == checksum for path, size, checksum in record.outputs
         )
     except OSError:
         return False

@@ -65,7 +65,7 @@ def stood(outputs: Sequence[str], paths: Callable[[str], tuple[str, str]]) -> St
         if kept.is_claimed(kept.claim_name(outputs)):
             return None
         try:
-            record = kept.keep(outputs, None)  # made by an earlier version, or changed by hand
+            record = kept.keep(outputs, record.ticket if record is not None and kept.is_same(record) else None)
         except OSError:
             return None
     if record is None:
