@@ -21,6 +21,22 @@ PLACES = (
     *("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root"),
     *("hrf_table", "agreement"),
 )
+# Keys of entries that rules read where the plug-in has no ``READS`` that says it; a rule that is not here reads all.
+READS: dict[str, dict[str, list[str]]] = {
+    "datasets": {"make_split": []},
+    "responses": {"make_split": ["start_s", "duration_s"]},
+    "features": {"fetch_checkpoint": ["checkpoint", "revision", "sha256", "weights"]},
+}
+# Facts that rules read.
+FACTS_READ: dict[str, list[str]] = {
+    "fetch_stimuli": ["images", "stimuli_inside", "stimuli_from", "stimuli_password", "subjects"],
+    "make_split": ["images", "split_unit", "tr_s"],
+    "project_responses": ["tr_s", "recordings_outside"],
+    "score_model": ["images", "simulated", "version"],
+    "analyse_latents": ["images", "simulated", "version"],
+    "compare_encoders": ["images", "simulated", "version"],
+    "write_report": ["version", "licence", "citation", "simulated", "title", "caption"],
+}
 # The feature of a model that sees only responses.
 NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
 
@@ -142,6 +158,43 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
     # the files are places, the regions' names are not
     names = {"regions_of_files": sorted(entry["region_files"])} if "region_files" in entry else {}
     return {**filled, **entry, **named, **names}
+
+
+def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> list[str]:
+    """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else all."""
+    own = literal(section, plugin, "READS") if plugin else {}
+    if rule in own or rule in READS.get(section, {}):
+        return list({**READS.get(section, {}), **own}[rule])
+    keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in (*PLACES, "plugin")]
+    return [*keys, "regions_of_files"] if section == "responses" else keys
+
+
+def handed(config: Config, schemas: Config, section: str, name: str, rule: str, subject: str = "") -> Config:
+    """Give what a rule reads of a catalogue entry, in the form that ``settings.read_entry`` reads.
+
+    Subjects are cut to the one of the job, where it has one, and sessions to those that this subject has: what an entry
+    says of others is no parameter of its jobs.
+    """
+    whole = settings(config, schemas, section, name)
+    keys = {key: whole.get(key) for key in keys_read(schemas, section, whole.get("plugin"), rule)}
+    if subject and "subjects" in keys:
+        keys["subjects"] = [subject]
+    if subject and "sessions" in keys:
+        keys["sessions"] = _sessions_of(facts(config, section, name), keys["sessions"], subject)
+    about = {key: whole[key] for key in ("name", "plugin") if key in whole}
+    return keys | about | {"section": section, "rule": rule}
+
+
+def _sessions_of(known: Config, sessions: list[int] | None, subject: str) -> list[int] | None:
+    """Cut sessions to those that a subject has; none of them is left for the plug-in to refuse."""
+    there = range(1, known.get("sessions", {}).get(subject, 0) + 1)
+    return sorted(set(sessions or there) & set(there)) or sessions
+
+
+def facts_read(config: Config, section: str, name: str, rule: str) -> Config:
+    """Give the facts of an entry's plug-in that a rule reads."""
+    known = facts(config, section, name)
+    return {key: known[key] for key in FACTS_READ[rule] if key in known}
 
 
 def expand(config: Config, study: Config) -> list[ResultKey]:

@@ -18,63 +18,60 @@ localrules:
 
 rule prefetch:
     input:
-        receipts_of_run,
+        inputs.receipts_of_run(STUDY),
 
 
 rule trials:
     input:
-        paths_of_run("results/{dataset}/{subject}/trials.parquet"),
+        inputs.of_run("results/{dataset}/{subject}/trials.parquet", STUDY),
 
 
 rule stimuli:
     input:
-        paths_of_run("results/{dataset}/stimuli.parquet"),
+        inputs.of_run("results/{dataset}/stimuli.parquet", STUDY),
 
 
 rule splits:
     input:
-        paths_of_run("results/{dataset}/splits/{split}.parquet"),
+        inputs.of_run("results/{dataset}/splits/{split}.parquet", STUDY),
 
 
 rule responses:
     input:
-        paths_of_run("results/{dataset}/{subject}/{response}/responses.npy"),
+        inputs.of_run("results/{dataset}/{subject}/{response}/responses.npy", STUDY),
 
 
 rule features:
     input:
-        features_of_run,
+        inputs.of_run("results/{dataset}/features/{feature}.npy", STUDY),
 
 
 rule models:
     input:
-        paths_of_run(f"{RESULT}/model.safetensors"),
+        inputs.of_run(f"{RESULT}/model.safetensors", STUDY),
 
 
 rule scores:
     input:
-        paths_of_run(f"{RESULT}/scores.parquet"),
+        inputs.of_run(f"{RESULT}/scores.parquet", STUDY),
 
 
 rule latents:
     input:
-        separations_of_study(STUDY),
-        matches_of_study(STUDY),
+        targets.separations(STUDY),
+        targets.matches(STUDY),
 
 
 rule leaderboard:
     input:
         f"results/studies/{STUDY}/leaderboard.parquet",
         f"results/studies/{STUDY}/costs.parquet",
-        wins_of_study(STUDY),
+        targets.wins(STUDY),
 
 
 rule figures:
     input:
-        [
-            f"results/studies/{STUDY}/figures/{name}.png"
-            for name in read_study(STUDY)["figures"]
-        ],
+        targets.figures(STUDY),
 
 
 rule report:

@@ -7,7 +7,7 @@ rule extract_shard:
     input:
         pack="results/{dataset}/stimuli.h5",
         table="results/{dataset}/stimuli.parquet",
-        network=checkpoint_of_feature,
+        network=inputs.checkpoint_of_feature,
     output:
         part=temp("results/{dataset}/features/{feature}.shard-{shard}.safetensors"),
     log:
@@ -18,12 +18,12 @@ rule extract_shard:
         "../../envs/features.yaml"
     threads: 2
     resources:
-        gpu=gpus_of_feature,
-        mem_mb=memory_of_feature,
-        runtime=growing(120),
+        gpu=needs.gpus_of_feature,
+        mem_mb=needs.memory_of_feature,
+        runtime=planning.growing(120),
     params:
-        settings=settings_of("features", "{feature}"),
-        code=code_of("extract_shard", plugin=("features", "{feature}")),
+        settings=hand.settings_of("features", "{feature}", "extract_shard"),
+        code=hand.code_of("extract_shard", plugin=("features", "{feature}")),
     message:
         "Describe shard {wildcards.shard} of the pictures of {wildcards.dataset} by {wildcards.feature}"
     script:
@@ -34,10 +34,10 @@ rule cache_features:
     input:
         pack="results/{dataset}/stimuli.h5",
         table="results/{dataset}/stimuli.parquet",
-        network=checkpoint_of_feature,
-        parts=shards_of_feature,
-        members=members_of_feature,
-        member_indexes=member_indexes_of_feature,
+        network=inputs.checkpoint_of_feature,
+        parts=inputs.shards_of_feature,
+        members=inputs.members_of_feature("npy"),
+        member_indexes=inputs.members_of_feature("parquet"),
     output:
         features="results/{dataset}/features/{feature}.npy",
         index="results/{dataset}/features/{feature}.parquet",
@@ -50,12 +50,12 @@ rule cache_features:
         "../../envs/features.yaml"
     threads: 2
     resources:
-        gpu=gpus_of_gathering,
-        mem_mb=memory_of_feature,
-        runtime=growing(120),
+        gpu=needs.gpus_of_gathering,
+        mem_mb=needs.memory_of_feature,
+        runtime=planning.growing(120),
     params:
-        settings=settings_of("features", "{feature}"),
-        code=code_of("cache_features", plugin=("features", "{feature}")),
+        settings=hand.settings_of("features", "{feature}", "cache_features"),
+        code=hand.code_of("cache_features", plugin=("features", "{feature}")),
     message:
         "Describe the pictures of {wildcards.dataset} by {wildcards.feature}"
     script:

@@ -22,12 +22,12 @@ rule fetch_dataset:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("datasets", "{dataset}"),
-        files=files_of_folder("*_events.tsv"),
-        code=code_of("fetch_dataset", plugin=("datasets", "{dataset}")),
+        settings=hand.settings_of("datasets", "{dataset}", "fetch_dataset"),
+        files=hand.files_of_folder("*_events.tsv"),
+        code=hand.code_of("fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
     script:
@@ -47,13 +47,13 @@ rule fetch_subject:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("datasets", "{dataset}"),
-        folder=folder_of_recording,
-        files=files_of_folder("{subject}_*"),
-        code=code_of("fetch_subject", plugin=("datasets", "{dataset}")),
+        settings=hand.settings_of("datasets", "{dataset}", "fetch_subject"),
+        folder=hand.folder_of_recording,
+        files=hand.files_of_folder("{subject}_*"),
+        code=hand.code_of("fetch_subject", plugin=("datasets", "{dataset}")),
     message:
         "Get {wildcards.recording} of {wildcards.subject} of {wildcards.dataset}"
     script:
@@ -73,13 +73,13 @@ rule fetch_stimuli:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("datasets", "{dataset}"),
-        pictures=pictures_of_dataset,
-        facts=facts_of("datasets", "{dataset}"),
-        code=code_of("fetch_stimuli", plugin=("datasets", "{dataset}")),
+        settings=hand.settings_of("datasets", "{dataset}", "fetch_stimuli"),
+        pictures=hand.pictures_of_dataset,
+        facts=hand.facts_of("datasets", "{dataset}", "fetch_stimuli"),
+        code=hand.code_of("fetch_stimuli", plugin=("datasets", "{dataset}")),
     message:
         "Get the stimuli of {wildcards.dataset}"
     script:
@@ -97,11 +97,11 @@ rule fetch_checkpoint:
         "../../envs/features.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("features", "{feature}"),
-        code=code_of("fetch_checkpoint", plugin=("features", "{feature}")),
+        settings=hand.settings_of("features", "{feature}", "fetch_checkpoint"),
+        code=hand.code_of("fetch_checkpoint", plugin=("features", "{feature}")),
     message:
         "Get the checkpoint of {wildcards.feature}"
     script:

@@ -4,7 +4,7 @@
 
 rule draw_figure:
     input:
-        unpack(tables_of_figure),
+        unpack(inputs.tables_of_figure),
     output:
         pdf="results/studies/{study}/figures/{figure}.pdf",
         svg="results/studies/{study}/figures/{figure}.svg",
@@ -18,11 +18,11 @@ rule draw_figure:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        mem_mb=planning.growing(4000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("figures", "{figure}"),
-        code=code_of("draw_figure", plugin=("figures", "{figure}")),
+        settings=hand.settings_of("figures", "{figure}", "draw_figure"),
+        code=hand.code_of("draw_figure", plugin=("figures", "{figure}")),
     message:
         "Draw {wildcards.figure} of {wildcards.study}"
     script:

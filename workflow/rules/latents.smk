@@ -14,15 +14,15 @@ rule analyse_latents:
         predictions_index="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.parquet",
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
-        responses=for_each_subject(
+        responses=inputs.for_each_subject(
             "results/{dataset}/{subject}/{response}/responses.npy"
         ),
-        vertices=for_each_subject(
+        vertices=inputs.for_each_subject(
             "results/{dataset}/{subject}/{response}/vertices.parquet"
         ),
-        features=file_of_feature("npy"),
-        index=file_of_feature("parquet"),
-        trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
+        features=inputs.file_of_feature("npy"),
+        index=inputs.file_of_feature("parquet"),
+        trials=inputs.for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
         stimuli="results/{dataset}/stimuli.parquet",
     output:
@@ -41,15 +41,15 @@ rule analyse_latents:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=more_memory,
-        runtime=growing(120),
+        mem_mb=planning.more_memory,
+        runtime=planning.growing(120),
     params:
-        subjects=subjects_of_result,
-        names=wildcard_names,
-        facts=facts_of("datasets", "{dataset}"),
-        latents=settings_of_latents,
+        subjects=hand.subjects_of_result,
+        names=planning.wildcard_names,
+        facts=hand.facts_of("datasets", "{dataset}", "analyse_latents"),
+        latents=hand.settings_of_latents,
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("analyse_latents", plugin=("models", "{model}")),
+        code=hand.code_of("analyse_latents", plugin=("models", "{model}")),
     message:
         "Ask the codes of {wildcards.model}, {wildcards.subject} of {wildcards.dataset}"
     script:
@@ -58,7 +58,7 @@ rule analyse_latents:
 
 rule collect_separations:
     input:
-        separations=latents_of_study("separation"),
+        separations=inputs.latents_of_study("separation"),
     output:
         table="results/studies/{study}/separations.parquet",
         csv="results/studies/{study}/separations.csv",
@@ -70,10 +70,10 @@ rule collect_separations:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        code=code_of("collect_separations"),
+        code=hand.code_of("collect_separations"),
     message:
         "Collect what the codes of {wildcards.study} say"
     script:
@@ -82,7 +82,7 @@ rule collect_separations:
 
 rule match_units:
     input:
-        codes=codes_of_matched,
+        codes=inputs.codes_of_matched,
     output:
         table="results/studies/{study}/matches.parquet",
         csv="results/studies/{study}/matches.csv",
@@ -94,12 +94,12 @@ rule match_units:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(60),
     params:
-        names=names_of_matched,
-        latents=settings_of_latents,
-        code=code_of("match_units"),
+        names=hand.names_of_matched,
+        latents=hand.settings_of_latents,
+        code=hand.code_of("match_units"),
     message:
         "Match the units of codes of {wildcards.study}"
     script:

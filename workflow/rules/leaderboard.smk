@@ -10,9 +10,9 @@ localrules:
 
 rule collect_scores:
     input:
-        scores=scores_of_study,
-        draws=draws_of_study,
-        draws_indexes=draw_indexes_of_study,
+        scores=inputs.of_study(f"{RESULT}/scores.parquet"),
+        draws=inputs.of_study(f"{RESULT}/draws.npy"),
+        draws_indexes=inputs.of_study(f"{RESULT}/draws.parquet"),
         published="config/published.csv",
     output:
         leaderboard="results/studies/{study}/leaderboard.parquet",
@@ -27,11 +27,11 @@ rule collect_scores:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        study=config_of_study,
-        code=code_of("collect_scores"),
+        study=hand.config_of_study,
+        code=hand.code_of("collect_scores"),
     message:
         "Collect the leaderboard of {wildcards.study}"
     script:
@@ -40,15 +40,19 @@ rule collect_scores:
 
 rule compare_encoders:
     input:
-        predictions=rivals_of_study("predictions.npy"),
-        predictions_indexes=rivals_of_study("predictions.parquet"),
-        configs=rivals_of_study("config.json"),
-        responses=responses_of_rivals("responses.npy"),
-        vertices=responses_of_rivals("vertices.parquet"),
-        features=features_of_rivals("npy"),
-        indexes=features_of_rivals("parquet"),
-        trials=trials_of_rivals,
-        splits=splits_of_rivals,
+        predictions=inputs.for_each_rival(f"{RESULT}/predictions.npy"),
+        predictions_indexes=inputs.for_each_rival(f"{RESULT}/predictions.parquet"),
+        configs=inputs.for_each_rival(f"{RESULT}/config.json"),
+        responses=inputs.for_each_rival(
+            "results/{dataset}/{subject}/{response}/responses.npy"
+        ),
+        vertices=inputs.for_each_rival(
+            "results/{dataset}/{subject}/{response}/vertices.parquet"
+        ),
+        features=inputs.for_each_rival("results/{dataset}/features/{feature}.npy"),
+        indexes=inputs.for_each_rival("results/{dataset}/features/{feature}.parquet"),
+        trials=inputs.for_each_rival("results/{dataset}/{subject}/trials.parquet"),
+        splits=inputs.for_each_rival("results/{dataset}/splits/{split}.parquet"),
     output:
         wins="results/studies/{study}/win_shares.parquet",
         csv="results/studies/{study}/win_shares.csv",
@@ -60,13 +64,13 @@ rule compare_encoders:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=growing(60),
+        mem_mb=planning.growing(8000),
+        runtime=planning.growing(60),
     params:
-        names=names_of_rivals,
-        facts=facts_of_study,
+        names=hand.names_of_rivals,
+        facts=hand.facts_of_study("compare_encoders"),
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("compare_encoders"),
+        code=hand.code_of("compare_encoders"),
     message:
         "Compare the encoders of {wildcards.study} vertex by vertex"
     script:
@@ -75,7 +79,7 @@ rule compare_encoders:
 
 rule collect_costs:
     input:
-        scores=scores_of_study,
+        scores=inputs.of_study(f"{RESULT}/scores.parquet"),
     output:
         costs="results/studies/{study}/costs.parquet",
     log:
@@ -86,11 +90,11 @@ rule collect_costs:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        benchmarks=benchmarks_of_study,
-        code=code_of("collect_costs"),
+        benchmarks=needs.benchmarks_of_study,
+        code=hand.code_of("collect_costs"),
     message:
         "Collect the costs of {wildcards.study}"
     script:

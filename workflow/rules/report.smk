@@ -4,7 +4,7 @@
 
 rule write_report:
     input:
-        unpack(tables_of_report),
+        unpack(inputs.tables_of_report),
     output:
         page="results/studies/{study}/report/index.html",
     log:
@@ -15,13 +15,13 @@ rule write_report:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        study=config_of_study,
-        facts=facts_of_study,
-        captions=captions_of_study,
-        code=code_of("write_report"),
+        study=hand.config_of_study,
+        facts=hand.facts_of_study("write_report"),
+        captions=hand.captions_of_study,
+        code=hand.code_of("write_report"),
     message:
         "Write the report of {wildcards.study}"
     script:

@@ -6,10 +6,10 @@
 rule project_responses:
     input:
         source="resources/receipts/{dataset}/dataset.json",
-        receipt=receipt_of_response,
+        receipt=inputs.receipt_of_response,
         trials="results/{dataset}/{subject}/trials.parquet",
-        split=split_of_response,
-        hrf=hrf_table_of_response,
+        split=inputs.split_of_response,
+        hrf=inputs.hrf_table_of_response,
     output:
         responses="results/{dataset}/{subject}/{response}/responses.npy",
         sidecar="results/{dataset}/{subject}/{response}/responses.json",
@@ -22,16 +22,16 @@ rule project_responses:
         "../../envs/surface.yaml"
     threads: 1
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(120),
+        mem_mb=planning.growing(6000),
+        runtime=planning.growing(120),
     params:
-        settings=settings_of("responses", "{response}"),
-        places=places_of("responses", "{response}"),
-        regions=region_files_of_response,
-        dataset=settings_of("datasets", "{dataset}"),
-        facts=facts_of("datasets", "{dataset}"),
-        recording=recording_of("{response}"),
-        code=code_of("project_responses", plugin=("datasets", "{dataset}")),
+        settings=hand.settings_of("responses", "{response}", "project_responses"),
+        places=hand.places_of("responses", "{response}"),
+        regions=hand.region_files_of_response,
+        dataset=hand.settings_of("datasets", "{dataset}", "project_responses"),
+        facts=hand.facts_of("datasets", "{dataset}", "project_responses"),
+        recording=hand.recording_of("{response}"),
+        code=hand.code_of("project_responses", plugin=("datasets", "{dataset}")),
     message:
         "Project {wildcards.subject} of {wildcards.dataset} to {wildcards.response}"
     script:

@@ -9,15 +9,15 @@ rule score_model:
         predictions_index="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/predictions.parquet",
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
         config="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/config.json",
-        responses=for_each_subject(
+        responses=inputs.for_each_subject(
             "results/{dataset}/{subject}/{response}/responses.npy"
         ),
-        vertices=for_each_subject(
+        vertices=inputs.for_each_subject(
             "results/{dataset}/{subject}/{response}/vertices.parquet"
         ),
-        features=file_of_feature("npy"),
-        index=file_of_feature("parquet"),
-        trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
+        features=inputs.file_of_feature("npy"),
+        index=inputs.file_of_feature("parquet"),
+        trials=inputs.for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
     output:
         scores="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/scores.parquet",
@@ -36,14 +36,14 @@ rule score_model:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=more_memory,
-        runtime=growing(60),
+        mem_mb=planning.more_memory,
+        runtime=planning.growing(60),
     params:
-        subjects=subjects_of_result,
-        names=wildcard_names,
-        facts=facts_of("datasets", "{dataset}"),
+        subjects=hand.subjects_of_result,
+        names=planning.wildcard_names,
+        facts=hand.facts_of("datasets", "{dataset}", "score_model"),
         n_draws=config.get("bootstrap_draws", 1000),
-        code=code_of("score_model", plugin=("models", "{model}")),
+        code=hand.code_of("score_model", plugin=("models", "{model}")),
     message:
         "Score {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
     script:

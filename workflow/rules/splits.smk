@@ -5,9 +5,9 @@
 
 rule make_split:
     input:
-        trials=trials_of_dataset,
-        packs=packs_of_split,
-        tables=pack_tables_of_split,
+        trials=inputs.trials_of_dataset,
+        packs=inputs.packs_of_split("h5"),
+        tables=inputs.packs_of_split("parquet"),
     output:
         split="results/{dataset}/splits/{split}.parquet",
         sidecar="results/{dataset}/splits/{split}.json",
@@ -19,14 +19,14 @@ rule make_split:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        dataset=settings_of("datasets", "{dataset}"),
-        settings=settings_of("splits", "{split}"),
-        response=response_of_split,
-        facts=facts_of("datasets", "{dataset}"),
-        code=code_of("make_split", plugin=("datasets", "{dataset}")),
+        dataset=hand.settings_of("datasets", "{dataset}", "make_split"),
+        settings=hand.settings_of("splits", "{split}", "make_split"),
+        response=hand.response_of_split,
+        facts=hand.facts_of("datasets", "{dataset}", "make_split"),
+        code=hand.code_of("make_split", plugin=("datasets", "{dataset}")),
     message:
         "Split {wildcards.dataset} by {wildcards.split}"
     script:

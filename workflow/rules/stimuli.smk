@@ -17,11 +17,11 @@ rule pack_stimuli:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("datasets", "{dataset}"),
-        code=code_of("pack_stimuli", plugin=("datasets", "{dataset}")),
+        settings=hand.settings_of("datasets", "{dataset}", "pack_stimuli"),
+        code=hand.code_of("pack_stimuli", plugin=("datasets", "{dataset}")),
     message:
         "Pack the pictures of {wildcards.dataset}"
     script:

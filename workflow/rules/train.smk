@@ -6,16 +6,16 @@
 
 rule train_model:
     input:
-        responses=for_each_subject(
+        responses=inputs.for_each_subject(
             "results/{dataset}/{subject}/{response}/responses.npy"
         ),
-        responses_sidecar=for_each_subject(
+        responses_sidecar=inputs.for_each_subject(
             "results/{dataset}/{subject}/{response}/responses.json"
         ),
-        features=file_of_feature("npy"),
-        index=file_of_feature("parquet"),
-        features_sidecar=file_of_feature("json"),
-        trials=for_each_subject("results/{dataset}/{subject}/trials.parquet"),
+        features=inputs.file_of_feature("npy"),
+        index=inputs.file_of_feature("parquet"),
+        features_sidecar=inputs.file_of_feature("json"),
+        trials=inputs.for_each_subject("results/{dataset}/{subject}/trials.parquet"),
         split="results/{dataset}/splits/{split}.parquet",
     output:
         weights="results/{dataset}/{subject}/{response}/{feature}/{model}/{split}/model.safetensors",
@@ -32,15 +32,15 @@ rule train_model:
     priority: 1  # on a small machine scoring, which takes one thread, then runs side by side
     conda:
         "../../envs/train.yaml"
-    threads: threads_of_model
+    threads: needs.threads_of_model
     resources:
-        gpu=gpus_of_model,
-        mem_mb=more_memory,
-        runtime=growing(240),
+        gpu=needs.gpus_of_model,
+        mem_mb=planning.more_memory,
+        runtime=planning.growing(240),
     params:
-        subjects=subjects_of_result,
-        settings=settings_of("models", "{model}"),
-        code=code_of("train_model", plugin=("models", "{model}")),
+        subjects=hand.subjects_of_result,
+        settings=hand.settings_of("models", "{model}", "train_model"),
+        code=hand.code_of("train_model", plugin=("models", "{model}")),
     message:
         "Train {wildcards.model} on {wildcards.feature}, {wildcards.subject} of {wildcards.dataset}"
     script:

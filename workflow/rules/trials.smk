@@ -14,11 +14,11 @@ rule list_trials:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=planning.growing(2000),
+        runtime=planning.growing(30),
     params:
-        settings=settings_of("datasets", "{dataset}"),
-        code=code_of("list_trials", plugin=("datasets", "{dataset}")),
+        settings=hand.settings_of("datasets", "{dataset}", "list_trials"),
+        code=hand.code_of("list_trials", plugin=("datasets", "{dataset}")),
     message:
         "List trials of {wildcards.subject} of {wildcards.dataset}"
     script:

@@ -86,6 +86,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "Your folder or archive of the pictures.",
     },
 }  # fmt: skip
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": ["folder", "subjects", "task"],
+    "fetch_subject": ["derivatives", "space", "task"],
+    "fetch_stimuli": ["subjects", "events_where", "image_column", "task"],
+    "list_trials": ["events_where", "image_column", "task"],
+    "pack_stimuli": ["image_name"],
+    "project_responses": ["derivatives", "space", "task"],
+}
 
 EVENTS = (
     "{subject}/func/{subject}_*task-{task}_*events.tsv",

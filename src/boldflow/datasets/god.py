@@ -82,6 +82,15 @@ TEST_SETS: dict[str, str] = {
         n04554684_53399 n04572121_3262
     """,
 }
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": [],
+    "fetch_subject": [],
+    "fetch_stimuli": ["subjects"],
+    "list_trials": [],
+    "pack_stimuli": [],
+    "project_responses": [],
+}
 
 PARTS = ("perceptionTraining", "perceptionTest")  # no file says which was scanned first
 RAW = "{subject}/ses-{part}*/func/{subject}_ses-*_task-perception_run-*_{suffix}"

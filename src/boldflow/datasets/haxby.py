@@ -39,6 +39,15 @@ FACTS: dict[str, Any] = {
     "stimuli_password": None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {}
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": [],
+    "fetch_subject": [],
+    "fetch_stimuli": [],
+    "list_trials": [],
+    "pack_stimuli": [],
+    "project_responses": [],
+}
 
 SESSION = "01"
 N_RUNS = 12

@@ -58,6 +58,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "Which runs are read: imagenet (each picture once), coco (120 pictures, often; sub-01 to 09).",
     },
 }  # fmt: skip
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": ["subjects", "tasks"],
+    "fetch_subject": ["tasks"],
+    "fetch_stimuli": ["tasks"],
+    "list_trials": ["tasks"],
+    "pack_stimuli": ["tasks"],
+    "project_responses": ["tasks"],
+}
 
 COCO_SUBJECTS = 9  # the first ones
 RAW = "{subject}/ses-{task}*/func/{subject}_ses-*_task-{task}_run-*_events.tsv"

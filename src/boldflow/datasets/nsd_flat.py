@@ -34,6 +34,16 @@ FACTS: dict[str, Any] = {
     "licence": "NSD Terms and Conditions: research and education, no redistribution of the data or parts of them",
     "citation": "Allen et al. 2022, Nat. Neurosci. 25, 116-126; Lane 2023, NSD-Flat",
     "agreement": "https://forms.gle/eT4jHxaWwYUDEf2i9",
+    "sessions": {
+        "subj01": 40,
+        "subj02": 40,
+        "subj03": 32,
+        "subj04": 30,
+        "subj05": 40,
+        "subj06": 32,
+        "subj07": 40,
+        "subj08": 30,
+    },
     "recordings": {"flat-maps": "single-trial z-scores of visual cortex on the flat fsaverage, pixels of 1 mm"},
     "recording_spaces": {"flat-maps": ["native"]},
     "beta_recordings": ["flat-maps"],
@@ -71,6 +81,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "true: the files are made, not measured; every table says so.",
     },
 }  # fmt: skip
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": ["folder"],
+    "fetch_subject": ["mask"],
+    "fetch_stimuli": [],
+    "list_trials": ["sessions"],
+    "pack_stimuli": ["subjects", "sessions"],
+    "project_responses": ["map_size", "mask", "sessions"],
+}
 # Shared pictures, as the files mark them: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": ""}
 

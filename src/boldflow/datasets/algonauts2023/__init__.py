@@ -93,6 +93,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         ),
     },
 }  # fmt: skip
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": ["folder", "subjects", "stim_info", "regions"],
+    "fetch_subject": ["regions"],
+    "fetch_stimuli": ["subjects", "stim_info", "coco_categories"],
+    "list_trials": ["stim_info", "block", "simulated"],
+    "pack_stimuli": ["subjects", "stim_info", "coco_categories"],
+    "project_responses": ["regions", "simulated"],
+}
 # Shared pictures of NSD, by stim_info or by the folders: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": ""}
 

@@ -109,6 +109,15 @@ TEST_SETS: dict[str, str] = {
         shoestore5.jpg shootingrange5.jpg sidewalk1.jpg squashcourt.jpg tailor6.jpg
     """,
 }
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": [],
+    "fetch_subject": [],
+    "fetch_stimuli": ["subjects"],
+    "list_trials": [],
+    "pack_stimuli": [],
+    "project_responses": [],
+}
 
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
 CLONE_BYTES = 160_000_000

@@ -32,6 +32,16 @@ FACTS: dict[str, Any] = {
     "licence": "NSD Terms and Conditions: research and education, no redistribution of the data or parts of them",
     "citation": "Allen et al. 2022, Nat. Neurosci. 25, 116-126",
     "agreement": "https://forms.gle/eT4jHxaWwYUDEf2i9",
+    "sessions": {
+        "subj01": 40,
+        "subj02": 40,
+        "subj03": 32,
+        "subj04": 30,
+        "subj05": 40,
+        "subj06": 32,
+        "subj07": 40,
+        "subj08": 30,
+    },
     "recordings": {
         "betas-hdf5": "single-trial betas of the voxels of a mask (1.8 mm), from HDF5",
         "betas-nifti": "the same from compressed NIfTI: smaller to fetch, slower to read",
@@ -81,6 +91,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "true: the files are made, not measured; every table says so.",
     },
 }  # fmt: skip
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": ["subjects"],
+    "fetch_subject": ["sessions", "mask", "regions"],
+    "fetch_stimuli": [],
+    "list_trials": ["sessions"],
+    "pack_stimuli": ["subjects", "sessions", "coco_instances"],
+    "project_responses": ["sessions", "mask", "regions"],
+}
 # Shared pictures, by the design: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": "", "shared-982": "", "shared-515": ""}
 

@@ -81,6 +81,48 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "S.d. of a voxel's noise, in units of how much a picture of one s.d. raises a vertex.",
     },
 }  # fmt: skip
+# Which keys of an entry each rule reads: whoever fetches may have to make the data set.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": [
+        "seed",
+        "n_runs",
+        "n_train_images",
+        "n_test_images",
+        "n_test_repeats",
+        "slot_s",
+        "duration_s",
+        "voxel_mm",
+        "image_size",
+        "noise_sd",
+    ],
+    "fetch_subject": [
+        "seed",
+        "n_runs",
+        "n_train_images",
+        "n_test_images",
+        "n_test_repeats",
+        "slot_s",
+        "duration_s",
+        "voxel_mm",
+        "image_size",
+        "noise_sd",
+    ],
+    "fetch_stimuli": [
+        "seed",
+        "n_runs",
+        "n_train_images",
+        "n_test_images",
+        "n_test_repeats",
+        "slot_s",
+        "duration_s",
+        "voxel_mm",
+        "image_size",
+        "noise_sd",
+    ],
+    "list_trials": [],
+    "pack_stimuli": [],
+    "project_responses": [],
+}
 
 IN_MASK = 0.25  # share of the volume, at most
 

@@ -94,6 +94,15 @@ TEST_SETS: dict[str, str] = {
         watch/watch_13s.jpg whip/whip_14s.jpg wig/wig_13s.jpg
     """,
 }
+# Which keys of an entry each rule reads.
+READS: dict[str, list[str]] = {
+    "fetch_dataset": [],
+    "fetch_subject": [],
+    "fetch_stimuli": ["subjects"],
+    "list_trials": [],
+    "pack_stimuli": [],
+    "project_responses": [],
+}
 
 RAW = "{subject}/ses-things*/func/{subject}_ses-*_task-things_run-*_{suffix}"
 KINDS = {"exp": True, "test": True, "catch": False}  # trial_type -> usable
