@@ -66,10 +66,10 @@ class Entry(Mapping[str, Any]):
 
     def _not_handed(self, key: str) -> str:
         plugin = self.keys_handed.get("plugin")
-        home = f"src/boldflow/{self.section}/{plugin}.py" if plugin else "src/boldflow/registry.py"
+        home = f"plug-in src/boldflow/{self.section}/{plugin}" if plugin else "src/boldflow/catalogue.py"
         return (
             f"key {key!r} of {self.section}.{self.keys_handed.get('name')} is not handed to rule {self.rule}, which "
-            f"reads {sorted(self.keys_handed)}: add it to READS[{self.rule!r}] in {home}"
+            f"reads {sorted(self.keys_handed)}: add it to READS[{self.rule!r}] of {home}"
         )
 
 

@@ -26,7 +26,7 @@ def test_a_key_without_value_counts_as_absent():
 def test_a_key_that_is_not_handed_is_an_error_that_says_where_to_add_it(ask):
     with pytest.raises(NotHandedError) as raised:
         ask(read_entry(TEXT))
-    for words in ("'seeds'", "models.ridge-wide", "READS['train_model']", "src/boldflow/models/ridge.py"):
+    for words in ("'seeds'", "models.ridge-wide", "READS['train_model']", "src/boldflow/models/ridge"):
         assert words in str(raised.value)
 
 

@@ -44,10 +44,17 @@ def decoded(value: Any) -> Any:
     """Read canonical JSON text; any other value is returned as it is."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
-            return json.loads(value)
+            return _set_keys(json.loads(value))
         except json.JSONDecodeError:
             return value
     return value
+
+
+def _set_keys(value: Any) -> Any:
+    """Leave out of an entry, as rules hand it, who reads it and the keys that are not set."""
+    if not (isinstance(value, dict) and value.keys() >= {"section", "rule"}):
+        return value
+    return {key: setting for key, setting in value.items() if key not in ("section", "rule") and setting is not None}
 
 
 def recorded(reprs: Sequence[str]) -> list[Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from boldflow import registry
-from boldflow.commands.estimate.sizes import Sizes
+from boldflow.commands.estimate.sizes import Sizes, entry_of
 from boldflow.commands.plan import Job
 from boldflow.vocabulary.results import NONE
 
@@ -154,7 +154,8 @@ def _of_features(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
 def _of_responses(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
     names = job.wildcards
     size = sizes.response(names["dataset"], names["subject"], names["response"])
-    if job.params["recording"] in json.loads(job.params["facts"]).get("unread", []):
+    plugin = sizes.datasets[names["dataset"]]["plugin"]
+    if job.params["recording"] in registry.literal("datasets", plugin, "FACTS").get("unread", []):
         estimate.unread.add((names["dataset"], job.params["recording"]))
     return Cost(keep=BYTES * size.n_kept, memory=BASE + 2 * BYTES * size.n_made + 4 * BYTES * size.n_run)
 
@@ -169,7 +170,7 @@ def _network_bytes(entry: dict[str, Any]) -> int:
 
 def _of_checkpoint(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
     """What is still to be fetched of a network: its size as the plug-in knows it, less what has arrived."""
-    entry = json.loads(job.params["settings"])
+    entry = entry_of(job)
     checkpoint = registry.load("features", entry["plugin"]).files_needed(entry)
     folder = CHECKPOINTS / checkpoint.folder
     there = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
@@ -219,7 +220,7 @@ def _of_model(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
 
 def _kept_of_fits(job: Job, n_trials: int, n_columns: int, n_features: int, n_folds: int) -> int:
     """Bytes of weights and predictions of a trained model, over its seeds."""
-    settings = json.loads(job.params["settings"])
+    settings = entry_of(job)
     n_targets = n_features if settings["direction"] == "decode" else n_columns
     across = n_features or settings.get("n_latents", 0)
     data = BYTES * n_trials * (n_columns + n_features)

@@ -1,6 +1,5 @@
 """What the parameters of jobs tell of sizes: entries of data sets, columns of responses and of features."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -8,9 +7,20 @@ from typing import Any
 
 from boldflow import registry
 from boldflow.commands.plan import Job
+from boldflow.settings import read_entry
 from boldflow.vocabulary.results import NONE
 
 COLUMNS = {"fsaverage5": 20_484, "fsaverage6": 81_924, "fsaverage7": 327_684}  # vertices
+# Rules that read a data set's entry, and the parameter that holds it.
+OF_DATASETS = {
+    **dict.fromkeys(("fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "pack_stimuli"), "settings"),
+    **dict.fromkeys(("make_split", "project_responses"), "dataset"),
+}
+
+
+def entry_of(job: Job, parameter: str = "settings") -> dict[str, Any]:
+    """Give the keys that are set of the entry that a job reads."""
+    return dict(read_entry(job.params.get(parameter, "{}")))
 
 
 @dataclass(frozen=True)
@@ -32,18 +42,25 @@ class Sizes:
         self.features: dict[tuple[str, str], dict[str, Any]] = {}
         self.splits: dict[tuple[str, str], dict[str, Any]] = {}
         for job in jobs:
-            if job.rule == "fetch_dataset":
-                self.datasets[job.wildcards["dataset"]] = json.loads(job.params["settings"])
+            if job.rule in OF_DATASETS:
+                self._add_keys(job)
             if job.rule == "project_responses":
                 key = (job.wildcards["dataset"], job.wildcards["response"])
-                self.responses[key] = (json.loads(job.params["settings"]), job.params["recording"])
+                self.responses[key] = (entry_of(job), job.params["recording"])
             if job.rule == "make_split":
-                self.splits[job.wildcards["dataset"], job.wildcards["split"]] = json.loads(job.params["settings"])
+                self.splits[job.wildcards["dataset"], job.wildcards["split"]] = entry_of(job)
             if job.rule == "cache_features":
                 key = (job.wildcards["dataset"], job.wildcards["feature"])
-                self.features[key] = json.loads(job.params["settings"])
+                self.features[key] = entry_of(job)
         self.of_dataset = cache(self._of_dataset)
         self.n_features = cache(self._n_features)
+
+    def _add_keys(self, job: Job) -> None:
+        """Add what a job reads of its data set's entry; its subjects and sessions are the data set's or nobody's."""
+        known = self.datasets.setdefault(job.wildcards["dataset"], {})
+        for key, value in entry_of(job, OF_DATASETS[job.rule]).items():
+            if "subject" not in job.wildcards or key not in ("subjects", "sessions"):
+                known[key] = value
 
     def _of_dataset(self, dataset: str, recording: str | None = None) -> Any:
         """Ask the plug-in of a data set for its sizes, of its first recording where none is named."""

@@ -11,12 +11,13 @@ from boldflow import registry
 from boldflow.artifacts.arrival import annex, checks, origins, trust
 from boldflow.artifacts.store import receipts
 from boldflow.core.records.sources import Source
+from boldflow.settings import Entry
 
 WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
 REMOTE = re.compile(r"[a-z+]+://|([\w.-]+@)?[\w.-]+:(?!\\)")  # an address, or host:path as ssh writes it
 
 
-def require_agreement(entry: dict[str, Any], here: dict[str, Any]) -> None:
+def require_agreement(entry: Entry, here: dict[str, Any]) -> None:
     """Stop before the first byte of data that must be asked for, until the entry says who signed the agreement.
 
     Parameters
@@ -53,7 +54,7 @@ def explained(name: str) -> Iterator[None]:
         raise
 
 
-def settle(entry: dict[str, Any], here: dict[str, Any], source: Source, root: Path, commit: str | None) -> str:
+def settle(entry: Entry, here: dict[str, Any], source: Source, root: Path, commit: str | None) -> str:
     """Bring the clone of a data set to a commit, from where the entry or the data set says; give the commit.
 
     Parameters

@@ -16,7 +16,7 @@ from boldflow.artifacts.store import receipts, sidecars
 from boldflow.artifacts.store.atomic import atomic
 from boldflow.core.pictures.pretrained import Checkpoint
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry, read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, relative
 
 TIMEOUT_S = 60.0  # of silence, for a fixed address
@@ -44,7 +44,7 @@ def run(receipt: str, settings: str, places: str) -> None:
     ValueError
         If files are refused, or their checksums are others than known or first seen; shows both.
     """
-    entry, here = read_settings(settings), read_settings(places)
+    entry, here = read_entry(settings), read_settings(places)
     wanted: Checkpoint | None = plugin_of("features", entry).files_needed(entry)
     if wanted is None:
         raise ValueError(f"features.{entry['name']} has random weights: it needs no checkpoint")

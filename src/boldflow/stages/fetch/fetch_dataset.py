@@ -5,7 +5,7 @@ from pathlib import Path
 from boldflow.artifacts.arrival import origins
 from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry, read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
@@ -27,7 +27,7 @@ def run(receipt: str, settings: str, places: str) -> None:
     ValueError
         If the entry names another origin for a data set that is not cloned.
     """
-    entry, here = read_settings(settings), read_settings(places)
+    entry, here = read_entry(settings), read_settings(places)
     require_agreement(entry, here)
     plugin = plugin_of("datasets", entry)
     source = plugin.source(entry, Path(WORKSPACE))

@@ -8,7 +8,7 @@ from boldflow.artifacts.arrival import annex_tree, trust
 from boldflow.artifacts.formats import archives
 from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry, read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
@@ -37,7 +37,7 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
         checksums are not those of the first use.
     """
-    entry, here, known = read_settings(settings), read_settings(places), read_settings(facts)
+    entry, here, known = read_entry(settings), read_settings(places), read_settings(facts)
     require_agreement(entry, here)
     note = receipts.read(source)
     name = entry["name"]

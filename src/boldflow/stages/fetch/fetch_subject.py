@@ -5,7 +5,7 @@ from pathlib import Path
 from boldflow import registry
 from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry, read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
@@ -29,7 +29,7 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     FileNotFoundError
         If the recording is read from a folder of the user's own, and there is none.
     """
-    entry, here = read_settings(settings), read_settings(places)
+    entry, here = read_entry(settings), read_settings(places)
     require_agreement(entry, here)
     note = receipts.read(source)
     plugin = plugin_of("datasets", entry)

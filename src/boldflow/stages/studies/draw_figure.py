@@ -15,7 +15,7 @@ from boldflow.drawing import figure_style
 from boldflow.drawing.tables import Tables
 from boldflow.provenance import canonical
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.studies._surfaces import read_hemispheres
 from boldflow.stages.studies._tables import read_frames, read_pictures
 from boldflow.vocabulary.tables import TABLES, Reader
@@ -42,7 +42,7 @@ def run(tables: Mapping[str, Sequence[str]], pdf: str, svg: str, png: str, csv: 
         If the study has nothing that the figure could draw.
     """
     mpl.use("agg")
-    entry = read_settings(settings)
+    entry = read_entry(settings)
     plugin = plugin_of("figures", entry)
     frames = read_frames(tables)
     _refuse_empty(tables, frames, entry["name"])
@@ -52,7 +52,7 @@ def run(tables: Mapping[str, Sequence[str]], pdf: str, svg: str, png: str, csv: 
     simulated = source["simulated"].astype(bool)
     images = {} if "images" not in tables else read_pictures(tables["images"], source)
     meshes = {} if "meshes" not in tables else read_hemispheres()
-    note = {"figure": entry, "code": code, "simulated": bool(simulated.any()), "tables": _checksums(tables)}
+    note = {"figure": dict(entry), "code": code, "simulated": bool(simulated.any()), "tables": _checksums(tables)}
     with mpl.rc_context(FILES):  # type: ignore[arg-type]  # matplotlib types its keys
         figure = plugin.draw(Tables(frames, images, meshes), entry)
         if simulated.any():

@@ -11,7 +11,7 @@ from boldflow.commands.estimate import costs, estimate, sizes
 from boldflow.commands.plan import Job
 from tests.made.features import entry
 
-FACTS = {"stimuli_inside": False, "stimuli_from": "ask the authors", "unread": ["bold-fsnative"]}
+FACTS = {"stimuli_inside": False, "stimuli_from": "ask the authors"}
 ENTRY = {"name": "bold5000", "plugin": "bold5000"}
 NAMES = {
     "dataset": "bold5000",
@@ -56,7 +56,7 @@ def jobs(runs=True, space="native", average=True, model="ridge", split=None, see
         job("list_trials", runs),
         job("make_split", runs, settings=split or {"test": "named"}),
         job("cache_features", runs, settings=gabor | {"plugin": "gabor"}),
-        job("project_responses", runs, settings=settings, facts=FACTS, recording="bold-T1w"),
+        job("project_responses", runs, settings=settings, recording="bold-T1w"),
         job("train_model", runs, settings={"plugin": model, "direction": "decode", "seeds": list(seeds)}),
         job("score_model", runs),
         job("write_report", runs),
@@ -197,6 +197,7 @@ def test_a_recording_that_cannot_be_read_yet_is_said(monkeypatch):
     listed = jobs()
     project = next(one for one in listed if one.rule == "project_responses")
     project.params["recording"] = "bold-fsnative"
+    monkeypatch.setitem(registry.literal("datasets", "bold5000", "FACTS"), "unread", ["bold-fsnative"])
     text, _ = told(monkeypatch, listed, 10**13)
     assert "responses cannot be made yet: recording bold-fsnative of bold5000 is not read in this version" in text
 
