@@ -163,9 +163,7 @@ def _called_with_settings(function: ast.FunctionDef) -> Iterator[str]:
 @pytest.mark.parametrize("plugin", registry.plugins("datasets"))
 def test_no_function_of_a_data_set_asks_for_a_key_that_no_rule_of_it_reads(plugin):
     for rules in (["list_trials"], ["pack_stimuli"], ["project_responses"], list(FUNCTIONS)[:3]):
-        inside = registry.literal("datasets", plugin, "FACTS")[
-            "stimuli_inside"
-        ]  # then nobody counts pictures by trials
+        inside = registry.literal("datasets", plugin, "FACTS")["stimuli_inside"]  # nobody then counts pictures
         functions = [name for rule in rules for name in FUNCTIONS[rule] if not inside or (rule, name) != COUNTS]
         read = {key for rule in rules for key in catalogue.keys_read(SCHEMAS, "datasets", plugin, rule)}
         surplus = asked(plugin, functions) - read - {"subjects"}
