@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, real_data
+from tests.conftest import WATCHED, Project, real_data
 
 # Progress is kept every half second; about 4 ms an epoch and seed on an idle core.
 SLOW_MODEL = "  slow: {plugin: linear_sgd, n_epochs: EPOCHS, seeds: [0, 1]}"
@@ -99,7 +99,7 @@ class Site(Project):
         # a test of features in this process may have closed the hub for itself
         closed = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
         own = {name: value for name, value in os.environ.items() if name not in closed}
-        return {**own, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
+        return {**WATCHED, **own, **given, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
     def slow(self, epochs: int, pause_s: float = 0, model: str = SLOW_MODEL) -> "Site":
         """Add the slow model and its studies: ``slow`` of one subject, ``wide`` of all.

@@ -13,6 +13,10 @@ from typing import Any
 # The package of this checkout, also inside conda environments (they strip PYTHONPATH).
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 os.environ.setdefault("TQDM_MININTERVAL", "2")
+if "BOLDFLOW_WATCH_CODE" in os.environ:  # of the tests: what the job executes must lie inside its digest
+    from boldflow.symbols import watching
+
+    watching.begin()
 
 
 def start(snakemake: Any, looks_outside: bool = False) -> None:
@@ -55,7 +59,10 @@ def start(snakemake: Any, looks_outside: bool = False) -> None:
     from boldflow.stages import _interruption  # loads numpy
 
     _interruption.listen()
-    registry.confine(json.loads(snakemake.params["code"]))
+    code = json.loads(snakemake.params["code"])
+    registry.confine(code)
+    if "BOLDFLOW_WATCH_CODE" in os.environ:
+        watching.expect(code)
     atexit.register(lambda: failed or claim.keep())
 
 

@@ -42,6 +42,10 @@ class Reach:
         ModuleNotFoundError
             If a root's module is not there.
         """
+        return self.reached(*roots)[0]
+
+    def reached(self, *roots: str) -> tuple[dict[str, str], set[str]]:
+        """Digest what may run from roots, and name the modules that are loaded; see ``definitions``."""
         walk = _Walk(self)
         for root in roots:
             module, _, name = root.partition(":")
@@ -49,7 +53,7 @@ class Reach:
             walk.visit(module, name)
         walk.finish()
         self.package.keep()
-        return dict(sorted(walk.codes.items()))
+        return dict(sorted(walk.codes.items())), walk.loaded
 
     def places(self, full: str) -> list[tuple[str, str, int]]:
         """Say where a dotted name leads: module, name in it (``*``: the module itself), number of attributes left."""
