@@ -135,13 +135,13 @@ def per_commit(n: int, until: str) -> list[list[Pair]]:
             for name in (commit, before):
                 if name not in trees:
                     project = checkout(name, Path(folder) / name)
-                    trees[name] = all_definitions(project, Reach(_Shared(project / "src/boldflow")))
+                    trees[name] = all_definitions(project, Reach(Shared(project / "src/boldflow")))
             old, new = trees[before], trees[commit]
             edits.append([pair for pair in new if pair in old and old[pair] != new[pair]])
     return edits
 
 
-class _Shared(Package):
+class Shared(Package):
     """A package of which modules are recalled by content from all trees before it."""
 
     seen: ClassVar[dict[tuple[str, str], Module]] = {}
