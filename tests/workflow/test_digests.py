@@ -123,7 +123,12 @@ EDITS = {
     "an adapter": (ADAPTER, ("score_model.run(", "score_model.run(*[], "), {"score_model"}, set()),
     "a comment in an adapter": (ADAPTER, ("start(snakemake)", "start(snakemake)  # so"), set(), set(TABLE)),
     "a key of a data set": ("datasets/sim/__init__.py", NEW_KEY, FETCHING, {"train_model", "score_model"}),
-    "a key of a figure": ("figures/ceiling_map.py", NEW_KEY, {"draw_figure"}, set(TABLE) - {"draw_figure"}),
+    "a key of a figure": (
+        "figures/ceiling_map.py",
+        ("SETTINGS = {", 'SETTINGS = {"new": {},'),
+        {"draw_figure"},
+        set(TABLE) - {"draw_figure"},
+    ),
     "a fact of data sets": ("core/records/facts.py", NEW_FIELD, {"score_model"}, BEFORE_SCORES),
 }
 
