@@ -20,6 +20,10 @@ def stop(where, problems):
     )
 
 
+if planning.version_problems():
+    stop("Snakemake", planning.version_problems())
+
+
 def read_yaml(path):
     """Read a YAML file by the fast reader, where it is there."""
     try:

@@ -12,6 +12,7 @@ from boldflow.planning.parameters import Parameters, wildcard_names
 from boldflow.planning.resources import Resources, growing, more_memory
 from boldflow.planning.studies import Studies
 from boldflow.planning.tables import StudyTables
+from boldflow.planning.versions import version_problems
 from boldflow.registry import Config
 from boldflow.vocabulary.results import NONE, POOLED
 
@@ -26,6 +27,7 @@ __all__ = [
     "growing",
     "more_memory",
     "one_of",
+    "version_problems",
     "wildcard_constraints",
     "wildcard_names",
 ]
