@@ -151,6 +151,8 @@ def test_label_features_give_a_row_per_stimulus(name):
     found = opened(name)(stimuli)
     assert found.shape[0] == 4 and found.dtype == np.float32
     np.testing.assert_array_equal(found[0], found[2])
+    names = registry.load("features", name).columns(entry(name), stimuli)
+    assert names == ["x", "y", "z"] and [names[k] for k in found.argmax(axis=1)] == ["x", "y", "x", "z"]
 
 
 def represents(name):

@@ -32,12 +32,15 @@ device (``artifacts.store.described``), and only the new ones are described.
 
 ``n_features(settings) -> int | None``
     Optional: columns, as far as they are known without opening anything; ``estimate`` asks.
+``columns(settings, stimuli) -> list[str]``
+    Of ``kind: classes``: the class of each column; the sidecar keeps it, and so does each model that decodes it.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from boldflow.core.pictures.pretrained import Checkpoint
 from boldflow.settings import Entry
@@ -67,5 +70,12 @@ class CountsColumns(Feature, Protocol):
         """Count the columns, or None."""
 
 
+class NamesColumns(Feature, Protocol):
+    """A feature of kind classes."""
+
+    def columns(self, settings: Entry, stimuli: pd.DataFrame) -> list[str]:
+        """Name the class of each column."""
+
+
 # by the name of the function that a plug-in of that contract has
-FURTHER = {"files_needed": OpensCheckpoint, "n_features": CountsColumns}
+FURTHER = {"columns": NamesColumns, "files_needed": OpensCheckpoint, "n_features": CountsColumns}

@@ -24,6 +24,11 @@ def extractor(settings: Entry, folder: None, device: Device) -> Callable[[pd.Dat
     return partial(classes_of, label=settings["label"])
 
 
+def columns(settings: Entry, stimuli: pd.DataFrame) -> list[str]:
+    """Name the class of each column."""
+    return _classes(stimuli, settings["label"])[0].tolist()
+
+
 def classes_of(stimuli: pd.DataFrame, label: str) -> np.ndarray:
     """Code each stimulus's class.
 
@@ -44,6 +49,12 @@ def classes_of(stimuli: pd.DataFrame, label: str) -> np.ndarray:
     ValueError
         If there is no such label, a stimulus lacks it, or there are fewer than two classes.
     """
+    classes, index = _classes(stimuli, label)
+    return np.eye(len(classes), dtype=np.float32)[index]
+
+
+def _classes(stimuli: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Give the names of the classes, (n_classes,), and the class of each stimulus, (n_stimuli,)."""
     column = f"label_{label}"
     if column not in stimuli:
         there = sorted(name.removeprefix("label_") for name in stimuli if name.startswith("label_"))
@@ -54,4 +65,4 @@ def classes_of(stimuli: pd.DataFrame, label: str) -> np.ndarray:
     classes, index = np.unique(stimuli[column].to_numpy(dtype=str), return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"label {label!r} has one class only: {classes.tolist()}")
-    return np.eye(len(classes), dtype=np.float32)[index]
+    return classes, index

@@ -61,7 +61,8 @@ def test_planted_betas_of_volumes_come_back_in_percent(made, root, subject, reco
     where = made.regions[subject, "nsdgeneral"] > 0
     for number, one in enumerate(found, 1):
         planted = made.volumes[subject, number]
-        assert one.unit == "percent"
+        assert one.unit == "percent" and one.grid.shape == where.shape
+        np.testing.assert_allclose(one.grid.affine, np.diag([1.8, 1.8, 1.8, 1.0]), rtol=1e-6)
         places = [tuple(place) for place in np.stack([one.places[axis] for axis in "ijk"], axis=1).tolist()]
         assert len(places) == where.sum() and all(where[place] for place in places)
         for column, place in enumerate(places):

@@ -25,6 +25,21 @@ def shape(path: str | Path) -> tuple[int, ...]:
         raise _broken(path, error) from None
 
 
+def affine(path: str | Path) -> np.ndarray:
+    """Read the affine of a NIfTI's header, (4, 4), from voxel index to mm.
+
+    Raises
+    ------
+    ValueError
+        If the file has no whole header; tells its bytes.
+    """
+    path = Path(path)
+    try:
+        return np.asarray(nib.Nifti1Image.from_filename(path).affine, dtype=np.float64)
+    except BROKEN as error:
+        raise _broken(path, error) from None
+
+
 def in_mask(path: str | Path, inside: np.ndarray) -> np.ndarray:
     """Read the voxels of a mask, volume after volume.
 

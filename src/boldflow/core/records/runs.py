@@ -10,6 +10,18 @@ Confounds = Callable[[], dict[str, np.ndarray]]  # reads a run's table: column -
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Where voxels lie: ``shape`` (n_i, n_j, n_k) of the volume, ``affine`` (4, 4) from voxel index to mm."""
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    def note(self) -> dict[str, object]:
+        """Give what JSON can hold, for sidecars."""
+        return {"shape": [int(n) for n in self.shape], "affine": np.asarray(self.affine, dtype=np.float64).tolist()}
+
+
+@dataclass(frozen=True)
 class BoldRun:
     """BOLD of one run.
 
@@ -80,7 +92,8 @@ class BetaRun:
     (n_columns,) per coordinate of a column (i, j, k of a voxel), ``rois`` a bool array (n_columns,) per region; both
     are the same in all records of a subject. ``ceilings`` holds published noise ceilings (n_columns,) by
     their published names: shares from 0 to 1, but ``ncsnr``, standard deviation of the signal over that of the noise of
-    single trials, which the scorer computes ceilings from. ``transductive`` tells over how much the values were
+    single trials, which the scorer computes ceilings from. ``grid`` says where voxels (i, j, k) lie, None on a surface
+    and where the release does not tell. ``transductive`` tells over how much the values were
     scaled, or their model was fitted, test trials among them: models of single trials choose responses, noise and ridge
     of a session by all of its trials.
     """
@@ -94,3 +107,4 @@ class BetaRun:
     rois: dict[str, np.ndarray] = field(default_factory=dict)
     ceilings: dict[str, np.ndarray] = field(default_factory=dict)
     transductive: Literal["run", "session"] = "session"
+    grid: Grid | None = None

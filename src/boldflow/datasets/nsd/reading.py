@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from boldflow.artifacts.formats import volumes
 from boldflow.artifacts.releases import beta_files, nsd_files, nsd_tables, nsd_tree
-from boldflow.core.records.runs import BetaRun
+from boldflow.core.records.runs import BetaRun, Grid
 from boldflow.vocabulary.hemispheres import HEMISPHERES
 
 SCALE = 300.0  # of betas in volumes: whole numbers, so many a percent of signal change
@@ -20,10 +21,11 @@ class _Columns:
     places: dict[str, np.ndarray]
     rois: dict[str, np.ndarray]
     ceilings: dict[str, np.ndarray] = field(default_factory=dict)
+    grid: Grid | None = None
 
     def record(self, session: str, names: np.ndarray, betas: beta_files.MaskedBetas) -> BetaRun:
         """Give a session's betas, of the pictures ``names`` (n_trials,)."""
-        return BetaRun(session, None, names, betas, "percent", self.places, self.rois, self.ceilings)
+        return BetaRun(session, None, names, betas, "percent", self.places, self.rois, self.ceilings, grid=self.grid)
 
 
 def volume_records(
@@ -57,6 +59,7 @@ def volume_records(
         places=dict(zip("ijk", np.argwhere(inside).T, strict=True)),
         rois=_regions(root, subject, {name: values[inside] for name, values in regions.items()}),
         ceilings=_ceilings(ncsnr_path, ncsnr[inside]),
+        grid=Grid(ncsnr.shape, volumes.affine(ncsnr_path)),
     )
     for session, masked in betas.items():
         yield columns.record(session, names[session], masked)

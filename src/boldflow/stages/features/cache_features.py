@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from boldflow import registry
 from boldflow.artifacts.store import arrays, receipts, sidecars, tables, weights
@@ -12,7 +14,7 @@ from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.registry import plugin_of
-from boldflow.settings import read_entry
+from boldflow.settings import Entry, read_entry
 from boldflow.stages.features._extraction import (
     describe,
     described_folder,
@@ -68,6 +70,7 @@ def run(
     if facts["reads"] == "labels":
         with fixed_threads(facts["threads"]):
             values = plugin_of("features", entry).extractor(entry, None, device)(rows)
+        more = _names_of_columns(plugin_of("features", entry), entry, rows)
     elif facts["reads"] == "features":
         joined, more = _members(entry["of"], members, member_indexes, table)
         values = plugin_of("features", entry).extractor(entry, None, device)(joined)
@@ -100,6 +103,11 @@ def run(
         described.keep(features, rows["sha256"].tolist(), more.get("batch"))
     if kept:
         kept.remove()
+
+
+def _names_of_columns(plugin: ModuleType, entry: Entry, stimuli: pd.DataFrame) -> dict[str, Any]:
+    """Note the class of each column, where columns are classes."""
+    return {"columns": plugin.columns(entry, stimuli)} if hasattr(plugin, "columns") else {}
 
 
 def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any], str | None]:

@@ -162,7 +162,8 @@ class _MadeOf:
         """Say what the columns of the targets are: names, bands of joined features, or rows of a table."""
         if entry["direction"] != "decode" and self.responses:
             return {"rows_of": "vertices.parquet"}
-        return {key: self.feature[key] for key in ("columns", "bands") if key in self.feature}
+        named = {key: self.feature[key] for key in ("columns", "bands") if key in self.feature}
+        return {"columns_of": self.feature.get("settings", {}).get("name", ""), **named}
 
     def notes(self, entry: Entry, device: str, code: str) -> model_notes.ModelNotes:
         """Give the notes of a model that was made of these."""

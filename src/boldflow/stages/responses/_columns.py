@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from boldflow.artifacts.store import matrices
-from boldflow.core.records.runs import BoldRun, SurfaceRun
+from boldflow.core.records.runs import BoldRun, Grid, SurfaceRun
 from boldflow.core.responses import projection, spheres
 from boldflow.provenance import canonical, digest
 from boldflow.settings import Entry
@@ -86,7 +86,8 @@ def _voxels(first: BoldRun) -> Columns:
         raise ValueError(f"space native needs a mask, and {first.session} {first.run} has none")
     mask = first.mask
     i, j, k = np.nonzero(mask)
-    return Columns(lambda run: run.bold[mask].T.astype(np.float64), pd.DataFrame({"i": i, "j": j, "k": k}), {})
+    note = {"grid": Grid(first.bold.shape[:3], first.affine).note()}
+    return Columns(lambda run: run.bold[mask].T.astype(np.float64), pd.DataFrame({"i": i, "j": j, "k": k}), note)
 
 
 def _projected(first: BoldRun, entry: Entry, sides: Sequence[Hemisphere]) -> Columns:

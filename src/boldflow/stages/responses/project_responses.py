@@ -173,12 +173,13 @@ def _of_betas(task: _Task) -> _Made:
     resampling: dict[str, Any] = {}
     if task.entry["space"] != NATIVE:
         first, records, resampling = _fsaverage.resampled(first, records, task.entry, task.mesh_folder)
+    grid = {"grid": first.grid.note()} if first.grid and task.entry["space"] == NATIVE else {}
     regions, records = task.regions(first.rois, records)
     inside = regions.any_of(task.entry["rois"], first.betas.shape[1])
     betas = _betas.read(records, task.table, task.subject, task.entry, task.parts, BAD, inside)
     places = betas.places.assign(**{f"published_{name}": values for name, values in betas.ceilings.items()})
     values = Values(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
-    return _Made(values, regions.only(inside), betas.note | resampling)
+    return _Made(values, regions.only(inside), betas.note | resampling | grid)
 
 
 def _of_runs(task: _Task) -> _Made:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from boldflow import catalogue
-from boldflow.artifacts.store import arrays, sidecars, tables, weights
+from boldflow.artifacts.store import arrays, model_weights, sidecars, tables, weights
 from boldflow.stages.models import score_model, train_model
 from boldflow.validation import studies
 from tests.made.features import SCHEMAS
@@ -185,6 +185,22 @@ def test_pooled_scores_do_not_depend_on_the_order_of_predictions_and_their_keys(
     permuted_alone(made.path("predictions.npy"), axis=1)
     with pytest.raises(ValueError, match=r"predictions\.parquet belongs to another state of .*predictions\.npy"):
         made.score("linear_contrastive")
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({}, {}),
+        ({"columns": ["face", "house", "tool", "cat"]}, {"columns": ["face", "house", "tool", "cat"]}),
+        ({"bands": [{"name": "a", "start": 0, "stop": 4}]}, {"bands": [{"name": "a", "start": 0, "stop": 4}]}),
+    ],
+)
+def test_a_model_keeps_what_the_columns_of_its_targets_are(tmp_path, more, kept):
+    made = Made(tmp_path)
+    about = {**NOTE, "settings": {"name": "labels"}, "kind": "classes", **more}
+    sidecars.write(made.path("features.json"), about)
+    made.fit(entry("dummy"))
+    assert model_weights.target_columns(made.path("model.safetensors")) == {"columns_of": "labels", **kept}
 
 
 def test_targets_are_scaled_together_and_inputs_apart(tmp_path):

@@ -50,6 +50,17 @@ def test_settings_of_a_response_are_those_of_nilearn(sampling, masked):
     assert len(found.places) == 20484
 
 
+def test_voxels_of_a_mask_can_be_put_back_into_a_volume_that_lies_where_the_run_does():
+    bold = run(space="native")
+    columns = _columns.columns_of(bold, {"space": "native"})
+    grid, values = columns.note["grid"], columns.apply(bold)
+    volume = np.zeros(grid["shape"])
+    volume[tuple(columns.places[axis] for axis in "ijk")] = values[0]
+    image = nib.Nifti1Image(volume, np.array(grid["affine"]))
+    np.testing.assert_array_equal(image.affine, bold.affine)
+    np.testing.assert_array_equal(image.get_fdata(), np.where(bold.mask, bold.bold[..., 0], 0))
+
+
 def test_a_matrix_is_built_once_and_again_only_where_what_it_is_made_of_differs(monkeypatch):
     built = []
     original = projection.interpolation_matrix
