@@ -48,18 +48,18 @@ def facts(config: Config, section: str, name: str) -> Config:
     entry = config[section][name] or {}
     plugin = plugin_name(name, entry)
     keys = literal(section, plugin, "SETTINGS")
-    own = {key: schema["default"] for key, schema in keys.items() if "default" in schema} | entry
-    found = literal(section, plugin, "FACTS")
-    return {key: own.get(key) if value is None else value for key, value in found.items()}
+    set_keys = {key: schema["default"] for key, schema in keys.items() if "default" in schema} | entry
+    stated = literal(section, plugin, "FACTS")
+    return {key: set_keys.get(key) if value is None else value for key, value in stated.items()}
 
 
 def places(config: Config, section: str, name: str) -> Config:
     """Give what a catalogue entry says of where this machine finds things, and of the agreement that was signed."""
     entry = config[section][name] or {}
-    found = {key: entry[key] for key in entry if key in PLACES}
-    if "agreement" in found:  # YAML reads 2026-01-31 without quotation marks as a day
-        found["agreement"] = {key: str(value) for key, value in found["agreement"].items()}
-    return found
+    of_machine = {key: entry[key] for key in entry if key in PLACES}
+    if "agreement" in of_machine:  # YAML reads 2026-01-31 without quotation marks as a day
+        of_machine["agreement"] = {key: str(value) for key, value in of_machine["agreement"].items()}
+    return of_machine
 
 
 def device_of_feature(config: Config, feature: str) -> str:
@@ -111,8 +111,8 @@ def recording(config: Config, dataset: str, response: str) -> str:
 
 def recordings(config: Config) -> list[str]:
     """Name the recordings of all data sets of the catalogue, each once."""
-    found = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
-    return sorted({name for one in found for name in one})
+    by_dataset = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
+    return sorted({name for described in by_dataset for name in described})
 
 
 def outside(config: Config, dataset: str, recording_: str) -> bool:
@@ -131,7 +131,10 @@ def region_files(entry: Config | None, subject: str) -> dict[str, list[Config]]:
         path and name disagree; ``shared``, whether all subjects share it.
     """
     templates = (entry or {}).get("region_files", {})
-    return {name: [row for one in templates[name] for row in region_rows(one, subject)] for name in sorted(templates)}
+    return {
+        name: [row for template in templates[name] for row in region_rows(template, subject)]
+        for name in sorted(templates)
+    }
 
 
 def stimuli_at_hand(config: Config, dataset: str) -> bool:
@@ -162,9 +165,9 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
 
 def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> list[str]:
     """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else all."""
-    own = literal(section, plugin, "READS") if plugin else {}
-    if rule in own or rule in READS.get(section, {}):
-        return list({**READS.get(section, {}), **own}[rule])
+    of_plugin = literal(section, plugin, "READS") if plugin else {}
+    if rule in of_plugin or rule in READS.get(section, {}):
+        return list({**READS.get(section, {}), **of_plugin}[rule])
     keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in (*PLACES, "plugin")]
     return [*keys, "regions_of_files"] if section == "responses" else keys
 
@@ -185,16 +188,16 @@ def handed(config: Config, schemas: Config, section: str, name: str, rule: str, 
     return keys | about | {"section": section, "rule": rule}
 
 
-def _sessions_of(known: Config, sessions: list[int] | None, subject: str) -> list[int] | None:
+def _sessions_of(stated: Config, sessions: list[int] | None, subject: str) -> list[int] | None:
     """Cut sessions to those that a subject has; none of them is left for the plug-in to refuse."""
-    there = range(1, known.get("sessions", {}).get(subject, 0) + 1)
+    there = range(1, stated.get("sessions", {}).get(subject, 0) + 1)
     return sorted(set(sessions or there) & set(there)) or sessions
 
 
 def facts_read(config: Config, section: str, name: str, rule: str) -> Config:
     """Give the facts of an entry's plug-in that a rule reads."""
-    known = facts(config, section, name)
-    return {key: known[key] for key in FACTS_READ[rule] if key in known}
+    stated = facts(config, section, name)
+    return {key: stated[key] for key in FACTS_READ[rule] if key in stated}
 
 
 def expand(config: Config, study: Config) -> list[ResultKey]:
@@ -205,15 +208,15 @@ def expand(config: Config, study: Config) -> list[ResultKey]:
     list of ResultKey
         In the order of the study, each once.
     """
-    found: dict[ResultKey, None] = {}
+    results: dict[ResultKey, None] = {}
     for row in study["runs"]:
         for dataset in row["datasets"]:
             whole = {"all": subjects(config, dataset), POOLED: [POOLED], NONE: [NONE]}
             chosen = row["subjects"] if isinstance(row["subjects"], list) else whole[row["subjects"]]
             lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
             for subject, response, feature, model, split in itertools.product(*lists):
-                found[ResultKey(dataset, subject, response, feature, model, split)] = None
-    return list(found)
+                results[ResultKey(dataset, subject, response, feature, model, split)] = None
+    return list(results)
 
 
 def subjects_of(config: Config, dataset: str, subject: str) -> list[str]:
@@ -223,29 +226,35 @@ def subjects_of(config: Config, dataset: str, subject: str) -> list[str]:
 
 def by_subject(config: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
     """List results with one subject each, in order, each once: those that are pooled stand for all of theirs."""
-    each = (replace(one, subject=name) for one in results for name in subjects_of(config, one.dataset, one.subject))
+    each = (
+        replace(result, subject=name)
+        for result in results
+        for name in subjects_of(config, result.dataset, result.subject)
+    )
     return list(dict.fromkeys(each))
 
 
 def rivals(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[list[ResultKey]]:
     """Group the encoders that can be compared vertex by vertex: two or more of one subject's responses and split."""
     groups: dict[tuple[str, ...], list[ResultKey]] = {}
-    for one in results:
-        if settings(config, schemas, "models", one.model)["direction"] == "encode":
-            groups.setdefault((one.dataset, one.subject, one.response, one.split), []).append(one)
+    for result in results:
+        if settings(config, schemas, "models", result.model)["direction"] == "encode":
+            groups.setdefault((result.dataset, result.subject, result.response, result.split), []).append(result)
     return [group for group in groups.values() if len(group) > 1]
 
 
 def latents(study: Config, schemas: Config) -> Config:
     """Give what a study asks of codes, defaults filled in; empty where it asks nothing."""
     keys = schemas["study"]["properties"]["latents"]["properties"]
-    own = study.get("latents")
-    return {key: schema["default"] for key, schema in keys.items() if "default" in schema} | own if own else {}
+    asked = study.get("latents")
+    return {key: schema["default"] for key, schema in keys.items() if "default" in schema} | asked if asked else {}
 
 
 def represented(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
     """List the results of models that see only responses, in order."""
-    return [one for one in results if settings(config, schemas, "models", one.model)["direction"] == "represent"]
+    return [
+        result for result in results if settings(config, schemas, "models", result.model)["direction"] == "represent"
+    ]
 
 
 def tells_bands_apart(config: Config, feature: str, model: str) -> bool:

@@ -42,9 +42,9 @@ Config = dict[str, Any]
 _counted: frozenset[str] | None = None  # modules whose edits make this job run again; None outside of jobs
 
 
-def nearest(word: object, known: Iterable[str]) -> str:
+def nearest(word: object, candidates: Iterable[str]) -> str:
     """Say which known names resemble ``word`` most, and which there are."""
-    names = sorted(known)
+    names = sorted(candidates)
     close = difflib.get_close_matches(str(word), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
     return f"{hint}there are: {', '.join(names) or 'none'}"
@@ -172,17 +172,17 @@ def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
     Of keys that plug-ins share a plug-in may have defaults of its own, ``DEFAULTS``.
     """
     base = schemas["config"]["$defs"][section]
-    own = literal(section, plugin, "SETTINGS") if plugin else {}
+    of_plugin = literal(section, plugin, "SETTINGS") if plugin else {}
     shared: Config = {}
     for fact, of, keys in SHARED:
         if plugin and section == of and literal(section, plugin, "FACTS").get(fact):
             shared |= schemas["config"]["$defs"][keys]["properties"]
-    found = {**base["properties"], **shared, **own}
+    properties = {**base["properties"], **shared, **of_plugin}
     for key, value in (literal(section, plugin, "DEFAULTS") if plugin else {}).items():
-        found[key] = {**found[key], "default": value}
+        properties[key] = {**properties[key], "default": value}
     return {
         "type": "object",
-        "properties": found,
+        "properties": properties,
         "required": [*base.get("required", []), *(literal(section, plugin, "REQUIRED") if plugin else [])],
         "additionalProperties": False,
         "$defs": schemas["config"]["$defs"],

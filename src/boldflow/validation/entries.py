@@ -60,9 +60,9 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
             if plugin is not None and plugin not in plugins(section):
                 problems.append(f"{where}: no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
                 continue
-            found = plugin_problems(section, plugin) if plugin else []
-            if found:
-                problems += [f"{where}: {one}" for one in found]
+            lacking = plugin_problems(section, plugin) if plugin else []
+            if lacking:
+                problems += [f"{where}: {sentence}" for sentence in lacking]
                 continue
             schema = entry_schema(schemas, section, plugin)
             wrong = schema_problems(where, entry or {}, schema, validator)
@@ -97,35 +97,37 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
         return []
     if "untrained-control" in name:
         return [f"{where}: its weights are trained, and the name says that it is an untrained control; choose another"]
-    known = literal("features", entry["plugin"], "CHECKPOINTS")
+    published = literal("features", entry["plugin"], "CHECKPOINTS")
     if "checkpoint" not in entry:
-        return [f"{where}: key 'checkpoint' is missing (or weights: untrained); known are: {', '.join(sorted(known))}"]
-    if "revision" in entry or "checkpoint_root" in entry or entry["checkpoint"] in known:
+        return [
+            f"{where}: key 'checkpoint' is missing (or weights: untrained); known are: {', '.join(sorted(published))}"
+        ]
+    if "revision" in entry or "checkpoint_root" in entry or entry["checkpoint"] in published:
         return []
     return [
         f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
-        f"a folder of yours); those known without: {', '.join(sorted(known)) or 'none'}"
+        f"a folder of yours); those known without: {', '.join(sorted(published)) or 'none'}"
     ]
 
 
 def _agreement_problems(where: str, day: Any) -> list[str]:
-    told = f"{where}.agreement.date: found {str(day)!r}, expected the day on which it was signed"
+    expected = f"{where}.agreement.date: found {str(day)!r}, expected the day on which it was signed"
     try:
         signed = datetime.date.fromisoformat(str(day))
     except ValueError:
-        return [f"{told}, such as 2026-01-31"]
+        return [f"{expected}, such as 2026-01-31"]
     today = datetime.date.today()
     # where the day has begun already depends on the place
-    return [f"{told}; today is {today}"] if signed > today + datetime.timedelta(days=1) else []
+    return [f"{expected}; today is {today}"] if signed > today + datetime.timedelta(days=1) else []
 
 
 def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:
     """Name subjects of an entry that its plug-in does not know; a folder of the user's own has any."""
-    known = literal("datasets", plugin, "FACTS")["subjects"]
+    subjects = literal("datasets", plugin, "FACTS")["subjects"]
     return [
-        f"{where}.subjects[{index}]: no subject {name!r}; {nearest(name, known)}"
+        f"{where}.subjects[{index}]: no subject {name!r}; {nearest(name, subjects)}"
         for index, name in enumerate(entry.get("subjects", []))
-        if known and name not in known
+        if subjects and name not in subjects
     ]
 
 

@@ -42,8 +42,8 @@ def glm_problems(where: str, entry: Config) -> list[str]:
     if ridge and method == "lss":
         problems.append(f"{where}: ridge {ridge} is for method lsa, all trials at once, not for lss")
     if (hrf == "table") != ("hrf_table" in entry):
-        found = f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
-        problems.append(f"{where}: {found}; hrf: table and hrf_table, a path, go together")
+        keys = f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
+        problems.append(f"{where}: {keys}; hrf: table and hrf_table, a path, go together")
     if "hrf_step_s" in entry and hrf != "table":
         problems.append(f"{where}: hrf_step_s {entry['hrf_step_s']} is for hrf: table, found {hrf!r}")
     if (hrf != "canonical" or len(ridge) > 1) and "split" not in entry:
@@ -63,12 +63,12 @@ def region_problems(where: str, entry: Config) -> list[str]:
     problems = []
     for name, templates in entry.get("region_files", {}).items():
         for template in templates:
-            told = f"{where}.region_files.{name}: {template!r}"
+            place = f"{where}.region_files.{name}: {template!r}"
             unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(PLACEHOLDERS))
             if unknown:
-                problems.append(f"{told} has placeholder {unknown[0]!r}; {nearest(unknown[0], PLACEHOLDERS)}")
+                problems.append(f"{place} has placeholder {unknown[0]!r}; {nearest(unknown[0], PLACEHOLDERS)}")
             for row in region_rows(template, "subject"):
-                problems += [f"{told} {words}" for words in _row_problems(row, entry.get("space"))]
+                problems += [f"{place} {words}" for words in _row_problems(row, entry.get("space"))]
     return list(dict.fromkeys(problems))
 
 
@@ -125,19 +125,21 @@ def response_problems(
 def _kind_problems(config: Config, result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
     """List what cannot be of a response's kind, given the recording that it reads."""
     where, kind = f"response {result.response!r}", response["kind"]
-    known = data.get("beta_recordings", [])
+    of_betas = data.get("beta_recordings", [])
     problems = []
-    if recording_ in data["recordings"] and (kind == "betas") != (recording_ in known):
-        right = "betas" if recording_ in known else "bold"
+    if recording_ in data["recordings"] and (kind == "betas") != (recording_ in of_betas):
+        right = "betas" if recording_ in of_betas else "bold"
         problems.append(
             f"{where} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds {right}: "
             f"set kind to {right!r}, or name another recording"
         )
-    given = config["responses"][result.response] or {}
+    entry_of_response = config["responses"][result.response] or {}
     for key, kinds in KINDS_OF_KEY.items():
-        if key in given and kind not in kinds:
+        if key in entry_of_response and kind not in kinds:
             other = " and ".join(kinds)
-            problems.append(f"{where} names {key} {given[key]!r}, which is for kind {other}, not for {kind}")
+            problems.append(
+                f"{where} names {key} {entry_of_response[key]!r}, which is for kind {other}, not for {kind}"
+            )
     entry = config["datasets"][result.dataset] or {}
     if outside(config, result.dataset, recording_) and "betas_root" not in entry:
         problems.append(

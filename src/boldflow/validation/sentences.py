@@ -27,8 +27,8 @@ def schema_problems(where: str, value: Any, schema: Config, validator: Any) -> l
 def not_finite(where: str, value: Any) -> Iterator[str]:
     """Say where a number is infinite or none, which YAML can write and no setting takes."""
     if isinstance(value, dict | list):
-        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from not_finite(f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}".strip("."), one)
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from not_finite(f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}".strip("."), item)
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{where}: found {value}, expected a finite number"
 
@@ -37,18 +37,19 @@ def _sentences(where: str, error: Any) -> list[str]:
     steps = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
     place = f"{where}{steps}".strip(".") or "top level"
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        extra = [key for key in error.instance if key not in known]
-        return [f"{place}: unknown key {key!r} (value {error.instance[key]!r}); {nearest(key, known)}" for key in extra]
+        properties = error.schema.get("properties", {})
+        extra = [key for key in error.instance if key not in properties]
+        value = error.instance
+        return [f"{place}: unknown key {key!r} (value {value[key]!r}); {nearest(key, properties)}" for key in extra]
     if error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         return [f"{place}: key {key!r} is missing; found {sorted(error.instance)}" for key in missing]
     if error.validator == "enum":
         return [f"{place}: {error.instance!r} is not known; {nearest(error.instance, map(str, error.validator_value))}"]
     if error.validator == "type":
-        wanted = error.validator_value
-        wanted = " or ".join(TYPES.get(one, one) for one in ([wanted] if isinstance(wanted, str) else wanted))
-        said = f"{place}: found {error.instance!r} ({type(error.instance).__name__}), expected {wanted}"
+        types = error.validator_value
+        types = " or ".join(TYPES.get(kind, kind) for kind in ([types] if isinstance(types, str) else types))
+        said = f"{place}: found {error.instance!r} ({type(error.instance).__name__}), expected {types}"
         return [said + _meant_number(error.instance)]
     about = error.schema.get("description", "")
     return [f"{place}: found {error.instance!r}: {error.message}" + (f" ({about})" if about else "")]
@@ -56,7 +57,7 @@ def _sentences(where: str, error: Any) -> list[str]:
 
 def _meant_number(value: Any) -> str:
     """Explain numbers that YAML reads as text."""
-    found = re.fullmatch(r"([+-]?\d+)(\.\d+)?\.?[eE]([+-]?)(\d+)", value) if isinstance(value, str) else None
-    if not found:
+    parts = re.fullmatch(r"([+-]?\d+)(\.\d+)?\.?[eE]([+-]?)(\d+)", value) if isinstance(value, str) else None
+    if not parts:
         return ""
-    return f" (YAML reads this as text; write {found[1]}{found[2] or '.0'}e{found[3] or '+'}{found[4]})"
+    return f" (YAML reads this as text; write {parts[1]}{parts[2] or '.0'}e{parts[3] or '+'}{parts[4]})"

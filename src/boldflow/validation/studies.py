@@ -60,8 +60,10 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
             for name in row[key]:
                 if name not in config[key] and not (key in ("features", "responses") and name == NONE):
                     problems.append(f"runs[{index}].{key}: no {name!r} in the catalogue; {nearest(name, config[key])}")
-        known = [name for name in row["datasets"] if name in config["datasets"]]
-        problems += [f"runs[{index}].subjects: {one}" for one in _pooling_problems(config, schemas, row, known)]
+        datasets = [name for name in row["datasets"] if name in config["datasets"]]
+        problems += [
+            f"runs[{index}].subjects: {sentence}" for sentence in _pooling_problems(config, schemas, row, datasets)
+        ]
         if (row["subjects"] == NONE) != (NONE in row["responses"]) or (
             NONE in row["responses"] and row["responses"][1:]
         ):
@@ -69,7 +71,9 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
                 f"runs[{index}].responses: found {row['responses']} with subjects {row['subjects']!r}; codes of "
                 f"features alone have subjects: {NONE} and responses: [{NONE}], all others neither"
             )
-        for dataset, subject in itertools.product(known, row["subjects"] if isinstance(row["subjects"], list) else []):
+        for dataset, subject in itertools.product(
+            datasets, row["subjects"] if isinstance(row["subjects"], list) else []
+        ):
             if subject not in subjects(config, dataset):
                 there = nearest(subject, subjects(config, dataset))
                 problems.append(f"runs[{index}].subjects: data set {dataset!r} has no subject {subject!r}; {there}")
@@ -90,8 +94,8 @@ def _pooling_problems(config: Config, schemas: Config, row: Config, datasets: li
     ]
     pools = [name for name in config["models"] if _pools(config, schemas, name)]
     wrong = [name for name in row["models"] if name in config["models"] and name not in pools]
-    told = f"is one subject's and cannot be pooled; those that can: {pools}"
-    return problems + [f"model {name!r} {told}" for name in wrong]
+    reason = f"is one subject's and cannot be pooled; those that can: {pools}"
+    return problems + [f"model {name!r} {reason}" for name in wrong]
 
 
 def _pools(config: Config, schemas: Config, model: str) -> bool:
@@ -126,7 +130,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         metrics |= set(of_kind(kind))
         directions.add(model["direction"])
     for name in latents(study, schemas).get("match", []):
-        if name not in (coded := [one.model for one in represented(config, schemas, results)]):
+        if name not in (coded := [result.model for result in represented(config, schemas, results)]):
             problems[f"latents.match: no model {name!r} of this study gives codes; {nearest(name, coded)}"] = None
     metric = study["primary"]["metric"]
     if metric not in metrics:
@@ -138,8 +142,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         lacking = sorted(table for table in needed if TABLES[table].of not in there)
         if lacking:
             asked = any(TABLES[table].of is Trait.IS_ASKED for table in lacking)
-            told = " (they come with the study's key latents)" if asked else ""
-            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{told}"] = None
+            hint = " (they come with the study's key latents)" if asked else ""
+            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{hint}"] = None
         problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
     return list(problems)
 
@@ -147,8 +151,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
 def _figure_problems(config: Config, study: Config, figure: str, metrics: set[str]) -> Iterator[str]:
     """Say which models, subjects and metrics a figure's entry names that the study does not have."""
     where, entry, results = f"figures.{figure}", config["figures"][figure] or {}, expand(config, study)
-    models = {name for one in results for name in (one.model, pooled_name(one.model))}
-    there = {"model": models, "models": models, "subjects": {one.subject for one in results}}
+    models = {name for result in results for name in (result.model, pooled_name(result.model))}
+    there = {"model": models, "models": models, "subjects": {result.subject for result in results}}
     for key in there.keys() & entry.keys():
         for name in entry[key] if isinstance(entry[key], list) else [entry[key]]:
             if name and name not in there[key]:
@@ -179,11 +183,11 @@ def _split_problems(config: Config, result: ResultKey, split: Config) -> list[st
     if windows_of not in config["responses"] and windows_of != NONE:
         problems.append(f"{where}: windows_of names {windows_of!r}; {nearest(windows_of, config['responses'])}")
     if split["test"] == "named":
-        known = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
-        if split.get("names") not in known:
+        test_sets = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
+        if split.get("names") not in test_sets:
             problems.append(
                 f"{where}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
-                f"{nearest(split.get('names'), known)}"
+                f"{nearest(split.get('names'), test_sets)}"
             )
     if "concept" in split:
         try:

@@ -162,9 +162,7 @@ def test_settings_of_a_data_set_are_cut_to_the_job_s_subject(studies):
 
 def test_parameters_are_the_same_text_whatever_order_the_catalogue_has(studies):
     entries = studies.config["models"]
-    turned = studies.config | {
-        "models": {name: dict(reversed((entry or {}).items())) for name, entry in entries.items()}
-    }
+    turned = {name: dict(reversed((entry or {}).items())) for name, entry in entries.items()}
     one, other = (
         planning.Parameters(config, SCHEMAS, studies).settings_of("models", "{model}", "train_model")
         for config in (studies.config, studies.config | {"models": turned})
