@@ -27,6 +27,8 @@ READS: dict[str, dict[str, list[str]]] = {
     "responses": {"make_split": ["start_s", "duration_s"]},
     "features": {"fetch_checkpoint": ["checkpoint", "revision", "sha256", "weights"]},
 }
+# Keys that stages and mathematics ask of any entry of a section, whether its plug-in has them or not.
+OF_ANY = {"features": ["weights"], "models": ["start", "refit"]}
 # Facts that rules read.
 FACTS_READ: dict[str, list[str]] = {
     "fetch_stimuli": ["images", "stimuli_inside", "stimuli_from", "stimuli_password", "subjects"],
@@ -169,7 +171,8 @@ def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> l
     if rule in of_plugin or rule in READS.get(section, {}):
         return list({**READS.get(section, {}), **of_plugin}[rule])
     keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in (*PLACES, "plugin")]
-    return [*keys, "regions_of_files"] if section == "responses" else keys
+    more = ["regions_of_files"] if section == "responses" else OF_ANY.get(section, [])
+    return list(dict.fromkeys([*keys, *more]))
 
 
 def handed(config: Config, schemas: Config, section: str, name: str, rule: str, subject: str = "") -> Config:
