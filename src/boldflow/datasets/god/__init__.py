@@ -10,7 +10,6 @@ The authors' prepared data, a sample per block, are no part of the tree: they ar
 (``betas_root``).
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.arrival import origins, own_folder
+from boldflow.artifacts.arrival import origins
 from boldflow.artifacts.formats import bids
-from boldflow.artifacts.releases import bdata
 from boldflow.core.records.runs import BetaRun, BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.datasets.god import prepared
 from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
@@ -98,10 +97,6 @@ PREP = "derivatives/preproc-spm/output/" + RAW
 SIDECAR = "task-perception_bold.json"
 MASKS = "sourcedata/{subject}/anat/{subject}_mask_[LR]H_*.nii.gz"
 REGIONS = {"V1d": "V1", "V1v": "V1", "V2d": "V2", "V2v": "V2", "V3d": "V3", "V3v": "V3", "hV4": "V4"}
-PREPARED = "Subject{number}.h5"
-TRAINING, TEST, IMAGERY = 1, 2, 3  # in the column DataType of the prepared data
-STIMULUS_IDS = ("stimulus_id", "Label")  # keys of the column with ids of pictures, by age of the file, newest first
-NAME = re.compile(r"n\d{8}_[1-9]\d*")
 STIMULUS, REST = "stimulus", "rest"
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
 CLONE_BYTES = 11_000_000
@@ -164,7 +159,7 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     if recording == "bold-raw":
         return bids.found(root, *_patterns(RAW, what, "bold.nii.gz"), MASKS.format(subject=what))
     if recording == "prepared":
-        return [_prepared(root, what)]
+        return [prepared.path_of(root, what)]
     raise ValueError(f"god has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
 
 
@@ -290,7 +285,7 @@ def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> It
     _check_subject(subject)
     if recording not in FACTS["beta_recordings"]:
         raise ValueError(f"recording {recording!r} of god holds no betas; {', '.join(FACTS['beta_recordings'])} does")
-    return _prepared_samples(Path(root), subject)
+    return prepared.samples(Path(root), subject, TEST_SETS["test-50"].split())
 
 
 def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
@@ -326,64 +321,6 @@ def sizes(settings: Entry, recording: str) -> Sizes:
 def _check_subject(subject: str) -> None:
     if subject not in FACTS["subjects"]:
         raise ValueError(f"god has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
-
-
-def _prepared(root: str | Path, subject: str) -> str:
-    return own_folder.one(root, PREPARED.format(number=int(subject.removeprefix("sub-"))))
-
-
-def _prepared_samples(root: Path, subject: str) -> Iterator[BetaRun]:
-    data = bdata.read(root / _prepared(root, subject))
-    kind, run = data.column("DataType"), data.column("Run")
-    strange = np.flatnonzero(~np.isin(kind, (TRAINING, TEST, IMAGERY)) | ~(run >= 1) | (run % 1 != 0))
-    if len(strange):
-        n = strange[0]
-        raise ValueError(
-            f"{data.path}, sample {n + 1}: DataType is {kind[n]:g} and Run {run[n]:g}, expected 1 (training), 2 (test) "
-            "or 3 (imagery), and a number from 1"
-        )
-    order = np.lexsort((run, kind))  # stable: the order of the file within a run
-    order = order[kind[order] != IMAGERY]
-    voxels = data.members("VoxelData")
-    names = _image_names(data, order, kind[order] == TEST)
-    values = data.dataset[:, voxels][order].astype(np.float32)
-    places = {axis: data.metadata[f"voxel_{axis}"][voxels] for axis in "xyz" if f"voxel_{axis}" in data.metadata}
-    if len(places) != 3:
-        columns = ", ".join(sorted(data.metadata))
-        raise ValueError(f"{data.path} lacks voxel_x, voxel_y or voxel_z; there are: {columns}")
-    members = {key.removeprefix("ROI_"): data.metadata[key][voxels] == 1 for key in data.metadata if key[:4] == "ROI_"}
-    regions = {name: inside for name, inside in members.items() if inside.any()}
-    yield BetaRun(None, None, names, values, "arbitrary", places, regions, transductive="run")
-
-
-def _image_names(data: bdata.BData, samples: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Name the pictures of samples; test samples show the test pictures, training samples other categories."""
-    key = next((key for key in STIMULUS_IDS if key in data.metadata), STIMULUS_IDS[0])
-    ids = data.column(key)[samples]
-    names = np.array([_name(value) for value in ids], dtype=object)
-    tested = set(TEST_SETS["test-50"].split())
-    categories = {name.split("_")[0] for name in tested}
-    for n, (name, is_test) in enumerate(zip(names, test, strict=True)):
-        fits = name in tested if is_test else name.split("_")[0] not in categories
-        if not NAME.fullmatch(name) or not fits:
-            expected = "one of the 50 test pictures" if is_test else "a picture of another category than they"
-            raise ValueError(
-                f"{data.path}, sample {samples[n] + 1}: {key} is {ids[n]:.6f}, read as {name or 'no name'}, and the "
-                f"sample is of {'test' if is_test else 'training'}; expected {expected}, such as 1443537.022563 for "
-                "n01443537_22563"
-            )
-    return names
-
-
-def _name(number: float) -> str:
-    """Name behind an id: synset and, as six decimals, number of the picture; empty where there is none.
-
-    Zeros at the end are part of the number: 1443537.02256 is n01443537_22560.
-    """
-    if not 0 < number < 1e8:
-        return ""
-    synset, picture = f"{number:.6f}".split(".")
-    return f"n{int(synset):08d}_{int(picture)}"
 
 
 def _patterns(pattern: str, subject: str, suffix: str) -> list[str]:
