@@ -77,12 +77,12 @@ def test_why_names_a_setting_with_both_values(copy):
     assert reruns(text) == copy.planned(*STUDY)
 
 
-@pytest.mark.parametrize(("module", "jobs"), [("models/dummy", 3), ("core/ridge", None)])
+@pytest.mark.parametrize(("module", "jobs"), [("models/dummy", 3), ("figures/encoding_map", None)])
 def test_why_names_an_edited_module_of_a_model_or_of_core(copy, module, jobs):
     append(copy, f"src/boldflow/{module}.py")
     text = command(copy, "why", *STUDY)
-    assert f"  module boldflow.{module.replace('/', '.')} changed\n" in text
-    assert text.count("module ") == 1 and "setting " not in text and "file " not in text
+    assert f"  boldflow.{module.replace('/', '.')}:ANOTHER is used now and was not\n" in text
+    assert text.count("boldflow.") == 1 and "setting " not in text and "file " not in text
     assert reruns(text) == copy.planned(*STUDY)
     assert jobs is None or reruns(text)["train_model"] == jobs
 
@@ -108,7 +108,10 @@ def test_why_names_a_receipt_with_another_commit(copy):
 
 def test_why_names_an_edited_adapter_and_a_study_without_a_model(copy):
     append(copy, "workflow/scripts/draw_figure.py", "# another\n")
-    assert "  adapter workflow/scripts/draw_figure.py was edited\n" in command(copy, "why", *STUDY)
+    assert "nothing would rerun" in command(copy, "why", *STUDY) and copy.planned(*STUDY) == {}
+    append(copy, "workflow/scripts/draw_figure.py", "str(snakemake.rule)\n")
+    text = command(copy, "why", *STUDY)
+    assert "  adapter draw_figure changed\n" in text and reruns(text) == {"draw_figure": 4, "write_report": 1}
     copy.edit("config/studies/demo-tiny.yaml", " dummy,", "")
     text = command(copy, "why", *STUDY)
     assert "  collect_scores no longer reads: " in text
@@ -122,7 +125,7 @@ def test_a_broken_config_is_the_cause_and_no_traceback(copy):
     assert "cannot be said" in text and "is not YAML" in text and "settings: {" in text
     append(copy, "src/boldflow/figures/leaderboard/__init__.py")
     text = command(copy, "verify", f"{FIGURE}.pdf", code=1)
-    assert "  module boldflow.figures.leaderboard changed\n" in text and "is not YAML" in text
+    assert "  boldflow.figures.leaderboard:ANOTHER is used now and was not\n" in text and "is not YAML" in text
 
 
 def test_an_unknown_target_is_refused(finished):
@@ -162,7 +165,7 @@ def plant_setting(project, keep_time):
 
 PLANTED = {
     "table": (plant_table, f"  table {FOLDER}/leaderboard.parquet changed: SHA-256 "),
-    "module": (plant_module, "  module boldflow.figures.leaderboard changed\n"),
+    "module": (plant_module, "  boldflow.figures.leaderboard:ANOTHER is used now and was not\n"),
     "setting": (plant_setting, '  setting rois of leaderboard: [] -> ["V1"]\n'),
 }
 # each change by one kind of file, and all by another: how a file tells what made it is a matter of its kind alone
@@ -184,7 +187,7 @@ def test_verify_walks_back_to_what_upstream_results_were_made_from(copy):
     copy.edit("config/config.yaml", "ridge: {direction: decode}", "ridge: {direction: decode, n_folds: 4}")
     for file in (f"{FIGURE}.png", f"{FOLDER}/leaderboard.parquet", f"{FOLDER}/report/index.html"):
         text = command(copy, "verify", file, code=1)
-        assert re.search(r"\n  module boldflow.models.dummy changed  \(upstream: .*train_model 3\)\n", text)
+        assert re.search(r"\n  boldflow.models.dummy:ANOTHER is used now and was not  \(upstream: .*train_model 3\)\n", text)
         assert "  setting n_folds of ridge: 5 -> 4  (upstream: train_model 6)\n" in text
         assert text.endswith("would differ: changed setting, changed module\n")
     command(copy, "verify", PREDICTIONS.replace("/gabor/ridge/", "/gabor/chance/"), code=0)
@@ -206,4 +209,4 @@ def test_verify_without_records_cannot_say_and_names_why(copy):
     assert "Snakemake has no record" in text and "settings: {" in text
     append(copy, "src/boldflow/models/dummy.py")
     text = command(copy, "verify", f"{FIGURE}.svg", code=1)
-    assert re.search(r"\n  module boldflow.models.dummy changed  \(upstream: .*train_model 3\)\n", text)
+    assert re.search(r"\n  boldflow.models.dummy:ANOTHER is used now and was not  \(upstream: .*train_model 3\)\n", text)
