@@ -8,6 +8,7 @@ from boldflow import catalogue, registry
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.training import TrainingData
 from boldflow.core.scores import latents
+from boldflow.settings import Entry
 from tests.conftest import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -40,7 +41,7 @@ def area(name, x, picture, inside, y):
     plugin = registry.load("models", registry.plugin_name(name, CONFIG["models"][name]))
     is_val = picture[inside] >= N_PICTURES // 2  # of the training pictures
     data = TrainingData(x[inside], x[inside], picture[inside], is_val)
-    state = plugin.fit([data], entry, [33], "cpu", None).states[0]
+    state = plugin.fit([data], Entry(entry), [33], "cpu", None).states[0]
     codes = plugin.latents(state, x)
     fold = latents.FoldCodes(codes[inside], picture[inside], codes[~inside], picture[~inside])
     return latents.separate([fold], y, np.zeros(len(y)), 0, 2, 0).auc

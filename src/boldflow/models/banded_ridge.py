@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from boldflow.core.linear.banded import fit_banded
+from boldflow.core.linear.banded import BandedFit, fit_banded
 from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.records.training import Band, Fitted, State, TrainingData, flat
 from boldflow.settings import Entry
@@ -74,41 +74,48 @@ def fit(
     if device != "cpu":
         raise ValueError(f"banded_ridge computes on the CPU, not on {device!r}")
     data = subjects[0]
-    inputs = flat(data.inputs)
-    bands = data.bands or (Band("all", 0, inputs.shape[1]),)
+    bands = data.bands or (Band("all", 0, flat(data.inputs).shape[1]),)
     place = keeper or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in seeds:
-        fitted = fit_banded(
-            inputs,
-            data.targets,
-            bands,
-            np.array(settings["alphas"], dtype=np.float64),
-            data.groups,
-            place.part(f"seed{seed}"),
-            n_iter=settings["n_iter"],
-            n_folds=settings["n_folds"],
-            seed=seed,
-            alpha_per=settings["alpha_per"],
-            dtype=settings["dtype"],
-            leave_out=settings["unique"],
-        )
-        state = {
-            "weights": fitted.weights,
-            "intercept": fitted.intercept,
-            "alphas": fitted.alphas,
-            "gammas": fitted.gammas,
-        }
-        state["bands"] = np.array([[band.start, band.stop] for band in bands])
-        if fitted.without is not None and fitted.without_intercept is not None:
-            state |= {"without_weights": fitted.without, "without_intercept": fitted.without_intercept}
-        states.append(state)
+        fitted = _fitted(data, bands, settings, seed, place.part(f"seed{seed}"))
+        states.append(_state(fitted, bands))
         for draw, errors in zip(fitted.draws, fitted.errors, strict=True):
-            chosen = (fitted.gammas == draw[:, None]).all(axis=0)
+            chosen = (fitted.gammas == draw[:, None]).all(axis=0)  # (n_targets,)
             weights = {f"weight_{band.name}": float(weight) for band, weight in zip(bands, draw, strict=True)}
             rows.append({"seed": seed, **weights, "n_targets": int(chosen.sum()), "cv_mse": float(errors.mean())})
     return Fitted(states, rows)
+
+
+def _fitted(data: TrainingData, bands: Sequence[Band], settings: Entry, seed: int, place: ProgressKeeper) -> BandedFit:
+    return fit_banded(
+        flat(data.inputs),
+        data.targets,
+        bands,
+        np.array(settings["alphas"], dtype=np.float64),
+        data.groups,
+        place,
+        n_iter=settings["n_iter"],
+        n_folds=settings["n_folds"],
+        seed=seed,
+        alpha_per=settings["alpha_per"],
+        dtype=settings["dtype"],
+        leave_out=settings["unique"],
+    )
+
+
+def _state(fitted: BandedFit, bands: Sequence[Band]) -> State:
+    state = {
+        "weights": fitted.weights,
+        "intercept": fitted.intercept,
+        "alphas": fitted.alphas,
+        "gammas": fitted.gammas,
+        "bands": np.array([[band.start, band.stop] for band in bands]),
+    }
+    if fitted.without is not None and fitted.without_intercept is not None:
+        state |= {"without_weights": fitted.without, "without_intercept": fitted.without_intercept}
+    return state
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:

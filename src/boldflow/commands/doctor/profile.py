@@ -74,16 +74,12 @@ def for_cluster(
     if cluster.max_submit is not None and cluster.max_submit < draft.settings.get("jobs", math.inf):
         draft.put("jobs", cluster.max_submit, "your account may have no more in the queue (MaxSubmitJobs)")
     if ending := short_end(cluster):
-        signals = "--signal" in str(draft.settings["default-resources"].get("slurm_extra"))
-        key = "default-resources.slurm_extra" if signals else "retries"
-        draft.reasons[key] = f"as in profiles/slurm. {ending}. {UNSAVED}"
+        _reason_of_end(draft, ending)
     _decide_partition(draft, choice)
     draft.put("default-resources.gpu", 0, "a rule asks for one where its plug-in's facts say so, never for more")
     draft.settings["set-resources"] = draft.set_resources(without="slurm_partition")
     if why := no_gpu(machine, choice, nodes):
-        rules = draft.settings["set-resources"]
-        for rule in gpu_rules:
-            draft.put(f"set-resources.{rule}", {**rules.get(rule, {}), "gpu": 0}, f"no GPU: {why}")
+        _decide_no_gpu(draft, gpu_rules, why)
     name = cluster.config.get("ClusterName", "(its name was not found out)")
     head = [
         f"Proposed by `python -m boldflow doctor` on {machine.host} for the cluster {name}, from profiles/slurm.",
@@ -91,6 +87,18 @@ def for_cluster(
     ]
     files = {PARTITIONS: partitions_text(cluster, choice)} if len(choice.used) > 1 else {}
     return {CONFIG: draft.text(head, "profiles/slurm"), **files}
+
+
+def _reason_of_end(draft: Draft, ending: str) -> None:
+    signals = "--signal" in str(draft.settings["default-resources"].get("slurm_extra"))
+    key = "default-resources.slurm_extra" if signals else "retries"
+    draft.reasons[key] = f"as in profiles/slurm. {ending}. {UNSAVED}"
+
+
+def _decide_no_gpu(draft: Draft, gpu_rules: Sequence[str], why: str) -> None:
+    rules = draft.settings["set-resources"]
+    for rule in gpu_rules:
+        draft.put(f"set-resources.{rule}", {**rules.get(rule, {}), "gpu": 0}, f"no GPU: {why}")
 
 
 def _decide_account(draft: Draft, cluster: Cluster) -> None:

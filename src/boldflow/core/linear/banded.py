@@ -120,20 +120,10 @@ def fit_banded(
     """
     _check(inputs, targets, bands, alphas)
     folds = PredefinedSplit(group_folds(groups, n_folds, seed))
-    draws = draw_gammas(n_iter, len(bands), seed)
+    draws = draw_gammas(n_iter, len(bands), seed)  # (n_iter, n_bands)
     x, y = np.asarray(inputs, dtype=dtype), np.asarray(targets, dtype=dtype)
-    kept = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
-    state, best = {name: value.copy() for name, value in kept.state.items()}, np.sort(np.asarray(alphas, dtype=float))
-    with _numpy_backend():
-        for step in range(kept.step, len(draws)):
-            scores, chosen = _try(x, y, bands, draws[step], best, folds, alpha_per == "target")
-            state["errors"][step] = -scores
-            better = scores > state["score"] + np.finfo(dtype).eps
-            state["score"][better], state["draw"][better] = scores[better], step
-            state["alpha"][better] = chosen[better]
-            progress = Progress(step + 1, state, [])
-            keeper.boundary(step + 1, len(draws), lambda kept=progress: kept)  # type: ignore[misc]
-    gammas = draws[state["draw"]].T
+    state = _search(x, y, bands, alphas, folds, draws, alpha_per == "target", keeper)
+    gammas = draws[state["draw"]].T  # (n_bands, n_targets)
     weights, intercept = _refit(inputs, targets, bands, gammas, state["alpha"])
     without = without_intercept = None
     if leave_out:
@@ -141,6 +131,34 @@ def fit_banded(
         fits = [_refit(inputs, targets, bands, gamma, state["alpha"]) for gamma in left]
         without, without_intercept = np.stack([fit[0] for fit in fits]), np.stack([fit[1] for fit in fits])
     return BandedFit(weights, intercept, gammas, state["alpha"], state["errors"], draws, without, without_intercept)
+
+
+def _search(
+    x: np.ndarray,
+    y: np.ndarray,
+    bands: Sequence[Band],
+    alphas: np.ndarray,
+    folds: PredefinedSplit,
+    draws: np.ndarray,
+    per_target: bool,
+    keeper: ProgressKeeper,
+) -> dict[str, np.ndarray]:
+    """Try all draws of weights that are left; give the best of each target, and all errors."""
+    kept = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
+    state, ordered = (
+        {name: value.copy() for name, value in kept.state.items()},
+        np.sort(np.asarray(alphas, dtype=float)),
+    )
+    with _numpy_backend():
+        for step in range(kept.step, len(draws)):
+            scores, chosen = _try(x, y, bands, draws[step], ordered, folds, per_target)  # each (n_targets,)
+            state["errors"][step] = -scores
+            better = scores > state["score"] + np.finfo(x.dtype).eps
+            state["score"][better], state["draw"][better] = scores[better], step
+            state["alpha"][better] = chosen[better]
+            progress = Progress(step + 1, state, [])
+            keeper.boundary(step + 1, len(draws), lambda kept=progress: kept)  # type: ignore[misc]
+    return state
 
 
 def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], alphas: np.ndarray) -> None:

@@ -108,11 +108,6 @@ def start(network: Network, seed: int) -> Parameters:
     return parameters
 
 
-def n_parameters(network: Network) -> int:
-    """Count the parameters of one seed."""
-    return sum(math.prod(size) for size in network.sizes().values())
-
-
 @dataclass(frozen=True)
 class FmriMlp:
     """The multilayer perceptron of NeuralBench's task of pictures from fMRI, for any number of TRs.

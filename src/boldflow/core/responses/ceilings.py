@@ -4,8 +4,6 @@ Trials come first everywhere; ceilings are shares of variance, as the project's 
 """
 
 import numpy as np
-import scipy  # scipy.stats is loaded where it is first used: it takes longer than most jobs
-from scipy import special
 
 from boldflow.core.averaging import average_by
 
@@ -156,29 +154,3 @@ def explained_share(r: np.ndarray, variance: np.ndarray, signal: np.ndarray, n_i
     if not total > 0:
         return float("nan")
     return float((((r**2) - (1 - r**2) / (n_images - 2)) * variance).sum() / total)
-
-
-def reliable_vertices(responses: np.ndarray, image: np.ndarray, level: float = 0.05) -> np.ndarray:
-    """Select vertices that respond differently to different images, at a false discovery rate.
-
-    Parameters
-    ----------
-    responses : array of shape (n_trials, n_vertices)
-    image : int array of shape (n_trials,)
-    level : float
-        Expected share of false ones among those selected (Benjamini and Hochberg 1995, J. R. Stat. Soc. B 57, 289).
-
-    Returns
-    -------
-    bool array of shape (n_vertices,)
-        By F = MSB / MSW over repeated images; all False where nothing is repeated.
-    """
-    names, counts = np.unique(image, return_counts=True)
-    n, n_images = len(image), len(names)
-    signal, noise = variance_components(responses, image)
-    if np.isnan(signal).all():
-        return np.zeros(responses.shape[1], dtype=bool)
-    typical = (n - (counts**2).sum() / n) / (n_images - 1)
-    f = np.divide(signal * typical + noise, noise, out=np.zeros_like(noise), where=noise > 0)
-    p = special.fdtrc(n_images - 1, n - n_images, f)
-    return np.asarray(scipy.stats.false_discovery_control(p) <= level)

@@ -102,17 +102,7 @@ def draw_brain(
         raise ValueError(f"there are places for {len(CENTRES)} category-selective patches, not {len(categories)}")
     directions = sphere / np.linalg.norm(sphere, axis=1, keepdims=True)
     n = len(directions)
-    area = np.full(n, -1, dtype=np.int8)
-    along, across = np.zeros(n), np.zeros(n)
-    falloff = np.zeros(n)
-    stretch = rng.uniform(0.85, 1.15, 3)  # length of the strip, its width, size of patches
-    for here in (left, ~left):
-        side = -1.0 if here is left else 1.0
-        part = directions[here]
-        along[here], across[here] = _strip(part, cortex[here], side, stretch, rng)
-        patch, height = _patches(part, cortex[here], side, len(categories), stretch[2], rng)
-        area[here] = np.where(patch >= 0, patch + len(EARLY), -1)
-        falloff[here] = height
+    area, falloff, along, across = _layout(directions, cortex, left, len(categories), rng)
     x, y, size, early = _receptive_fields(along, across, left)
     area = np.where(early >= 0, early, area).astype(np.int8)
     is_early, is_patch = early >= 0, area >= len(EARLY)
@@ -134,6 +124,25 @@ def draw_brain(
         gain=np.where(area >= 0, gain, 0.0),
         selectivity=np.where(is_patch[:, None], selectivity, np.nan),
     )
+
+
+def _layout(
+    directions: np.ndarray, cortex: np.ndarray, left: np.ndarray, n_categories: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lay patches and the strip of early areas out: area, height in a patch, place along and across, (n_vertices,)."""
+    n = len(directions)
+    area = np.full(n, -1, dtype=np.int8)
+    along, across = np.zeros(n), np.zeros(n)
+    falloff = np.zeros(n)
+    stretch = rng.uniform(0.85, 1.15, 3)  # length of the strip, its width, size of patches
+    for here in (left, ~left):
+        side = -1.0 if here is left else 1.0
+        part = directions[here]
+        along[here], across[here] = _strip(part, cortex[here], side, stretch, rng)
+        patch, height = _patches(part, cortex[here], side, n_categories, stretch[2], rng)
+        area[here] = np.where(patch >= 0, patch + len(EARLY), -1)
+        falloff[here] = height
+    return area, falloff, along, across
 
 
 def see(pictures: np.ndarray) -> np.ndarray:

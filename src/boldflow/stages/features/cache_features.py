@@ -1,6 +1,6 @@
 """The feature cache: each picture described once, in this job, gathered from shards, or joined from other features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,7 +85,26 @@ def run(
     if len(values) != len(rows) or values.ndim != 2:
         raise ValueError(f"feature {entry.name} gave shape {values.shape} for {len(rows)} pictures")
     arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
-    note = {
+    note = _note(entry, facts, values, device, code, table, network) | more
+    tables.write(index, rows[["image_id"]], note)
+    sidecars.write(sidecar, note)
+    if described:
+        described.keep(features, rows["sha256"].tolist(), more.get("batch"))
+    if kept:
+        kept.remove()
+
+
+def _note(
+    entry: Entry,
+    facts: Mapping[str, Any],
+    values: np.ndarray,
+    device: Device,
+    code: str,
+    table: str,
+    network: Sequence[str],
+) -> dict[str, Any]:
+    """Say what the rows are and what they were made of."""
+    return {
         "kind": facts["kind"],
         "shape": list(values.shape),
         "settings": dict(entry),
@@ -95,14 +114,7 @@ def run(
         "versions": versions(entry),
         **({"untrained": True} if entry.get("weights") == "untrained" else {}),
         **({"checkpoint": _origin(*network)} if network else {}),
-        **more,
     }
-    tables.write(index, rows[["image_id"]], note)
-    sidecars.write(sidecar, note)
-    if described:
-        described.keep(features, rows["sha256"].tolist(), more.get("batch"))
-    if kept:
-        kept.remove()
 
 
 def _names_of_columns(plugin: ModuleType, entry: Entry, stimuli: pd.DataFrame) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from boldflow.core.networks import autoencoder, fitting, recipe, training
-from boldflow.core.networks.decoders import Part, n_parameters
+from boldflow.core.networks.decoders import Part
 from boldflow.core.networks.dense_autoencoder import DenseAutoencoder, erk_densities
 from boldflow.core.networks.overcomplete_autoencoder import JumpReLU, OvercompleteAutoencoder, decode_sparse, top_code
 from boldflow.core.networks.progress import Nowhere, Progress, Stopped
@@ -13,6 +13,7 @@ from boldflow.core.networks.resident import Resident
 from boldflow.core.records.training import TrainingData
 from boldflow.registry import load
 from boldflow.settings import Entry
+from tests.made.decoders import n_parameters
 
 V = 18
 ENTRY = dict(
