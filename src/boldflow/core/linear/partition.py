@@ -31,7 +31,7 @@ def product_measure(measured: np.ndarray, parts: np.ndarray) -> np.ndarray:
         scale = (y**2).mean(axis=0)
         y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
         variance = (y**2).mean(axis=0)
-        brings = (p * (2 * y - p.sum(axis=0))).mean(axis=1)
+        brings = (p * (2 * y - p.sum(axis=0))).mean(axis=1)  # (n_parts, n_block)
         np.divide(brings, variance, out=shares[:, block], where=variance > 1e-12 * scale)
     return shares
 
@@ -55,7 +55,7 @@ def pooled_product_measure(
     array of shape (n_parts, n_draws, n_regions)
         As ``product_measure``, with numerators and variances summed over the vertices of a region; 0 where none varies.
     """
-    total = weights.sum(axis=1, keepdims=True)
+    total = weights.sum(axis=1, keepdims=True)  # (n_draws, 1)
     shares = np.zeros((len(parts), len(weights), member.shape[1]))
     variance = np.zeros(shares.shape[1:])
     for start in range(0, measured.shape[1], BLOCK):
@@ -63,7 +63,7 @@ def pooled_product_measure(
         # centred over all rows first: what a draw's own mean takes away is small, and rounds to little
         y, p = measured[:, block], parts[:, :, block]
         y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
-        joint = p.sum(axis=0)
+        joint = p.sum(axis=0)  # (n_rows, n_block)
         mean_y, mean_joint = weights @ y / total, weights @ joint / total
         variance += (weights @ y**2 / total - mean_y**2) @ member[block]
         for number, part in enumerate(p):

@@ -120,10 +120,10 @@ def fit_ridge(
     prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
     y = Targets(targets, ops)
     rotated, errors, best = prepared.choose(y)
-    weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)
+    weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)  # (n_inputs, n_targets)
     for block in y.blocks():
         weights[:, block] = ops.get(prepared.weights(rotated[:, block], best[block]))
-    intercept = (y.mean - prepared.side.mean @ weights).astype(np.float32)
+    intercept = (y.mean - prepared.side.mean @ weights).astype(np.float32)  # (n_targets,)
     return RidgeFit(weights, intercept, prepared.alphas[best], errors)
 
 
@@ -156,7 +156,7 @@ def refit_ridge(
     ops = operations(dtype, "cpu")
     prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
     prepared.keep_folds()
-    basis = prepared.basis(test_inputs)
+    basis = prepared.basis(test_inputs)  # (n_test, n_eigen)
 
     def predict(targets: np.ndarray) -> np.ndarray:
         y = Targets(targets, ops)
@@ -243,7 +243,7 @@ class _Prepared:
             left_out = LeftOutFolds(self._folds(), y, cross, parts, self.alphas)
             errors = (left_out.errors_around_the_best() if self._screens() else left_out.errors()) / side.n
             del parts, left_out
-        vectors = self.whole.vectors
+        vectors = self.whole.vectors  # (n_gram, n_eigen)
         rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
         once = side.dual or self.selection == "loo" or n_targets > side.n  # else two products of each block are less
         for block in y.blocks():
@@ -341,7 +341,7 @@ class _LeftOut:
     def _exact(self, y: Array, rotated: Array) -> Array:
         total = []
         for number, alpha in enumerate(self.alphas):
-            missed = self.basis @ (rotated / (self.whole.values + alpha)[:, None])
+            missed = self.basis @ (rotated / (self.whole.values + alpha)[:, None])  # (n_trials, n_targets)
             if self.side.dual:
                 missed *= alpha
             else:
@@ -359,7 +359,7 @@ class _LeftOut:
         if size == 1:
             squared = self.basis[rows[:, 0]] ** 2
             return [1 / (squared @ shrunk + start[0, 0]) for shrunk in shrink]
-        basis = self.basis[rows]
+        basis = self.basis[rows]  # (n_groups, size, n_eigen)
         return [self.ops.xp.linalg.inv((basis * shrunk) @ basis.swapaxes(1, 2) + start) for shrunk in shrink]
 
 

@@ -21,9 +21,9 @@ def fit_scaler(training: np.ndarray) -> State:
     dict with ``mean`` and ``sd``, each float32 of shape (n_columns,)
         A column that does not vary keeps its scale (sd 1).
     """
-    mean, sd = np.empty((2, *training.shape[1:]))
+    mean, sd = np.empty((2, *training.shape[1:]))  # each (n_columns,)
     for start in range(0, training.shape[1], BLOCK):
-        block = training[:, start : start + BLOCK]
+        block = training[:, start : start + BLOCK]  # (n_trials, n_block)
         mean[start : start + BLOCK] = block.mean(axis=0, dtype=np.float64)
         sd[start : start + BLOCK] = block.std(axis=0, dtype=np.float64)
     return {"mean": mean.astype(np.float32), "sd": np.where(sd > 0, sd, 1.0).astype(np.float32)}

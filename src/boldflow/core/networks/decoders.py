@@ -161,7 +161,7 @@ class FmriMlp:
             inner = _norm(_linear(hidden, parameters, f"block{k}", spare), parameters, f"block{k}")
             hidden = hidden + _drop(functional.gelu(inner), noise, k + 1)
         time = parameters["time_weight"][:, 0, None, :, None]  # (n_seeds, 1, n_trs, 1)
-        mixed = (hidden * time).sum(dim=2) + parameters["time_bias"][:, None]
+        mixed = (hidden * time).sum(dim=2) + parameters["time_bias"][:, None]  # (n_seeds, n_trials, width)
         return _linear(_linear(mixed, parameters, "output", spare), parameters, "head", spare)
 
 
@@ -242,7 +242,7 @@ def _first(parameters: Parameters, parts: Sequence[Part], spare: SpareMemory | N
     by_part = []
     for part in parts:
         weight, bias = parameters[f"input{part.subject}_weight"], parameters[f"input{part.subject}_bias"]
-        rows = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias, spare)
+        rows = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias, spare)  # (n_rows, n_seeds, width)
         by_part.append(rows.unflatten(0, part.inputs.shape[:2]).permute(2, 0, 1, 3))
     return _in_order(by_part, parts).contiguous()
 
@@ -251,7 +251,7 @@ def _in_order(by_part: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.T
     """Put what parts gave, trials on the second axis, into the order of the batch."""
     if parts[0].places is None:
         return by_part[0]
-    places = torch.cat([part.places for part in parts if part.places is not None])
+    places = torch.cat([part.places for part in parts if part.places is not None])  # (n_trials,)
     return torch.cat(list(by_part), dim=1)[:, torch.argsort(places)]
 
 

@@ -47,7 +47,7 @@ def erk_densities(shapes: Sequence[tuple[int, int]], sparsity: float) -> list[fl
         raise ValueError(f"sparsity must be from 0 to below 1, not {sparsity}")
     sizes = np.array([n * m for n, m in shapes], dtype=np.float64)
     n_kept = (1 - sparsity) * sizes.sum()
-    raw = np.array([(n + m) / (n * m) for n, m in shapes])
+    raw = np.array([(n + m) / (n * m) for n, m in shapes])  # (n_layers,)
     full = np.zeros(len(shapes), dtype=bool)
     while True:
         n_left = n_kept - sizes[full].sum()
@@ -177,7 +177,7 @@ class DenseAutoencoder:
         self, parameters: Parameters, inputs: torch.Tensor, training: bool, spare: SpareMemory | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Give the latents and the reconstruction."""
-        hidden = inputs.expand(len(parameters["layer0_bias"]), *inputs.shape)
+        hidden = inputs.expand(len(parameters["layer0_bias"]), *inputs.shape)  # (n_seeds, n_trials, n_inputs)
         latent = hidden
         for k in range(N_LAYERS):
             hidden = layers.linear(hidden, parameters[f"layer{k}_weight"], parameters[f"layer{k}_bias"], spare)
@@ -196,10 +196,10 @@ def _batch_norm(x: torch.Tensor, parameters: Parameters, name: str, training: bo
     """Batch norm of (n_seeds, n_trials, n): by the batch in training, where the running means follow it."""
     mean, var = parameters[f"{name}_mean"], parameters[f"{name}_var"]
     if training:
-        batch_mean, batch_var = x.mean(dim=1), x.var(dim=1, correction=0)
+        batch_mean, batch_var = x.mean(dim=1), x.var(dim=1, correction=0)  # each (n_seeds, n)
         with torch.no_grad():
             for running, new in ((mean, batch_mean), (var, batch_var)):
                 running.mul_(MOMENTUM).add_(new, alpha=1 - MOMENTUM)
         mean, var = batch_mean, batch_var
-    factor = parameters[f"{name}_gain"] * torch.rsqrt(var + EPSILON)
+    factor = parameters[f"{name}_gain"] * torch.rsqrt(var + EPSILON)  # (n_seeds, n)
     return (x - mean[:, None]) * factor[:, None] + parameters[f"{name}_shift"][:, None]

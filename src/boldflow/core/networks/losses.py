@@ -99,7 +99,7 @@ def clip_loss(
     Radford et al. 2021, ICML (symmetric, temperature learned); Defossez et al. 2023, Nat. Mach. Intell. 5, 1097-1107
     (from brain to stimulus, only the stimulus normalised).
     """
-    logits = scale[:, None, None] * scores(predicted, targets, contrast.normalise)
+    logits = scale[:, None, None] * scores(predicted, targets, contrast.normalise)  # (n_seeds, n_trials, n_trials)
     if contrast.masked:
         logits = logits.masked_fill(same_picture(groups), float("-inf"))
     loss = _own(functional.log_softmax(logits, dim=-1))
@@ -113,7 +113,7 @@ def mixed_loss(
 ) -> torch.Tensor:
     """Mix ``clip_loss`` with the mean squared error; parameters as there, result (n_seeds,)."""
     share = contrast.mse
-    loss = predicted.new_zeros(len(predicted))
+    loss = predicted.new_zeros(len(predicted))  # (n_seeds,)
     if share < 1:
         loss = loss + (1 - share) * clip_loss(predicted, targets, groups, scale, contrast)
     if share > 0:
@@ -136,7 +136,7 @@ def same_picture(groups: torch.Tensor, others: torch.Tensor | None = None, first
     bool tensor of shape (n_trials, n_others)
     """
     others = groups if others is None else others
-    same = groups[:, None] == others[None]
+    same = groups[:, None] == others[None]  # (n_trials, n_others)
     rows = torch.arange(len(groups), device=groups.device)
     same[rows, rows + first] = False
     return same
@@ -160,7 +160,7 @@ def batch_ranks(similarity: torch.Tensor, left_out: torch.Tensor | None = None, 
     """
     n = similarity.shape[1]
     rows = torch.arange(n, device=similarity.device)
-    own_score = similarity[:, rows, rows + first][:, :, None]
+    own_score = similarity[:, rows, rows + first][:, :, None]  # (n_seeds, n_queries, 1)
     counts = torch.ones(similarity.shape[1:], dtype=torch.bool, device=similarity.device)
     if left_out is not None:
         counts = ~left_out
@@ -197,7 +197,7 @@ def inverse_normalised_ranks(
         rows = slice(first, first + BLOCK)
         left_out = same_picture(groups[rows], groups, first) if masked else None
         above, tied, size = batch_ranks(scores(predicted[:, rows], targets), left_out, first)
-        rank = above + (tied - 1) / 2
+        rank = above + (tied - 1) / 2  # (n_seeds, n_queries)
         places.append(torch.where(size > 1, 1 - rank / (size - 1).clamp(min=1), 0.5))
     return torch.cat(places, dim=1).mean(dim=1)
 

@@ -121,7 +121,7 @@ class OvercompleteAutoencoder:
         decoder.div_(decoder.norm(dim=2, keepdim=True).clamp(min=1e-12))
         if not self.revive_after or (step + 1) % self.revive_after:
             return
-        dead = parameters["silent"] >= self.revive_after
+        dead = parameters["silent"] >= self.revive_after  # (n_seeds, n_latents)
         if not dead.any():
             return
         inputs = inputs_of(parts())
@@ -170,9 +170,9 @@ class OvercompleteAutoencoder:
         self, parameters: Parameters, inputs: torch.Tensor, spare: SpareMemory | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Give the reconstruction, the share of active latents (n_seeds,) and which units were active."""
-        before = self._before(parameters, inputs, spare)
+        before = self._before(parameters, inputs, spare)  # (n_seeds, n_trials, n_latents)
         if self.code == "topk":
-            value, index = top_code(before, self.k)
+            value, index = top_code(before, self.k)  # each (n_seeds, n_trials, k)
             reconstruction = decode_sparse(value, index, parameters["decoder_weight"])
             active = torch.zeros(len(before), self.n_latents, device=before.device)
             active.scatter_add_(1, index.flatten(1), (value > 0).flatten(1).float())
@@ -205,7 +205,7 @@ def decode_sparse(value: torch.Tensor, index: torch.Tensor, decoder: torch.Tenso
     """
     n_seeds, n_latents, n_inputs = decoder.shape
     value = value.to(decoder.dtype)  # embedding_bag takes one precision, and autocast leaves it alone
-    rows = index + n_latents * torch.arange(n_seeds, device=index.device)[:, None, None]
+    rows = index + n_latents * torch.arange(n_seeds, device=index.device)[:, None, None]  # of all seeds' decoders
     summed = functional.embedding_bag(
         rows.flatten(0, 1), decoder.reshape(-1, n_inputs), per_sample_weights=value.flatten(0, 1), mode="sum"
     )

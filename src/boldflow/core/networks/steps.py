@@ -116,7 +116,7 @@ class Stepper:
             with self._precision():
                 loss = self.network.loss(stack.parameters, parts, self._spare)
         else:
-            loss = self.loss(stack, self.forward(stack, parts, noise), targets, groups)
+            loss = self.loss(stack, self.forward(stack, parts, noise), targets, groups)  # (n_seeds,)
         loss.sum().backward()
         return loss.detach()
 
@@ -128,7 +128,7 @@ class Stepper:
             by_piece = [
                 self.forward(stack, self._parts(rows[piece]), [mask[:, piece] for mask in noise]) for piece in pieces
             ]
-        predicted = torch.cat(by_piece, dim=1).requires_grad_()
+        predicted = torch.cat(by_piece, dim=1).requires_grad_()  # (n_seeds, n_trials, n_features)
         loss = self.loss(stack, predicted, self.data.targets[where], self.data.groups[where])
         loss.sum().backward()
         of_predicted = predicted.grad  # (n_seeds, n_trials, n_features)

@@ -75,7 +75,7 @@ class _Fit:
         n_epochs: int | None,
     ) -> None:
         self.data, self.recipe = data, recipe
-        is_train = np.ones_like(data.is_val) if every_trial else ~data.is_val
+        is_train = np.ones_like(data.is_val) if every_trial else ~data.is_val  # (n_trials,)
         self.train_rows, self.val_rows = np.flatnonzero(is_train), np.flatnonzero(~is_train)
         if not len(self.train_rows):
             raise ValueError("there are no trials to train on: all are kept for validation")
@@ -126,7 +126,7 @@ class _Fit:
 
     def _close_epoch(self, epoch: int) -> None:
         """Note the epoch (0: the start), and let seeds go whose best epoch lies too far back."""
-        lost = self.stack.loss / len(self.train_rows)
+        lost = self.stack.loss / len(self.train_rows)  # (n_seeds,)
         self.stack.loss = np.zeros_like(lost)
         for seed, value in zip(self.stack.seeds, lost, strict=True):
             if not np.isfinite(value):
@@ -154,7 +154,7 @@ class _Fit:
         """Keep the parameters of seeds that were never better."""
         at = self.stack
         value = measures[MONITORS[self.recipe.monitor]] * (-1 if self.recipe.monitor == "loss" else 1)  # (n_seeds,)
-        better = value > at.best
+        better = value > at.best  # (n_seeds,)
         for number in np.flatnonzero(better).tolist():
             for name, best in at.best_parameters.items():
                 best[number].copy_(at.parameters[name].detach()[number])

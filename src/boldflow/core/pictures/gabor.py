@@ -100,8 +100,8 @@ def energy(pictures: np.ndarray, scales: Sequence[float], n_orientations: int) -
     energies = np.empty((n_images, len(bank), size, size), dtype=np.float32)
     for row, picture in zip(energies, pictures, strict=True):
         centred = np.pad(picture - picture.mean(), margin, mode="symmetric")
-        spectrum = fft.fft2(centred.astype(np.float32))
-        pair = fft.ifft2(spectrum * bank)[:, inside, inside]
+        spectrum = fft.fft2(centred.astype(np.float32))  # (2 * size, 2 * size)
+        pair = fft.ifft2(spectrum * bank)[:, inside, inside]  # complex (n_filters, size, size)
         np.add(pair.real**2, pair.imag**2, out=row)
     return energies
 
@@ -127,7 +127,7 @@ def pool(maps: np.ndarray, grid: int) -> np.ndarray:
     size = maps.shape[-1]
     if not 1 <= grid <= size:
         raise ValueError(f"grid must be from 1 to the {size} pixels of a side, not {grid}")
-    cells = _cells(size, grid).astype(maps.dtype)
+    cells = _cells(size, grid).astype(maps.dtype)  # (grid, size)
     return cells @ maps @ cells.T
 
 
@@ -144,7 +144,7 @@ def _bank(n: int, size: int, scales: tuple[float, ...], n_orientations: int) -> 
             away = (x - scale * np.cos(theta)) ** 2 + (y - scale * np.sin(theta)) ** 2
             # 2: the half plane that is kept holds half of a real grating's amplitude
             bank.append(2 * np.exp(-away / (2 * (ratio * scale) ** 2)))
-    transfer = np.stack(bank).astype(np.float32)
+    transfer = np.stack(bank).astype(np.float32)  # (n_scales * n_orientations, n, n)
     transfer[:, 0, 0] = 0  # mean luminance is no contrast
     transfer.flags.writeable = False
     return transfer

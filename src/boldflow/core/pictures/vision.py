@@ -75,7 +75,7 @@ class InputRule:
         import torch
 
         mean, sd = (torch.tensor(colour, dtype=torch.float32, device=batch.device) for colour in (self.mean, self.sd))
-        scaled = (batch.to(torch.float64) * (1 / 255)).to(torch.float32)
+        scaled = (batch.to(torch.float64) * (1 / 255)).to(torch.float32)  # (n, side, side, 3)
         return ((scaled - mean) / sd).permute(0, 3, 1, 2).contiguous()
 
 
@@ -201,7 +201,7 @@ def pooled(states: Any, pool: str, n_prefix: int) -> Any:
         return states[:, 0]
     if pool == "mean":
         return states.mean(dim=1)
-    patches = states[:, n_prefix:]
+    patches = states[:, n_prefix:]  # (n, n_patches, width)
     return patches.mean(dim=1) if pool == "mean-patches" else patches.flatten(1)
 
 

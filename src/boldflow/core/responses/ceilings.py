@@ -31,12 +31,12 @@ def variance_components(responses: np.ndarray, image: np.ndarray) -> tuple[np.nd
     if n_images < 2 or n == n_images:
         nothing = np.full(responses.shape[1], np.nan)
         return nothing, nothing.copy()
-    values = responses - responses.mean(axis=0, dtype=np.float64)
-    means = average_by(values, index, n_images)
-    within = (values**2).sum(axis=0) - counts @ means**2
-    between = counts @ means**2
+    values = responses - responses.mean(axis=0, dtype=np.float64)  # (n_trials, n_vertices)
+    means = average_by(values, index, n_images)  # (n_images, n_vertices)
+    within = (values**2).sum(axis=0) - counts @ means**2  # (n_vertices,)
+    between = counts @ means**2  # (n_vertices,)
     noise = within / (n - n_images)
-    typical = (n - (counts**2).sum() / n) / (n_images - 1)
+    typical = (n - (counts**2).sum() / n) / (n_images - 1)  # presentations of an image
     return (between / (n_images - 1) - noise) / typical, noise
 
 
@@ -119,7 +119,7 @@ def split_variance(total: np.ndarray, ncsnr: np.ndarray) -> tuple[np.ndarray, np
         raise ValueError(
             f"{wrong.sum()} of {ncsnr.size} ncsnr are no ratio of two spreads, the first is {ncsnr[wrong][0]}"
         )
-    ratio = np.square(ncsnr, dtype=np.float64)
+    ratio = np.square(ncsnr, dtype=np.float64)  # (n_vertices,)
     noise = total / (1 + ratio)
     return ratio * noise, noise
 

@@ -28,9 +28,9 @@ def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
         raise ValueError(f"a run of {n} volumes cannot be detrended: 3 are needed")
     time = np.linspace(-1, 1, n)
     with np.errstate(invalid="ignore"):
-        centred = series - series.mean(axis=0)
+        centred = series - series.mean(axis=0)  # (n_volumes, n_vertices)
         centred = centred - np.outer(time, time @ centred / (time @ time))
-        spread = centred.std(axis=0, ddof=1)
+        spread = centred.std(axis=0, ddof=1)  # (n_vertices,)
         # what rounding leaves of a constant column is no signal
         floor = 1e-10 * np.abs(series).max(axis=0)
     spread = np.where(spread > floor, spread, np.nan)
@@ -54,7 +54,7 @@ def standardise_by(values: np.ndarray, fitted: np.ndarray) -> tuple[np.ndarray, 
     mean = fitted.mean(axis=0, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         spread = fitted.std(axis=0, ddof=1, dtype=np.float64)
-        constant = (fitted == fitted[0]).all(axis=0)
+        constant = (fitted == fitted[0]).all(axis=0)  # (n_vertices,)
         scaled = (values - mean) / np.where(constant, np.nan, spread)
     return scaled.astype(np.float32), constant
 
@@ -115,7 +115,7 @@ def regress_and_standardise(series: np.ndarray, regressors: np.ndarray, fitted: 
         raise ValueError(f"{n} volumes, {len(regressors)} rows of regressors, {len(fitted)} of what is fitted: all one")
     if not np.isfinite(regressors).all():
         raise ValueError(f"regressor {int(np.argmin(np.isfinite(regressors).all(axis=0))) + 1} is not finite")
-    design = np.column_stack([np.ones(n), np.linspace(-1, 1, n), regressors])
+    design = np.column_stack([np.ones(n), np.linspace(-1, 1, n), regressors])  # (n_volumes, 2 + n_regressors)
     scale = np.abs(design[fitted]).max(axis=0) if fitted.any() else np.zeros(design.shape[1])
     design = design[:, scale > 0] / scale[scale > 0]
     left, singular, right = np.linalg.svd(design[fitted], full_matrices=False)
@@ -126,7 +126,7 @@ def regress_and_standardise(series: np.ndarray, regressors: np.ndarray, fitted: 
             f"{n}); take fewer regressors, or censor less"
         )
     with np.errstate(invalid="ignore", over="ignore"):
-        weights = (right[:rank].T / singular[:rank]) @ (left[:, :rank].T @ series[fitted])
+        weights = (right[:rank].T / singular[:rank]) @ (left[:, :rank].T @ series[fitted])  # (n_design, n_vertices)
         cleaned = series - design @ weights
         spread = cleaned[fitted].std(axis=0, ddof=1)
         floor = 1e-10 * np.abs(series).max(axis=0)
@@ -152,7 +152,7 @@ def covered(onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, n
     """
     first = first_volumes(onsets_s, start_s, tr_s)
     inside = np.zeros(n_run_volumes, dtype=bool)
-    volumes = (first[:, None] + np.arange(n_volumes)).ravel()
+    volumes = (first[:, None] + np.arange(n_volumes)).ravel()  # (n_trials * n_volumes,)
     inside[volumes[(volumes >= 0) & (volumes < n_run_volumes)]] = True
     return inside
 
@@ -211,9 +211,9 @@ def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes:
         If a window leaves the run; names the first such trial, its volumes and the run's.
     """
     first = first_volumes(onsets_s, start_s, tr_s)
-    outside = (first < 0) | (first + n_volumes > len(series))
+    outside = (first < 0) | (first + n_volumes > len(series))  # (n_trials,)
     if outside.any():
         trial = int(np.argmax(outside))
         outside_run = f"volumes {first[trial]} to {first[trial] + n_volumes - 1}, the run has 0 to {len(series) - 1}"
         raise ValueError(f"{int(outside.sum())} windows leave the run, the first is trial {trial + 1}: {outside_run}")
-    return series[first[:, None] + np.arange(n_volumes)]
+    return series[first[:, None] + np.arange(n_volumes)]  # (n_trials, n_volumes, n_vertices)

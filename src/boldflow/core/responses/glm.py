@@ -42,7 +42,7 @@ def nuisance(n_volumes: int, tr_s: float, drift: str, high_pass_hz: float, order
     else:
         slow = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_volumes), order if drift == "polynomial" else 0)
         slow = slow[:, 1:]
-    return np.column_stack([np.ones(n_volumes), slow])
+    return np.column_stack([np.ones(n_volumes), slow])  # (n_volumes, 1 + n_slow)
 
 
 def basis(regressors: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def basis(regressors: np.ndarray) -> np.ndarray:
     """
     if not np.isfinite(regressors).all():
         raise ValueError(f"regressor {int(np.argmin(np.isfinite(regressors).all(axis=0))) + 1} is not finite")
-    scale = np.abs(regressors).max(axis=0, initial=0)
+    scale = np.abs(regressors).max(axis=0, initial=0)  # (n_regressors,)
     left, singular, _ = np.linalg.svd(regressors[:, scale > 0] / scale[scale > 0], full_matrices=False)
     columns = left[:, singular > RANK * singular.max(initial=0)]
     if columns.shape[1] + 2 > len(regressors):
@@ -65,25 +65,25 @@ def basis(regressors: np.ndarray) -> np.ndarray:
     return np.asarray(columns)
 
 
-def without(regressors: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
-    """Take what an orthonormal basis ``known`` spans out of regressors, (n_volumes, n_regressors)."""
-    return np.asarray(regressors - nuisance @ (nuisance.T @ regressors))
+def without(regressors: np.ndarray, confounds: np.ndarray) -> np.ndarray:
+    """Take what an orthonormal basis ``confounds`` spans out of regressors, (n_volumes, n_regressors)."""
+    return np.asarray(regressors - confounds @ (confounds.T @ regressors))
 
 
-def lss_weights(trials: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+def lss_weights(trials: np.ndarray, confounds: np.ndarray) -> np.ndarray:
     """Give the weights of least squares, separate: each trial beside one regressor of all others of the run.
 
     Parameters
     ----------
     trials : array of shape (n_volumes, n_trials)
         A regressor per trial.
-    known : array of shape (n_volumes, rank)
+    confounds : array of shape (n_volumes, rank)
         Orthonormal basis of constant, drift and confounds.
 
     Returns
     -------
     array of shape (n_volumes, n_trials)
-        A trial alone in its run has no others, and stands beside ``known`` only.
+        A trial alone in its run has no others, and stands beside ``confounds`` only.
 
     Raises
     ------
@@ -95,12 +95,12 @@ def lss_weights(trials: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
     Mumford et al. 2012, NeuroImage 59, 2636-2643. By Frisch, Waugh and Lovell, drift and confounds are taken out of
     the regressors once; the others of trial i are the sum of all less trial i, so that each fit is two by two.
     """
-    rest = without(trials, nuisance)
-    rest_power = (rest**2).sum(axis=0)
+    rest = without(trials, confounds)
+    rest_power = (rest**2).sum(axis=0)  # (n_trials,)
     if trials.shape[1] == 1:
         _check_apart(rest_power, (trials**2).sum(axis=0))
         return np.asarray(rest / rest_power)
-    others = rest.sum(axis=1, keepdims=True) - rest
+    others = rest.sum(axis=1, keepdims=True) - rest  # (n_volumes, n_trials): of all other trials together
     shared, of_others = (rest * others).sum(axis=0), (others**2).sum(axis=0)
     determinant = rest_power * of_others - shared**2
     alone = np.where(of_others > 0, determinant / np.where(of_others > 0, of_others, 1), rest_power)
@@ -108,12 +108,12 @@ def lss_weights(trials: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
     return np.asarray((rest * of_others - others * shared) / determinant)
 
 
-def ridge_weights(trials: np.ndarray, nuisance: np.ndarray, penalty: float) -> np.ndarray:
+def ridge_weights(trials: np.ndarray, confounds: np.ndarray, penalty: float) -> np.ndarray:
     """Give the weights of least squares, all trials at once, with or without a ridge.
 
     Parameters
     ----------
-    trials, known : as for ``lss_weights``
+    trials, confounds : as for ``lss_weights``
     penalty : float
         Of the squared betas, in units of the mean squared length of the run's regressors, so that it means the same
         in runs of any length; 0 is least squares, all (LSA). Constant, drift and confounds are not penalised.
@@ -127,8 +127,8 @@ def ridge_weights(trials: np.ndarray, nuisance: np.ndarray, penalty: float) -> n
     ValueError
         If the penalty is 0 and a trial cannot be told from the others.
     """
-    rest = without(trials, nuisance)
-    left, singular, right = np.linalg.svd(rest, full_matrices=False)
+    rest = without(trials, confounds)
+    left, singular, right = np.linalg.svd(rest, full_matrices=False)  # right: (n_singular, n_trials)
     if penalty == 0:
         kept = singular > RANK * singular.max(initial=0)
         inverse = (left[:, kept] / singular[kept]) @ right[kept]
@@ -166,9 +166,9 @@ def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray 
     sets = np.zeros(n_vertices, dtype=int) if chosen is None else chosen
     with np.errstate(invalid="ignore"):
         for columns in blocks(n_vertices):
-            block = series[:, columns].astype(np.float64)
+            block = series[:, columns].astype(np.float64)  # (n_volumes, n_block)
             block -= block[0]  # the baseline is much larger than what is looked for
-            here = sets[columns]
+            here = sets[columns]  # (n_block,)
             if (here == here[0]).all():
                 estimates[:, columns] = weights[here[0]].T @ block
                 continue
@@ -179,13 +179,13 @@ def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray 
     return estimates
 
 
-def spread(series: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+def spread(series: np.ndarray, confounds: np.ndarray) -> np.ndarray:
     """Sample standard deviation of each vertex after constant, drift and confounds are taken out.
 
     Parameters
     ----------
     series : array of shape (n_volumes, n_vertices)
-    known : array of shape (n_volumes, rank)
+    confounds : array of shape (n_volumes, rank)
 
     Returns
     -------
@@ -197,7 +197,7 @@ def spread(series: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         for columns in blocks(series.shape[1]):
             block = series[:, columns].astype(np.float64)
             floor = RANK * np.abs(block).max(axis=0)
-            sd = without(block - block[0], nuisance).std(axis=0, ddof=1)
+            sd = without(block - block[0], confounds).std(axis=0, ddof=1)
             deviation[columns] = np.where(sd > floor, sd, np.nan)
     return deviation
 
@@ -238,12 +238,12 @@ def left_out_errors(
     The error of a volume that was left out is its residual over 1 - leverage, exactly: the penalty is on the trials
     only, and nothing is fitted again (Golub, Heath and Wahba 1979, Technometrics 21, 215-223).
     """
-    nuisance = basis(regressors)
-    taken = (nuisance**2).sum(axis=1)
+    confounds = basis(regressors)
+    taken = (confounds**2).sum(axis=1)  # (n_volumes,)
     sound = taken < 1 - APART  # a volume with a regressor of its own is predicted by nothing
     parts = []
     for trials, scale in zip(designs, units, strict=True):
-        left, singular, _ = np.linalg.svd(without(trials, nuisance), full_matrices=False)
+        left, singular, _ = np.linalg.svd(without(trials, confounds), full_matrices=False)
         filters = [singular**2 / (singular**2 + max(penalty, NEVER_ZERO) * scale) for penalty in penalties]
         parts.append((left, filters, [1 - taken - (left**2 * shrinkage).sum(axis=1) for shrinkage in filters]))
     errors = np.empty((len(designs), len(penalties), series.shape[1]))
@@ -251,11 +251,11 @@ def left_out_errors(
         for columns in blocks(series.shape[1]):
             block = series[:, columns].astype(np.float64)
             floor = RANK * np.abs(block).max(axis=0)
-            rest = without(block - block[0], nuisance)
-            plain = ((rest / (1 - taken)[:, None])[sound] ** 2).sum(axis=0)
+            rest = without(block - block[0], confounds)
+            plain = ((rest / (1 - taken)[:, None])[sound] ** 2).sum(axis=0)  # (n_block,)
             plain = np.where(rest.std(axis=0) > floor, plain, np.nan)
             for design, (left, filters, leaves) in enumerate(parts):
-                along = left.T @ rest
+                along = left.T @ rest  # (n_singular, n_block)
                 for penalty, (share, free) in enumerate(zip(filters, leaves, strict=True)):
                     error = (rest - left @ (share[:, None] * along))[sound] / free[sound, None]
                     errors[design, penalty, columns] = (error**2).sum(axis=0) / plain

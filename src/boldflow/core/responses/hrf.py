@@ -133,21 +133,21 @@ def regressors(
             f"trial {which + 1} has onset {onsets_s[which]:g} s and duration {durations_s[which]:g} s: expected an "
             f"onset from {MIN_ONSET_S:g} s on and a duration of 0 or more"
         )
-    frames = tr_s * np.arange(n_volumes)
+    frames = tr_s * np.arange(n_volumes)  # s
     stop = frames[-1] * (1 + 1.0 / (n_volumes - 1))
     n_samples = (n_volumes - 1) / (frames[-1] - frames[0]) * (stop - frames[0] - MIN_ONSET_S) * OVERSAMPLING + 1
     time = np.linspace(MIN_ONSET_S, stop, int(np.rint(n_samples)))
     last = len(time) - 1
-    first = np.minimum(np.searchsorted(time, onsets_s), last)
+    first = np.minimum(np.searchsorted(time, onsets_s), last)  # (n_trials,)
     end = np.minimum(np.searchsorted(time, onsets_s + durations_s), last)
     end = end + ((end == first) & (end < last))
-    running = np.concatenate([[0.0], np.cumsum(kernel)])
+    running = np.concatenate([[0.0], np.cumsum(kernel)])  # (n_kernel + 1,)
 
     def box(sample: np.ndarray) -> np.ndarray:
         """Response at a sample to all that is on from ``first`` to ``end``, (n_volumes, n_trials)."""
         since = [np.clip(sample[:, None] - edge[None] + 1, 0, len(kernel)) for edge in (first, end)]
         return np.asarray(running[since[0]] - running[since[1]])
 
-    high = np.searchsorted(time, frames).clip(1, last)
+    high = np.searchsorted(time, frames).clip(1, last)  # (n_volumes,)
     share = (frames - time[high - 1]) / (time[high] - time[high - 1])
     return np.asarray((1 - share)[:, None] * box(high - 1) + share[:, None] * box(high))

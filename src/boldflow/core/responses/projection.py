@@ -42,8 +42,8 @@ def depth_samples(outer: np.ndarray, inner: np.ndarray, n_points: int = 10) -> n
     """
     if outer.shape != inner.shape:
         raise ValueError(f"surfaces must correspond vertex by vertex, not {outer.shape} and {inner.shape}")
-    depth = np.linspace(0, 1, n_points)[None, :, None]
-    return outer[:, None] + depth * (inner - outer)[:, None]
+    depth = np.linspace(0, 1, n_points)[None, :, None]  # (1, n_points, 1)
+    return outer[:, None] + depth * (inner - outer)[:, None]  # (n_vertices, n_points, 3)
 
 
 def line_samples(vertices: np.ndarray, faces: np.ndarray, half_width_mm: float = 3.0, n_points: int = 10) -> np.ndarray:
@@ -67,7 +67,7 @@ def line_samples(vertices: np.ndarray, faces: np.ndarray, half_width_mm: float =
         triangles has all its points at itself.
     """
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    across = _unit(np.cross(b - a, c - a))
+    across = _unit(np.cross(b - a, c - a))  # (n_faces, 3)
     normals = np.zeros_like(vertices, dtype=np.float64)
     for k in range(3):
         np.add.at(normals, faces[:, k], across)
@@ -121,8 +121,8 @@ def interpolation_matrix(
     if mask is not None:
         i, j, k = np.floor(voxels[inside]).astype(int).T
         inside[inside] = mask[i, j, k]
-    voxels = voxels[inside]
-    vertex = np.repeat(np.arange(n_vertices), n_points)[inside]
+    voxels = voxels[inside]  # (n_inside, 3)
+    vertex = np.repeat(np.arange(n_vertices), n_points)[inside]  # (n_inside,)
     share = 1.0 / np.bincount(vertex, minlength=n_vertices).clip(1)[vertex]
     if kind == "nearest":
         return _matrix([share], [vertex], [np.ravel_multi_index(tuple(voxels.astype(int).T), shape)], n_vertices, shape)
@@ -344,7 +344,7 @@ def _matrix(
 
 def _voxels(samples: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Bring samples from mm to voxel indices, (n_vertices * n_points, 3)."""
-    inverse = np.linalg.inv(affine)
+    inverse = np.linalg.inv(affine)  # from mm to voxels
     voxels: np.ndarray = samples.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
     return voxels
 

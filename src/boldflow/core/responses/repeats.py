@@ -36,10 +36,10 @@ def patterns(values: np.ndarray, session: np.ndarray) -> np.ndarray:
     unit = np.array(values, dtype=np.float32)
     for number in np.unique(session):
         here = session == number
-        some = unit[here] - unit[here].mean(axis=0)
+        some = unit[here] - unit[here].mean(axis=0)  # (n_here, n_columns)
         spread = some.std(axis=0)
         unit[here] = some / np.where(spread > 0, spread, np.inf)
-    length = np.linalg.norm(unit, axis=1, keepdims=True)
+    length = np.linalg.norm(unit, axis=1, keepdims=True)  # (n_trials, 1)
     unit /= np.where(length > 0, length, 1)
     return unit
 

@@ -100,7 +100,7 @@ def _directions(points: np.ndarray, name: str) -> np.ndarray:
 
 def _barycentric(aims: np.ndarray, corners: np.ndarray, faces: np.ndarray) -> sparse.csr_array:
     """Find the triangle in each direction; near vertices' triangles are tried first."""
-    face, weights = np.full(len(aims), -1), np.zeros((len(aims), 3))
+    face, weights = np.full(len(aims), -1), np.zeros((len(aims), 3))  # (n_aims,), (n_aims, 3)
     touching = _faces_of_vertices(faces, len(corners))
     tree = spatial.KDTree(corners)
     for n_near in NEARBY:
@@ -110,7 +110,7 @@ def _barycentric(aims: np.ndarray, corners: np.ndarray, faces: np.ndarray) -> sp
         near = tree.query(aims[left], k=min(n_near, len(corners)))[1].reshape(len(left), -1)
         member = sparse.csr_array((np.ones(near.size), near.ravel(), np.arange(len(left) + 1) * near.shape[1]))
         member.resize(len(left), len(corners))
-        tried = (member @ touching).tocoo()
+        tried = (member @ touching).tocoo()  # (n_left, n_faces): triangles beside near vertices
         _keep_best(face, weights, left[tried.coords[0]], tried.coords[1], aims, corners, faces)
     for aim in np.flatnonzero(face < 0):
         _keep_best(face, weights, np.full(len(faces), aim), np.arange(len(faces)), aims, corners, faces)
@@ -145,10 +145,10 @@ def _keep_best(
     A direction d meets the plane of triangle (a, b, c) in a multiple of d = x a + y b + z c, so that (x, y, z), scaled
     to sum 1, are its barycentric weights. Where a registered sphere is folded, several triangles hold a point.
     """
-    a, b, c = (corners[faces[tried, k]] for k in range(3))
+    a, b, c = (corners[faces[tried, k]] for k in range(3))  # each (n_tried, 3)
     d = aims[aim]
     x, y, z = (np.einsum("ij,ij->i", d, np.cross(*pair)) for pair in ((b, c), (c, a), (a, b)))
-    volume = np.einsum("ij,ij->i", a, np.cross(b, c))
+    volume = np.einsum("ij,ij->i", a, np.cross(b, c))  # (n_tried,)
     solved = np.stack([x, y, z], axis=1) * np.sign(volume)[:, None]
     total = solved.sum(axis=1)
     ahead = (total > 0) & (volume != 0)  # not a triangle on the other side, nor one without area
@@ -165,7 +165,7 @@ def _keep_best(
 
 def _average(aims: np.ndarray, corners: np.ndarray, nearest: np.ndarray) -> sparse.csr_array:
     """Give each vertex to its nearest target; a target to which none falls takes its own nearest vertex."""
-    owner = spatial.KDTree(aims).query(corners)[1]
+    owner = spatial.KDTree(aims).query(corners)[1]  # (n_corners,)
     lonely = np.setdiff1d(np.arange(len(aims)), owner)
     rows = np.concatenate([owner, lonely])
     columns = np.concatenate([np.arange(len(corners)), nearest[lonely]])

@@ -62,7 +62,7 @@ def design(onsets_s: np.ndarray, n_volumes: int, tr_s: float, duration_s: float)
     -------
     array of shape (n_volumes, n_trials)
     """
-    after = np.arange(n_volumes)[:, None] * tr_s - np.asarray(onsets_s)[None, :]
+    after = np.arange(n_volumes)[:, None] * tr_s - np.asarray(onsets_s)[None, :]  # s, (n_volumes, n_trials)
     return haemodynamic_response(after, duration_s)
 
 
@@ -91,11 +91,11 @@ def schedule(n_train: int, n_test: int, n_repeats: int, n_runs: int, rng: np.ran
         [(place + (repeat * n_runs) // n_repeats) % n_runs for repeat in range(n_repeats) for place in range(n_test)],
         dtype=int,
     )
-    pictures = np.tile(n_train + order, n_repeats)
+    pictures = np.tile(n_train + order, n_repeats)  # (n_repeats * n_test,)
     n_of_run = np.full(n_runs, (n_train + n_test * n_repeats) // n_runs)
     n_of_run[: (n_train + n_test * n_repeats) % n_runs] += 1
     free = np.clip(n_of_run - np.bincount(run_of_test, minlength=n_runs), 0, None)
-    slots = np.repeat(np.arange(n_runs), free)[:n_train]
+    slots = np.repeat(np.arange(n_runs), free)[:n_train]  # run of each training picture
     slots = np.concatenate([slots, np.arange(n_train - len(slots)) % n_runs])  # where test pictures fill runs
     train = rng.permutation(n_train)
     runs = []
@@ -147,7 +147,7 @@ def forward_map(
     ValueError
         If the surface leaves the volume.
     """
-    points = white[:, None] + DEPTHS[None, :, None] * (pial - white)[:, None]
+    points = white[:, None] + DEPTHS[None, :, None] * (pial - white)[:, None]  # (n_vertices, n_depths, 3)
     inverse = np.linalg.inv(affine)
     index = np.rint(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
     if (index < 0).any() or (index >= np.array(shape)).any():
@@ -203,7 +203,7 @@ def smooth_map(mask: np.ndarray, affine: np.ndarray) -> sparse.csr_array:
     float32 sparse array of shape (n_masked, n_sources)
     """
     step = SMOOTH_MM / affine[0, 0]
-    place = np.stack(np.nonzero(mask), axis=1) / step
+    place = np.stack(np.nonzero(mask), axis=1) / step  # (n_voxels, 3), in steps of the sources
     low = np.floor(place).astype(int)
     shape = tuple(low.max(axis=0) + 2)
     rows, columns, weights = [], [], []
@@ -262,5 +262,5 @@ def drift(n_volumes: int, scale: np.ndarray, rng: np.random.Generator) -> np.nda
     float32 array of shape (n_volumes, n_voxels)
     """
     trend = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_volumes), len(DRIFT))[:, 1:]
-    weights = rng.normal(size=(len(DRIFT), len(scale))) * np.array(DRIFT)[:, None] * scale
+    weights = rng.normal(size=(len(DRIFT), len(scale))) * np.array(DRIFT)[:, None] * scale  # (3, n_voxels)
     return (trend @ weights).astype(np.float32)

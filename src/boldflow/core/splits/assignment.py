@@ -106,16 +106,16 @@ def apart(split: pd.DataFrame, first: pd.Series, n_volumes: int) -> pd.DataFrame
     ValueError
         If that leaves a subject without training trials in a fold.
     """
-    volume = first.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()
+    volume = first.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
     dropped = np.zeros(len(split), dtype=bool)
     part = split["part"].to_numpy()
     for rows in split.groupby(["fold", *TRIAL[:3]], sort=False).indices.values():
-        tests = np.sort(volume[rows[part[rows] == "test"]])
+        tests = np.sort(volume[rows[part[rows] == "test"]])  # (n_tests,)
         if not len(tests):
             continue
         trains = rows[np.isin(part[rows], ("train", "val"))]
-        after = np.searchsorted(tests, volume[trains]).clip(1, len(tests)) - 1
-        near = np.stack([tests[after], tests[np.minimum(after + 1, len(tests) - 1)]])
+        after = np.searchsorted(tests, volume[trains]).clip(1, len(tests)) - 1  # (n_trains,)
+        near = np.stack([tests[after], tests[np.minimum(after + 1, len(tests) - 1)]])  # (2, n_trains)
         dropped[trains] = (np.abs(near - volume[trains]) < n_volumes).any(axis=0)
     assigned = split.assign(part=np.where(dropped, "drop", part))
     for (fold, subject), parts in assigned.groupby(["fold", "subject"])["part"]:
