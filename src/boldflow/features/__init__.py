@@ -11,7 +11,7 @@
     Where ``checkpoint``: what is known beforehand of networks, by name: ``revision`` (commit on the hub), ``sha256`` by
     file, ``n_bytes``.
 
-``files_needed(settings) -> core.pretrained.Checkpoint | None``
+``files_needed(settings) -> core.pictures.pretrained.Checkpoint | None``
     Where ``checkpoint``: which files an entry needs; None where its weights are random. They are fetched into
     ``resources/checkpoints`` by a rule of its own.
 ``extractor(settings, folder, device) -> callable``

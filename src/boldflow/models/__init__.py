@@ -10,14 +10,14 @@
     ``{key: value}``: defaults of its own for keys that it shares with other plug-ins.
 
 ``fit(subjects, settings, seeds, device, keeper) -> Fitted``
-    ``subjects`` is a list of ``core.records.TrainingData`` (one, unless subjects are pooled) that holds training
-    and validation trials only (fields: inputs, targets, groups, is_val, bands); ``Fitted(states, history)`` is from
-    ``core.records`` too. One state (dict of arrays) per seed comes back, with a history table of rows.
+    ``subjects`` is a list of ``core.records.training.TrainingData`` (one, unless subjects are pooled) that holds
+    training and validation trials only (fields: inputs, targets, groups, is_val, bands); ``Fitted(states, history)`` is
+    from that module too. One state (dict of arrays) per seed comes back, with a history table of rows.
     ``keeper`` is None or a ``core.networks.progress.ProgressKeeper``: an iterative model loads its progress from it
     and tells it each boundary of a step, where the fit may be stopped; it must give the same states, stopped or not.
     Inputs of responses that keep time (``average: false``) are (n_trials, n_trs, n_vertices): a model that knows no
-    time puts TRs side by side (``core.records.flat``). Where several subjects are pooled, ``groups`` number the same
-    pictures in all of them.
+    time puts TRs side by side (``core.records.training.flat``). Where several subjects are pooled, ``groups`` number
+    the same pictures in all of them.
 ``predict(state, inputs) -> ndarray float32 (n_trials, n_outputs)``
 ``refit(inputs, groups, test_inputs, settings, seed)``, optional
     A function from targets to the predictions of ``test_inputs`` after a fit to them: what ``fit`` and ``predict``
@@ -35,8 +35,8 @@
     The code from which ``predict`` reconstructs its inputs.
 
 A model with ``training: True`` in its facts has the keys of the schema's ``training`` beside its own, and goes through
-``core.fitting.fit_network``: networks, losses, the loop, progress and precision are there. ``linear_start: True``
-adds the key ``start``.
+``core.networks.fitting.fit_network``: networks, losses, the loop, progress and precision are there. ``linear_start:
+True`` adds the key ``start``.
 
 For ``decode`` the inputs are responses and the targets features; for ``encode`` the other way round; for ``represent``
 (feature none) both are responses, and ``represents: True`` of the facts allows nothing else (``autoencoder: True``

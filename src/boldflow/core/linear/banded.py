@@ -90,7 +90,7 @@ def fit_banded(
     alphas : array of shape (n_alphas,)
         Penalties to choose from, on inputs scaled by the roots of their weights.
     groups : int array of shape (n_trials,)
-        Trials of a group stay together in the inner cross-validation, dealt to folds as by ``core.ridge``.
+        Trials of a group stay together in the inner cross-validation, dealt to folds as by ``core.linear.ridge``.
     keeper : where progress is left and found; a step is a draw of weights
     n_iter : int
         Draws of weights.

@@ -2,7 +2,7 @@
 
 Arrays are torch tensors. Predictions have an axis of seeds in front, (n_seeds, n_trials, n_features): networks of
 several seeds see the same batch and each has a loss of its own. Scores are <prediction, target> / |target|, as in
-``core.metrics``; ranks count from 0, ties shared.
+``core.scores.metrics``; ranks count from 0, ties shared.
 """
 
 from dataclasses import dataclass
