@@ -1,5 +1,6 @@
 """Cut-off and last good outputs, in a scratch workflow of three jobs with the project's own start and end."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from boldflow.runs import checksums
 from tests.conftest import ROOT, Project, copy_project
 
 SNAKEFILE = """
@@ -191,3 +193,17 @@ def test_costs_stay_those_of_the_work(once_done: Project):
     work = path.read_text()
     once_done.snakemake("--config", "first=right, and more")
     assert path.read_text() == work
+
+
+def test_a_large_output_is_read_when_it_is_made_and_never_again(once_done: Project, monkeypatch: pytest.MonkeyPatch):
+    """Snakemake sets its time when the job has ended; what it has booked of that is believed."""
+    once_done.snakemake()
+    monkeypatch.chdir(once_done.folder)
+    monkeypatch.setattr(checksums, "_read", lambda path: pytest.fail(f"{path} is read"))
+    once_done.snakemake("-R", "first")
+    assert checksums.sha256("b.large") == hashlib.sha256(b"b" * 2_000_000).hexdigest()
+    monkeypatch.undo()
+    monkeypatch.chdir(once_done.folder)
+    with Path("b.large").open("r+") as handle:
+        handle.write("edited")
+    assert checksums.sha256("b.large") == hashlib.sha256(b"edited" + b"b" * 1_999_994).hexdigest()

@@ -85,15 +85,15 @@ def device(snakemake: Any) -> str:
     RuntimeError
         If the job has got another number of GPUs than it asked for.
     """
-    wanted = int(snakemake.resources.get("gpu", 0))
+    n_asked_for = int(snakemake.resources.get("gpu", 0))
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if wanted == 0:
+    if n_asked_for == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # where nothing confines jobs, each would see all GPUs
         return "cpu"
-    found = [] if named is None else [one for one in named.split(",") if one.strip()]
-    if wanted != 1 or len(found) != 1:
+    gpus = [] if named is None else [gpu for gpu in named.split(",") if gpu.strip()]
+    if n_asked_for != 1 or len(gpus) != 1:
         raise RuntimeError(
-            f"this job asked for {wanted} GPU(s) and has got {len(found)} (CUDA_VISIBLE_DEVICES={named!r}); a job "
+            f"this job asked for {n_asked_for} GPU(s) and has got {len(gpus)} (CUDA_VISIBLE_DEVICES={named!r}); a job "
             "takes exactly one: Slurm names it where GPUs are configured (GresTypes=gpu); without Slurm set the "
             "variable to one GPU, or choose the CPU with --set-resources of the rule gpu=0"
         )

@@ -17,7 +17,7 @@ WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
 REMOTE = re.compile(r"[a-z+]+://|([\w.-]+@)?[\w.-]+:(?!\\)")  # an address, or host:path as ssh writes it
 
 
-def require_agreement(entry: Entry, here: dict[str, Any]) -> None:
+def require_agreement(entry: Entry, here: Entry) -> None:
     """Stop before the first byte of data that must be asked for, until the entry says who signed the agreement.
 
     Parameters
@@ -30,7 +30,7 @@ def require_agreement(entry: Entry, here: dict[str, Any]) -> None:
     PermissionError
         If the data set has an agreement that nobody has signed; gives the form's address.
     """
-    form = registry.literal("datasets", entry["plugin"], "FACTS")["agreement"]
+    form = registry.literal("datasets", entry.plugin, "FACTS")["agreement"]
     if form and "agreement" not in here:
         name = entry["name"]
         raise PermissionError(
@@ -54,7 +54,7 @@ def explained(name: str) -> Iterator[None]:
         raise
 
 
-def settle(entry: Entry, here: dict[str, Any], source: Source, root: Path, commit: str | None) -> str:
+def settle(entry: Entry, here: Entry, source: Source, root: Path, commit: str | None) -> str:
     """Bring the clone of a data set to a commit, from where the entry or the data set says; give the commit.
 
     Parameters

@@ -6,7 +6,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -16,7 +15,7 @@ from boldflow.artifacts.store import receipts, sidecars
 from boldflow.artifacts.store.atomic import atomic
 from boldflow.core.pictures.pretrained import Checkpoint
 from boldflow.registry import plugin_of
-from boldflow.settings import read_entry, read_settings
+from boldflow.settings import Entry, read_entry
 from boldflow.stages.fetch._arrival import WORKSPACE, relative
 
 TIMEOUT_S = 60.0  # of silence, for a fixed address
@@ -44,31 +43,31 @@ def run(receipt: str, settings: str, places: str) -> None:
     ValueError
         If files are refused, or their checksums are others than known or first seen; shows both.
     """
-    entry, here = read_entry(settings), read_settings(places)
-    wanted: Checkpoint | None = plugin_of("features", entry).files_needed(entry)
-    if wanted is None:
-        raise ValueError(f"features.{entry['name']} has random weights: it needs no checkpoint")
+    entry, here = read_entry(settings), read_entry(places)
+    needed: Checkpoint | None = plugin_of("features", entry).files_needed(entry)
+    if needed is None:
+        raise ValueError(f"features.{entry.name} has random weights: it needs no checkpoint")
     base = Path(WORKSPACE) / "checkpoints"
-    folder, record = base / wanted.folder, Path(WORKSPACE) / "trusted" / f"checkpoint-{wanted.folder}.json"
+    folder, record = base / needed.folder, Path(WORKSPACE) / "trusted" / f"checkpoint-{needed.folder}.json"
     base.mkdir(parents=True, exist_ok=True)
-    with FileLock(base / f".{wanted.folder}.lock"), _source(entry["name"], wanted, here, folder, record) as source:
-        names = networks.chosen(source, wanted.files)
-        networks.refuse_code(source, names, wanted.sha256)
+    with FileLock(base / f".{needed.folder}.lock"), _source(entry.name, needed, here, folder, record) as source:
+        names = networks.chosen(source, needed.files)
+        networks.refuse_code(source, names, needed.sha256)
         rows = annex.folder_receipt(source, names)
-        found = {row["path"]: row["checksum"] for row in rows}
-        _compare(wanted, source, found)
-        trust.confirm(record, f"checkpoint {wanted.name}", found)
+        checksums = {row["path"]: row["checksum"] for row in rows}
+        _compare(needed, source, checksums)
+        trust.confirm(record, f"checkpoint {needed.name}", checksums)
         for name in names if source != folder else []:
             with atomic(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
-    about = {"name": wanted.name, "origin": wanted.address or f"huggingface.co/{wanted.repository}"}
+    about = {"name": needed.name, "origin": needed.address or f"huggingface.co/{needed.repository}"}
     about |= {"origin": "a copy of the user's"} if "checkpoint_root" in here else {}
     what = {"what": "checkpoint", "kind": "folder", "root": relative(folder)}
-    receipts.write(receipt, {**about, **what, "commit": wanted.revision, "files": rows})
+    receipts.write(receipt, {**about, **what, "commit": needed.revision, "files": rows})
 
 
 @contextmanager
-def _source(name: str, wanted: Checkpoint, here: dict[str, Any], folder: Path, record: Path) -> Iterator[Path]:
+def _source(name: str, needed: Checkpoint, here: Entry, folder: Path, record: Path) -> Iterator[Path]:
     """Give a folder that holds the files: the user's, the workspace's where they have arrived, or a download's."""
     if "checkpoint_root" in here:
         root = Path(here["checkpoint_root"]).expanduser()
@@ -85,17 +84,17 @@ def _source(name: str, wanted: Checkpoint, here: dict[str, Any], folder: Path, r
             yield folder
             return
         # damaged on this disk: it is fetched again
-    incoming = folder.with_name(f".{wanted.folder}.incoming")  # stays when a download is cut off: it goes on from there
+    incoming = folder.with_name(f".{needed.folder}.incoming")  # stays when a download is cut off: it goes on from there
     incoming.mkdir(exist_ok=True)
     whole = False
     try:
         try:
-            _download(wanted, incoming)
+            _download(needed, incoming)
         except Exception as error:
             raise RuntimeError(
-                f"checkpoint {wanted.name} could not be downloaded: {type(error).__name__}: {error}\n"
+                f"checkpoint {needed.name} could not be downloaded: {type(error).__name__}: {error}\n"
                 "where this machine has no network, run `snakemake prefetch --profile cpu` (with your --config) in "
-                f"this folder on one that has, or name a folder that holds {', '.join(wanted.files)} in "
+                f"this folder on one that has, or name a folder that holds {', '.join(needed.files)} in "
                 f"features.{name}.checkpoint_root"
             ) from error
         whole = True
@@ -105,29 +104,29 @@ def _source(name: str, wanted: Checkpoint, here: dict[str, Any], folder: Path, r
             shutil.rmtree(incoming, ignore_errors=True)
 
 
-def _download(wanted: Checkpoint, folder: Path) -> None:
-    if wanted.address is not None:
+def _download(needed: Checkpoint, folder: Path) -> None:
+    if needed.address is not None:
         with (
-            urllib.request.urlopen(wanted.address, timeout=TIMEOUT_S) as answer,
-            (folder / wanted.files[0]).open("wb") as file,
+            urllib.request.urlopen(needed.address, timeout=TIMEOUT_S) as answer,
+            (folder / needed.files[0]).open("wb") as file,
         ):
             shutil.copyfileobj(answer, file)
         return
-    if wanted.repository is None or wanted.revision is None:
+    if needed.repository is None or needed.revision is None:
         raise ValueError("no revision of it is known, so only a folder of yours can give it")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from huggingface_hub import snapshot_download
 
-    snapshot_download(wanted.repository, revision=wanted.revision, allow_patterns=list(wanted.files), local_dir=folder)
+    snapshot_download(needed.repository, revision=needed.revision, allow_patterns=list(needed.files), local_dir=folder)
 
 
-def _compare(wanted: Checkpoint, source: Path, found: dict[str, str]) -> None:
+def _compare(needed: Checkpoint, source: Path, checksums: dict[str, str]) -> None:
     """Refuse files that are not those whose checksums are known."""
-    for name, known in wanted.sha256.items():
-        if name not in found:
-            raise FileNotFoundError(f"{source} has no {name}, which checkpoint {wanted.name} needs")
-        if found[name] != f"sha256:{known}":
+    for name, pinned in needed.sha256.items():
+        if name not in checksums:
+            raise FileNotFoundError(f"{source} has no {name}, which checkpoint {needed.name} needs")
+        if checksums[name] != f"sha256:{pinned}":
             raise ValueError(
-                f"{name} of checkpoint {wanted.name} is not the pinned one (revision {wanted.revision}): expected "
-                f"sha256:{known}, found {found[name]} in {source}"
+                f"{name} of checkpoint {needed.name} is not the pinned one (revision {needed.revision}): expected "
+                f"sha256:{pinned}, found {checksums[name]} in {source}"
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 from boldflow.artifacts.arrival import origins
 from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
-from boldflow.settings import read_entry, read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
@@ -27,7 +27,7 @@ def run(receipt: str, settings: str, places: str) -> None:
     ValueError
         If the entry names another origin for a data set that is not cloned.
     """
-    entry, here = read_entry(settings), read_settings(places)
+    entry, here = read_entry(settings), read_entry(places)
     require_agreement(entry, here)
     plugin = plugin_of("datasets", entry)
     source = plugin.source(entry, Path(WORKSPACE))
@@ -37,9 +37,9 @@ def run(receipt: str, settings: str, places: str) -> None:
         if source.commit is None:
             origins.pin(WORKSPACE, entry["name"], commit)
     else:
-        given = sorted({"origin", "public_url"} & set(here))
-        if given:
-            raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {given}")
+        of_clones = sorted({"origin", "public_url"} & set(here))
+        if of_clones:
+            raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {of_clones}")
         root, commit = Path(source.url), None
     paths = plugin.files_needed(root, "dataset", entry)
     receipts.write(

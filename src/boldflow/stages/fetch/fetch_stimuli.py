@@ -1,6 +1,7 @@
 """Get the stimuli of a data set that has been found: from itself, or from a copy of the user's."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,21 @@ from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry, read_settings
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Where the pictures are.
+
+    Parameters
+    ----------
+    kind, root : of their folder, as in receipts
+    archive : name, size and checksum of the archive that they were unpacked from
+    """
+
+    kind: str
+    root: Path
+    archive: dict[str, Any] | None = None
 
 
 def run(source: str, receipt: str, settings: str, places: str, facts: str) -> None:
@@ -37,72 +53,71 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
         checksums are not those of the first use.
     """
-    entry, here, known = read_entry(settings), read_settings(places), read_settings(facts)
+    entry, here, facts_of_set = read_entry(settings), read_entry(places), read_settings(facts)
     require_agreement(entry, here)
     note = receipts.read(source)
-    name = entry["name"]
-    about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
     plugin = plugin_of("datasets", entry)
-    if known["stimuli_inside"]:
-        kind, root, archive = note["kind"], Path(note["root"]), None
-        if kind == "datalad":
-            settle(entry, here, plugin.source(entry, Path(WORKSPACE)), root, note["commit"])
+    about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
+    if facts_of_set["stimuli_inside"]:
+        pictures = _Pictures(note["kind"], Path(note["root"]))
+        if pictures.kind == "datalad":
+            settle(entry, here, plugin.source(entry, Path(WORKSPACE)), pictures.root, note["commit"])
     else:
-        kind = "folder"
-        root, archive = _own_copy(name, here.get("stimuli_root"), known)
-        about |= {"origin": "a copy of the user's", "commit": None, "archive": archive}
-    paths = plugin.files_needed(root, "stimuli", entry)
-    if known["images"] and not known["stimuli_inside"]:
-        subjects = entry.get("subjects") or known["subjects"]
+        pictures = _copy_of_the_users(entry.name, here.get("stimuli_root"), facts_of_set)
+        about |= {"origin": "a copy of the user's", "commit": None, "archive": pictures.archive}
+    paths = plugin.files_needed(pictures.root, "stimuli", entry)
+    if facts_of_set["images"] and not facts_of_set["stimuli_inside"]:
+        subjects = entry.get("subjects") or facts_of_set["subjects"]
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
         shown = {image for table in tables for image in table["image_id"][table["usable"]]}
-        _check_count(name, root, len(paths), len(shown))
-    rows = arrive(name, kind, root, paths, "stimuli")
-    if not known["stimuli_inside"]:
-        record = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
-        trust.confirm(
-            record,
-            f"stimuli of {name}",
-            {row["path"]: row["checksum"] for row in rows},
-            (archive or {}).get("checksum"),
-        )
-    what = {"what": "stimuli", "kind": kind, "root": relative(root)}
+        _check_count(entry.name, pictures.root, len(paths), len(shown))
+    rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
+    if not facts_of_set["stimuli_inside"]:
+        _confirm(entry.name, rows, pictures)
+    what = {"what": "stimuli", "kind": pictures.kind, "root": relative(pictures.root)}
     receipts.write(receipt, {**about, **what, "files": rows})
 
 
-def _check_count(name: str, root: Path, n_found: int, n_shown: int) -> None:
+def _confirm(name: str, rows: list[dict[str, Any]], pictures: _Pictures) -> None:
+    """Refuse pictures that are others than at first use."""
+    checksums = {row["path"]: row["checksum"] for row in rows}
+    record = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
+    trust.confirm(record, f"stimuli of {name}", checksums, (pictures.archive or {}).get("checksum"))
+
+
+def _check_count(name: str, root: Path, n_pictures: int, n_shown: int) -> None:
     """Refuse a part of the pictures before it is trusted."""
-    if n_found < n_shown:
+    if n_pictures < n_shown:
         raise ValueError(
-            f"datasets.{name}.stimuli_root: {root} holds {n_found} pictures, and the trials of {name} show {n_shown} "
-            "different ones; complete the folder or the archive"
+            f"datasets.{name}.stimuli_root: {root} holds {n_pictures} pictures, and the trials of {name} show "
+            f"{n_shown} different ones; complete the folder or the archive"
         )
 
 
-def _own_copy(name: str, given: str | None, known: dict[str, Any]) -> tuple[Path, dict[str, Any] | None]:
+def _copy_of_the_users(name: str, stimuli_root: str | None, facts: dict[str, Any]) -> _Pictures:
     """Find the user's pictures; an archive is unpacked into the workspace, and described."""
     key = f"datasets.{name}.stimuli_root"
-    if given is None:
+    if stimuli_root is None:
         raise FileNotFoundError(
-            f"the pictures of {name} do not come with its data. {known['stimuli_from']} Then set {key} in "
+            f"the pictures of {name} do not come with its data. {facts['stimuli_from']} Then set {key} in "
             "config/config.yaml to the folder or the archive that holds them"
         )
-    path = Path(given).expanduser()
+    path = Path(stimuli_root).expanduser()
     if path.is_dir():
-        return path.resolve(), None
+        return _Pictures("folder", path.resolve())
     if not path.is_file():
-        raise FileNotFoundError(f"{key} is {given!r}, and there is no such folder or archive")
-    variable = known["stimuli_password"]
-    described = {
-        "name": path.name,
-        "size": path.stat().st_size,
-        "checksum": annex_tree.checksum(path),
-    }
+        raise FileNotFoundError(f"{key} is {stimuli_root!r}, and there is no such folder or archive")
+    archive = {"name": path.name, "size": path.stat().st_size, "checksum": annex_tree.checksum(path)}
     folder = Path(WORKSPACE) / "stimuli" / name
+    _unpack(path, folder, facts["stimuli_password"])
+    return _Pictures("folder", folder, archive)
+
+
+def _unpack(archive: Path, folder: Path, variable: str | None) -> None:
+    """Unpack with the password that an environment variable holds, where the data set names one."""
     try:
-        archives.unpack(path, folder, os.environ.get(variable) if variable else None)
+        archives.unpack(archive, folder, os.environ.get(variable) if variable else None)
     except PermissionError as error:
         if variable and error.errno is None:
             error.add_note(f"put the password into the environment variable {variable}")
         raise
-    return folder, described

@@ -5,7 +5,7 @@ from pathlib import Path
 from boldflow import registry
 from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
-from boldflow.settings import read_entry, read_settings
+from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
 
 
@@ -29,28 +29,28 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     FileNotFoundError
         If the recording is read from a folder of the user's own, and there is none.
     """
-    entry, here = read_entry(settings), read_settings(places)
+    entry, here = read_entry(settings), read_entry(places)
     require_agreement(entry, here)
     note = receipts.read(source)
     plugin = plugin_of("datasets", entry)
-    kept = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
-    if recording in registry.literal("datasets", entry["plugin"], "FACTS").get("recordings_outside", []):
-        own = _own_folder(entry["name"], here.get("betas_root"))
-        kept |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(own), "commit": None}
+    about = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
+    if recording in registry.literal("datasets", entry.plugin, "FACTS").get("recordings_outside", []):
+        folder = _folder_of_betas(entry.name, here.get("betas_root"))
+        about |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(folder), "commit": None}
     elif note["kind"] == "datalad":  # the address may be another one by now
         settle(entry, here, plugin.source(entry, Path(WORKSPACE)), Path(note["root"]), note["commit"])
-    root = Path(kept["root"])
+    root = Path(about["root"])
     paths = plugin.files_needed(root, subject, entry, recording)
     what = {"what": subject, "recording": recording}
-    rows = arrive(entry["name"], kept["kind"], root, paths, f"{subject}-{recording}")
-    receipts.write(receipt, {**kept, **what, "files": rows})
+    rows = arrive(entry.name, about["kind"], root, paths, f"{subject}-{recording}")
+    receipts.write(receipt, {**about, **what, "files": rows})
 
 
-def _own_folder(name: str, given: str | None) -> Path:
+def _folder_of_betas(name: str, betas_root: str | None) -> Path:
     key = f"datasets.{name}.betas_root"
-    if given is None:
+    if betas_root is None:
         raise FileNotFoundError(f"{key} is not set: it names the folder that holds the betas of {name}")
-    path = Path(given).expanduser()
+    path = Path(betas_root).expanduser()
     if not path.is_dir():
-        raise FileNotFoundError(f"{key} is {given!r}, and there is no such folder")
+        raise FileNotFoundError(f"{key} is {betas_root!r}, and there is no such folder")
     return path.resolve()

@@ -9,6 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from boldflow import catalogue, registry, validation
+from boldflow.settings import Entry
 from boldflow.stages.fetch import _arrival, fetch_dataset, fetch_stimuli, fetch_subject
 from tests.conftest import ROOT
 
@@ -31,15 +32,16 @@ def asks(monkeypatch):
 def test_no_stage_fetches_before_the_agreement_and_the_forms_address_is_told(asks, stage, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = {name: "none" for name in stage.run.__annotations__ if name != "return"}
-    told = words | {"settings": json.dumps(ENTRY), "places": "{}", "facts": "{}"}
+    texts = words | {"settings": json.dumps(ENTRY), "places": "{}", "facts": "{}"}
     with pytest.raises(PermissionError, match=rf"mine: nothing was fetched.*{FORM}.*datasets\.mine"):
-        stage.run(**{name: told[name] for name in words})
+        stage.run(**{name: texts[name] for name in words})
     assert not list(tmp_path.iterdir())
 
 
 def test_a_signed_agreement_opens_and_data_without_one_need_none(asks):
-    _arrival.require_agreement(ENTRY, {"agreement": {"name": "Ada Lovelace", "date": "2026-01-31"}})
-    _arrival.require_agreement(ENTRY | {"plugin": "nod"}, {})
+    signed = Entry({"agreement": {"name": "Ada Lovelace", "date": "2026-01-31"}})
+    _arrival.require_agreement(Entry(ENTRY), signed)
+    _arrival.require_agreement(Entry(ENTRY | {"plugin": "nod"}), Entry({}))
 
 
 def problems(entry):
