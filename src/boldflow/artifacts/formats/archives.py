@@ -92,12 +92,7 @@ def unpack(
             part.mkdir(parents=True)
             _write(archive, members, part)
             os.sync()  # once: a call per file would take longer than the unpacking
-            if folder.exists():
-                folder.rename(old := part.with_name(f".{folder.name}.{secrets.token_hex(4)}.part"))
-                part.rename(folder)
-                shutil.rmtree(old)
-            else:
-                part.rename(folder)
+            _put_in_place(part, folder)
         except NotImplementedError as error:
             raise Refused(f"{archive}: {error}; unpack it yourself and name the folder") from None
         except RuntimeError as error:  # how zipfile tells of a wrong or missing password
@@ -111,6 +106,16 @@ def unpack(
         finally:
             if part.exists():
                 shutil.rmtree(part)
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    """Give a folder that is whole its name; one that is there is replaced."""
+    if not folder.exists():
+        part.rename(folder)
+        return
+    folder.rename(old := part.with_name(f".{folder.name}.{secrets.token_hex(4)}.part"))
+    part.rename(folder)
+    shutil.rmtree(old)
 
 
 def _locked(archive: Path, password: str | None) -> PermissionError:

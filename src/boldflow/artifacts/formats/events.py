@@ -37,18 +37,8 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
         number of fields than the header, a number that is none or an empty text; names the file and the line.
     """
     path = Path(path)
-    content = path.read_bytes()
-    try:
-        lines = content.decode("utf-8-sig").splitlines()  # a byte order mark is no part of the first name
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
-    rows = [(number, text.split("\t")) for number, text in enumerate(lines, start=1) if text.strip()]
     columns = [*numbers, *texts, *optional]
-    if not rows:
-        raise ValueError(
-            f"{path} ({len(content)} bytes) is empty; expected a header with {', '.join(columns)} and rows"
-        )
+    rows = _rows(path, columns)
     (header_line, header), *body = rows
     header = [name.strip() for name in header]
     missing = [name for name in columns if name not in header]
@@ -69,6 +59,21 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
     values |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
     values |= {name: [_said(fields[places[name]]) for _, fields in body] for name in optional}
     return pd.DataFrame(values).assign(in_file=path.name, in_line=[line for line, _ in body])
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Read the lines that hold anything, each with its number and its fields; the first is the header."""
+    content = path.read_bytes()
+    try:
+        lines = content.decode("utf-8-sig").splitlines()  # a byte order mark is no part of the first name
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
+    rows = [(number, text.split("\t")) for number, text in enumerate(lines, start=1) if text.strip()]
+    if not rows:
+        expected = f"expected a header with {', '.join(columns)} and rows"
+        raise ValueError(f"{path} ({len(content)} bytes) is empty; {expected}")
+    return rows
 
 
 def header(path: str | Path) -> list[str]:

@@ -73,11 +73,26 @@ def read(
         columns, values cannot be in their unit, or a session's agree with the pictures of another one; shows both
         sides.
     """
-    made: Betas | None = None
-    seen: set[str] = set()
     usable = table["usable"].to_numpy(dtype=bool)
-    has_betas = np.zeros(len(table), dtype=bool)
+    made, units, widths = _collected(runs, table, usable, inside, subject)
+    if len(units) != 1:
+        raise ValueError(f"{subject}: betas come in several units: {sorted(units)}")
+    made.bad = _why_masked(made.values, usable, reasons)
+    made.note = {"units": UNITS[units.pop()], "transductive": max(widths, key=WIDTHS.index)}
+    _check_repeats(made, table[usable], usable, subject)
+    if entry.get("zscore") == "session":
+        _standardise(made, table, usable, parts)
+    return made
+
+
+def _collected(
+    runs: Iterator[BetaRun], table: pd.DataFrame, usable: np.ndarray, inside: np.ndarray, subject: str
+) -> tuple[Betas, set[str], set[str]]:
+    """Put all records into one table; give their units, and what their values have seen of test trials."""
+    made: Betas | None = None
     units: set[str] = set()
+    widths: set[str] = set()
+    has_betas = np.zeros(len(table), dtype=bool)  # (n_trials,)
     for record in tqdm(runs, desc="read betas", unit="file"):
         rows = np.flatnonzero(usable & _of(table, record))
         _check_names(record, table["image_id"].to_numpy()[rows], subject)
@@ -93,18 +108,12 @@ def read(
             _enter(made.values, rows[trials], columns, values)
         _check_scale(record, made.values, rows, subject)
         units.add(record.unit)
-        seen.add(record.transductive)
+        widths.add(record.transductive)
         has_betas[rows] = True
     assert made is not None  # there is a record
-    if len(units) != 1:
-        raise ValueError(f"{subject}: betas come in several units: {sorted(units)}")
-    _check_all(table, usable, has_betas, subject)
-    made.bad = _why_masked(made.values, usable, reasons)
-    made.note = {"units": UNITS[units.pop()], "transductive": max(seen, key=WIDTHS.index)}
-    _check_repeats(made, table[usable], usable, subject)
-    if entry.get("zscore") == "session":
-        _standardise(made, table, usable, parts)
-    return made
+    if len(units) == 1:
+        _check_all(table, usable, has_betas, subject)
+    return made, units, widths
 
 
 def _check_all(table: pd.DataFrame, usable: np.ndarray, has_betas: np.ndarray, subject: str) -> None:

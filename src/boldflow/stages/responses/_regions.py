@@ -130,29 +130,19 @@ def regions_of(
     """
     _check_names(named, subject, entry, files)
     _check_files(named, subject, files)
+    contents = {name: [regions.read(row.file, row.kind, row.choice) for row in rows] for name, rows in files.items()}
     placed: dict[str, list[_Placed]] = {}
     if files:
-        contents = {
-            name: [regions.read(row.file, row.kind, row.choice) for row in rows] for name, rows in files.items()
-        }
         first = next(runs, None)
         if first is None:
             raise ValueError(f"{subject} has no run")
         runs = itertools.chain([first], runs)
         columns = _Columns.of(first, subject, entry, mesh_folder)
-        placed = {
-            name: [
-                _Placed(row, content, *columns.place(row, content))
-                for row, content in zip(rows, contents[name], strict=True)
-            ]
-            for name, rows in files.items()
-        }
+        for name, rows in files.items():
+            pairs = zip(rows, contents[name], strict=True)
+            placed[name] = [_Placed(row, content, *columns.place(row, content)) for row, content in pairs]
     masks = dict(named) | {name: np.any([part.inside for part in parts], axis=0) for name, parts in placed.items()}
-    for name, mask in masks.items():
-        if not mask.any():
-            held = [f"{part.row.label} holds {part.content.holds}" for part in placed.get(name, ())]
-            because = f" ({'; '.join(held)})" if held else ""
-            raise ValueError(f"ROI {name!r} of {subject} is empty{because}; there are: {_listed(masks)}")
+    _check_filled(masks, placed, subject)
     notes = {name: _note(masks[name], parts) for name, parts in placed.items()}
     return Regions(subject, dict(sorted(masks.items())), {"regions": notes} if files else {}), runs
 
@@ -309,6 +299,15 @@ def _check_files(named: Mapping[str, Any], subject: str, files: Mapping[str, lis
             f"{subject} lacks files of region_files (not there, or links without content): {looked}; regions that "
             f"there are: {_listed(there)}"
         )
+
+
+def _check_filled(masks: Mapping[str, np.ndarray], placed: Mapping[str, Sequence[_Placed]], subject: str) -> None:
+    """Refuse a region, (n_columns,) bool, that is empty; says what its files hold."""
+    for name, mask in masks.items():
+        if not mask.any():
+            held = [f"{part.row.label} holds {part.content.holds}" for part in placed.get(name, ())]
+            because = f" ({'; '.join(held)})" if held else ""
+            raise ValueError(f"ROI {name!r} of {subject} is empty{because}; there are: {_listed(masks)}")
 
 
 def _rounded(affine: np.ndarray) -> list[list[float]]:
