@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -207,3 +208,17 @@ def test_a_large_output_is_read_when_it_is_made_and_never_again(once_done: Proje
     with Path("b.large").open("r+") as handle:
         handle.write("edited")
     assert checksums.sha256("b.large") == hashlib.sha256(b"edited" + b"b" * 1_999_994).hexdigest()
+
+
+def test_what_is_loaded_before_outputs_are_put_back_is_little():
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'workflow/scripts')!r}); import _adapter\n"
+        "from boldflow import registry\nfrom boldflow.artifacts.store.claims import Claim\n"
+        "from boldflow.runs import costs\nfrom boldflow.runs.checksums import sha256\n"
+        "print(sorted({'numpy', 'pandas', 'torch', 'nibabel'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+    for path in (ROOT / "workflow/scripts").glob("[a-z]*.py"):
+        text = path.read_text()
+        assert text.index("\nstart(snakemake") < text.index("\nfrom boldflow.stages"), path
