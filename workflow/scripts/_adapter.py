@@ -102,9 +102,10 @@ def device(snakemake: Any) -> str:
 
 def _ticket(snakemake: Any) -> str:
     """Digest what the job's outputs are made of: rule, parameters with code, content of inputs; and the environment."""
-    from boldflow.runs.checksums import sha256
+    from boldflow.runs.checksums import of_subject
 
-    inputs = sorted((path, sha256(path)) for path in map(str, snakemake.input))
+    subject = str(snakemake.wildcards.get("subject", ""))  # a table of all subjects may change for others alone
+    inputs = sorted((path, of_subject(path, subject)) for path in map(str, snakemake.input))
     params = {name: str(value) for name, value in snakemake.params.items()}
     environment = Path(sys.prefix).name  # of conda's, a digest of its packages
     words = [snakemake.rule, params, inputs, sorted(map(str, snakemake.output)), environment]

@@ -42,6 +42,19 @@ def sha256(path: str | Path, name: str | Path | None = None) -> str:
     return digest
 
 
+def of_subject(path: str | Path, subject: str) -> str:
+    """Give the SHA-256 of what a table holds of a subject, where the note beside it states that; else of the file.
+
+    Such a note (``table.json`` beside ``table.parquet``) has ``rows_by_subject``, from a subject to the checksum of its rows,
+    and ``table_sha256``, of the table that it was written for: a note of another one does not count.
+    """
+    beside = Path(path).with_suffix(".json")
+    note = read_json(beside) if subject and Path(path).suffix == ".parquet" else None
+    whole = sha256(path)
+    stated = (note or {}).get("rows_by_subject", {}).get(subject)
+    return str(stated) if note and stated and note.get("table_sha256") == whole else whole
+
+
 def forget_missing() -> None:
     """Forget files that are no more."""
     for note in CHECKSUMS.glob("*.json"):

@@ -46,3 +46,20 @@ def test_what_is_no_more_is_forgotten(reads: list[str]):
     assert len(list(checksums.CHECKSUMS.iterdir())) == 1
     checksums.sha256("stays")
     assert reads == ["stays", "goes"]
+
+
+def test_a_table_counts_for_a_subject_by_the_subject_s_rows(tmp_path):
+    table = tmp_path / "repeated.parquet"
+    table.write_bytes(b"rows of two")
+    note = {"rows_by_subject": {"sub-01": "a" * 64}, "table_sha256": checksums.sha256(table)}
+    checksums.write_json(tmp_path / "repeated.json", note)
+    assert checksums.of_subject(table, "sub-01") == "a" * 64
+    assert checksums.of_subject(table, "pooled") == checksums.of_subject(table, "") == checksums.sha256(table)
+    table.write_bytes(b"rows of three")  # the note is of another table
+    assert checksums.of_subject(table, "sub-01") == checksums.sha256(table)
+
+
+def test_other_files_count_whole(tmp_path):
+    for name in ("trials.parquet", "responses.npy"):
+        (tmp_path / name).write_bytes(b"content")
+        assert checksums.of_subject(tmp_path / name, "sub-01") == checksums.sha256(tmp_path / name)

@@ -1,5 +1,6 @@
 """Splits: written once per data set, for all subjects together."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from boldflow import registry
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.core.responses import cleaning
 from boldflow.core.splits import assignment
+from boldflow.provenance import canonical
+from boldflow.runs.checksums import sha256
 from boldflow.settings import Entry, read_entry, read_settings
 from boldflow.stages.trials._duplicates import BY_PIXELS, IDENTITY, Groups, Overlap, Stimuli, group, overlaps_of
 
@@ -71,7 +74,13 @@ def run(
     )
     content = asdict(note) | windows
     tables.write(split, table, content)
-    sidecars.write(sidecar, content)
+    sidecars.write(sidecar, content | {"rows_by_subject": _checksums(table, note.rule), "table_sha256": sha256(split)})
+
+
+def _checksums(table: pd.DataFrame, rule: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of rule and rows of each subject: one that is added changes the table, and nothing for the others."""
+    texts = {str(subject): canonical(rule) + rows.to_csv(index=False) for subject, rows in table.groupby("subject")}
+    return {subject: hashlib.sha256(text.encode()).hexdigest() for subject, text in texts.items()}
 
 
 @dataclass(frozen=True)

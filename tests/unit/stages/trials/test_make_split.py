@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.store import sidecars, tables
+from boldflow.runs.checksums import of_subject
 from boldflow.stages.trials import _duplicates, make_split
 
 ONE, COPY, OTHER = "COCO_train2014_000000000001.jpg", "coco/000000000001.jpg", "COCO_train2014_000000000002.jpg"
@@ -93,3 +94,28 @@ def test_windows_that_overlap_a_test_trials_leave_training_and_are_counted(tmp_p
     assert note["counts"]["trials"]["sub-1"]["test"] == 2
     _, plain = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], every_s=every_s)
     assert "windows" not in plain and "dropped_for_overlap" not in plain
+
+
+def test_a_subject_that_is_added_leaves_the_checksums_of_the_others(tmp_path):
+    """And they are those of the table that lies beside, by which a job knows that nothing has changed for it."""
+    images = ["a.jpg", "b.jpg", "a.jpg", "c.jpg"]
+    _, before = run(tmp_path, images)
+    first = tables.read(tmp_path / "trials.parquet")
+    tables.write(tmp_path / "more.parquet", first.assign(subject="sub-2"), {"data": "d"})
+    make_split.run(
+        trials=[str(tmp_path / "trials.parquet"), str(tmp_path / "more.parquet")],
+        packs=[], tables_=[], split=str(tmp_path / "split.parquet"), sidecar=str(tmp_path / "split.json"),
+        dataset="bold5000", dataset_settings=json.dumps({"name": "bold5000", "plugin": "bold5000"}),
+        settings=json.dumps(RULE), response="", facts=json.dumps(FACTS | {"tr_s": 2.0}), code="{}",
+    )  # fmt: skip
+    after = sidecars.read(tmp_path / "split.json")
+    assert set(after["rows_by_subject"]) == {"sub-1", "sub-2"}
+    assert after["rows_by_subject"]["sub-1"] == before["rows_by_subject"]["sub-1"]
+    assert after["table_sha256"] != before["table_sha256"]
+    assert of_subject(tmp_path / "split.parquet", "sub-1") == before["rows_by_subject"]["sub-1"]
+
+
+def test_another_rule_is_another_split_for_all_subjects(tmp_path):
+    _, before = run(tmp_path, ["a.jpg", "b.jpg", "a.jpg", "c.jpg"])
+    _, after = run(tmp_path, ["a.jpg", "b.jpg", "a.jpg", "c.jpg"], RULE | {"seed": 99})
+    assert before["rows_by_subject"] != after["rows_by_subject"]
