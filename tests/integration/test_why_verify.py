@@ -187,7 +187,9 @@ def test_verify_walks_back_to_what_upstream_results_were_made_from(copy):
     copy.edit("config/config.yaml", "ridge: {direction: decode}", "ridge: {direction: decode, n_folds: 4}")
     for file in (f"{FIGURE}.png", f"{FOLDER}/leaderboard.parquet", f"{FOLDER}/report/index.html"):
         text = command(copy, "verify", file, code=1)
-        assert re.search(r"\n  boldflow.models.dummy:ANOTHER is used now and was not  \(upstream: .*train_model 3\)\n", text)
+        assert re.search(
+            r"\n  boldflow.models.dummy:ANOTHER is used now and was not  \(upstream: .*train_model 3\)\n", text
+        )
         assert "  setting n_folds of ridge: 5 -> 4  (upstream: train_model 6)\n" in text
         assert text.endswith("would differ: changed setting, changed module\n")
     command(copy, "verify", PREDICTIONS.replace("/gabor/ridge/", "/gabor/chance/"), code=0)
@@ -209,4 +211,6 @@ def test_verify_without_records_cannot_say_and_names_why(copy):
     assert "Snakemake has no record" in text and "settings: {" in text
     append(copy, "src/boldflow/models/dummy.py")
     text = command(copy, "verify", f"{FIGURE}.svg", code=1)
-    assert re.search(r"\n  boldflow.models.dummy:ANOTHER is used now and was not  \(upstream: .*train_model 3\)\n", text)
+    assert re.search(
+        r"\n  boldflow.models.dummy:ANOTHER is used now and was not  \(upstream: .*train_model 3\)\n", text
+    )

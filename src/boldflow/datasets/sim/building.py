@@ -18,10 +18,11 @@ from boldflow.core.simulation import bold, brain
 from boldflow.datasets.sim import drawn_pictures, layout, scanner, truth
 from boldflow.datasets.sim.layout import Plan
 from boldflow.provenance import canonical, digest
+from boldflow.vocabulary.hemispheres import HEMISPHERES
 
 DATE = "2024-01-01T00:00:00+00:00"
 LARGE = "(include=*.nii.gz)or(include=*.png)"
-# side as BIDS writes it, and the structure of GIFTI
+# hemisphere as BIDS writes it, and the structure of GIFTI
 SIDES = {"L": "CortexLeft", "R": "CortexRight"}
 
 
@@ -107,7 +108,7 @@ def _cortex() -> scanner.Cortex:
     paths = datasets.fetch_surf_fsaverage("fsaverage5")
     coordinates = {
         kind: np.concatenate(
-            [surface.load_surf_mesh(paths[f"{kind}_{side}"]).coordinates.astype(float) for side in ("left", "right")]
+            [surface.load_surf_mesh(paths[f"{kind}_{side}"]).coordinates.astype(float) for side in HEMISPHERES]
         )
         for kind in ("white", "pial", "sphere")
     }

@@ -12,6 +12,7 @@ from boldflow.artifacts.formats import bids, bids_create
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.simulation import brain
 from boldflow.datasets.sim.layout import NOISE_FREE, SESSION
+from boldflow.vocabulary.hemispheres import HEMISPHERES
 
 VERTICES, NOISE_VARIANCE, TUNING = "vertices.parquet", "noise_variance.nii.gz", "brain.npz"
 
@@ -95,7 +96,7 @@ def table_of_vertices(drawn: brain.Brain, silent: np.ndarray, categories: tuple[
     n_vertices = len(drawn.area)
     return pd.DataFrame(
         {
-            "hemisphere": np.repeat(["left", "right"], n_vertices // 2),
+            "hemisphere": np.repeat(HEMISPHERES, n_vertices // 2),
             "vertex": np.tile(np.arange(n_vertices // 2), 2),
             "area": np.array([*drawn.areas, ""])[drawn.area],
             "responsive": drawn.responsive,
