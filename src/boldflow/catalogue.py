@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from boldflow.registry import Config, entry_schema, functions, literal, nearest, plugin_name
+from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.hemispheres import FREESURFER, IN_A_NAME
 from boldflow.vocabulary.regions import kind_of
 from boldflow.vocabulary.results import NONE, POOLED, ResultKey
@@ -241,7 +242,7 @@ def rivals(config: Config, schemas: Config, results: Iterable[ResultKey]) -> lis
     """Group the encoders that can be compared vertex by vertex: two or more of one subject's responses and split."""
     groups: dict[tuple[str, ...], list[ResultKey]] = {}
     for result in results:
-        if settings(config, schemas, "models", result.model)["direction"] == "encode":
+        if settings(config, schemas, "models", result.model)["direction"] == Direction.ENCODE:
             groups.setdefault((result.dataset, result.subject, result.response, result.split), []).append(result)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -256,7 +257,9 @@ def latents(study: Config, schemas: Config) -> Config:
 def represented(config: Config, schemas: Config, results: Iterable[ResultKey]) -> list[ResultKey]:
     """List the results of models that see only responses, in order."""
     return [
-        result for result in results if settings(config, schemas, "models", result.model)["direction"] == "represent"
+        result
+        for result in results
+        if settings(config, schemas, "models", result.model)["direction"] == Direction.REPRESENT
     ]
 
 
@@ -276,13 +279,14 @@ def traits(
     by_result = {}
     for result in listed:
         direction = settings(config, schemas, "models", result.model)["direction"]
-        kind = facts(config, "features", result.feature)["kind"] if direction == "decode" else direction
+        kind = facts(config, "features", result.feature)["kind"] if direction == Direction.DECODE else direction
         conditions = {
-            Trait.TELLS_BANDS: direction == "encode" and tells_bands_apart(config, result.feature, result.model),
+            Trait.TELLS_BANDS: direction == Direction.ENCODE
+            and tells_bands_apart(config, result.feature, result.model),
             Trait.LEARNS: bool(facts(config, "models", result.model).get("training")),
             Trait.HAS_RIVALS: result in comparable,
-            Trait.IS_ASKED: direction == "represent" and bool(asked),
-            Trait.IS_MATCHED: direction == "represent" and result.model in asked.get("match", []),
+            Trait.IS_ASKED: direction == Direction.REPRESENT and bool(asked),
+            Trait.IS_MATCHED: direction == Direction.REPRESENT and result.model in asked.get("match", []),
             Trait.HAS_PICTURES: bool(facts(config, "datasets", result.dataset)["images"]),
         }
         conditions |= {trait: trait == kind for trait in KINDS}

@@ -45,7 +45,7 @@ def sha256(path: str | Path, name: str | Path | None = None) -> str:
 def of_subject(path: str | Path, subject: str) -> str:
     """Give the SHA-256 of what a table holds of a subject, where the note beside it states that; else of the file.
 
-    Such a note (``table.json`` beside ``table.parquet``) has ``rows_by_subject``, from a subject to the checksum of its rows,
+    Such a note (``table.json`` beside ``table.parquet``) has ``rows_by_subject``, the checksum of each subject's rows,
     and ``table_sha256``, of the table that it was written for: a note of another one does not count.
     """
     beside = Path(path).with_suffix(".json")

@@ -15,6 +15,7 @@ from boldflow.registry import (
     Config,
     nearest,
 )
+from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.regions import (
     KINDS,
     PLACEHOLDERS,
@@ -114,8 +115,8 @@ def response_problems(
         )
     yield from _space_problems(result, response, recording_, data)
     yield from _kind_problems(config, result, response, recording_, data)
-    trains = direction == "encode" and facts(config, "models", result.model).get("training")
-    if (direction == "represent" or trains) and not response.get("average", True):
+    trains = direction == Direction.ENCODE and facts(config, "models", result.model).get("training")
+    if (direction == Direction.REPRESENT or trains) and not response.get("average", True):
         yield (
             f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
             "choose a response whose volumes are averaged"

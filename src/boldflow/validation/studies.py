@@ -33,6 +33,7 @@ from boldflow.validation.sentences import (
     not_finite,
     schema_problems,
 )
+from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.metrics import (
     of_kind,
 )
@@ -101,7 +102,7 @@ def _pooling_problems(config: Config, schemas: Config, row: Config, datasets: li
 def _pools(config: Config, schemas: Config, model: str) -> bool:
     """Tell whether a model can learn from several subjects at once: a decoder whose plug-in has ``of_subject``."""
     learns_from_many = "of_subject" in functions("models", plugin_name(model, config["models"][model]))
-    return learns_from_many and settings(config, schemas, "models", model)["direction"] == "decode"
+    return learns_from_many and settings(config, schemas, "models", model)["direction"] == Direction.DECODE
 
 
 def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[str]:
@@ -126,7 +127,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         if result.response != NONE:
             response = settings(config, schemas, "responses", result.response)
             problems |= dict.fromkeys(response_problems(config, result, response, split, model["direction"], data))
-        kind = feature["kind"] if model["direction"] == "decode" else model["direction"]
+        kind = feature["kind"] if model["direction"] == Direction.DECODE else model["direction"]
         metrics |= set(of_kind(kind))
         directions.add(model["direction"])
     for name in latents(study, schemas).get("match", []):
@@ -135,7 +136,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     metric = study["primary"]["metric"]
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
-    if "latents" in study and "represent" not in directions:
+    if "latents" in study and Direction.REPRESENT not in directions:
         problems["latents: no model of this study has direction 'represent', and only these give codes"] = None
     for name in study.get("figures", []):
         needed = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
@@ -165,10 +166,10 @@ def _figure_problems(config: Config, study: Config, figure: str, metrics: set[st
 
 def _direction_problems(result: ResultKey, direction: str) -> Iterator[str]:
     """Say where a model's direction does not fit what it is given: one that represents sees responses or features."""
-    if direction != "represent" and (result.feature == NONE or result.response == NONE):
+    if direction != Direction.REPRESENT and (result.feature == NONE or result.response == NONE):
         kind = "feature" if result.feature == NONE else "response"
         yield f"model {result.model!r} has direction {direction!r} and takes a {kind} of the catalogue, found {NONE!r}"
-    if direction == "represent" and (result.feature == NONE) == (result.response == NONE):
+    if direction == Direction.REPRESENT and (result.feature == NONE) == (result.response == NONE):
         yield (
             f"model {result.model!r} has direction {direction!r} and takes feature {NONE!r}, or response {NONE!r} and "
             f"a feature; found response {result.response!r} and feature {result.feature!r}"
