@@ -143,20 +143,26 @@ def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str
     label = shown.map(pictures)
     wrong = events.assign(label=label)[label != events["trial_type"]]
     if len(wrong):
-        fit = {
-            step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)
-        }
-        step = max(fit, key=lambda by: fit[by])
-        # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
-        likely = fit[step] > 0.9 * (len(events) - events["in_file"].nunique()) and fit[step] > len(events) - len(wrong)
-        cause = f"; moved {'down' if step > 0 else 'up'} by one row, the pictures of {fit[step]} events would fit"
         raise ValueError(
             f"{len(wrong)} of {len(events)} events name another category (trial_type) than {where} gives "
             f"{wrong['stim_file'].nunique()} of its {len(pictures)} pictures; the first are "
-            f"{_offenders(wrong, ['trial_type', 'label'])}{cause if likely else ''}"
+            f"{_offenders(wrong, ['trial_type', 'label'])}{_cause(events, label, len(wrong))}"
         )
     seen = set(shown)
     return [name for name in pictures if name not in seen]
+
+
+def _cause(events: pd.DataFrame, label: pd.Series, n_wrong: int) -> str:
+    """Say whether the labels of events, (n_events,), would fit if pictures were moved by a row; nothing if not."""
+    n_fit = {
+        step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)
+    }
+    step = max(n_fit, key=lambda by: n_fit[by])
+    # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
+    n_possible = len(events) - events["in_file"].nunique()
+    if not (n_fit[step] > 0.9 * n_possible and n_fit[step] > len(events) - n_wrong):
+        return ""
+    return f"; moved {'down' if step > 0 else 'up'} by one row, the pictures of {n_fit[step]} events would fit"
 
 
 def _number(path: Path, line: int, name: str, text: str) -> float:

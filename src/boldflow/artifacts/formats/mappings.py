@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 MOST_BYTES = 1 << 20  # of a table of names
+EMPTY: dict[str, type] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 IGNORED = ("PROTO", "FRAME")
 CONSTANTS = (
     *("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES"),
@@ -91,62 +92,97 @@ def read(path: str | Path) -> dict[int, str]:
 def _walk(payload: bytes) -> dict[Any, Any]:
     """Follow the opcodes of a pickle with a stack of constants; refuse every other one."""
     stream = io.BytesIO(payload)
-    stack: list[Any] = []
-    marks: list[int] = []
-    memo: dict[Any, Any] = {}  # by number
-
-    def since_mark() -> list[Any]:
-        start = marks.pop()
-        since = stack[start:]
-        del stack[start:]
-        return since
-
+    machine = _Machine()
     for opcode, argument, place in pickletools.genops(stream):
-        name = opcode.name
-        if name in CONSTANTS:
-            stack.append(argument)
-        elif name in NAMED:
-            stack.append(NAMED[name])
-        elif name == "MARK":
-            marks.append(len(stack))
-        elif name in ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"):
-            stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
-        elif name == "TUPLE":
-            stack.append(tuple(since_mark()))
-        elif name in TUPLES:
-            stack[-TUPLES[name] :] = [tuple(stack[-TUPLES[name] :])]
-        elif name == "APPEND":
-            last = stack.pop()
-            _of(stack[-1], list).append(last)
-        elif name in ("SETITEM", "SETITEMS"):
-            items = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            strange = [key for key in items[::2] if type(key) not in (int, str)]
-            if strange:  # before anything is asked for its hash
-                raise ValueError(f"a key of its dict is a {type(strange[0]).__name__}")
-            _of(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif name in ("GLOBAL", "STACK_GLOBAL"):
-            stack.append(_known(argument.split(" ") if argument else [stack.pop(-2), stack.pop()]))
-        elif name == "REDUCE":
-            arguments = stack.pop()
-            stack.append(_stand_in(stack.pop(), arguments))
-        elif name == "BUILD":
-            state = stack.pop()
-            _fill(stack[-1], state)
-        elif name == "STOP":
+        if opcode.name == "STOP":
             break
-        elif name not in IGNORED:
-            raise ValueError(f"its pickle has {name} at byte {place}")
+        if not machine.step(opcode.name, argument) and opcode.name not in IGNORED:
+            raise ValueError(f"its pickle has {opcode.name} at byte {place}")
     if stream.tell() != len(payload):
         raise ValueError(f"{len(payload) - stream.tell()} bytes follow its pickle")
+    stack = machine.stack
     if len(stack) != 1 or not isinstance(stack[0], _Array) or not isinstance(stack[0].value, dict):
         raise ValueError("its pickle is no array of one dict")
     return stack[0].value
+
+
+class _Machine:
+    """The stack of a pickle, its marks and its memo, of constants alone: nothing is looked up, imported or called."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[Any, Any] = {}  # by number
+
+    def step(self, name: str, argument: Any) -> bool:
+        """Follow an opcode; tell whether it is one of those that are followed."""
+        return (
+            self._pushes(name, argument)
+            or self._fills(name)
+            or self._remembers(name, argument)
+            or self._makes(name, argument)
+        )
+
+    def _pushes(self, name: str, argument: Any) -> bool:
+        if name in CONSTANTS:
+            self.stack.append(argument)
+        elif name in NAMED:
+            self.stack.append(NAMED[name])
+        elif name in EMPTY:
+            self.stack.append(EMPTY[name]())
+        elif name == "MARK":
+            self.marks.append(len(self.stack))
+        else:
+            return False
+        return True
+
+    def _fills(self, name: str) -> bool:
+        if name == "TUPLE":
+            self.stack.append(tuple(self._since_mark()))
+        elif name in TUPLES:
+            self.stack[-TUPLES[name] :] = [tuple(self.stack[-TUPLES[name] :])]
+        elif name == "APPEND":
+            last = self.stack.pop()
+            _of(self.stack[-1], list).append(last)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = self._since_mark() if name == "SETITEMS" else [self.stack.pop(-2), self.stack.pop()]
+            strange = [key for key in items[::2] if type(key) not in (int, str)]
+            if strange:  # before anything is asked for its hash
+                raise ValueError(f"a key of its dict is a {type(strange[0]).__name__}")
+            _of(self.stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+        else:
+            return False
+        return True
+
+    def _remembers(self, name: str, argument: Any) -> bool:
+        if name == "MEMOIZE":
+            self.memo[len(self.memo)] = self.stack[-1]
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self.stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            self.stack.append(self.memo[argument])
+        else:
+            return False
+        return True
+
+    def _makes(self, name: str, argument: Any) -> bool:
+        if name in ("GLOBAL", "STACK_GLOBAL"):
+            self.stack.append(_known(argument.split(" ") if argument else [self.stack.pop(-2), self.stack.pop()]))
+        elif name == "REDUCE":
+            arguments = self.stack.pop()
+            self.stack.append(_stand_in(self.stack.pop(), arguments))
+        elif name == "BUILD":
+            state = self.stack.pop()
+            _fill(self.stack[-1], state)
+        else:
+            return False
+        return True
+
+    def _since_mark(self) -> list[Any]:
+        start = self.marks.pop()
+        items = self.stack[start:]
+        del self.stack[start:]
+        return items
 
 
 def _known(parts: list[str]) -> _Name:

@@ -115,38 +115,45 @@ def _annotation(path: Path, choice: str) -> tuple[np.ndarray, str]:
     return inside, names
 
 
+class _Numbers:
+    """Reads a table of an annotation from a byte on: whole numbers and texts, one after the other."""
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self.data, self.place = data, start
+
+    def number(self) -> int:
+        """Read a whole number of four bytes."""
+        self.place += 4
+        return int(struct.unpack_from(">i", self.data, self.place - 4)[0])
+
+    def text(self) -> str:
+        """Read a text, whose length stands before it."""
+        length = self.number()
+        n_left = len(self.data) - self.place
+        if not 0 <= length <= n_left:
+            raise ValueError(f"a name has {length} bytes, {n_left} are left")
+        self.place += length
+        return self.data[self.place - length : self.place].split(b"\0")[0].decode("utf-8", errors="replace")
+
+
 def _colours(data: bytes, start: int) -> dict[str, int]:
     """Read the table of an annotation that begins at a byte: the colour of each name, red + 256 green + 65536 blue."""
-    place = start
-
-    def number() -> int:
-        nonlocal place
-        place += 4
-        return int(struct.unpack_from(">i", data, place - 4)[0])
-
-    def text() -> str:
-        nonlocal place
-        length = number()
-        if not 0 <= length <= len(data) - place:
-            raise ValueError(f"a name has {length} bytes, {len(data) - place} are left")
-        place += length
-        return data[place - length : place].split(b"\0")[0].decode("utf-8", errors="replace")
-
-    if number() != 1:
+    reader = _Numbers(data, start)
+    if reader.number() != 1:
         raise ValueError("it has no table of names")
-    n_names = number()  # older tables have it here, newer ones their version, below 0
+    n_names = reader.number()  # older tables have it here, newer ones their version, below 0
     if n_names not in (-2, *range(1, len(data))):
         raise ValueError(f"its table of names is of version {-n_names}, expected 2")
     newer = n_names < 0
     if newer:
-        number()  # places in the table, some of which may be empty
-    text()  # file that the table comes from
+        reader.number()  # places in the table, some of which may be empty
+    reader.text()  # file that the table comes from
     table = {}
-    for _ in range(number() if newer else n_names):
+    for _ in range(reader.number() if newer else n_names):
         if newer:
-            number()
-        name = text()
-        red, green, blue, _ = (number() for _ in range(4))
+            reader.number()
+        name = reader.text()
+        red, green, blue, _ = (reader.number() for _ in range(4))
         table[name] = red + 256 * green + 65536 * blue
     return table
 

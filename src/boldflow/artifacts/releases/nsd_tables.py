@@ -105,17 +105,7 @@ def responses(path: str | Path, subject: str, plan: Design, sessions: list[int])
     table = events.read(path, ["SUBJECT", "TIME", *WHOLE], [], there)
     stated = table[list(WHOLE)].astype(np.int64)
     number = int(subject.removeprefix("subj"))
-    other = table[table["SUBJECT"] != number]
-    if len(other):
-        row = other.iloc[0]
-        raise ValueError(f"{path}, line {row['in_line']} is of subject {row['SUBJECT']:g}, expected {number}")
-    places = list(stated[["SESSION", "RUN", "TRIAL"]].itertuples(index=False, name=None))
-    backwards = next((n for n in range(1, len(places)) if places[n] <= places[n - 1]), None)
-    if backwards is not None:
-        raise ValueError(
-            f"{path}, line {backwards + 2}: session, run and trial are {places[backwards]} after "
-            f"{places[backwards - 1]}; rows must be in the order of acquisition: were sessions or rows shuffled?"
-        )
+    _check_rows(path, table, stated, number)
     _compare(path, stated, plan, number)
     rows = pd.DataFrame(
         {
@@ -128,6 +118,21 @@ def responses(path: str | Path, subject: str, plan: Design, sessions: list[int])
     for name in there:
         rows[BEHAVIOUR[name]] = _numbers(path, table, name)
     return rows[rows["session"].isin(sessions)].reset_index(drop=True)
+
+
+def _check_rows(path: Path, table: pd.DataFrame, stated: pd.DataFrame, number: int) -> None:
+    """Refuse rows of another subject, and rows that are not in the order of acquisition."""
+    other = table[table["SUBJECT"] != number]
+    if len(other):
+        row = other.iloc[0]
+        raise ValueError(f"{path}, line {row['in_line']} is of subject {row['SUBJECT']:g}, expected {number}")
+    places = list(stated[["SESSION", "RUN", "TRIAL"]].itertuples(index=False, name=None))
+    backwards = next((n for n in range(1, len(places)) if places[n] <= places[n - 1]), None)
+    if backwards is not None:
+        raise ValueError(
+            f"{path}, line {backwards + 2}: session, run and trial are {places[backwards]} after "
+            f"{places[backwards - 1]}; rows must be in the order of acquisition: were sessions or rows shuffled?"
+        )
 
 
 def _numbers(path: Path, table: pd.DataFrame, name: str) -> np.ndarray:
