@@ -1,7 +1,7 @@
 """What each of several joined features explains of the test images: by vertex, and by region with intervals."""
 
 from dataclasses import dataclass
-from types import ModuleType
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from boldflow.core.linear.partition import pooled_product_measure, product_measu
 from boldflow.core.linear.scaling import scale
 from boldflow.core.scores import statistics
 from boldflow.core.scores.encoding import EncodingScorer
+from boldflow.models import Model, TellsBandsApart
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets
 
@@ -39,7 +40,7 @@ class Partition:
 
 
 def partition(
-    plugin: ModuleType, data: Aligned, weights: str, seed: int | str, scorer: EncodingScorer, predicted: np.ndarray
+    plugin: Model, data: Aligned, weights: str, seed: int | str, scorer: EncodingScorer, predicted: np.ndarray
 ) -> Partition | None:
     """Predict the test trials by each band alone, in the units of the responses, and average repeats.
 
@@ -58,13 +59,14 @@ def partition(
     """
     if not (data.bands and hasattr(plugin, "parts")):
         return None
+    apart = cast(TellsBandsApart, plugin)
     inputs_of = inputs_and_targets(data, "encode")[0]
     parts, without = [], []
     for fold in range(data.n_folds):
         state, targets = model_weights.state(weights, fold, seed), model_weights.targets_scaler(weights, fold)
         x = scale(inputs_of(data.rows(fold, "test")), model_weights.inputs_scaler(weights, fold))
-        parts.append(plugin.parts(state, x) * targets["sd"])
-        left = plugin.without(state, x)
+        parts.append(apart.parts(state, x) * targets["sd"])
+        left = apart.without(state, x)
         without.append(None if left is None else left * targets["sd"] + targets["mean"])
 
     def averaged(values: np.ndarray) -> np.ndarray:

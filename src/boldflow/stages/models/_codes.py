@@ -1,17 +1,16 @@
 """Codes of one subject's trials by a trained model: what scores and the analysis of latents share."""
 
-from types import ModuleType
-
 import numpy as np
 
 from boldflow.artifacts.store import model_weights
 from boldflow.core.linear.scaling import scale
+from boldflow.models import Represents
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets
 
 
 def codes_of(
-    plugin: ModuleType, data: Aligned, weights: str, fold: int, seed: int | str, *parts: str
+    plugin: Represents, data: Aligned, weights: str, fold: int, seed: int | str, *parts: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encode trials of a fold.
 
@@ -33,7 +32,7 @@ def codes_of(
     return rows, encoded(plugin, weights, fold, seed, inputs)
 
 
-def encoded(plugin: ModuleType, weights: str, fold: int, seed: int | str, inputs: np.ndarray) -> np.ndarray:
+def encoded(plugin: Represents, weights: str, fold: int, seed: int | str, inputs: np.ndarray) -> np.ndarray:
     """Encode inputs that are scaled already, (n_trials, n_inputs), by one of a model's states."""
     return np.asarray(plugin.latents(model_weights.state(weights, fold, seed), inputs))
 

@@ -1,9 +1,8 @@
 """The null distribution of a model's scores: labels of images permuted in training and test, and the model refitted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from types import ModuleType
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,8 @@ from boldflow.core.scores.classes import ClassScorer
 from boldflow.core.scores.encoding import EncodingScorer
 from boldflow.core.scores.retrieval import RetrievalScorer
 from boldflow.core.scores.statistics import permute_within
+from boldflow.models import Model, Refits
+from boldflow.settings import Entry
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets, scaled, training_data
 
@@ -23,8 +24,8 @@ Refit = Callable[[np.ndarray], np.ndarray]
 
 
 def null_values(
-    plugin: ModuleType,
-    settings: Mapping[str, Any],
+    plugin: Model,
+    settings: Entry,
     data: Aligned,
     test: TestSet,
     rows: np.ndarray,
@@ -121,9 +122,7 @@ def _true(of_test: np.ndarray, other: np.ndarray, test: TestSet) -> np.ndarray:
     return np.array([place[(int(fold), int(name))] for fold, name in pairs])
 
 
-def _decoder(
-    plugin: ModuleType, settings: Mapping[str, Any], data: Aligned, fold: int, seed: int, in_units: bool
-) -> Refit:
+def _decoder(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int, in_units: bool) -> Refit:
     """Make a function from labels (rows of the features, by trial) to decoded features of a fold's test trials.
 
     They come as the scorer takes them: in their own units, or in the scale of their training targets.
@@ -142,7 +141,7 @@ def _decoder(
     return predict
 
 
-def _encoder(plugin: ModuleType, settings: Mapping[str, Any], data: Aligned, fold: int, seed: int) -> Refit:
+def _encoder(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int) -> Refit:
     """Make a function from labels to predicted responses of a fold's test trials, in their own units."""
     training, _, targets = training_data(data, fold, inputs_and_targets(data, "encode"), settings)
     rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
@@ -157,19 +156,15 @@ def _encoder(plugin: ModuleType, settings: Mapping[str, Any], data: Aligned, fol
     return predict
 
 
-def _refit(
-    plugin: ModuleType, settings: Mapping[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
-) -> Refit:
+def _refit(plugin: Model, settings: Entry, training: TrainingData, test_inputs: np.ndarray, seed: int) -> Refit:
     """Prepare refits to other targets: the plug-in's own way where it has one, else its fit and predict."""
     if hasattr(plugin, "refit"):
-        refit: Refit = plugin.refit(training.inputs, training.groups, test_inputs, settings, seed)
+        refit: Refit = cast(Refits, plugin).refit(training.inputs, training.groups, test_inputs, settings, seed)
         return refit
     return _plain(plugin, settings, training, test_inputs, seed)
 
 
-def _plain(
-    plugin: ModuleType, settings: Mapping[str, Any], training: TrainingData, test_inputs: np.ndarray, seed: int
-) -> Refit:
+def _plain(plugin: Model, settings: Entry, training: TrainingData, test_inputs: np.ndarray, seed: int) -> Refit:
     """Refit by the model's own fit and predict."""
 
     def refit(targets: np.ndarray) -> np.ndarray:

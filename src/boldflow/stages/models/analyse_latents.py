@@ -3,8 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from boldflow.core import averaging
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.facts import DataFacts
 from boldflow.core.scores import latents, metrics
+from boldflow.models import Represents
 from boldflow.registry import plugin_of
 from boldflow.settings import read_settings
 from boldflow.stages import _predictions
@@ -194,9 +194,9 @@ class _Job:
         return list(self.notes.entry["seeds"])
 
     @property
-    def plugin(self) -> ModuleType:
+    def plugin(self) -> Represents:
         """The model's plug-in."""
-        return plugin_of("models", self.notes.entry)
+        return cast(Represents, plugin_of("models", self.notes.entry))
 
     def answers(self) -> _Answers:
         """Ask the codes of all seeds."""

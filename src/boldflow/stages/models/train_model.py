@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from boldflow.artifacts.store import model_notes, model_weights, sidecars, table
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.scaling import scale, unscale
 from boldflow.core.records.training import State
+from boldflow.models import Model, PoolsSubjects
 from boldflow.provenance import canonical, digest
 from boldflow.registry import plugin_of
 from boldflow.settings import Entry, read_entry
@@ -24,6 +24,7 @@ from boldflow.stages import _interruption, _predictions
 from boldflow.stages._aligned import Aligned, align_all
 from boldflow.stages.models._inputs import inputs_and_targets, pooled_data
 from boldflow.stages.models._progress import ProgressFolder
+from boldflow.vocabulary.devices import Device
 from boldflow.vocabulary.results import NONE
 
 
@@ -43,7 +44,7 @@ def run(
     subjects: str,
     settings: str,
     code: str,
-    device: str,
+    device: Device,
 ) -> None:
     """Fit on the training and validation trials of each fold, predict its test trials.
 
@@ -104,11 +105,11 @@ class _Job:
     entry: Entry
     names: list[str]
     everyone: Sequence[Aligned]
-    device: str
+    device: Device
 
     @property
-    def plugin(self) -> ModuleType:
-        return plugin_of("models", self.entry)
+    def plugin(self) -> Model:
+        return cast(Model, plugin_of("models", self.entry))
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -123,7 +124,7 @@ class _Job:
         fitted = self.plugin.fit(training, entry, seeds, self.device, part)
         fits.arrays.update(model_weights.named_targets(fold, of_targets))
         for number, (name, scaler) in enumerate(zip(self.names, of_inputs, strict=True)):
-            states = [self.plugin.of_subject(state, number) for state in fitted.states] if pooled else fitted.states
+            states = self._of_subject(fitted.states, number) if pooled else fitted.states
             inputs = self._test_inputs(number, fold, scaler)
             by_seed = [unscale(self.plugin.predict(state, inputs), of_targets) for state in states]
             fits.predicted[number].append(np.stack(by_seed))
@@ -131,6 +132,11 @@ class _Job:
         for seed, state in zip(seeds, fitted.states, strict=True):
             fits.arrays.update(model_weights.named_state(fold, seed, state))
         fits.history.extend({"fold": fold, **line} for line in fitted.history)
+
+    def _of_subject(self, states: Sequence[State], number: int) -> list[State]:
+        """States with which one of several subjects is decoded."""
+        plugin = cast(PoolsSubjects, self.plugin)
+        return [plugin.of_subject(state, number) for state in states]
 
     def _test_inputs(self, subject: int, fold: int, scaler: State) -> np.ndarray:
         data = self.everyone[subject]
