@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from boldflow.artifacts.store import tables
 
 SHOWN = ["dataset", "subject", "direction", "feature", "model", "value", "ci_low", "ci_high", "chance"]
+N_ROWS = 20
 
 
 def show(study: str) -> str:
@@ -29,12 +32,16 @@ def show(study: str) -> str:
     if not path.is_file():
         command = f"snakemake --profile cpu --config study={study}"
         raise FileNotFoundError(f"{path} does not exist; {command} makes it")
-    board = tables.read(path)
-    primary = board[board["primary"]].reset_index(drop=True)
-    word = "SIMULATED data: " if bool(primary["simulated"].any()) else ""
-    first = primary.iloc[0]
-    head = primary.head(20)[SHOWN].to_string(index=False, float_format="{:.3f}".format)
-    more = f"\n... {len(primary) - 20} more rows" if len(primary) > 20 else ""
     report = folder / "report" / "index.html"
     place = f"report: {report}" if report.is_file() else "the report is not written yet"
-    return f"{word}{first['metric']} ({first['view']} view), 95 % interval\n{head}{more}\ntable: {path}\n{place}"
+    return f"{_head(tables.read(path))}\ntable: {path}\n{place}"
+
+
+def _head(board: pd.DataFrame) -> str:
+    """First rows of the primary metric, and how many more there are."""
+    primary = board[board["primary"]].reset_index(drop=True)
+    mark = "SIMULATED data: " if bool(primary["simulated"].any()) else ""
+    metric, view = primary["metric"].iloc[0], primary["view"].iloc[0]
+    rows = primary.head(N_ROWS)[SHOWN].to_string(index=False, float_format="{:.3f}".format)
+    more = f"\n... {len(primary) - N_ROWS} more rows" if len(primary) > N_ROWS else ""
+    return f"{mark}{metric} ({view} view), 95 % interval\n{rows}{more}"

@@ -7,7 +7,6 @@ fixed direction, or flat; each pixel shows the value of the vertex nearest to it
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 from boldflow.drawing.colours import draw_surface
 from boldflow.drawing.figure_style import GREY, RC, share_of, write_at
 from boldflow.drawing.meshes import N_VERTICES, SIDES, SURFACE, Hemisphere, Projection, project_surface
+from boldflow.settings import Entry
 
 MARGIN, NEAR_IN = 12, 0.012  # pixels around data, and inches of a pixel at most, where the rest is left out
 PIXEL_IN, SURFACES_IN = 0.0036, 11.0  # inches of a pixel at most, and of all surfaces of a row
@@ -143,14 +143,14 @@ class Layout:
         return LABEL_IN + (self.width - LABEL_IN - RIGHT_IN) / 2
 
 
-def choose_maps(maps: pd.DataFrame, settings: Mapping[str, Any], figure: str) -> pd.DataFrame:
+def choose_maps(maps: pd.DataFrame, settings: Entry, figure: str) -> pd.DataFrame:
     """Keep the rows of vertex maps that a figure's settings name.
 
     Parameters
     ----------
     maps : DataFrame
         Columns of the table ``maps`` (``vocabulary.tables``).
-    settings : mapping
+    settings : Entry
         ``models``, ``features`` and ``responses``: lists of names, empty for all.
     figure : str
         Name of the figure, for errors.

@@ -10,9 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boldflow.drawing.figure_style import FAINT, GREY, Style, share_of, subject_styles, write_at
+from boldflow.drawing.figure_style import FAINT, GREY, STRIPE, Style, share_of, subject_styles, write_at
 
-DOTS_IN, DOTS_GAP_IN, DOTS_ROOM_IN = 2.3, 0.3, 12.6  # a panel of dots, the gap after it, and the width of a figure
+DOTS_IN, GAP_IN, ROOM_IN = 2.3, 0.3, 12.6  # a panel of dots, the gap after it, and the width of a figure
+SLOT_IN, LOW_SLOT_IN, FEW = 0.12, 0.09, 3  # a marker's height with up to FEW subjects, and with more
+LETTER_IN, TITLE_LETTER_IN = 0.066, 0.075  # of a row's label, and of a block's title
+AXIS_IN, LEAST_IN, MARKER = 0.52, 4.2, 4.2
+
+Rows = list[tuple[str, float, float]]  # label, top and bottom of each row of a block, in slots
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,35 @@ class Block:
 
     title: str
     table: pd.DataFrame
+
+
+class Layout:
+    """Where the blocks of a figure lie, in inches; blocks of a line stand side by side."""
+
+    def __init__(self, blocks: Sequence[Block], tables: Sequence[pd.DataFrame], n_panels: int, slot: float) -> None:
+        """Lay out blocks as far as there is room beside each other.
+
+        Parameters
+        ----------
+        blocks, tables : the blocks, and their tables with ``who``, ``open`` and ``seed``
+        n_panels : panels of each block
+        slot : height of a marker
+        """
+        labels = [len(name) for table in tables for name in table["row"].astype(str)]
+        self.left = 0.25 + LETTER_IN * max(labels)
+        longest = max(len(line) for block in blocks for line in block.title.split("\n"))
+        self.wide = max(self.left + n_panels * (DOTS_IN + GAP_IN), 0.25 + TITLE_LETTER_IN * longest)
+        per_line = max(1, min(len(blocks), int(ROOM_IN / self.wide)))
+        self.head = 0.2 + 0.14 * max(block.title.count("\n") + 1 for block in blocks)
+        self.places = [_places(table) for table in tables]
+        self.tall = [rows[-1][2] * slot for _, rows in self.places]
+        self.lines = [range(start, min(start + per_line, len(blocks))) for start in range(0, len(blocks), per_line)]
+        self.width = max(per_line * self.wide, LEAST_IN)
+        self.height = sum(self.line_in(line) for line in self.lines)
+
+    def line_in(self, line: Sequence[int]) -> float:
+        """Height of a line of blocks."""
+        return max(self.tall[n] for n in line) + self.head + AXIS_IN
 
 
 def figure_of(
@@ -75,48 +109,53 @@ def figure_of(
         raise ValueError(f"nothing to draw: {len(blocks)} results, {len(panels)} quantities")
     tables = [_named_subjects(block.table, blocks) for block in blocks]
     everything = pd.concat(tables, ignore_index=True)
-    styles, limits = subject_styles(everything["who"]), _dot_limits(everything, panels)
-    slot = 0.12 if len(styles) <= 3 else 0.09
-    left = 0.25 + 0.066 * max(map(len, everything["row"].astype(str)))
-    longest = max(len(line) for block in blocks for line in block.title.split("\n"))
-    wide = max(left + len(panels) * (DOTS_IN + DOTS_GAP_IN), 0.25 + 0.075 * longest)
-    per_line = max(1, min(len(blocks), int(DOTS_ROOM_IN / wide)))
-    head = 0.2 + 0.14 * max(block.title.count("\n") + 1 for block in blocks)
-    places = [_dot_places(table) for table in tables]
-    tall = [rows[-1][2] * slot for _, rows in places]
-    lines = [range(start, min(start + per_line, len(blocks))) for start in range(0, len(blocks), per_line)]
-    width = max(per_line * wide, 4.2)
-    handles = _dot_handles(everything, panels, styles, kinds)
-    columns = min(len(handles), max(1, int(width / (0.45 + 0.07 * max(len(str(h.get_label())) for h in handles)))))
+    styles = subject_styles(everything["who"])
+    layout = Layout(blocks, tables, len(panels), SLOT_IN if len(styles) <= FEW else LOW_SLOT_IN)
+    handles = _handles(everything, panels, styles, kinds)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = min(len(handles), max(1, int(layout.width / (0.45 + 0.07 * longest))))
     foot = 0.12 + 0.18 * int(np.ceil(len(handles) / columns)) + (0.2 if note else 0)
-    height = sum(max(tall[n] for n in line) + head + 0.52 for line in lines) + foot
-    figure = Figure(figsize=(width, height))
-    top = height
-    for line in lines:
-        for number in line:
-            x, y = (number - line[0]) * wide, top - head - tall[number]
-            title = blocks[number].title
-            write_at(figure, x + 0.1, top - 0.08, title, ha="left", va="top", weight="bold", linespacing=1.15)
-            table, (at, rows), first = tables[number], places[number], True
-            for column, panel in enumerate(panels):
-                mine = (table["panel"] == panel.name).to_numpy()
-                if mine.any():
-                    place = (x + left + column * (DOTS_IN + DOTS_GAP_IN), y, DOTS_IN, tall[number])
-                    axes = figure.add_axes(share_of(place, width, height), label=f"{number} {panel.name}")
-                    _dots(axes, table[mine], at[mine], rows, panel, styles, named=first)
-                    axes.set_xlim(limits[panel.name])
-                    first = False
-        top -= max(tall[n] for n in line) + head + 0.52
+    figure = Figure(figsize=(layout.width, layout.height + foot))
+    _draw_blocks(figure, layout, blocks, tables, panels, styles)
     figure.legend(
-        handles=[one for n in range(columns) for one in handles[n::columns]],  # legends fill column by column
+        handles=[handle for n in range(columns) for handle in handles[n::columns]],  # legends fill column by column
         loc="lower center",
         ncols=columns,
         frameon=False,
         borderpad=0,
     )
     if note:  # above the legend, which a stamp puts back to the foot
-        write_at(figure, width / 2, foot - 0.1, note, color=GREY, size=7)
+        write_at(figure, layout.width / 2, foot - 0.1, note, color=GREY, size=7)
     return figure
+
+
+def _draw_blocks(
+    figure: Figure,
+    layout: Layout,
+    blocks: Sequence[Block],
+    tables: Sequence[pd.DataFrame],
+    panels: Sequence[Panel],
+    styles: Mapping[str, Style],
+) -> None:
+    """Draw each block below its title; the first panel that has rows names them."""
+    limits = _limits(pd.concat(tables, ignore_index=True), panels)
+    top = figure.get_size_inches()[1]
+    for line in layout.lines:
+        for number in line:
+            x, y = (number - line[0]) * layout.wide, top - layout.head - layout.tall[number]
+            title = blocks[number].title
+            write_at(figure, x + 0.1, top - 0.08, title, ha="left", va="top", weight="bold", linespacing=1.15)
+            table, (at, rows), named = tables[number], layout.places[number], True
+            for column, panel in enumerate(panels):
+                mine = (table["panel"] == panel.name).to_numpy()
+                if mine.any():
+                    left = x + layout.left + column * (DOTS_IN + GAP_IN)
+                    place = share_of((left, y, DOTS_IN, layout.tall[number]), *figure.get_size_inches())
+                    axes = figure.add_axes(place, label=f"{number} {panel.name}")
+                    _draw_panel(axes, table[mine], at[mine], rows, panel, styles)
+                    _set_axes(axes, rows, panel, named, limits[panel.name])
+                    named = False
+        top -= layout.line_in(line)
 
 
 def _named_subjects(table: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
@@ -128,14 +167,16 @@ def _named_subjects(table: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFram
     return table.assign(who=who, **missing).assign(open=opened)
 
 
-def _dot_places(table: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
-    """Height of each marker, in slots from the top, and each row's label with its top and bottom."""
-    at, rows, top = np.empty(len(table)), [], 0.0
+def _places(table: pd.DataFrame) -> tuple[np.ndarray, Rows]:
+    """Height of each marker (n_markers,), in slots from the top, and the rows of a block."""
+    at = np.empty(len(table))
+    rows: Rows = []
+    top = 0.0
     label = table["row"].astype(str).to_numpy()
     key = table[["who", "seed", "open"]].astype(str).agg(" ".join, axis=1).to_numpy()
     for name in dict.fromkeys(label):
         mine = np.flatnonzero(label == name)
-        order = {one: n for n, one in enumerate(sorted(set(key[mine])))}
+        order = {marker: n for n, marker in enumerate(sorted(set(key[mine])))}
         size = max(len(order), 1.6) + 0.8
         at[mine] = top + (size - len(order)) / 2 + 0.5 + np.array([order[key[n]] for n in mine])
         rows.append((name, top, top + size))
@@ -143,34 +184,32 @@ def _dot_places(table: pd.DataFrame) -> tuple[np.ndarray, list[tuple[str, float,
     return at, rows
 
 
-def _dots(
-    axes: Axes,
-    part: pd.DataFrame,
-    at: np.ndarray,
-    rows: Sequence[tuple[str, float, float]],
-    panel: Panel,
-    styles: Mapping[str, Style],
-    named: bool,
+def _draw_panel(
+    axes: Axes, part: pd.DataFrame, at: np.ndarray, rows: Rows, panel: Panel, styles: Mapping[str, Style]
 ) -> None:
-    for n, (_, top, bottom) in enumerate(rows):
-        if n % 2 == 0:
-            axes.axhspan(top, bottom, color="#F4F4F4", linewidth=0, zorder=0)
-    marks = {*panel.references, *part["chance"].dropna()}
-    for mark in sorted(marks):
-        axes.axvline(mark, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)), gid="reference", zorder=1)
-    for y, one in zip(at, part.itertuples(), strict=True):
-        style = styles[one.who]
-        if np.isnan(one.value):
+    """Draw the markers of one quantity, with references behind them."""
+    for _, top, bottom in rows[::2]:
+        axes.axhspan(top, bottom, color=STRIPE, linewidth=0, zorder=0)
+    for reference in sorted({*panel.references, *part["chance"].dropna()}):
+        axes.axvline(reference, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)), gid="reference", zorder=1)
+    for y, row in zip(at, part.itertuples(), strict=True):
+        style = styles[row.who]
+        if np.isnan(row.value):
             beside = axes.get_yaxis_transform()
             axes.text(0.02, y, "undefined", transform=beside, va="center", size=6.5, color=style.colour)
             continue
-        ends = [one.ci_low, one.ci_high]
+        ends = [row.ci_low, row.ci_high]
         axes.plot(ends, [y, y], color=style.colour, linewidth=1.4, gid="interval", zorder=3)
-        look: Any = {"marker": style.marker, "markeredgecolor": style.colour, "markersize": 4.2, "markeredgewidth": 0.9}
-        face = "white" if one.open else style.colour
-        axes.plot([one.value], [y], linestyle="none", markerfacecolor=face, gid="value", zorder=4, **look)
-        if panel.ceiling and not np.isnan(one.ceiling):
-            axes.plot([one.ceiling] * 2, [y - 0.45, y + 0.45], color="black", linewidth=1.4, gid="ceiling", zorder=2)
+        look: Any = {"marker": style.marker, "markeredgecolor": style.colour, "markersize": MARKER}
+        face = "white" if row.open else style.colour
+        look |= {"markerfacecolor": face, "markeredgewidth": 0.9, "linestyle": "none"}
+        axes.plot([row.value], [y], gid="value", zorder=4, **look)
+        if panel.ceiling and not np.isnan(row.ceiling):
+            axes.plot([row.ceiling] * 2, [y - 0.45, y + 0.45], color="black", linewidth=1.4, gid="ceiling", zorder=2)
+
+
+def _set_axes(axes: Axes, rows: Rows, panel: Panel, named: bool, limits: tuple[float, float]) -> None:
+    """Set the axis of rows, the first at the top, and the quantity's below."""
     axes.set_ylim(rows[-1][2], 0)
     axes.set_yticks([(top + bottom) / 2 for _, top, bottom in rows])
     axes.set_yticklabels([name for name, _, _ in rows] if named else [])
@@ -180,36 +219,40 @@ def _dots(
     axes.grid(axis="x", color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_xlabel(panel.label, labelpad=2)
+    axes.set_xlim(limits)
 
 
-def _dot_limits(table: pd.DataFrame, panels: Sequence[Panel]) -> dict[str, tuple[float, float]]:
+def _limits(table: pd.DataFrame, panels: Sequence[Panel]) -> dict[str, tuple[float, float]]:
     """Axes of each panel: as fixed, or around all that is drawn of its scale."""
-    found = {}
+    limits = {}
     for panel in panels:
-        alike = [one for one in panels if one is panel or (panel.scale and one.scale == panel.scale)]
-        values = [np.array([mark for one in alike for mark in one.references])]
-        for one in alike:
-            part = table[table["panel"] == one.name]
-            drawn = ["value", "ci_low", "ci_high", "chance", *(["ceiling"] if one.ceiling else [])]
-            values.append(part[drawn].to_numpy(dtype=float).ravel())
-        known = np.concatenate(values)
-        known = known[np.isfinite(known)]
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        room = 0.04 * (high - low or 1.0)
-        found[panel.name] = panel.limits or (low - room, high + room)
-    return found
+        alike = [other for other in panels if other is panel or (panel.scale and other.scale == panel.scale)]
+        values = np.concatenate([_values(table, other) for other in alike])
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        margin = 0.04 * (high - low or 1.0)
+        limits[panel.name] = panel.limits or (low - margin, high + margin)
+    return limits
 
 
-def _dot_handles(
+def _values(table: pd.DataFrame, panel: Panel) -> np.ndarray:
+    """All numbers that are drawn of a quantity (n_values,), its references too."""
+    drawn = ["value", "ci_low", "ci_high", "chance", *(["ceiling"] if panel.ceiling else [])]
+    rows = table.loc[table["panel"] == panel.name, drawn].to_numpy(dtype=float)
+    return np.concatenate([np.array(panel.references, dtype=float), rows.ravel()])
+
+
+def _handles(
     table: pd.DataFrame, panels: Sequence[Panel], styles: Mapping[str, Style], kinds: tuple[str, str]
 ) -> list[Line2D]:
+    """Make an example of all that is drawn, for the legend."""
     handles = [
-        Line2D([], [], linestyle="none", marker=style.marker, color=style.colour, markersize=4.2, label=name)
+        Line2D([], [], linestyle="none", marker=style.marker, color=style.colour, markersize=MARKER, label=name)
         for name, style in styles.items()
     ]
     for name, face in zip(kinds, (GREY, "white"), strict=True):
         if name:
-            look: Any = {"marker": "o", "markersize": 4.2, "markeredgecolor": GREY, "linestyle": "none"}
+            look: Any = {"marker": "o", "markersize": MARKER, "markeredgecolor": GREY, "linestyle": "none"}
             handles.append(Line2D([], [], markerfacecolor=face, label=name, **look))
     if any(panel.ceiling for panel in panels) and table["ceiling"].notna().any():
         tick: Any = {"marker": "|", "markersize": 8, "markeredgewidth": 1.4, "linestyle": "none"}

@@ -16,7 +16,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 GREY = "#6B6B6B"
 FAINT = "#D9D9D9"
 STRIPE = "#F4F4F4"  # behind every second row
-BADGE = {"text": "SIMULATED", "fill": "#FFF1CC", "edge": "#B45309", "ink": "#7C2D12"}
+BADGE, BADGE_FILL, BADGE_EDGE, BADGE_INK = "SIMULATED", "#FFF1CC", "#B45309", "#7C2D12"
 BADGE_IN = 0.36  # height of the band that the badge adds
 RC: Any = {  # matplotlib types its keys, no dict of str fits
     "font.size": 8,
@@ -84,7 +84,23 @@ def stamp_simulated(figure: Figure, partly: bool = False) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     width, height = figure.get_size_inches()
-    share = height / (height + BADGE_IN)
+    _make_room(figure, height / (height + BADGE_IN))
+    figure.set_size_inches(width, height + BADGE_IN)
+    figure.text(
+        1 - 0.1 / width,
+        1 - BADGE_IN / 2 / (height + BADGE_IN),
+        f"PARTLY {BADGE}" if partly else BADGE,
+        ha="right",
+        va="center",
+        fontsize=10,
+        fontweight="bold",
+        color=BADGE_INK,
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": BADGE_FILL, "edgecolor": BADGE_EDGE, "linewidth": 1},
+    )
+
+
+def _make_room(figure: Figure, share: float) -> None:
+    """Put everything into the lower share of a figure."""
     for axes in figure.axes:
         for which in ("original", "active"):
             place = axes.get_position(original=which == "original")
@@ -94,18 +110,6 @@ def stamp_simulated(figure: Figure, partly: bool = False) -> None:
             text.set_y(text.get_position()[1] * share)
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0, 0, 1, share), transform=figure.transFigure)
-    figure.set_size_inches(width, height + BADGE_IN)
-    figure.text(
-        1 - 0.1 / width,
-        1 - BADGE_IN / 2 / (height + BADGE_IN),
-        f"PARTLY {BADGE['text']}" if partly else BADGE["text"],
-        ha="right",
-        va="center",
-        fontsize=10,
-        fontweight="bold",
-        color=BADGE["ink"],
-        bbox={"boxstyle": "round,pad=0.3", "facecolor": BADGE["fill"], "edgecolor": BADGE["edge"], "linewidth": 1},
-    )
 
 
 def results(table: pd.DataFrame) -> pd.DataFrame:
@@ -116,11 +120,11 @@ def results(table: pd.DataFrame) -> pd.DataFrame:
 def result_titles(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:
     """Name each encoding result of a table by model, feature, and what else differs between results, by ``RESULT``."""
     varying = [name for name in RESULT[:3] if len(table[name].unique()) > 1]
-    found = {}
+    titles = {}
     for key in results(table).itertuples(index=False, name=None):
         named = dict(zip(RESULT, map(str, key), strict=True))
-        found[key] = " · ".join(named[name] for name in ("model", "feature", *varying))
-    return found
+        titles[key] = " · ".join(named[name] for name in ("model", "feature", *varying))
+    return titles
 
 
 def share_of(

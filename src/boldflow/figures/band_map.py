@@ -1,7 +1,6 @@
 """What each of several joined features explains: its part of R² on the inflated cortex, a row per subject."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from boldflow.drawing import cortex, figure_style
 from boldflow.drawing.colours import round_up
 from boldflow.drawing.meshes import hemispheres
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["maps", "bands", "meshes"]
 FACTS = {
@@ -77,14 +77,14 @@ PREFIX = {"product": "r2_band:", "unique": "r2_unique:"}
 JOINT = "all"
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``maps``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -111,7 +111,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[columns].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per result and a row per subject, the joint R² first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(figure_style.results(_chosen(tables, settings)[0])) - len(figure_style.results(table))
@@ -142,7 +142,7 @@ def _row(part: pd.DataFrame, title: str, subject: str, bands: Sequence[str], bor
     return cortex.SurfaceRow(title, subject, values, hemispheres(by_band[JOINT], "roi") if bordered else None)
 
 
-def _chosen(tables: Tables, settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
+def _chosen(tables: Tables, settings: Entry) -> tuple[pd.DataFrame, dict[str, str]]:
     """Rows of results that tell bands apart, and the column of each band."""
     maps, prefix = tables["maps"], PREFIX[settings["measure"]]
     columns = {str(name).removeprefix(prefix): str(name) for name in maps if str(name).startswith(prefix)}

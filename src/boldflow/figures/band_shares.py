@@ -1,14 +1,12 @@
 """What each of several joined features explains in each ROI, with intervals, beside the joint R² and its ceiling."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["bands"]
 FACTS = {
@@ -46,14 +44,14 @@ MEASURES = ("joint", "product", "unique")
 JOINT = "all"
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``bands``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -67,38 +65,14 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         If no row is chosen, or an ROI of the settings is not there.
     """
-    bands = tables["bands"]
-    keep = pd.Series(True, index=bands.index)
-    for key, column in (("models", "model"), ("features", "feature")):
-        if settings[key]:
-            keep &= bands[column].isin(settings[key])
-    part = bands[keep]
-    there = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
-    unknown = [name for name in settings["rois"] if name not in there]
-    if part.empty or unknown:
-        named = f"there is no ROI {unknown}" if unknown else "no result matches its settings"
-        raise ValueError(f"band shares: {named}; ROIs there: {', '.join(there) or 'none'}")
-    order = {name: n for n, name in enumerate(settings["rois"] or there)}
-    part = part[part["roi"].isin(list(order))]
-    part = part.assign(_roi=part["roi"].map(order), _measure=part["measure"].map(MEASURES.index))
+    part = _chosen(tables["bands"], settings)
     part = part.assign(ceiling=part["ceiling"].where(part["measure"] == "joint"))
     part = part.sort_values([*figure_style.RESULT, "_roi", "subject", "seed", "_measure"], kind="stable")
-    columns = [
-        *figure_style.RESULT,
-        "roi",
-        "subject",
-        "seed",
-        "band",
-        "measure",
-        "value",
-        "ci_low",
-        "ci_high",
-        "ceiling",
-    ]
-    return part[[*columns, "simulated"]].reset_index(drop=True)
+    columns = [*figure_style.RESULT, "roi", "subject", "seed", "band", "measure", "value", "ci_low", "ci_high"]
+    return part[[*columns, "ceiling", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a panel for the joint R² and one per band, for each result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     titles = figure_style.result_titles(table)
@@ -110,5 +84,22 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     panels = [dots.Panel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
     panels += [dots.Panel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
     with mpl.rc_context(figure_style.RC):
-        told = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
-        return dots.figure_of(blocks, panels, kinds=told)
+        kinds = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
+        return dots.figure_of(blocks, panels, kinds=kinds)
+
+
+def _chosen(bands: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+    """Rows that the settings name, with the places of their ROI and measure."""
+    keep = pd.Series(True, index=bands.index)
+    for key, column in (("models", "model"), ("features", "feature")):
+        if settings[key]:
+            keep &= bands[column].isin(settings[key])
+    part = bands[keep]
+    there = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
+    unknown = [name for name in settings["rois"] if name not in there]
+    if part.empty or unknown:
+        reason = f"there is no ROI {unknown}" if unknown else "no result matches its settings"
+        raise ValueError(f"band shares: {reason}; ROIs there: {', '.join(there) or 'none'}")
+    order = {name: n for n, name in enumerate(settings["rois"] or there)}
+    part = part[part["roi"].isin(list(order))]
+    return part.assign(_roi=part["roi"].map(order), _measure=part["measure"].map(MEASURES.index))

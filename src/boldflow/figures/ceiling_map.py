@@ -1,7 +1,6 @@
 """What could be explained beside what is: noise ceiling and explained variance on the inflated cortex."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from boldflow.drawing import cortex
 from boldflow.drawing.colours import round_up
 from boldflow.drawing.meshes import hemispheres
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["maps", "meshes"]
 FACTS = {
@@ -70,14 +70,14 @@ PLACE = ["dataset", "response", "split"]
 MODEL = ["feature", "model"]
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``maps``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -105,7 +105,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a row per subject, the ceiling first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(cortex.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(

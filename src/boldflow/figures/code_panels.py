@@ -1,6 +1,5 @@
 """What codes say of a class: the held-out trials of each subject on two axes, greyed where the class is not found."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -12,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from boldflow.drawing import figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["separations", "embeddings"]
 FACTS = {
@@ -53,18 +53,19 @@ SETTINGS = {
 }
 ROW = ["dataset", "response", "feature", "model", "split"]
 INSIDE, OUTSIDE = "#D55E00", "#0072B2"
+DIM, PALE = "#8A8A8A", "#BBBBBB"  # the class and the others, where they are not told apart
 PANEL_IN, GAP_IN, LEFT_IN, HEAD_IN, TITLE_IN, FOOT_IN = 1.25, 0.18, 1.35, 0.25, 0.4, 0.5
 NAMES = {"tsne": "t-SNE", "pca": "principal components"}
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``separations`` and ``embeddings``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -78,20 +79,12 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         If no model of the settings is there.
     """
-    points = _of_responses(tables["embeddings"])
-    if settings["models"]:
-        points = points[points["model"].isin(settings["models"])]
-    if points.empty:
-        there = sorted(_of_responses(tables["embeddings"])["model"].unique())
-        raise ValueError(f"code panels: models {settings['models']} have no codes; there are: {there}")
-    found = tables["separations"]
-    areas = found[found["metric"] == "auc"].rename(columns={"value": "auc"})
+    points = _points(tables["embeddings"], settings)
+    separations = tables["separations"]
+    areas = separations[separations["metric"] == "auc"].rename(columns={"value": "auc"})
     keys = [*ROW, "subject", "seed"]
     areas = areas[[*keys, "auc", "ci_low", "ci_high", "p", "q", "label", "class"]]
-    first = points.groupby([*ROW, "subject"], sort=False)["seed"].transform("first")
-    x, y = (f"{settings['embedding']}_{n}" for n in (1, 2))
-    chosen = points[points["seed"] == first].rename(columns={x: "x", y: "y"})
-    table = chosen[[*keys, "image_id", "in_class", "x", "y", "simulated"]].merge(areas, on=keys, how="left")
+    table = points[[*keys, "image_id", "in_class", "x", "y", "simulated"]].merge(areas, on=keys, how="left")
     tested = table["q"].notna()
     table["significant"] = (table["q"] <= settings["alpha"]).astype("boolean").where(tested)
     rows = table[ROW].drop_duplicates()
@@ -103,7 +96,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[[*columns, "class", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a row of panels per model; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())
@@ -120,27 +113,43 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
             bottom = height - HEAD_IN - (n + 1) * (PANEL_IN + TITLE_IN)
             name = "\n".join(str(row[key]) for key in varying)
             figure_style.write_at(figure, 0.1, bottom + PANEL_IN / 2, name, ha="left")
-            own = table[(table[ROW] == row).all(axis=1)]
+            points = table[(table[ROW] == row).all(axis=1)]
             for m, subject in enumerate(subjects):
                 place = (LEFT_IN + m * (PANEL_IN + GAP_IN), bottom, PANEL_IN, PANEL_IN)
                 axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"{row['model']} {subject}")
-                _panel(axes, own[own["subject"] == subject])
-        one = table.iloc[0]
-        handles = [
-            Line2D([], [], linestyle="", marker="o", markersize=4, color=INSIDE, label=f"{one['class']}"),
-            Line2D(
-                [], [], linestyle="", marker="o", markersize=4, markerfacecolor="none", color=OUTSIDE, label="others"
-            ),
-        ]
-        if table["significant"].eq(False).any():
-            grey = Line2D([], [], linestyle="", marker="s", markersize=4, color="#BBBBBB", label="not significant")
-            handles.append(grey)
-        legend = figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=7.5)
+                _panel(axes, points[points["subject"] == subject])
+        legend = figure.legend(handles=_handles(table), loc="lower left", ncols=3, frameon=False, fontsize=7.5)
         legend.set_title("")
         left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)
-        told = NAMES[settings["embedding"]] + (f"; models not drawn: {left_out}" if left_out else "")
-        figure_style.write_at(figure, width - 0.1, 0.32, told, ha="right", color=figure_style.GREY, size=7)
+        note = NAMES[settings["embedding"]] + (f"; models not drawn: {left_out}" if left_out else "")
+        figure_style.write_at(figure, width - 0.1, 0.32, note, ha="right", color=figure_style.GREY, size=7)
     return figure
+
+
+def _points(embeddings: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+    """Held-out trials of the first seed of each model that the settings name, at their places x and y."""
+    points = _of_responses(embeddings)
+    if settings["models"]:
+        points = points[points["model"].isin(settings["models"])]
+    if points.empty:
+        there = sorted(_of_responses(embeddings)["model"].unique())
+        raise ValueError(f"code panels: models {settings['models']} have no codes; there are: {there}")
+    first = points.groupby([*ROW, "subject"], sort=False)["seed"].transform("first")
+    x, y = (f"{settings['embedding']}_{n}" for n in (1, 2))
+    return points[points["seed"] == first].rename(columns={x: "x", y: "y"})
+
+
+def _handles(table: pd.DataFrame) -> list[Line2D]:
+    """Make an example of each kind of point, for the legend."""
+    dot: Any = {"linestyle": "", "marker": "o", "markersize": 4}
+    handles = [
+        Line2D([], [], color=INSIDE, label=f"{table['class'].iloc[0]}", **dot),
+        Line2D([], [], markerfacecolor="none", color=OUTSIDE, label="others", **dot),
+    ]
+    if table["significant"].eq(False).any():
+        square = dot | {"marker": "s"}
+        handles.append(Line2D([], [], color=PALE, label="not significant", **square))
+    return handles
 
 
 def _of_responses(points: pd.DataFrame) -> pd.DataFrame:
@@ -149,38 +158,37 @@ def _of_responses(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _panel(axes: Axes, part: pd.DataFrame) -> None:
-    """One subject's held-out trials."""
+    """One subject's held-out trials, grey where its class is not told apart."""
     axes.set_xticks([])
     axes.set_yticks([])
     if part.empty:
         axes.set_axis_off()
-        axes.text(
-            0.5, 0.5, "no such result", ha="center", va="center", color=figure_style.GREY, transform=axes.transAxes
-        )
+        _say(axes, "no such result")
         return
-    one = part.iloc[0]
-    grey = not pd.isna(one["significant"]) and not one["significant"]
-    inside, outside = ("#8A8A8A", "#BBBBBB") if grey else (INSIDE, OUTSIDE)
-    known = part[part["x"].notna()]
-    here = known["in_class"].to_numpy(dtype=bool)
-    size = float(np.clip(400 / max(len(known), 1), 2, 16))
-    x, y = known["x"].to_numpy(), known["y"].to_numpy()
+    test = part.iloc[0]
+    is_grey = not pd.isna(test["significant"]) and not test["significant"]
+    inside, outside = (DIM, PALE) if is_grey else (INSIDE, OUTSIDE)
+    placed = part[part["x"].notna()]
+    here = placed["in_class"].to_numpy(dtype=bool)  # (n_trials,)
+    size = float(np.clip(400 / max(len(placed), 1), 2, 16))
+    x, y = placed["x"].to_numpy(), placed["y"].to_numpy()
     axes.scatter(x[~here], y[~here], s=size, facecolors="none", edgecolors=outside, linewidths=0.6, gid="others")
     axes.scatter(x[here], y[here], s=size, color=inside, linewidths=0, gid="class")
-    if known.empty:
-        axes.text(
-            0.5,
-            0.5,
-            "all codes\nare equal",
-            ha="center",
-            va="center",
-            color=figure_style.GREY,
-            transform=axes.transAxes,
-        )
+    if placed.empty:
+        _say(axes, "all codes\nare equal")
     for spine in axes.spines.values():
         spine.set_visible(True)
-        spine.set_color("#BBBBBB" if grey else "#444444")
-    verdict = "no p" if pd.isna(one["q"]) else f"q {one['q']:.3f}" + (", n.s." if grey else "")
-    numbers = [f"{value:.2f}" for value in (one["auc"], one["ci_low"], one["ci_high"])]
-    text = f"AUC {numbers[0]} [{numbers[1]}, {numbers[2]}]\n{verdict}"
-    axes.set_title(text, fontsize=6.5, pad=2, color="#8A8A8A" if grey else "black", linespacing=1.1)
+        spine.set_color(PALE if is_grey else "#444444")
+    axes.set_title(_title(test, is_grey), fontsize=6.5, pad=2, color=DIM if is_grey else "black", linespacing=1.1)
+
+
+def _title(test: pd.Series, is_grey: bool) -> str:
+    """Write the area with its interval, and its q."""
+    verdict = "no p" if pd.isna(test["q"]) else f"q {test['q']:.3f}" + (", n.s." if is_grey else "")
+    numbers = [f"{value:.2f}" for value in (test["auc"], test["ci_low"], test["ci_high"])]
+    return f"AUC {numbers[0]} [{numbers[1]}, {numbers[2]}]\n{verdict}"
+
+
+def _say(axes: Axes, text: str) -> None:
+    """Write in the middle of a panel why it shows nothing."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=figure_style.GREY, transform=axes.transAxes)

@@ -1,6 +1,7 @@
 """Numbers of codes in a table: error, share of variance, zeros and dead units, beside published figures."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from boldflow.drawing import figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["leaderboard", "published"]
 FACTS = {
@@ -52,19 +54,28 @@ TITLES = {
     "dead_units": "Dead units",
 }
 CODE = ("zeros", "dead_units")  # of the code, in the trial view alone
-LINE_IN, COLUMN_IN, LEFT_IN, NOTE_IN = 0.19, 0.72, 1.75, 0.16
+LINE = [*ROW, "whose", "note"]  # what a line of the table has in common
+LINE_IN, COLUMN_IN, LEFT_IN, NOTE_IN, HEAD_IN, BLOCK_GAP_IN = 0.19, 0.72, 1.75, 0.16, 0.35, 0.12
 OURS, THEIRS = "ours", "published"
-WRAP = 34  # characters of a note for each inch less the margins, at its size
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Block:
+    """One metric: its numbers, and the lines in which they stand."""
+
+    metric: str
+    rows: pd.DataFrame
+    lines: pd.DataFrame
+
+
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the numbers shown.
 
     Parameters
     ----------
     tables : Tables
         ``leaderboard`` and ``published``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -78,32 +89,9 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         If no model of the settings sees responses alone.
     """
-    board = tables["leaderboard"]
-    view = np.where(board["metric"].isin(CODE), "trial", settings["view"])
-    whole = board["roi"].isna() | (board["roi"] == "all")
-    keep = (
-        (board["direction"] == "represent")
-        & (board["response"] != "none")
-        & board["metric"].isin(settings["metrics"])
-        & (board["view"] == view)
-    )
-    own = board[keep & whole]
-    if settings["models"]:
-        own = own[own["model"].isin(settings["models"])]
-    if own.empty:
-        there = sorted(board.loc[board["direction"] == "represent", "model"].unique())
-        raise ValueError(f"code table: no model to show; those that see responses alone: {there}")
-    keys = ["metric", *ROW, "subject", "simulated"]
-    ours = own.groupby(keys, sort=False)["value"].mean().reset_index().assign(whose=OURS, note="")
-    theirs = tables["published"]
-    theirs = theirs[theirs["metric"].isin(settings["metrics"]) & (theirs["direction"] == "represent")]
-    named = ours.loc[~ours["simulated"].astype(bool), ["metric", *ROW, "subject"]]
-    beside = theirs[["metric", "model", "subject", "dataset", "value", "split", "reason", "note"]]
-    beside = named.merge(beside, on=["metric", "model", "subject", "dataset"], suffixes=("", "_theirs"))
-    why = beside["reason"].where(beside["reason"].ne(""), "the same protocol")
-    told = beside["split_theirs"] + ": " + why + beside["note"].map(lambda text: f"; {text}" if text else "")
-    beside = beside.assign(whose=THEIRS, simulated=False, note=told, value=beside["value"].astype(float))
-    table = pd.concat([ours, beside[ours.columns]], ignore_index=True)
+    ours = _ours(tables["leaderboard"], settings)
+    theirs = _published(tables["published"], ours, settings)
+    table = pd.concat([ours, theirs[ours.columns]], ignore_index=True)
     places = {name: n for n, name in enumerate(settings["metrics"])}
     order = {name: n for n, name in enumerate(settings["models"] or dict.fromkeys(ours["model"]))}
     table = table.assign(_metric=table["metric"].map(places), _model=table["model"].map(order))
@@ -111,51 +99,93 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[["metric", *ROW, "subject", "whose", "value", "note", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw the table; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())
     rows = table[ROW].drop_duplicates()
     varying = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
-    blocks = list(table.groupby("metric", sort=False))
-    lines = [part.drop_duplicates([*ROW, "whose", "note"]) for _, part in blocks]
+    blocks = [Block(metric, part, part.drop_duplicates(LINE)) for metric, part in table.groupby("metric", sort=False)]
     left = max(LEFT_IN, 0.35 + 0.065 * max(len(_name(row, varying)) for row in rows.to_dict("records")))
     width = max(left + len(subjects) * COLUMN_IN + 0.1, 5.0)
     notes = [text for text in dict.fromkeys(table["note"]) if text]
     marks = {text: chr(ord("a") + n % 26) for n, text in enumerate(notes)}
-    written = [line for text in notes for line in _wrapped(f"{marks[text]}  {text}", int(width * 20))]
-    height = 0.35 + sum(LINE_IN * (len(own) + 1) + 0.12 for own in lines) + NOTE_IN * len(written) + 0.15
+    footnotes = [line for text in notes for line in _wrapped(f"{marks[text]}  {text}", int(width * 20))]
+    tall = sum(LINE_IN * (len(block.lines) + 1) + BLOCK_GAP_IN for block in blocks)
+    height = HEAD_IN + tall + NOTE_IN * len(footnotes) + 0.15
+    columns = {subject: left + (n + 0.9) * COLUMN_IN for n, subject in enumerate(subjects)}
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
-        for m, subject in enumerate(subjects):
-            figure_style.write_at(
-                figure, left + (m + 0.9) * COLUMN_IN, height - 0.2, str(subject), ha="right", weight="bold"
-            )
-        y = height - 0.35
-        for (metric, part), own in zip(blocks, lines, strict=True):
-            y -= LINE_IN
-            figure_style.write_at(figure, 0.1, y + LINE_IN / 2, TITLES[metric], ha="left", weight="bold")
-            rule = figure.add_axes(figure_style.share_of((0.1, y, width - 0.2, 0.001), width, height), label=metric)
-            rule.set_axis_off()
-            rule.axhline(0, color="#444444", linewidth=1.2)
-            for row in own.to_dict("records"):
-                y -= LINE_IN
-                published = row["whose"] == THEIRS
-                style = {"color": figure_style.GREY, "style": "italic"} if published else {}
-                name = f"  published {marks[row['note']]}" if published else _name(row, varying)
-                figure_style.write_at(figure, 0.2, y + LINE_IN / 2, name, ha="left", **style)
-                here = part[(part[[*ROW, "whose", "note"]] == pd.Series(row)[[*ROW, "whose", "note"]]).all(axis=1)]
-                for one in here.to_dict("records"):
-                    x = left + (subjects.index(one["subject"]) + 0.9) * COLUMN_IN
-                    figure_style.write_at(figure, x, y + LINE_IN / 2, _number(one["value"]), ha="right", **style)
-            y -= 0.12
-        for line in written:
+        for subject, x in columns.items():
+            figure_style.write_at(figure, x, height - 0.2, str(subject), ha="right", weight="bold")
+        y = height - HEAD_IN
+        for block in blocks:
+            y = _draw_block(figure, block, y, columns, marks, varying)
+        for line in footnotes:
             y -= NOTE_IN
             figure_style.write_at(figure, 0.1, y + NOTE_IN / 2, line, ha="left", color=figure_style.GREY, size=6.5)
     return figure
 
 
-def _name(row: dict[str, Any], varying: list[str]) -> str:
+def _ours(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+    """Scores of models of responses alone, several seeds averaged."""
+    view = np.where(board["metric"].isin(CODE), "trial", settings["view"])  # (n_rows,)
+    keep = (
+        (board["direction"] == "represent")
+        & (board["response"] != "none")
+        & board["metric"].isin(settings["metrics"])
+        & (board["view"] == view)
+    )
+    scores = board[keep & (board["roi"].isna() | (board["roi"] == "all"))]
+    if settings["models"]:
+        scores = scores[scores["model"].isin(settings["models"])]
+    if scores.empty:
+        there = sorted(board.loc[board["direction"] == "represent", "model"].unique())
+        raise ValueError(f"code table: no model to show; those that see responses alone: {there}")
+    keys = ["metric", *ROW, "subject", "simulated"]
+    return scores.groupby(keys, sort=False)["value"].mean().reset_index().assign(whose=OURS, note="")
+
+
+def _published(published: pd.DataFrame, ours: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+    """Published figures of our models and subjects, with what was done otherwise; none beside simulated data."""
+    theirs = published[published["metric"].isin(settings["metrics"]) & (published["direction"] == "represent")]
+    measured = ours.loc[~ours["simulated"].astype(bool), ["metric", *ROW, "subject"]]
+    beside = theirs[["metric", "model", "subject", "dataset", "value", "split", "reason", "note"]]
+    beside = measured.merge(beside, on=["metric", "model", "subject", "dataset"], suffixes=("", "_theirs"))
+    why = beside["reason"].where(beside["reason"].ne(""), "the same protocol")
+    notes = beside["split_theirs"] + ": " + why + beside["note"].map(lambda text: f"; {text}" if text else "")
+    return beside.assign(whose=THEIRS, simulated=False, note=notes, value=beside["value"].astype(float))
+
+
+def _draw_block(
+    figure: Figure,
+    block: Block,
+    top: float,
+    columns: Mapping[str, float],
+    marks: Mapping[str, str],
+    varying: list[str],
+) -> float:
+    """Draw the lines of one metric below a height, and give the height below them; columns end at their places."""
+    width, height = figure.get_size_inches()
+    y = top - LINE_IN
+    figure_style.write_at(figure, 0.1, y + LINE_IN / 2, TITLES[block.metric], ha="left", weight="bold")
+    rule = figure.add_axes(figure_style.share_of((0.1, y, width - 0.2, 0.001), width, height), label=block.metric)
+    rule.set_axis_off()
+    rule.axhline(0, color="#444444", linewidth=1.2)
+    for row in block.lines.to_dict("records"):
+        y -= LINE_IN
+        is_published = row["whose"] == THEIRS
+        style = {"color": figure_style.GREY, "style": "italic"} if is_published else {}
+        name = f"  published {marks[row['note']]}" if is_published else _name(row, varying)
+        figure_style.write_at(figure, 0.2, y + LINE_IN / 2, name, ha="left", **style)
+        cells = block.rows[(block.rows[LINE] == pd.Series(row)[LINE]).all(axis=1)]
+        for cell in cells.to_dict("records"):
+            x = columns[cell["subject"]]
+            figure_style.write_at(figure, x, y + LINE_IN / 2, _number(cell["value"]), ha="right", **style)
+    return y - BLOCK_GAP_IN
+
+
+def _name(row: Mapping[str, Any], varying: list[str]) -> str:
     return " · ".join(str(row[name]) for name in varying)
 
 
@@ -165,11 +195,11 @@ def _number(value: float) -> str:
 
 def _wrapped(text: str, n: int) -> list[str]:
     """Break a text into lines of at most n characters, the later ones indented."""
-    found, line = [], ""
+    lines, line = [], ""
     for word in text.split(" "):
         if len(line) + len(word) + 1 > n and line.strip():
-            found.append(line)
+            lines.append(line)
             line = "    " + word
         else:
             line = f"{line} {word}" if line else word
-    return [*found, line]
+    return [*lines, line]

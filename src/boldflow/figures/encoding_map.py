@@ -1,8 +1,5 @@
 """How well each vertex is predicted: Pearson r on the inflated cortex beside its ceiling, a row per subject."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +8,7 @@ from boldflow.drawing import cortex, figure_style
 from boldflow.drawing.colours import round_up
 from boldflow.drawing.meshes import hemispheres
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["maps", "meshes"]
 FACTS = {
@@ -75,14 +73,14 @@ SETTINGS = {
 TITLES = {"ceiling": "Highest r possible, \N{SQUARE ROOT}NC", "r": "Pearson r"}
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``maps``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -105,7 +103,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[columns].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")

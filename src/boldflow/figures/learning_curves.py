@@ -1,7 +1,6 @@
 """How networks learnt: loss and validation measures by epoch, every subject, with the spread over seeds."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -12,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from boldflow.drawing import figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["histories"]
 FACTS = {
@@ -58,18 +58,18 @@ LABELS = {
     "val_mean_rank": "batch mean rank",
 }
 CHANCE = {"val_inv_norm_rank": 0.5}
-PANEL_IN, LEFT_IN, GAP_IN, HEAD_IN, FOOT_IN = (1.9, 1.35), 0.75, 0.55, 0.5, 0.6
+PANEL_IN, LEFT_IN, GAP_IN, ROW_GAP_IN, HEAD_IN, FOOT_IN = (1.9, 1.35), 0.75, 0.55, 0.25, 0.5, 0.6
 PER_LINE = 6  # subjects named in a line of the legend
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``histories``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -83,33 +83,23 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         If no model of the study trains by epochs, or none is chosen.
     """
-    given = tables["histories"]
-    known = given[given["epoch"].notna()] if "epoch" in given else given.iloc[:0]
-    wanted = settings["models"]
-    chosen = known[known["model"].isin(wanted)] if wanted else known
-    if not len(chosen):
-        there = sorted(known["model"].unique()) if len(known) else []
-        raise ValueError(f"learning curves: no model of the study to draw; those that train by epochs: {there}")
-    if "stage" in chosen:
-        chosen = chosen[chosen["stage"] != "all"]  # after the choice nothing is validated
+    chosen = _chosen(tables["histories"], settings)
     measures = [name for name in settings["measures"] if name in chosen]
     keys = [*COLUMN, "subject", "simulated"]
     long = chosen.melt([*keys, "epoch"], measures, "measure", "value").dropna(subset="value")
     points = long.groupby([*keys, "measure", "epoch"], sort=False)["value"].agg(["mean", "min", "max", "count"])
     table = points.rename(columns={"min": "low", "max": "high", "count": "n"}).reset_index()
     columns = table[COLUMN].drop_duplicates()
-    if wanted:
-        columns = columns.sort_values("model", key=lambda names: names.map(wanted.index), kind="stable")
-    columns = columns.head(settings["max_columns"]).assign(column=lambda found: range(len(found)))
+    if settings["models"]:
+        columns = columns.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
+    columns = columns.head(settings["max_columns"]).assign(column=lambda kept: range(len(kept)))
     order = table["measure"].map({name: place for place, name in enumerate(measures)})
     table = table.assign(order=order, epoch=table["epoch"].astype(int)).merge(columns, on=COLUMN)
-    table = table.sort_values(["column", "order", "subject", "epoch"], kind="stable")
-    return table.drop(columns=["column", "order"]).reset_index(drop=True)[
-        [*COLUMN, "subject", "measure", "epoch", "mean", "low", "high", "n", "simulated"]
-    ]
+    table = table.sort_values(["column", "order", "subject", "epoch"], kind="stable").reset_index(drop=True)
+    return table[[*COLUMN, "subject", "measure", "epoch", "mean", "low", "high", "n", "simulated"]]
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a panel per model and measure; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     columns = table[COLUMN].drop_duplicates().reset_index(drop=True)
@@ -117,33 +107,56 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     styles = figure_style.subject_styles(sorted(table["subject"].unique()))
     lines = -(-len(styles) // PER_LINE)
     width = LEFT_IN + len(columns) * (PANEL_IN[0] + GAP_IN)
-    height = HEAD_IN + len(measures) * (PANEL_IN[1] + 0.25) + FOOT_IN + 0.2 * lines
+    height = HEAD_IN + len(measures) * (PANEL_IN[1] + ROW_GAP_IN) + FOOT_IN + 0.2 * lines
     varying = ["model", *(name for name in COLUMN if name != "model" and len(columns[name].unique()) > 1)]
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         for n, (_, column) in enumerate(columns.iterrows()):
-            own = table[(table[COLUMN] == column).all(axis=1)]
-            lowest = max(measures.index(measure) for measure in own["measure"].unique())
-            for m, measure in enumerate(measures):
-                left, top = LEFT_IN + n * (PANEL_IN[0] + GAP_IN), HEAD_IN + m * (PANEL_IN[1] + 0.25)
-                place = (left / width, 1 - (top + PANEL_IN[1]) / height, PANEL_IN[0] / width, PANEL_IN[1] / height)
-                axes = figure.add_axes(place, label=f"{n} {measure}")
-                part = own[own["measure"] == measure]
-                _panel(axes, part, measure, styles)
-                if n == 0:
-                    axes.set_ylabel(LABELS[measure])
-                if m == 0:
-                    axes.set_title("\n".join(str(column[name]) for name in varying), loc="left", fontsize=7.5)
-                if m == lowest:
-                    axes.set_xlabel("epoch")
-                else:
-                    axes.set_xticklabels([])
+            curves = table[(table[COLUMN] == column).all(axis=1)]
+            title = "\n".join(str(column[name]) for name in varying)
+            _draw_column(figure, curves, n, title, measures, styles)
         handles = [Line2D([], [], color=style.colour, label=name) for name, style in styles.items()]
         figure.legend(handles=handles, loc="lower left", ncols=min(PER_LINE, len(styles)), frameon=False, fontsize=7.5)
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, figure_style.Style]) -> None:
+def _chosen(histories: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+    """Epochs of the models that the settings name, without those after the choice, when nothing is validated."""
+    epochs = histories[histories["epoch"].notna()] if "epoch" in histories else histories.iloc[:0]
+    chosen = epochs[epochs["model"].isin(settings["models"])] if settings["models"] else epochs
+    if not len(chosen):
+        there = sorted(epochs["model"].unique()) if len(epochs) else []
+        raise ValueError(f"learning curves: no model of the study to draw; those that train by epochs: {there}")
+    return chosen[chosen["stage"] != "all"] if "stage" in chosen else chosen
+
+
+def _draw_column(
+    figure: Figure,
+    curves: pd.DataFrame,
+    number: int,
+    title: str,
+    measures: list[str],
+    styles: Mapping[str, figure_style.Style],
+) -> None:
+    """Draw the measures of one model below each other; epochs stand below the last that it has."""
+    width, height = figure.get_size_inches()
+    lowest = max(measures.index(measure) for measure in curves["measure"].unique())
+    for m, measure in enumerate(measures):
+        left, top = LEFT_IN + number * (PANEL_IN[0] + GAP_IN), HEAD_IN + m * (PANEL_IN[1] + ROW_GAP_IN)
+        place = (left / width, 1 - (top + PANEL_IN[1]) / height, PANEL_IN[0] / width, PANEL_IN[1] / height)
+        axes = figure.add_axes(place, label=f"{number} {measure}")
+        _panel(axes, curves[curves["measure"] == measure], measure, styles)
+        if number == 0:
+            axes.set_ylabel(LABELS[measure])
+        if m == 0:
+            axes.set_title(title, loc="left", fontsize=7.5)
+        if m == lowest:
+            axes.set_xlabel("epoch")
+        else:
+            axes.set_xticklabels([])
+
+
+def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: Mapping[str, figure_style.Style]) -> None:
     """One model's curves of one measure; where it was not measured (no validation trials), the panel says so."""
     if part.empty:
         axes.set(xticks=[], yticks=[])
@@ -153,10 +166,10 @@ def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: dict[str, figur
             0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=figure_style.GREY, fontsize=7.5
         )
         return
-    for subject, own in part.groupby("subject", sort=True):
+    for subject, curve in part.groupby("subject", sort=True):
         colour = styles[str(subject)].colour
-        axes.fill_between(own["epoch"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)
-        axes.plot(own["epoch"], own["mean"], color=colour, linewidth=1.2, gid="mean")
+        axes.fill_between(curve["epoch"], curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0)
+        axes.plot(curve["epoch"], curve["mean"], color=colour, linewidth=1.2, gid="mean")
     if measure in CHANCE:
         axes.axhline(CHANCE[measure], color=figure_style.GREY, linewidth=0.8, linestyle="--")
     for axis, (low, high), whole in ((axes.xaxis, axes.get_xlim(), True), (axes.yaxis, axes.get_ylim(), False)):

@@ -1,8 +1,5 @@
 """What a code keeps of a class: measured and reconstructed maps side by side on the flat cortex."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +8,7 @@ from boldflow.drawing import cortex, figure_style
 from boldflow.drawing.colours import round_up
 from boldflow.drawing.meshes import SURFACE, hemispheres
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["reconstructions", "meshes"]
 FACTS = {
@@ -67,14 +65,14 @@ SETTINGS = {
 SHOWN = {"measured": "Measured", "reconstructed": "Reconstructed", "left_out": "Left out"}
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``reconstructions``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -100,7 +98,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[columns].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per model and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(figure_style.results(tables["reconstructions"])) - len(figure_style.results(table))
@@ -125,7 +123,7 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     )
 
 
-def _chosen(maps: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _chosen(maps: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Keep the rows that the settings name; where they name no responses, of those on the mesh if there are any."""
     on_mesh = maps[maps["space"] == SURFACE]
     candidates = maps if settings["responses"] or on_mesh.empty else on_mesh

@@ -1,7 +1,6 @@
 """What retrieval looks like: the seen picture beside the five nearest, from good, middling and bad queries."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from boldflow.drawing import figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["queries", "images"]
 FACTS = {
@@ -58,18 +58,19 @@ SCORES = [f"score_{n + 1}" for n in range(N_NEAREST)]
 FRAME = "#D55E00"
 CELL, STEP, ROW_STEP, SEEN_GAP = 1.0, 1.1, 1.1, 0.35  # in picture widths
 PICTURE_IN = 0.62
-LEFT_IN, RANK_IN, HEAD_IN = 0.62, 0.85, 0.45
+ACROSS = (1 + N_NEAREST) * STEP + SEEN_GAP
+LEFT_IN, RANK_IN, HEAD_IN, TOP_IN = 0.62, 0.85, 0.45, 0.3
 ONE_COLUMN = 3  # subjects; more stand in two columns
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the queries drawn.
 
     Parameters
     ----------
     tables : Tables
         ``queries``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -96,14 +97,14 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[[*columns, "simulated"]]
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw rows of pictures, subject by subject.
 
     Parameters
     ----------
     tables : Tables
         ``queries`` and ``images``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -117,33 +118,30 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     """
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())
-    columns = 1 if len(subjects) <= ONE_COLUMN else 2
-    lines = [subjects[n : n + columns] for n in range(0, len(subjects), columns)]
+    n_columns = 1 if len(subjects) <= ONE_COLUMN else 2
+    lines = [subjects[n : n + n_columns] for n in range(0, len(subjects), n_columns)]
     n_rows = table.groupby("subject").size()
-    high = [max(n_rows[s] for s in line) * ROW_STEP * PICTURE_IN for line in lines]
-    across = (1 + N_NEAREST) * STEP + SEEN_GAP
-    block = LEFT_IN + across * PICTURE_IN + RANK_IN
-    width, top_in = columns * block, 0.3
-    height = top_in + sum(high) + len(lines) * HEAD_IN
+    high = [max(n_rows[subject] for subject in line) * ROW_STEP * PICTURE_IN for line in lines]
+    block = LEFT_IN + ACROSS * PICTURE_IN + RANK_IN
+    width, height = n_columns * block, TOP_IN + sum(high) + len(lines) * HEAD_IN
     first = table.iloc[0]
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         about = " · ".join(str(first[name]) for name in ("model", "feature", "dataset", "response"))
         figure.text(0.08 / width, 1 - 0.18 / height, about, ha="left", va="center", color=figure_style.GREY)
-        y = height - top_in
+        y = height - TOP_IN
         for line, tall in zip(lines, high, strict=True):
             y -= HEAD_IN + tall
             for n, subject in enumerate(line):
                 part = table[table["subject"] == subject]
-                own = len(part) * ROW_STEP * PICTURE_IN
-                place = (n * block + LEFT_IN, y + tall - own, across * PICTURE_IN, own)
-                shares = (place[0] / width, place[1] / height, place[2] / width, place[3] / height)
-                axes = figure.add_axes(shares, label=str(subject))
-                _subject(axes, part, tables.images, across)
+                high_in = len(part) * ROW_STEP * PICTURE_IN
+                place = (n * block + LEFT_IN, y + tall - high_in, ACROSS * PICTURE_IN, high_in)
+                axes = figure.add_axes(figure_style.share_of(place, width, height), label=str(subject))
+                _subject(axes, part, tables.images)
     return figure
 
 
-def _chosen(queries: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _chosen(queries: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Queries of the best result that the settings allow: of the first data set, its subjects, each's first seed.
 
     Best is the lowest mean share of the gallery ranked above the true picture, among results of the most subjects.
@@ -159,57 +157,47 @@ def _chosen(queries: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
         raise ValueError(
             f"retrieval examples: no result matches the settings; there are (dataset feature model): {sorted(there)}"
         )
-    found = queries[keep]
-    found = found[found["dataset"] == found["dataset"].iloc[0]]
-    first_seed = found["seed"] == found.groupby(RESULT)["seed"].transform("min")
-    found = found[first_seed].assign(share=found["rank"] / found["gallery_size"])
-    of_each = found.groupby(RESULT, sort=False).agg(subjects=("subject", "nunique"), share=("share", "mean"))
-    best = dict(
-        zip(RESULT, of_each.loc[of_each["subjects"] == of_each["subjects"].max(), "share"].idxmin(), strict=True)
-    )
-    return found[np.logical_and.reduce([found[name] == value for name, value in best.items()])]
+    chosen = queries[keep]
+    chosen = chosen[chosen["dataset"] == chosen["dataset"].iloc[0]]
+    first_seed = chosen["seed"] == chosen.groupby(RESULT)["seed"].transform("min")
+    chosen = chosen[first_seed].assign(share=chosen["rank"] / chosen["gallery_size"])
+    of_each = chosen.groupby(RESULT, sort=False).agg(subjects=("subject", "nunique"), share=("share", "mean"))
+    best = of_each.loc[of_each["subjects"] == of_each["subjects"].max(), "share"].idxmin()
+    return chosen[np.logical_and.reduce([chosen[name] == value for name, value in zip(RESULT, best, strict=True)])]
 
 
-def _subject(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray], across: float) -> None:
+def _subject(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray]) -> None:
     """Rows of one subject; the x unit is a picture's width."""
     for n, (_, query) in enumerate(part.iterrows()):
         y = n * ROW_STEP
-        _picture(axes, _image(images, query["dataset"], query["image_id"]), 0, y)
-        for k, name in enumerate(NEAREST):
-            candidate = query[name]
-            if pd.isna(candidate) or not candidate:
-                continue
-            x = (k + 1) * STEP + SEEN_GAP
-            left, top, wide, tall = _picture(axes, _image(images, query["dataset"], candidate), x, y)
-            if candidate == query["image_id"]:
-                style = {"fill": False, "edgecolor": FRAME, "linewidth": 2.6, "gid": "true", "zorder": 3}
-                axes.add_patch(Rectangle((left, top), wide, tall, clip_on=False, **style))  # type: ignore[arg-type]
-        axes.text(
-            -0.1,
-            y + CELL / 2,
-            f"{100 * query['quantile']:.0f} %",
-            ha="right",
-            va="center",
-            color=figure_style.GREY,
-            size=7,
-        )
-        axes.text(
-            across + 0.02,
-            y + CELL / 2,
-            f"rank {query['rank'] + 1:g}\nof {query['gallery_size']}",
-            va="center",
-            size=7.5,
-        )
+        _query(axes, query, images, y)
+        quantile, rank = f"{100 * query['quantile']:.0f} %", f"rank {query['rank'] + 1:g}\nof {query['gallery_size']}"
+        axes.text(-0.1, y + CELL / 2, quantile, ha="right", va="center", color=figure_style.GREY, size=7)
+        axes.text(ACROSS + 0.02, y + CELL / 2, rank, va="center", size=7.5)
     heads = {CELL / 2: "seen"}
     heads |= {(k + 1) * STEP + SEEN_GAP + CELL / 2: "nearest" if k == 0 else f"{k + 1}" for k in range(N_NEAREST)}
-    for x, label in heads.items():
-        axes.text(x, -0.06, label, ha="center", va="bottom", size=7, color=figure_style.GREY)
+    for x, head in heads.items():
+        axes.text(x, -0.06, head, ha="center", va="bottom", size=7, color=figure_style.GREY)
     axes.text(0, -0.36, str(part["subject"].iloc[0]), weight="bold", va="bottom")
     axes.text(-0.1, -0.06, "quantile", ha="right", va="bottom", size=7, color=figure_style.GREY)
-    axes.set_xlim(0, across)
+    axes.set_xlim(0, ACROSS)
     axes.set_ylim(len(part) * ROW_STEP, 0)
     axes.set_aspect("auto")
     axes.set_axis_off()
+
+
+def _query(axes: Axes, query: pd.Series, images: Mapping[tuple[str, str], np.ndarray], y: float) -> None:
+    """The picture that was seen and its nearest candidates, the true one framed."""
+    _picture(axes, _image(images, query["dataset"], query["image_id"]), 0, y)
+    for k, name in enumerate(NEAREST):
+        candidate = query[name]
+        if pd.isna(candidate) or not candidate:
+            continue
+        x = (k + 1) * STEP + SEEN_GAP
+        left, top, wide, tall = _picture(axes, _image(images, query["dataset"], candidate), x, y)
+        if candidate == query["image_id"]:
+            style = {"fill": False, "edgecolor": FRAME, "linewidth": 2.6, "gid": "true", "zorder": 3}
+            axes.add_patch(Rectangle((left, top), wide, tall, clip_on=False, **style))  # type: ignore[arg-type]
 
 
 def _image(images: Mapping[tuple[str, str], np.ndarray], dataset: str, name: str) -> np.ndarray:

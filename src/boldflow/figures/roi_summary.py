@@ -1,14 +1,12 @@
 """Encoding by ROI: explained variance beside its ceiling, and the share of the signal that is explained."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["leaderboard"]
 FACTS = {
@@ -52,14 +50,14 @@ METRICS = ("r2", "explained_share")
 NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling"]
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``leaderboard``: the study's tidy table.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -73,26 +71,13 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         If no row is chosen, or an ROI of the settings is not there.
     """
-    board = tables["leaderboard"]
-    keep = (board["direction"] == "encode") & board["metric"].isin(METRICS)
-    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
-        if settings[key]:
-            keep &= board[column].isin(settings[key])
-    part = board[keep.fillna(False).astype(bool)]
-    there = sorted(part["roi"].dropna().unique(), key=lambda name: (name != "all", name))
-    unknown = [name for name in settings["rois"] if name not in there]
-    if part.empty or unknown:
-        named = f"has no ROI {unknown}" if unknown else "has no encoding result that matches its settings"
-        raise ValueError(f"ROI summary: the leaderboard {named}; ROIs there: {', '.join(there) or 'none'}")
-    order = {name: n for n, name in enumerate(settings["rois"] or there)}
-    part = part[part["roi"].isin(list(order))]
-    part = part.assign(_roi=part["roi"].map(order), _metric=part["metric"].map(METRICS.index))
+    part = _chosen(tables["leaderboard"], settings)
     part = part.sort_values([*figure_style.RESULT, "_roi", "subject", "seed", "_metric"], kind="stable")
     columns = [*figure_style.RESULT, "roi", "subject", "seed", "metric", *NUMBERS, "simulated"]
     return part[columns].astype({name: "float64" for name in NUMBERS}).reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw two panels per encoding result; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     blocks = []
@@ -105,3 +90,20 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
     ]
     with mpl.rc_context(figure_style.RC):
         return dots.figure_of(blocks, panels)
+
+
+def _chosen(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+    """Rows of encoders that the settings name, with the places of their ROI and metric."""
+    keep = (board["direction"] == "encode") & board["metric"].isin(METRICS)
+    for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
+        if settings[key]:
+            keep &= board[column].isin(settings[key])
+    part = board[keep.fillna(False).astype(bool)]
+    there = sorted(part["roi"].dropna().unique(), key=lambda name: (name != "all", name))
+    unknown = [name for name in settings["rois"] if name not in there]
+    if part.empty or unknown:
+        reason = f"has no ROI {unknown}" if unknown else "has no encoding result that matches its settings"
+        raise ValueError(f"ROI summary: the leaderboard {reason}; ROIs there: {', '.join(there) or 'none'}")
+    order = {name: n for n, name in enumerate(settings["rois"] or there)}
+    part = part[part["roi"].isin(list(order))]
+    return part.assign(_roi=part["roi"].map(order), _metric=part["metric"].map(METRICS.index))

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from boldflow.drawing import figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["units", "images"]
 FACTS = {
@@ -48,14 +49,14 @@ FRAME = "#D55E00"
 PICTURE_IN, STEP, LEFT_IN, HEAD_IN, FOOT_IN, GAP_IN = 0.6, 1.08, 0.95, 0.4, 0.3, 0.25
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the pictures drawn.
 
     Parameters
     ----------
     tables : Tables
         ``units``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -69,55 +70,58 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         If no model of the settings is there, or none of its units is ever active.
     """
-    own = _one(tables["units"], settings)
-    first = own[(own["rank"] == 1) & (own["activation"] > 0)]
+    code = _chosen(tables["units"], settings)
+    first = code[(code["rank"] == 1) & (code["activation"] > 0)]
     if first.empty:
-        raise ValueError(f"unit images: no unit of {own['model'].iloc[0]} is ever active")
+        raise ValueError(f"unit images: no unit of {code['model'].iloc[0]} is ever active")
     order = first.sort_values(["activation", "unit"], ascending=[False, True], kind="stable").head(settings["n_units"])
     place = {unit: n for n, unit in enumerate(order["unit"])}
-    table = own[own["unit"].isin(place) & (own["rank"] <= settings["n_images"])]
+    table = code[code["unit"].isin(place) & (code["rank"] <= settings["n_images"])]
     table = table.assign(_place=table["unit"].map(place)).sort_values(["_place", "rank"], kind="stable")
     columns = [*RESULT, "seed", "unit", "active_share", "class_auc", "rank", "image_id", "activation", "in_class"]
     return table[[*columns, "held_out", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw rows of pictures in two columns of units; ``tables`` also has ``images``, else as ``source_table``."""
     table = source_table(tables, settings)
-    own = _one(tables["units"], settings)
+    code = _chosen(tables["units"], settings)
     units = list(dict.fromkeys(table["unit"]))
-    silent = int((own[own["rank"] == 1]["activation"] <= 0).sum())
-    columns = 1 if len(units) == 1 else 2
-    n_rows = -(-len(units) // columns)
+    n_columns = 1 if len(units) == 1 else 2
+    n_rows = -(-len(units) // n_columns)
     across = settings["n_images"] * STEP * PICTURE_IN
     block = LEFT_IN + across + GAP_IN
-    width, height = columns * block, HEAD_IN + n_rows * STEP * PICTURE_IN + FOOT_IN
-    one = table.iloc[0]
+    width, height = n_columns * block, HEAD_IN + n_rows * STEP * PICTURE_IN + FOOT_IN
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
-        about = " · ".join(str(one[name]) for name in ("model", "subject", "dataset", "response"))
+        about = " · ".join(str(table[name].iloc[0]) for name in ("model", "subject", "dataset", "response"))
         figure_style.write_at(figure, 0.1, height - 0.18, about, ha="left", color=figure_style.GREY)
         for n, unit in enumerate(units):
             part = table[table["unit"] == unit]
             column, row = divmod(n, n_rows)
             bottom = height - HEAD_IN - (row + 1) * STEP * PICTURE_IN
-            first = part.iloc[0]
-            told = f"unit {unit}\nactive {100 * first['active_share']:.0f} %\nAUC {first['class_auc']:.2f}"
-            figure_style.write_at(figure, column * block + 0.1, bottom + STEP * PICTURE_IN / 2, told, ha="left", size=7)
+            label = _label(part.iloc[0])
+            figure_style.write_at(
+                figure, column * block + 0.1, bottom + STEP * PICTURE_IN / 2, label, ha="left", size=7
+            )
             place = (column * block + LEFT_IN, bottom, across, STEP * PICTURE_IN)
             axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"unit {unit}")
             _unit(axes, part, tables.images, settings["n_images"])
-        frame = Line2D(
-            [], [], linestyle="", marker="s", markersize=6, markerfacecolor="none", color=FRAME, label="in the class"
-        )
-        figure.legend(handles=[frame], loc="lower left", frameon=False, fontsize=7.5)
-        total = int(own["unit"].nunique())
-        shown = f"{len(units)} of {total} units, {silent} are never active. H: held out."
-        figure_style.write_at(figure, width - 0.15, 0.14, shown, ha="right", color=figure_style.GREY, size=7)
+        frame: Any = {"linestyle": "", "marker": "s", "markersize": 6, "markerfacecolor": "none", "color": FRAME}
+        handle = Line2D([], [], label="in the class", **frame)
+        figure.legend(handles=[handle], loc="lower left", frameon=False, fontsize=7.5)
+        n_silent, n_units = int((code[code["rank"] == 1]["activation"] <= 0).sum()), int(code["unit"].nunique())
+        note = f"{len(units)} of {n_units} units, {n_silent} are never active. H: held out."
+        figure_style.write_at(figure, width - 0.15, 0.14, note, ha="right", color=figure_style.GREY, size=7)
     return figure
 
 
-def _one(units: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _label(first: pd.Series) -> str:
+    """Number of a unit, how often it is active, and how well it alone tells the class."""
+    return f"unit {first['unit']}\nactive {100 * first['active_share']:.0f} %\nAUC {first['class_auc']:.2f}"
+
+
+def _chosen(units: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Units of the first result that the settings allow."""
     keep = pd.Series(True, index=units.index)
     for name in ("model", "subject", "dataset"):
@@ -128,8 +132,8 @@ def _one(units: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
         raise ValueError(
             f"unit images: no result matches the settings; there are (dataset subject model): {sorted(there)}"
         )
-    found = units[keep]
-    return found[(found[RESULT] == found[RESULT].iloc[0]).all(axis=1)]
+    chosen = units[keep]
+    return chosen[(chosen[RESULT] == chosen[RESULT].iloc[0]).all(axis=1)]
 
 
 def _unit(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray], n_images: int) -> None:

@@ -1,14 +1,12 @@
 """Win shares: at how many vertices one encoder beats another, by ROI, with paired intervals."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
 from boldflow.drawing.tables import Tables
+from boldflow.settings import Entry
 
 NEEDS = ["wins"]
 FACTS = {
@@ -52,14 +50,14 @@ SETTINGS = {
 PAIR = ["dataset", "response", "split", "feature_a", "model_a", "feature_b", "model_b"]
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn.
 
     Parameters
     ----------
     tables : Tables
         ``wins``: see ``vocabulary.tables``.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -81,7 +79,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[[*columns, "n_vertices", "n_test_images", "simulated"]].reset_index(drop=True)
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per pair of encoders; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
     left_out = len(_chosen(tables["wins"], settings)[PAIR].drop_duplicates()) - len(table[PAIR].drop_duplicates())
@@ -98,7 +96,7 @@ def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
         return dots.figure_of(blocks, [panel], note=note, kinds=("apart", "tied"))
 
 
-def _chosen(wins: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _chosen(wins: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     keep = pd.Series(True, index=wins.index)
     for key, column in (("models", "model"), ("features", "feature")):
         if settings[key]:

@@ -1,5 +1,6 @@
 """The page that describes every key of the configuration, made from the schemas and the plug-ins' settings."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from boldflow import registry
@@ -48,21 +49,9 @@ def render(schemas: dict[str, Any]) -> str:
     for section in SECTIONS:
         parts += [f"## {section}\n", schemas["config"]["properties"][section]["description"] + "\n"]
         parts += ["Keys of every entry:\n", _table(schemas["config"]["$defs"][section])]
-        for fact, of, keys in registry.SHARED:
-            if section == of:
-                shared = schemas["config"]["$defs"][keys]
-                sharing = [n for n in registry.plugins(section) if registry.literal(section, n, "FACTS").get(fact)]
-                if not sharing:
-                    continue
-                parts += [f"Keys {shared['description']} (`{'`, `'.join(sharing)}`):\n", _table(shared)]
+        parts += _shared_keys(schemas, section)
         for plugin in registry.plugins(section) if section in PLUGIN_SECTIONS else []:
-            own = registry.literal(section, plugin, "SETTINGS")
-            if own:
-                parts += [f"Keys of plug-in `{plugin}`:\n", _table({"properties": own})]
-            others = registry.literal(section, plugin, "DEFAULTS")
-            if others:
-                told = ", ".join(f"`{key}` `{canonical(value)}`" for key, value in others.items())
-                parts += [f"Defaults of plug-in `{plugin}` for keys that it shares: {told}.\n"]
+            parts += _plugin_keys(section, plugin)
     parts += ["## studies/NAME.yaml\n", schemas["study"]["description"] + "\n", _table(schemas["study"])]
     for key in ("primary", "runs", "latents"):
         schema = schemas["study"]["properties"][key]
@@ -70,12 +59,35 @@ def render(schemas: dict[str, Any]) -> str:
     return "\n".join([*parts, PUBLISHED])
 
 
+def _shared_keys(schemas: dict[str, Any], section: str) -> Iterator[str]:
+    """Keys that plug-ins of one fact share."""
+    plugins = registry.plugins(section)
+    for fact, of, name in registry.SHARED:
+        sharing = [plugin for plugin in plugins if registry.literal(section, plugin, "FACTS").get(fact)]
+        if section == of and sharing:
+            shared = schemas["config"]["$defs"][name]
+            yield f"Keys {shared['description']} (`{'`, `'.join(sharing)}`):\n"
+            yield _table(shared)
+
+
+def _plugin_keys(section: str, plugin: str) -> Iterator[str]:
+    """Keys of one plug-in, and its defaults of those that it shares."""
+    settings = registry.literal(section, plugin, "SETTINGS")
+    if settings:
+        yield f"Keys of plug-in `{plugin}`:\n"
+        yield _table({"properties": settings})
+    defaults = registry.literal(section, plugin, "DEFAULTS")
+    if defaults:
+        texts = ", ".join(f"`{key}` `{canonical(value)}`" for key, value in defaults.items())
+        yield f"Defaults of plug-in `{plugin}` for keys that it shares: {texts}.\n"
+
+
 def _table(schema: dict[str, Any]) -> str:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     required = schema.get("required", [])
-    for key, one in schema["properties"].items():
-        default = f"`{canonical(one['default'])}`" if "default" in one else ("required" if key in required else "")
-        cells = (f"`{key}`", _type(one), default, one["description"])
+    for key, value in schema["properties"].items():
+        default = f"`{canonical(value['default'])}`" if "default" in value else ("required" if key in required else "")
+        cells = (f"`{key}`", _type(value), default, value["description"])
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
@@ -86,7 +98,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return f"`{schema['const']}`"
     if "oneOf" in schema:
-        return " or ".join(_type(one) for one in schema["oneOf"])
+        return " or ".join(_type(option) for option in schema["oneOf"])
     kind = schema.get("type", "any")
     if kind == "array":
         return f"list of {_type(schema['items'])}" if "items" in schema else "list"

@@ -50,7 +50,7 @@ def test_the_badge_is_visible_in_the_picture():
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=100)
     corner = np.asarray(Image.open(data).convert("RGB"))[:36, 150:]
-    fill = np.array(mpl.colors.to_rgb(figure_style.BADGE["fill"])) * 255
+    fill = np.array(mpl.colors.to_rgb(figure_style.BADGE_FILL)) * 255
     assert (np.abs(corner - fill).max(axis=2) < 3).mean() > 0.2
 
 

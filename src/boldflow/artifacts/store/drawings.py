@@ -1,4 +1,4 @@
-"""Drawn figures (PDF, SVG, PNG): the provenance that ``stages.draw`` puts inside each file."""
+"""Drawn figures (PDF, SVG, PNG): the provenance that ``stages.studies.draw_figure`` puts inside each file."""
 
 import json
 import re
@@ -31,15 +31,15 @@ def note(path: str | Path) -> dict[str, Any]:
     """
     read = {".pdf": _of_pdf, ".svg": _of_svg, ".png": _of_png}[Path(path).suffix]
     try:
-        found = json.loads(read(Path(path)))
+        provenance = json.loads(read(Path(path)))
     except (ValueError, OSError, KeyError, SyntaxError) as error:
         if not Path(path).is_file():
             raise
         size = Path(path).stat().st_size
         raise ValueError(f"{path} ({size} bytes) holds no provenance of boldflow: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds a {type(found).__name__} as its provenance, expected an object")
-    return found
+    if not isinstance(provenance, dict):
+        raise ValueError(f"{path} holds a {type(provenance).__name__} as its provenance, expected an object")
+    return provenance
 
 
 def _of_png(path: Path) -> str:
@@ -55,14 +55,14 @@ def _of_svg(path: Path) -> str:
 
 
 def _of_pdf(path: Path) -> str:
-    found = SUBJECT.search(path.read_bytes())
-    if found is None:
+    match = SUBJECT.search(path.read_bytes())
+    if match is None:
         raise ValueError("no subject among its properties")
-    text = ESCAPE.sub(_unescaped, found[1])
+    text = ESCAPE.sub(_unescaped, match[1])
     # PDF writes text that is not ASCII as UTF-16 with a mark in front
     return text.decode("utf-16") if text.startswith((b"\xfe\xff", b"\xff\xfe")) else text.decode("latin-1")
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    what = found[1]
-    return bytes([int(what, 8)]) if what.isdigit() else ESCAPED.get(what, what)
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    code = match[1]
+    return bytes([int(code, 8)]) if code.isdigit() else ESCAPED.get(code, code)

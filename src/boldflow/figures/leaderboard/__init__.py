@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +14,7 @@ from boldflow.figures.leaderboard import legend, panels
 from boldflow.figures.leaderboard.brackets import Bracket, bracket_ties
 from boldflow.figures.leaderboard.plan import Plan, plan_of
 from boldflow.figures.leaderboard.room import Room, row_sizes, subject_names
+from boldflow.settings import Entry
 
 NEEDS = ["leaderboard", "comparisons"]
 FACTS = {
@@ -73,14 +73,14 @@ SETTINGS = {
 NOTE_IN = 0.15  # a line of notes
 
 
-def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
+def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """List the values drawn, in the order of panels, rows and points.
 
     Parameters
     ----------
     tables : Tables
         ``leaderboard``: the study's tidy table; ``comparisons``: differences between models.
-    settings : mapping
+    settings : Entry
         Keys of ``SETTINGS``.
 
     Returns
@@ -100,7 +100,7 @@ def source_table(tables: Tables, settings: Mapping[str, Any]) -> pd.DataFrame:
     return plan_of(tables, settings).table
 
 
-def draw(tables: Tables, settings: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw what ``source_table`` lists; parameters and errors as there."""
     plan = plan_of(tables, settings)
     table = plan.table.assign(who=subject_names(plan.table))

@@ -1,9 +1,8 @@
 """Which panels and rows are drawn, so that the figure stays legible, and what is said to be left out."""
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from boldflow.core.scores.comparison import compared_seeds, key_of, tie_letters
 from boldflow.drawing.tables import Tables
 from boldflow.figures.leaderboard.brackets import bracket_ties
 from boldflow.figures.leaderboard.room import Room, row_sizes, shared_order, subject_names
+from boldflow.settings import Entry
 from boldflow.vocabulary.metrics import LOWER_IS_BETTER, label
 
 USUAL = ("inv_norm_rank", "top1", "top5", "two_way", "auc", "accuracy", "r", "explained_share")
@@ -33,7 +33,7 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan_of(tables: Tables, settings: Mapping[str, Any]) -> Plan:
+def plan_of(tables: Tables, settings: Entry) -> Plan:
     """Choose panels and rows so that the figure stays legible, and say what was left out.
 
     Parameters and errors as ``source_table`` of the figure.
@@ -51,7 +51,7 @@ def plan_of(tables: Tables, settings: Mapping[str, Any]) -> Plan:
     return _faceted(first, settings["baselines"], _left_out(panels[n_fixed:]))
 
 
-def _chosen(board: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _chosen(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Rows of the ROIs and subjects that the settings name."""
     board = board[board["gallery"].isna() | (board["gallery"] == "test")]
     if settings["rois"]:
@@ -64,7 +64,7 @@ def _chosen(board: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     return board
 
 
-def _panels(board: pd.DataFrame, settings: Mapping[str, Any]) -> tuple[list[tuple[str, str]], int]:
+def _panels(board: pd.DataFrame, settings: Entry) -> tuple[list[tuple[str, str]], int]:
     """Metric and view of each panel, the primary first, and how many must be there."""
     there = set(zip(board["metric"], board["view"], strict=True))
     first = board.loc[board["primary"].fillna(False).astype(bool), ["metric", "view"]].drop_duplicates()

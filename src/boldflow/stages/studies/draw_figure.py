@@ -45,7 +45,7 @@ def run(tables: Mapping[str, Sequence[str]], pdf: str, svg: str, png: str, csv: 
     entry = read_entry(settings)
     plugin = plugin_of("figures", entry)
     frames = read_frames(tables)
-    _refuse_empty(tables, frames, entry["name"])
+    _refuse_empty(tables, frames, entry.name)
     source = plugin.source_table(Tables(frames), entry)
     if "simulated" not in source:
         raise ValueError(f"figure {entry['name']}: its source_table has no column 'simulated'; found {list(source)}")
@@ -57,7 +57,7 @@ def run(tables: Mapping[str, Sequence[str]], pdf: str, svg: str, png: str, csv: 
         figure = plugin.draw(Tables(frames, images, meshes), entry)
         if simulated.any():
             figure_style.stamp_simulated(figure, partly=not simulated.all())
-        _save(figure, pdf, svg, png, canonical(note))
+        _save(figure, pdf, svg, png, canonical(note | {"tables": _checksums(tables)}))
     table_files.write_csv(csv, source)
 
 
