@@ -74,7 +74,7 @@ TABLES = {
         (f"{STUDY_FOLDER}/leaderboard.parquet",),
         Trait.ANY,
         Reader.ROWS,
-        holds="The study's tidy table (columns: artifacts.store.leaderboard.COLUMNS).",
+        holds="The study's tidy table of all scores (columns: artifacts.store.leaderboard.COLUMNS).",
     ),
     "comparisons": Table(
         (f"{STUDY_FOLDER}/comparisons.csv",),
