@@ -48,11 +48,11 @@ def run(tables: Mapping[str, Sequence[str]], pdf: str, svg: str, png: str, csv: 
     _refuse_empty(tables, frames, entry.name)
     source = plugin.source_table(Tables(frames), entry)
     if "simulated" not in source:
-        raise ValueError(f"figure {entry['name']}: its source_table has no column 'simulated'; found {list(source)}")
+        raise ValueError(f"figure {entry.name}: its source_table has no column 'simulated'; found {list(source)}")
     simulated = source["simulated"].astype(bool)
     images = {} if "images" not in tables else read_pictures(tables["images"], source)
     meshes = {} if "meshes" not in tables else read_hemispheres()
-    note = {"figure": dict(entry), "code": code, "simulated": bool(simulated.any()), "tables": _checksums(tables)}
+    note = {"figure": dict(entry), "code": code, "simulated": bool(simulated.any())}
     with mpl.rc_context(FILES):  # type: ignore[arg-type]  # matplotlib types its keys
         figure = plugin.draw(Tables(frames, images, meshes), entry)
         if simulated.any():
