@@ -94,13 +94,13 @@ class BetaFile:
 
     def _streamed(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
         every = np.arange(np.count_nonzero(inside))
-        places = np.ravel_multi_index(np.nonzero(inside), self.grid, order="F")
+        places = np.ravel_multi_index(np.nonzero(inside), self.grid, order="F")  # (n_inside,), in a trial's volume
         size, whole = self.dtype.itemsize, math.prod(self.grid)
         spans = [(0, whole)] if _is_compressed(self.path) else _spans(places, GAP_BYTES // size)
         ends = np.cumsum([stop - start for start, stop in spans])
         # places among the numbers of a trial that are read, span after span
         lowers, befores = np.array([start for start, _ in spans]), np.r_[0, ends[:-1]]
-        span = np.searchsorted(lowers, places, side="right") - 1
+        span = np.searchsorted(lowers, places, side="right") - 1  # (n_inside,)
         places = places - lowers[span] + befores[span]
         width = int(ends[-1])
         step = max(1, min(PIECE_BYTES, block_bytes) // max(size * width, 4 * len(every)))
@@ -348,15 +348,15 @@ def _boxes(inside: np.ndarray, chunk: tuple[int, ...]) -> tuple[list[tuple[tuple
     Returns the box of each as (start, stop) by axis, and the places of the mask in the box, laid out flat.
     """
     places = np.argwhere(inside)  # the last axis fastest
-    cells = places // np.array(chunk)
+    cells = places // np.array(chunk)  # (n_inside, 3): chunk of each voxel
     counts = -(-np.array(inside.shape) // np.array(chunk))
-    number = np.ravel_multi_index(tuple(cells.T), tuple(counts))
-    touched = np.unique(number)
+    number = np.ravel_multi_index(tuple(cells.T), tuple(counts))  # (n_inside,)
+    touched = np.unique(number)  # (n_touched,)
     row = touched // counts[-1]
     begins = np.r_[True, (np.diff(touched) != 1) | (np.diff(row) != 0)]
     of_cell = np.cumsum(begins) - 1  # box of each touched chunk
-    of_place = of_cell[np.searchsorted(touched, number)]
-    firsts, lasts = touched[begins], touched[np.r_[begins[1:], True]]
+    of_place = of_cell[np.searchsorted(touched, number)]  # (n_inside,)
+    firsts, lasts = touched[begins], touched[np.r_[begins[1:], True]]  # (n_boxes,) each
     order = np.argsort(of_place, kind="stable")
     cuts = np.searchsorted(of_place[order], np.arange(1, len(firsts)))
     boxes, members = [], []

@@ -138,17 +138,17 @@ class FlatBetas:
         ValueError
             If a file or a map is not whole, a map has another size than the mask, or pixels outside a whole mask.
         """
-        pixels = np.flatnonzero(self.mask)[chosen]
+        pixels = np.flatnonzero(self.mask)[chosen]  # (n_chosen,)
         columns = np.arange(len(pixels))
         for places, maps in _maps(self.paths, self.rows, self.mask.shape):
-            strange = (maps != OUTSIDE) & ~self.mask
+            strange = (maps != OUTSIDE) & ~self.mask  # (n_maps, height, width)
             if self.whole and strange.any():
                 row = self.rows.iloc[int(places[np.flatnonzero(strange.any(axis=(1, 2)))[0]])]
                 raise ValueError(
                     f"{self.paths[int(row['file'])]}, trial_id {row['trial_id']}: {np.count_nonzero(strange)} pixels "
                     "are not 0 that are 0 in all maps of the subject's first session: is it another subject's map?"
                 )
-            values = z_scores(maps.reshape(len(maps), -1)[:, pixels])
+            values = z_scores(maps.reshape(len(maps), -1)[:, pixels])  # (n_maps, n_chosen)
             yield slice(int(places[0]), int(places[-1]) + 1), columns, values
 
 

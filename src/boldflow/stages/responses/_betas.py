@@ -216,9 +216,9 @@ def _check_scale(record: BetaRun, values: np.ndarray, rows: np.ndarray, subject:
     if record.unit not in PLAUSIBLE or len(rows) < 2:
         return
     low, high = PLAUSIBLE[record.unit]
-    some = values[_slice(rows), :: max(1, values.shape[1] // SCALED)]
+    some = values[_slice(rows), :: max(1, values.shape[1] // SCALED)]  # (n_rows, n_some)
     with np.errstate(invalid="ignore"):
-        spread = some.std(axis=0, ddof=1, dtype=np.float64)
+        spread = some.std(axis=0, ddof=1, dtype=np.float64)  # (n_some,)
     spread = spread[np.isfinite(spread) & (spread > 0)]
     if not len(spread):
         return  # masked as constant or not finite, and counted there
@@ -238,7 +238,7 @@ def _check_scale(record: BetaRun, values: np.ndarray, rows: np.ndarray, subject:
 
 def _why_masked(values: np.ndarray, usable: np.ndarray, reasons: tuple[str, str]) -> np.ndarray:
     rows = np.flatnonzero(usable)
-    finite, constant = np.ones((2, values.shape[1]), dtype=bool)
+    finite, constant = np.ones((2, values.shape[1]), dtype=bool)  # (n_columns,) each
     step = max(1, CACHED_VALUES // values.shape[1])
     for start in range(0, len(rows), step):
         some = values[_slice(rows[start : start + step])]
@@ -252,8 +252,8 @@ def _check_repeats(made: Betas, shown: pd.DataFrame, usable: np.ndarray, subject
     columns = np.flatnonzero(made.bad == "")
     n_compared = min(len(columns), int(np.clip(COMPARED_VALUES // len(shown), *COMPARED)))
     columns = columns[np.unique(np.linspace(0, len(columns) - 1, n_compared).astype(int))]
-    session, names = pd.factorize(shown["session"])
-    image = pd.factorize(shown["image_id"])[0]
+    session, names = pd.factorize(shown["session"])  # (n_usable,), (n_sessions,)
+    image = pd.factorize(shown["image_id"])[0]  # (n_usable,)
     if len(names) < 2 or not len(columns) or len(np.unique(image)) == len(image):
         return
     trials = repeats.patterns(made.values[:, columns][usable], session)  # (n_usable, n_compared)
@@ -290,10 +290,10 @@ def _exchanged(image: np.ndarray, session: np.ndarray, number: int, other: int) 
 
 def _standardise(made: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd.DataFrame | None) -> None:
     """Bring each session to mean 0 and standard deviation 1, in place; what is constant in one session is masked."""
-    training = usable if parts is None else usable & parts["part"].isin(("train", "val")).to_numpy()
+    training = usable if parts is None else usable & parts["part"].isin(("train", "val")).to_numpy()  # (n_trials,)
     without = []
     for session, rows in table.groupby("session", sort=False).indices.items():
-        here = rows[usable[rows]]
+        here = rows[usable[rows]]  # rows of the session's usable trials
         if not len(here):
             continue
         fitted = here[training[here]]

@@ -52,7 +52,7 @@ class Cleaner:
             If there are no confounds where some are needed, they are of another length, or nothing is left.
         """
         entry, n = self.entry, len(series)
-        kept = np.ones(n, dtype=bool)
+        kept = np.ones(n, dtype=bool)  # (n_run_volumes,)
         if not any(entry.get(key) for key in KEYS):
             return cleaning.detrend_and_standardise(series), kept
         table = table_of(run, n) if entry.get("confounds") or "censor_mm" in entry else {}
@@ -78,7 +78,7 @@ class Cleaner:
         bool array of the same shape
             Of a window that is censored wholly, all: the sidecar counts them.
         """
-        wholly = np.logical_not(kept.any(axis=1, keepdims=True))
+        wholly = np.logical_not(kept.any(axis=1, keepdims=True))  # (n_trials, 1)
         self.windows["touched"] += int((~kept.all(axis=1)).sum())
         self.windows["wholly"] += int(wholly.sum())
         return np.logical_or(kept, wholly)
@@ -105,7 +105,7 @@ class Cleaner:
             test: cleaning.covered(here["onset_s"][where].to_numpy(), self.start_s, self.n_volumes, self.tr_s, n)
             for test, where in (("no", here["part"].isin(("train", "val"))), ("yes", here["part"] == "test"))
         }
-        training = covered["no"] & ~covered["yes"]
+        training = covered["no"] & ~covered["yes"]  # (n_run_volumes,)
         if not training.any():
             self.whole_runs.append(f"{run.session}/{run.run}")
             return np.ones(n, dtype=bool)

@@ -85,7 +85,7 @@ def _voxels(first: BoldRun) -> Columns:
     if first.mask is None:
         raise ValueError(f"space native needs a mask, and {first.session} {first.run} has none")
     mask = first.mask
-    i, j, k = np.nonzero(mask)
+    i, j, k = np.nonzero(mask)  # (n_voxels,) each
     note = {"grid": Grid(first.bold.shape[:3], first.affine).note()}
     return Columns(lambda run: run.bold[mask].T.astype(np.float64), pd.DataFrame({"i": i, "j": j, "k": k}), note)
 

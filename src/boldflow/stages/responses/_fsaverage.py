@@ -50,7 +50,7 @@ def resampled(
     """
     n_targets, how = N_VERTICES[entry["space"]], entry.get("resampling", HOW[0])
     n_vertices = _vertices_of(first, entry["space"])
-    subset = spheres.subsampling_matrix(n_targets, n_vertices)
+    subset = spheres.subsampling_matrix(n_targets, n_vertices)  # (n_targets, n_vertices), one hemisphere
     halves = [subset, subset]
     note: dict[str, Any] = {"resampling": how, "n_vertices_before": n_vertices}
     if how == "average" and n_vertices > n_targets:
@@ -58,7 +58,7 @@ def resampled(
         note["ceilings"] = AVERAGED
     matrix, chosen = (sparse.csr_array(sparse.block_diag(two)) for two in (halves, [subset, subset]))
     places = {"hemisphere": np.repeat(HEMISPHERES, n_targets), "vertex": np.tile(np.arange(n_targets), 2)}
-    taken = chosen.indices
+    taken = chosen.indices  # (2 * n_targets,) columns of the betas
     rois = {name: inside[taken] for name, inside in first.rois.items()}
     ceilings = {} if "ceilings" in note else {name: values[taken] for name, values in first.ceilings.items()}
 
@@ -109,8 +109,8 @@ class _Resampled:
         return self.betas.shape[0], self.matrix.shape[0]
 
     def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        rows = self.matrix[np.flatnonzero(chosen)]
-        needed = np.zeros(self.matrix.shape[1], dtype=bool)
+        rows = self.matrix[np.flatnonzero(chosen)]  # (n_chosen, n_columns)
+        needed = np.zeros(self.matrix.shape[1], dtype=bool)  # (n_columns,)
         needed[rows.indices] = True
         small = sparse.csc_array(rows[:, np.flatnonzero(needed)], dtype=np.float32)
         if small.nnz == small.shape[0] and (small.data == 1).all():  # a choice of columns
@@ -118,7 +118,7 @@ class _Resampled:
             for trials, columns, values in blocks_of(self.betas, needed):
                 yield trials, target[columns], values
             return
-        products = np.zeros((self.shape[0], small.shape[0]), dtype=np.float32)
+        products = np.zeros((self.shape[0], small.shape[0]), dtype=np.float32)  # (n_trials, n_chosen)
         for trials, columns, values in blocks_of(self.betas, needed):
             products[trials] += (small[:, columns] @ values.T).T
         yield slice(None), np.arange(small.shape[0]), products

@@ -127,7 +127,7 @@ class Glm:
             raise ValueError(f"{run.label(self.subject)}: {error}") from None
         spread = glm.spread(run.values, nuisance)  # (n_columns,)
         with np.errstate(invalid="ignore", over="ignore"):
-            betas = (glm.betas(weights, run.values, place) / spread).astype(np.float32)
+            betas = (glm.betas(weights, run.values, place) / spread).astype(np.float32)  # (n_usable, n_columns)
         return betas, why_masked(run.values, np.isnan(spread))
 
     def _weights(self, trials: np.ndarray, nuisance: np.ndarray, penalty: float) -> np.ndarray:
@@ -157,7 +157,7 @@ class Glm:
         n_long = max(n, int(np.ceil((float((onsets + durations).max()) + hrf.LENGTH_S) / self.tr_s)) + 1)
         kernel = hrf.canonical(self.tr_s)[0]
         here, whole = (hrf.regressors(onsets, durations, size, self.tr_s, kernel) for size in (n, n_long))
-        shares = glm.shares(here, whole)
+        shares = glm.shares(here, whole)  # (n_usable,)
         outside = np.flatnonzero(shares < LEAST_SHARE)
         if len(outside):
             first = usable.iloc[outside[0]]
@@ -173,7 +173,7 @@ class Glm:
         fits = self.entry["method"] == "lsa" and "ridge" in self.entry
         penalties = self.penalties if fits else list(glm.PENALTIES)
         total = self._errors(series, penalties)  # (n_kernels, n_penalties, n_columns)
-        best = total.reshape(-1, total.shape[2]).argmin(axis=0)
+        best = total.reshape(-1, total.shape[2]).argmin(axis=0)  # (n_columns,), of pairs of kernel and penalty
         kernel, penalty = np.divmod(best, len(penalties))  # (n_columns,) each
         penalty = penalty if fits else np.zeros_like(penalty)
         choices: dict[str, np.ndarray] = {"hrf": kernel}

@@ -228,7 +228,7 @@ class _Columns:
                 "the subject's surface or on fsaverage (FreeSurfer's mri_vol2surf makes one)"
             )
         points = [samples_of(side, self.entry) for side in mesh(self.entry["space"], self.mesh_folder)]
-        halves = [projection.mostly_inside(some, content.affine, content.inside) for some in points]
+        halves = [projection.mostly_inside(some, content.affine, content.inside) for some in points]  # (n_vertices,)
         return halves, f"at least half of {points[0].shape[1]} samples of a vertex lie in it"
 
     def _on_mesh(self, row: RegionRow, content: RegionFile, n_vertices: int) -> tuple[np.ndarray, str]:
@@ -239,7 +239,7 @@ class _Columns:
         n_file, is_native = (
             self._label(row, content, n_native) if content.kind == "label" else (len(content.inside), False)
         )
-        inside = np.pad(content.inside, (0, n_file - len(content.inside)))
+        inside = np.pad(content.inside, (0, n_file - len(content.inside)))  # (n_file,)
         if sphere is not None and (is_native or n_file == n_native):
             target = mesh(self.entry["space"], self.mesh_folder)[side].sphere
             matrix = spheres.resampling_matrix(target, sphere.vertices, sphere.faces, "nearest")
@@ -256,7 +256,7 @@ class _Columns:
             )
         if n_file == n_vertices:
             return inside, "vertex by vertex"
-        subset = spheres.subsampling_matrix(n_vertices, n_file) @ inside > 0
+        subset = spheres.subsampling_matrix(n_vertices, n_file) @ inside > 0  # (n_vertices,)
         return subset, f"first {n_vertices} of {n_file} vertices of a hemisphere: FreeSurfer's icosahedra nest"
 
     def _label(self, row: RegionRow, content: RegionFile, n_native: int) -> tuple[int, bool]:

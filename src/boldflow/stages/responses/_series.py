@@ -72,7 +72,7 @@ def _new_columns(run: Run, entry: Entry, mesh_folder: str | None, before: Column
 
 def why_masked(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Name what is wrong with each column of a run that is ``lost``, (n_columns,) of ``BAD`` or nothing."""
-    not_finite = ~np.isfinite(values).all(axis=0)
+    not_finite = ~np.isfinite(values).all(axis=0)  # (n_columns,)
     return np.where(lost, np.where(not_finite, *BAD), "").astype(object)
 
 
