@@ -71,13 +71,9 @@ def fit(
         progress = fit_sgd(
             flat(subjects[0].inputs),
             subjects[0].targets,
-            settings["alpha"],
-            settings["n_epochs"],
-            settings["batch_size"],
-            settings["learning_rate"],
-            settings["momentum"],
-            seed,
-            place.part(f"seed{seed}"),
+            **{key: settings[key] for key in SETTINGS},
+            seed=seed,
+            keeper=place.part(f"seed{seed}"),
         )
         states.append({name: progress.state[name].astype(np.float32) for name in ("weights", "intercept")})
         rows += [{"seed": seed, **row} for row in progress.rows]

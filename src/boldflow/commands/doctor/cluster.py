@@ -143,23 +143,26 @@ def read_partitions(limits: str, nodes: str) -> list[Partition]:
         if "PartitionName" not in fields:
             continue
         rows = [row[1:] for row in table if row[0] == fields["PartitionName"]]
-        gpus = [gpus_of(gres) for *_, gres, _ in rows]
-        most: dict[str, int] = {}
-        for of_node in gpus:
-            most |= {model: max(count, most.get(model, 0)) for model, count in of_node.items()}
-        partitions.append(
-            Partition(
-                name=fields["PartitionName"],
-                fields=fields,
-                nodes=frozenset(row[0] for row in rows),
-                working=sum(works(row[-1]) for row in rows),
-                with_gpus=sum(map(bool, gpus)),
-                cpus=_least([row[1] for row in rows], fields.get("MaxCPUsPerNode")),
-                mem_mb=_least([row[2] for row in rows], fields.get("MaxMemPerNode")),
-                gpus=most,
-            )
-        )
+        partitions.append(_partition(fields, rows))
     return sorted(partitions, key=lambda partition: not partition.default)
+
+
+def _partition(fields: dict[str, str], rows: list[list[str]]) -> Partition:
+    """Make a partition of its fields and of rows of its nodes: name, CPUs, memory, GPUs, state."""
+    gpus = [gpus_of(gres) for *_, gres, _ in rows]
+    most: dict[str, int] = {}
+    for of_node in gpus:
+        most |= {model: max(count, most.get(model, 0)) for model, count in of_node.items()}
+    return Partition(
+        name=fields["PartitionName"],
+        fields=fields,
+        nodes=frozenset(row[0] for row in rows),
+        working=sum(works(row[-1]) for row in rows),
+        with_gpus=sum(map(bool, gpus)),
+        cpus=_least([row[1] for row in rows], fields.get("MaxCPUsPerNode")),
+        mem_mb=_least([row[2] for row in rows], fields.get("MaxMemPerNode")),
+        gpus=most,
+    )
 
 
 def gpus_of(gres: str) -> dict[str, int]:

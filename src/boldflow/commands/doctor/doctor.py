@@ -119,13 +119,16 @@ def propose(write: str, force: bool, make: Callable[[], dict[str, str]]) -> Iter
         names = " and ".join(str(there[name]) for name in other)
         yield Finding(WARN, "profile", f"nothing written: {names} would be overwritten", "--force overwrites")
     else:
-        try:
-            for name, text in files.items():
-                atomic.write_text(Path(write, name), text)
-        except OSError as error:
-            yield Finding(BAD, "profile", f"not written: {error}", "--write FOLDER names another folder")
-        else:
-            yield Finding(OK, "profile", f"written to {write} ({', '.join(files)})", use)
+        yield _write(write, files, use)
+
+
+def _write(folder: str, files: dict[str, str], use: str) -> Finding:
+    try:
+        for name, text in files.items():
+            atomic.write_text(Path(folder, name), text)
+    except OSError as error:
+        return Finding(BAD, "profile", f"not written: {error}", "--write FOLDER names another folder")
+    return Finding(OK, "profile", f"written to {folder} ({', '.join(files)})", use)
 
 
 def _asked(folder: Path) -> dict[str, int]:

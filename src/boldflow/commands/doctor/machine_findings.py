@@ -25,17 +25,7 @@ def of_machine(machine: Machine) -> Iterator[Finding]:
     yield Finding(BAD if short else OK, "disk", words, "make room or move the project" if short else "")
     recent = version_info[:2] >= (3, 11)
     yield Finding(OK if recent else BAD, "Python", python_version(), "" if recent else "3.11 or later is needed")
-    for name, todo in (
-        ("git", "install it with the system's package manager"),
-        ("git-annex", "it comes with the package into .venv: start doctor with .venv/bin/python, or run make"),
-    ):
-        program = machine.programs[name]
-        yield Finding(BAD, name, program.error, todo) if program.error else Finding(OK, name, program.text.strip())
-    for name in ("snakemake", "snakemake-executor-plugin-slurm"):
-        try:
-            yield Finding(OK, name, metadata.version(name))
-        except metadata.PackageNotFoundError:
-            yield Finding(BAD, name, "not there", "start doctor with .venv/bin/python, or run make to set .venv up")
+    yield from _of_programs(machine)
     yield from _of_torch(machine)
     yield from of_folder("file locks", machine.look)
     yield from of_scratch("scratch", machine.look)
@@ -63,3 +53,17 @@ def _of_torch(machine: Machine) -> Iterator[Finding]:
     if torch["devices"] and len(gpu_ids(machine.look)) != 1:
         todo = "name one GPU before a run that uses it here, for example: export CUDA_VISIBLE_DEVICES=0"
         yield Finding(WARN, "CUDA_VISIBLE_DEVICES", str(machine.look["visible"]), todo)
+
+
+def _of_programs(machine: Machine) -> Iterator[Finding]:
+    for name, todo in (
+        ("git", "install it with the system's package manager"),
+        ("git-annex", "it comes with the package into .venv: start doctor with .venv/bin/python, or run make"),
+    ):
+        program = machine.programs[name]
+        yield Finding(BAD, name, program.error, todo) if program.error else Finding(OK, name, program.text.strip())
+    for name in ("snakemake", "snakemake-executor-plugin-slurm"):
+        try:
+            yield Finding(OK, name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(BAD, name, "not there", "start doctor with .venv/bin/python, or run make to set .venv up")

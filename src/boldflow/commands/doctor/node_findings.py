@@ -32,17 +32,20 @@ def of_node(node: Node) -> Iterator[Finding]:
     else:
         yield Finding(OK, f"{where}, network", f"reached {', '.join(look['network'])}")
     if node.gpu:
-        single = len(gpu_ids(look)) == 1
-        todo = (
-            "" if single else "a job must get the one GPU it asked for: ask the administrators (GresTypes, gres.conf)"
-        )
-        yield Finding(OK if single else WARN, f"{where}, CUDA_VISIBLE_DEVICES", str(look["visible"]), todo)
-        without = without_cuda(look["torch"])
-        if without:
-            todo = "GPU jobs would fail, so the profile sets gpu: 0; install torch for CUDA and start doctor again"
-            yield Finding(WARN, f"{where}, torch", without, todo)
-        else:
-            yield Finding(OK, f"{where}, torch", f"{look['torch']['version']} sees {look['torch']['devices']} GPU")
+        yield from _of_gpu(where, look)
+
+
+def _of_gpu(where: str, look: Mapping[str, Any]) -> Iterator[Finding]:
+    """Judge whether a job gets the one GPU that it asked for, and torch sees it."""
+    single = len(gpu_ids(look)) == 1
+    todo = "" if single else "a job must get the one GPU it asked for: ask the administrators (GresTypes, gres.conf)"
+    yield Finding(OK if single else WARN, f"{where}, CUDA_VISIBLE_DEVICES", str(look["visible"]), todo)
+    without = without_cuda(look["torch"])
+    if without:
+        todo = "GPU jobs would fail, so the profile sets gpu: 0; install torch for CUDA and start doctor again"
+        yield Finding(WARN, f"{where}, torch", without, todo)
+    else:
+        yield Finding(OK, f"{where}, torch", f"{look['torch']['version']} sees {look['torch']['devices']} GPU")
 
 
 def _of_sharing(where: str, look: Mapping[str, Any]) -> Iterator[Finding]:

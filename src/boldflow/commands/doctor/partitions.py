@@ -127,13 +127,7 @@ def partitions_text(cluster: Cluster, choice: Choice) -> str:
         only_gpu = partition not in choice.plain
         others = [part for part in choice.plain if part not in choice.gpu] if gpus else []
         kept = kept_limits(partition, others)
-        words = [f"{partition.working} of {len(partition.nodes)} nodes take jobs"]
-        words += ["default partition"] if partition.default else []
-        words += ["GPU jobs come here"] if only_gpu else []
-        words += ["its GPUs are left to GPU partitions"] if partition.max_gpu and not gpus else []
-        words += ["a job gets whole nodes"] if partition.fields.get("OverSubscribe") == "EXCLUSIVE" else []
-        words += ["its jobs can be preempted"] if preemptible(partition, cluster) else []
-        lines += commented("; ".join(words), 2)
+        lines += commented("; ".join(_words(partition, gpus, only_gpu, cluster)), 2)
         lines.append(f"  {scalar(partition.name)}:")
         for key, value in limits(partition).items():
             if math.isfinite(value):
@@ -143,6 +137,17 @@ def partitions_text(cluster: Cluster, choice: Choice) -> str:
         if gpus and "" not in models:
             lines.append(f"    available_gpu_models: {scalar(models)}")
     return "\n".join(lines) + "\n"
+
+
+def _words(partition: Partition, gpus: int, only_gpu: bool, cluster: Cluster) -> list[str]:
+    """Say what a partition is; ``gpus`` on a node that its jobs may take."""
+    words = [f"{partition.working} of {len(partition.nodes)} nodes take jobs"]
+    words += ["default partition"] if partition.default else []
+    words += ["GPU jobs come here"] if only_gpu else []
+    words += ["its GPUs are left to GPU partitions"] if partition.max_gpu and not gpus else []
+    words += ["a job gets whole nodes"] if partition.fields.get("OverSubscribe") == "EXCLUSIVE" else []
+    words += ["its jobs can be preempted"] if preemptible(partition, cluster) else []
+    return words
 
 
 def _unsaid(key: str, value: float) -> list[str]:

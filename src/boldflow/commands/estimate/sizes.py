@@ -57,10 +57,10 @@ class Sizes:
 
     def _add_keys(self, job: Job) -> None:
         """Add what a job reads of its data set's entry; its subjects and sessions are the data set's or nobody's."""
-        known = self.datasets.setdefault(job.wildcards["dataset"], {})
+        keys = self.datasets.setdefault(job.wildcards["dataset"], {})
         for key, value in entry_of(job, OF_DATASETS[job.rule]).items():
             if "subject" not in job.wildcards or key not in ("subjects", "sessions"):
-                known[key] = value
+                keys[key] = value
 
     def _of_dataset(self, dataset: str, recording: str | None = None) -> Any:
         """Ask the plug-in of a data set for its sizes, of its first recording where none is named."""
