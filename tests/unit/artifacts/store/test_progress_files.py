@@ -1,4 +1,4 @@
-"""Checkpoint files: newest whole one, bounded number, one piece of work only."""
+"""Progress on disk: newest whole one, bounded number, one piece of work only."""
 
 import re
 import shutil
