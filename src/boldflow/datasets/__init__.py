@@ -25,10 +25,11 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     archive (zip, tar, tar.gz), which the workflow unpacks.
 
 ``READS``
-    ``{rule: [keys]}``: which keys of an entry each rule reads (fetch_dataset, fetch_subject, fetch_stimuli, list_trials,
-    pack_stimuli, project_responses), and so which jobs run again when one changes. A rule is handed these alone, of
-    ``subjects`` and ``sessions`` those of the job's subject (``FACTS``, ``sessions``: how many each has, where an entry
-    may choose among them); to ask ``settings`` for another is an error that names it. Without READS all are read.
+    ``{rule: [keys]}``: which keys of an entry each rule reads (fetch_dataset, fetch_subject, fetch_stimuli,
+    list_trials, pack_stimuli, project_responses), and so which jobs run again when one changes. A rule is handed these
+    alone, of ``subjects`` and ``sessions`` those of the subject (``FACTS``, ``sessions``: how many each has, where
+    an entry may choose among them); to ask ``settings`` for another is an error that names it. Without READS all are
+    read.
 
 ``source(settings, workspace) -> Source``
     Where the data come from. ``workspace`` is a folder in which the plug-in may make or download them. The keys
