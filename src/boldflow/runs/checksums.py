@@ -43,16 +43,17 @@ def sha256(path: str | Path, name: str | Path | None = None) -> str:
 
 
 def of_subject(path: str | Path, subject: str) -> str:
-    """Give the SHA-256 of what a table holds of a subject, where the note beside it states that; else of the file.
+    """Give the SHA-256 of what a table or receipt holds of a subject, where that is stated; else of the file.
 
+    A receipt of a data set states it itself (``rows_by_subject``), a table in the note beside it.
     Such a note (``table.json`` beside ``table.parquet``) has ``rows_by_subject``, the checksum of each subject's rows,
     and ``table_sha256``, of the table that it was written for: a note of another one does not count.
     """
-    beside = Path(path).with_suffix(".json")
-    note = read_json(beside) if subject and Path(path).suffix == ".parquet" else None
-    whole = sha256(path)
+    path, whole = Path(path), sha256(path)
+    note = read_json(path.with_suffix(".json")) if subject and path.suffix in (".json", ".parquet") else None
     stated = (note or {}).get("rows_by_subject", {}).get(subject)
-    return str(stated) if note and stated and note.get("table_sha256") == whole else whole
+    described = None if path.suffix == ".json" else whole  # a note of a table says of which
+    return str(stated) if note and stated and note.get("table_sha256") == described else whole
 
 
 def forget_missing() -> None:

@@ -63,3 +63,10 @@ def test_other_files_count_whole(tmp_path):
     for name in ("trials.parquet", "responses.npy"):
         (tmp_path / name).write_bytes(b"content")
         assert checksums.of_subject(tmp_path / name, "sub-01") == checksums.sha256(tmp_path / name)
+
+
+def test_a_receipt_counts_for_a_subject_by_what_it_states(tmp_path):
+    receipt = tmp_path / "dataset.json"
+    checksums.write_json(receipt, {"rows_by_subject": {"sub-01": "b" * 64}})
+    assert checksums.of_subject(receipt, "sub-01") == "b" * 64
+    assert checksums.of_subject(receipt, "sub-02") == checksums.of_subject(receipt, "") == checksums.sha256(receipt)

@@ -6,6 +6,8 @@ files therefore lies beside its receipt, under a name that is its digest; the re
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,26 @@ def write(path: str | Path, content: dict[str, Any]) -> None:
     sidecars.write(path, content)
     for other in set(path.parent.glob(f"{path.stem}.files-*.json")) - {beside}:
         other.unlink()
+
+
+def by_subject(content: Mapping[str, Any], subjects: Iterable[str]) -> dict[str, str]:
+    """Give of each subject the SHA-256 of a receipt without the files of the others, which their paths name.
+
+    A subject that is added changes the receipt, and nothing for the others.
+    """
+    names = list(subjects)
+    rows = [(row, {name for name in names if _names(row["path"], name)}) for row in content["files"]]
+    digests = {}
+    for subject in names:
+        own_rows = [row for row, named in rows if subject in named or not named]
+        text = json.dumps({**content, "files": own_rows}, sort_keys=True)
+        digests[subject] = hashlib.sha256(text.encode()).hexdigest()
+    return digests
+
+
+def _names(path: str, subject: str) -> bool:
+    """Tell whether a path names a subject, and not one whose name goes on."""
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(subject)}(?![A-Za-z0-9])", path) is not None
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -42,15 +42,14 @@ def run(receipt: str, settings: str, places: str) -> None:
             raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {of_clones}")
         root, commit = Path(source.url), None
     paths = plugin.files_needed(root, "dataset", entry)
-    receipts.write(
-        receipt,
-        {
-            "what": "dataset",
-            "name": entry["name"],
-            "kind": source.kind,
-            "origin": source.origin,
-            "root": relative(root),
-            "commit": commit,
-            "files": arrive(entry["name"], source.kind, root, paths),
-        },
-    )
+    content = {
+        "what": "dataset",
+        "name": entry["name"],
+        "kind": source.kind,
+        "origin": source.origin,
+        "root": relative(root),
+        "commit": commit,
+        "files": arrive(entry["name"], source.kind, root, paths),
+    }
+    subjects = [*plugin.FACTS["subjects"], *(entry.get("subjects", ()) if "subjects" in entry.keys_handed else ())]
+    receipts.write(receipt, {**content, "rows_by_subject": receipts.by_subject(content, dict.fromkeys(subjects))})

@@ -34,3 +34,16 @@ def test_a_list_that_is_not_the_receipts_is_refused(tmp_path: Path):
     beside.write_text(json.dumps(rows(5000, "md5:2")))
     with pytest.raises(ValueError, match=beside.name):
         receipts.read(path)
+
+
+def test_a_subject_that_is_added_changes_a_receipt_and_nothing_for_the_others():
+    def receipt(*paths):
+        return {"what": "dataset", "root": "r", "files": [{"path": path, "checksum": path} for path in paths]}
+
+    subjects = ["sub-1", "sub-10", "sub-2"]
+    two = receipts.by_subject(receipt("design.mat", "sub-1/a.tsv", "sub-10_b.tsv"), subjects)
+    three = receipts.by_subject(receipt("design.mat", "sub-1/a.tsv", "sub-10_b.tsv", "beta/sub-2.tsv"), subjects)
+    assert (two["sub-1"], two["sub-10"]) == (three["sub-1"], three["sub-10"])
+    assert two["sub-2"] != three["sub-2"]
+    shared = receipts.by_subject(receipt("other.mat", "sub-1/a.tsv", "sub-10_b.tsv"), subjects)
+    assert all(shared[subject] != two[subject] for subject in subjects)
