@@ -1,8 +1,7 @@
 """Inputs and targets of subjects' trials, scaled by training trials: what training and refitting share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pandas as pd
 from boldflow.artifacts.store import arrays
 from boldflow.core.linear.scaling import fit_scaler, fit_whole_scaler, identity_scaler, scale
 from boldflow.core.records.training import State, TrainingData
+from boldflow.settings import Entry
 from boldflow.stages._aligned import Aligned
 
 Reader = Callable[[np.ndarray], np.ndarray]  # rows of trials -> their values
@@ -51,7 +51,7 @@ def scaled(values: Reader, rows: np.ndarray, how: bool | str) -> tuple[np.ndarra
 
 
 def training_data(
-    data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: Mapping[str, Any]
+    data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: Entry
 ) -> tuple[TrainingData, State, State]:
     """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
     rows = data.rows(fold, "train", "val")
@@ -72,7 +72,7 @@ def training_data(
 
 
 def pooled_data(
-    everyone: Sequence[Aligned], fold: int, settings: Mapping[str, Any]
+    everyone: Sequence[Aligned], fold: int, settings: Entry
 ) -> tuple[list[TrainingData], list[State], State]:
     """Collect a fold's training and validation trials of one subject, or of several that share a model.
 
@@ -83,7 +83,7 @@ def pooled_data(
     (TrainingData of each subject, scaler of inputs of each subject, scaler of targets)
     """
     alone = len(everyone) == 1
-    apart = settings if alone else {**settings, "scale_targets": False}
+    apart = settings if alone else settings.but(scale_targets=False)
     readers = [inputs_and_targets(data, settings["direction"]) for data in everyone]
     parts = [training_data(data, fold, reader, apart) for data, reader in zip(everyone, readers, strict=True)]
     training, of_inputs = [part[0] for part in parts], [part[1] for part in parts]
