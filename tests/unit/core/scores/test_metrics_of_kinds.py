@@ -1,4 +1,4 @@
-"""Each kind of result has the metrics that its scorer measures, all of them and no other: the records are no list apart."""
+"""Each kind of result has the metrics that its scorer measures, all of them and no other."""
 
 import numpy as np
 import pytest
