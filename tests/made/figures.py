@@ -8,7 +8,7 @@ from tests.made.meshes import hemispheres
 def defaults(name, **changed):
     """Give a figure's settings with every default filled in."""
     schema = registry.literal("figures", name, "SETTINGS")
-    return {key: one["default"] for key, one in schema.items()} | changed
+    return {key: value["default"] for key, value in schema.items()} | changed
 
 
 def tables_of(content):

@@ -20,12 +20,12 @@ def stage(tmp_path, monkeypatch):
     """Run the stage with a figure that keeps what it is handed."""
     handed = []
 
-    def draw(given, settings):
-        handed.append(given)
+    def draw(received, settings):
+        handed.append(received)
         return Figure(figsize=(1, 1))
 
     def run(paths, source):
-        figure = SimpleNamespace(source_table=lambda given, settings: source(given), draw=draw)
+        figure = SimpleNamespace(source_table=lambda received, settings: source(received), draw=draw)
         monkeypatch.setattr(draw_figure, "plugin_of", lambda section, entry: figure)
         files = {suffix: str(tmp_path / f"made.{suffix}") for suffix in ("pdf", "svg", "png", "csv")}
         draw_figure.run(paths, **files, settings=json.dumps(ENTRY), code="{}")
@@ -43,8 +43,8 @@ def test_a_table_that_is_planted_in_the_list_is_read_and_its_checksum_kept(stage
     planted = Table(("{dataset}.parquet",), Trait.ANY, Reader.ROWS, "planted rows")
     monkeypatch.setitem(TABLES, "planted", planted)
     paths = [written(tmp_path / f"{n}.parquet", {"n": [n], "simulated": [False]}) for n in (1, 2)]
-    given, files = stage({"planted": paths}, lambda given: given["planted"])
-    assert given["planted"]["n"].tolist() == [1, 2] and not given.meshes and not given.images
+    received, files = stage({"planted": paths}, lambda received: received["planted"])
+    assert received["planted"]["n"].tolist() == [1, 2] and not received.meshes and not received.images
     assert pd.read_csv(files["csv"])["n"].tolist() == [1, 2]
     assert set(drawings.note(files["svg"])["tables"]) == set(paths)
 
@@ -53,13 +53,13 @@ def test_a_table_that_is_planted_in_the_list_is_read_and_its_checksum_kept(stage
 def test_a_study_without_a_row_of_a_needed_table_is_told_what_it_lacks(stage, tmp_path, rows):
     paths = [written(tmp_path / "map.parquet", rows)] if rows else []
     with pytest.raises(ValueError, match="figure made: the study has no vertex maps"):
-        stage({"maps": paths}, lambda given: given["maps"])
+        stage({"maps": paths}, lambda received: received["maps"])
 
 
 def test_meshes_come_as_arrays_where_a_figure_names_them(stage, tmp_path):
     paths = [written(tmp_path / "map.parquet", {"simulated": [True]})]
-    given, _ = stage({"maps": paths, "meshes": []}, lambda given: given["maps"])
-    left = given.meshes["left"]
+    received, _ = stage({"maps": paths, "meshes": []}, lambda received: received["maps"])
+    left = received.meshes["left"]
     assert left.inflated.points.shape == (10_242, 3) and left.depth.shape == (10_242,)
     assert left.inflated.faces.max() == 10_241 and len(np.unique(left.flat.faces)) < 10_242
 
