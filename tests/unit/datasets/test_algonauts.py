@@ -44,17 +44,17 @@ def settings(folder, **more):
 
 
 def record(root, subject="subj01", **more):
-    (found,) = algonauts2023.betas(root, subject, settings(root, **more), RECORDING)
-    return found
+    (betas,) = algonauts2023.betas(root, subject, settings(root, **more), RECORDING)
+    return betas
 
 
-def values(betas, wanted=None):
-    wanted = np.ones(betas.shape[1], dtype=bool) if wanted is None else wanted
-    found = np.full((betas.shape[0], wanted.sum()), np.nan, dtype=np.float32)
-    for rows, columns, block in betas.blocks(wanted):
-        assert np.isnan(found[rows, columns]).all()  # each once
-        found[rows, columns] = block
-    return found
+def values(betas, chosen=None):
+    chosen = np.ones(betas.shape[1], dtype=bool) if chosen is None else chosen
+    read = np.full((betas.shape[0], chosen.sum()), np.nan, dtype=np.float32)
+    for rows, columns, block in betas.blocks(chosen):
+        assert np.isnan(read[rows, columns]).all()  # each once
+        read[rows, columns] = block
+    return read
 
 
 @pytest.mark.parametrize("subject", ["subj01", "subj02"])
@@ -62,41 +62,41 @@ def values(betas, wanted=None):
 def test_planted_betas_come_back_left_then_right_under_the_names_of_their_pictures(made, monkeypatch, subject, rows):
     n_left, n_right = made_algonauts.N_VERTICES[subject]
     monkeypatch.setattr(reading, "BLOCK_BYTES", rows * 4 * n_left)
-    found = record(made.root, subject)
+    betas = record(made.root, subject)
     planted = np.hstack([made.fmri[subject, side] for side in SIDES])
-    assert (found.session, found.run, found.unit) == (None, None, "z")
-    assert list(found.image_ids) == made.names[subject]
-    np.testing.assert_array_equal(values(found.betas), planted)
-    wanted = np.random.default_rng(1).random(planted.shape[1]) < 0.3
-    np.testing.assert_array_equal(values(found.betas, wanted), planted[:, wanted])
+    assert (betas.session, betas.run, betas.unit) == (None, None, "z")
+    assert list(betas.image_ids) == made.names[subject]
+    np.testing.assert_array_equal(values(betas.betas), planted)
+    chosen = np.random.default_rng(1).random(planted.shape[1]) < 0.3
+    np.testing.assert_array_equal(values(betas.betas, chosen), planted[:, chosen])
     right_only = np.arange(planted.shape[1]) >= n_left
-    np.testing.assert_array_equal(values(found.betas, right_only), planted[:, right_only])
-    assert found.places["hemisphere"].tolist() == ["left"] * n_left + ["right"] * n_right
-    assert found.places["vertex"].tolist() == [*range(n_left), *range(n_right)]
+    np.testing.assert_array_equal(values(betas.betas, right_only), planted[:, right_only])
+    assert betas.places["hemisphere"].tolist() == ["left"] * n_left + ["right"] * n_right
+    assert betas.places["vertex"].tolist() == [*range(n_left), *range(n_right)]
     on_mesh = np.concatenate([made.places[subject, side] for side in SIDES])
-    np.testing.assert_array_equal(found.places["fsaverage_vertex"], on_mesh)
+    np.testing.assert_array_equal(betas.places["fsaverage_vertex"], on_mesh)
 
 
 def test_regions_are_named_by_set_and_region_with_the_hemisphere_before_them(made):
-    found = record(made.root)
+    betas = record(made.root)
     for name, regions in made_algonauts.SETS.items():
         left, right = (made.masks["subj01", side, name] for side in SIDES)
         off = {"lh": np.zeros(len(left), bool), "rh": np.zeros(len(right), bool)}
-        np.testing.assert_array_equal(found.rois[name], np.concatenate([left, right]) > 0)
-        np.testing.assert_array_equal(found.rois[f"lh.{name}"], np.concatenate([left > 0, off["rh"]]))
-        np.testing.assert_array_equal(found.rois[f"rh.{name}"], np.concatenate([off["lh"], right > 0]))
+        np.testing.assert_array_equal(betas.rois[name], np.concatenate([left, right]) > 0)
+        np.testing.assert_array_equal(betas.rois[f"lh.{name}"], np.concatenate([left > 0, off["rh"]]))
+        np.testing.assert_array_equal(betas.rois[f"rh.{name}"], np.concatenate([off["lh"], right > 0]))
         for number, region in enumerate(regions, 1):
             if region == "aTL-faces":  # in nobody
-                assert not any("aTL-faces" in one for one in found.rois)
+                assert not any("aTL-faces" in roi for roi in betas.rois)
                 continue
             both = np.concatenate([left == number, right == number])
-            np.testing.assert_array_equal(found.rois[f"{name}-{region}"], both)
+            np.testing.assert_array_equal(betas.rois[f"{name}-{region}"], both)
             np.testing.assert_array_equal(
-                found.rois[f"lh.{name}-{region}"], np.concatenate([left == number, off["rh"]])
+                betas.rois[f"lh.{name}-{region}"], np.concatenate([left == number, off["rh"]])
             )
-    halves = found.rois["lh.prf-visualrois-V1v"] | found.rois["lh.prf-visualrois-V1d"]
-    np.testing.assert_array_equal(found.rois["lh.prf-visualrois-V1"], halves)
-    assert not any("Unknown" in name for name in found.rois)
+    halves = betas.rois["lh.prf-visualrois-V1v"] | betas.rois["lh.prf-visualrois-V1d"]
+    np.testing.assert_array_equal(betas.rois["lh.prf-visualrois-V1"], halves)
+    assert not any("Unknown" in name for name in betas.rois)
     chosen = record(made.root, regions=["streams"]).rois
     assert chosen and all("streams" in name for name in chosen)
 
@@ -137,18 +137,18 @@ def test_shared_pictures_that_cannot_be_told_are_refused_with_the_key_to_set(mad
 
 def test_pictures_come_once_with_the_labels_of_the_users_tables(made):
     more = {"stim_info": str(made.root / "stim_info.csv"), "coco_categories": "categories.csv"}
-    found = {one.image_id: one for one in algonauts2023.stimuli(made.root, settings(made.root, **more))}
-    assert sorted(found) == sorted(made.pictures)
-    for name, one in found.items():
+    pictures = {picture.image_id: picture for picture in algonauts2023.stimuli(made.root, settings(made.root, **more))}
+    assert sorted(pictures) == sorted(made.pictures)
+    for name, picture in pictures.items():
         number = int(name[4:])
-        np.testing.assert_array_equal(one.pixels, made.pictures[name])
+        np.testing.assert_array_equal(picture.pixels, made.pictures[name])
         held = made.categories[number]
-        assert one.labels == {
+        assert picture.labels == {
             "coco_id": str(made.coco[number]), "categories": "+".join(held) or "none",
             "person": "person" if "person" in held else "none",
         }  # fmt: skip
-    assert {one.labels["person"] for one in found.values()} == {"person", "none"}
-    assert all(not one.labels for one in algonauts2023.stimuli(made.root, settings(made.root)))
+    assert {picture.labels["person"] for picture in pictures.values()} == {"person", "none"}
+    assert all(not picture.labels for picture in algonauts2023.stimuli(made.root, settings(made.root)))
 
 
 def test_categories_may_be_written_as_python_lists(made, copy):
@@ -318,11 +318,11 @@ def test_the_stages_bring_the_layout_to_trials_pictures_and_responses(made, tmp_
 
 
 def test_published_counts_are_what_it_costs():
-    found = algonauts2023.sizes({"name": "algonauts2023"}, RECORDING)
-    assert found.subjects["subj08"].n_trials == 8779 and found.subjects["subj06"].n_voxels == 18978 + 20220
+    sizes = algonauts2023.sizes({"name": "algonauts2023"}, RECORDING)
+    assert sizes.subjects["subj08"].n_trials == 8779 and sizes.subjects["subj06"].n_voxels == 18978 + 20220
     # NSD: 9,000 pictures for each subject alone, the shared ones that were given out; less what was held back
-    assert found.n_images == sum(n - shared for n, shared in algonauts2023.N_IMAGES.values()) + 982 < 73_000
-    assert {one.fetch for one in found.subjects.values()} == {0}
+    assert sizes.n_images == sum(n - shared for n, shared in algonauts2023.N_IMAGES.values()) + 982 < 73_000
+    assert {of_subject.fetch for of_subject in sizes.subjects.values()} == {0}
 
 
 def test_pictures_that_are_not_whole_are_refused(copy):

@@ -25,8 +25,8 @@ def tree(tmp_path_factory):
 
 
 def entry(folder, **more):
-    given = {"folder": str(folder), "derivatives": "derivatives/preproc", "subjects": ["sub-01", "sub-02"], "tr_s": 2.0}
-    config = {"datasets": {"mine": {"plugin": "bids", "image_column": "stim_file", **given, **more}}}
+    keys = {"folder": str(folder), "derivatives": "derivatives/preproc", "subjects": ["sub-01", "sub-02"], "tr_s": 2.0}
+    config = {"datasets": {"mine": {"plugin": "bids", "image_column": "stim_file", **keys, **more}}}
     return catalogue.settings(config, registry.read_schemas(ROOT / "workflow" / "schemas"), "datasets", "mine")
 
 
@@ -52,12 +52,12 @@ def test_runs_are_what_nibabel_reads_of_the_files(tree):
 def test_events_of_other_kinds_are_no_trials(tree):
     every = bids.trials(tree, "sub-01", entry(tree))
     kinds = {"trial_type": ["face", "scene"]}
-    found = bids.trials(tree, "sub-01", entry(tree, events_where=kinds))
-    wanted = every[every["image_id"].str.startswith(("face_", "scene_"))]
-    assert 0 < len(found) < len(every)
+    trials = bids.trials(tree, "sub-01", entry(tree, events_where=kinds))
+    expected = every[every["image_id"].str.startswith(("face_", "scene_"))]
+    assert 0 < len(trials) < len(every)
     assert (
-        found[["run", "onset_s", "image_id"]].to_numpy().tolist()
-        == wanted[["run", "onset_s", "image_id"]].to_numpy().tolist()
+        trials[["run", "onset_s", "image_id"]].to_numpy().tolist()
+        == expected[["run", "onset_s", "image_id"]].to_numpy().tolist()
     )
     with pytest.raises(
         ValueError, match=r"sub-01: no event has a trial_type of \['fase'\] \(events_where\); found \['"
@@ -77,12 +77,12 @@ def test_what_is_needed_is_there(tree):
 
 @pytest.mark.parametrize("how", ["path", "name", "stem"])
 def test_pictures_go_by_the_name_that_events_use(tree, how):
-    found = {one.image_id for one in bids.stimuli(tree / "stimuli", entry(tree, image_name=how))}
+    names = {picture.image_id for picture in bids.stimuli(tree / "stimuli", entry(tree, image_name=how))}
     shown = set(bids.trials(tree, "sub-01", entry(tree))["image_id"])
-    assert found == ({name.removesuffix(".png") for name in shown} if how == "stem" else shown)
-    assert {one.labels["folder"] for one in bids.stimuli(tree / "stimuli", entry(tree))} == {"stimuli"}
-    below = {one.image_id for one in bids.stimuli(tree, entry(tree, image_name=how))}
-    assert below == ({f"stimuli/{name}" for name in shown} if how == "path" else found)
+    assert names == ({name.removesuffix(".png") for name in shown} if how == "stem" else shown)
+    assert {picture.labels["folder"] for picture in bids.stimuli(tree / "stimuli", entry(tree))} == {"stimuli"}
+    below = {picture.image_id for picture in bids.stimuli(tree, entry(tree, image_name=how))}
+    assert below == ({f"stimuli/{name}" for name in shown} if how == "path" else names)
 
 
 def test_events_without_a_picture_are_no_trials(tree, tmp_path):
@@ -93,8 +93,8 @@ def test_events_without_a_picture_are_no_trials(tree, tmp_path):
     cells = lines[1].split("\t")
     cells[lines[0].split("\t").index("stim_file")] = "n/a"
     path.write_text("\n".join([lines[0], "\t".join(cells), *lines[2:]]))
-    found = bids.trials(folder, "sub-01", entry(folder))
-    assert len(found) == len(bids.trials(tree, "sub-01", entry(tree))) - 1
+    trials = bids.trials(folder, "sub-01", entry(folder))
+    assert len(trials) == len(bids.trials(tree, "sub-01", entry(tree))) - 1
 
 
 def test_a_column_or_a_folder_that_is_not_there_is_named(tree, tmp_path):
@@ -107,10 +107,10 @@ def test_a_column_or_a_folder_that_is_not_there_is_named(tree, tmp_path):
 
 
 def test_sizes_are_counted_in_the_folder(tree):
-    found = bids.sizes(entry(tree), "bold")
-    own = found.subjects["sub-02"]
-    assert (own.fetch, own.n_trials, own.n_runs, found.n_images) == (0, 24, 2, 18)
-    assert own.n_volumes == next(sim.runs(tree, "sub-02", SMALL, "bold")).bold.shape[3]
+    sizes = bids.sizes(entry(tree), "bold")
+    of_subject = sizes.subjects["sub-02"]
+    assert (of_subject.fetch, of_subject.n_trials, of_subject.n_runs, sizes.n_images) == (0, 24, 2, 18)
+    assert of_subject.n_volumes == next(sim.runs(tree, "sub-02", SMALL, "bold")).bold.shape[3]
 
 
 def test_an_entry_without_what_it_must_say_stops_at_parse():

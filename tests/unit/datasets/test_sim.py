@@ -41,7 +41,7 @@ def clone(made, tmp_path_factory):
 
 
 def test_everything_a_subject_needs_is_in_files_needed(clone, made):
-    assert [one.bold.shape[:3] for one in sim.runs(clone, "sub-01", SETTINGS, "bold")] == [(25, 31, 24)] * 4
+    assert [run.bold.shape[:3] for run in sim.runs(clone, "sub-01", SETTINGS, "bold")] == [(25, 31, 24)] * 4
     assert len(list(sim.stimuli(clone, SETTINGS))) == 60
     assert set(sim.rois(clone, "sub-01", "fsaverage5", SETTINGS)) >= {"V1", "V2", "V3", "early", "silent", "face"}
     with pytest.raises(FileNotFoundError):
@@ -58,11 +58,11 @@ def test_a_second_call_builds_nothing(made, workspace, monkeypatch):
 
 
 def test_equal_settings_give_equal_commits_and_other_seeds_others(tmp_path):
-    one = sim.source(SMALL, tmp_path / "one")
-    two = sim.source({**SMALL, "name": "sim-x", "plugin": "sim"}, tmp_path / "two")
-    assert one.commit == two.commit
+    first = sim.source(SMALL, tmp_path / "one")
+    second = sim.source({**SMALL, "name": "sim-x", "plugin": "sim"}, tmp_path / "two")
+    assert first.commit == second.commit
     other = sim.source({**SMALL, "seed": 1}, tmp_path / "one")
-    assert other.commit != one.commit and other.url != one.url
+    assert other.commit != first.commit and other.url != first.url
 
 
 def test_changed_code_or_an_interrupted_build_builds_anew(tmp_path, monkeypatch):
@@ -118,9 +118,9 @@ def test_training_and_test_pictures_come_from_different_photographs(clone):
     assert table["category"].nunique() == 6
     assert table.groupby(["part", "category"]).size().groupby("part").nunique().eq(1).all()
     pictures = list(sim.stimuli(clone, SETTINGS))
-    assert [one.image_id for one in pictures] == table["file"].tolist()
-    assert [one.labels["category"] for one in pictures] == table["category"].tolist()
-    flat = np.stack([one.pixels.mean(axis=2).ravel() for one in pictures])
+    assert [picture.image_id for picture in pictures] == table["file"].tolist()
+    assert [picture.labels["category"] for picture in pictures] == table["category"].tolist()
+    flat = np.stack([picture.pixels.mean(axis=2).ravel() for picture in pictures])
     assert np.abs(np.corrcoef(flat) - np.eye(60)).max() < 0.95
 
 
@@ -151,15 +151,15 @@ def test_oracle_and_regions_tell_the_same(made, workspace):
     responsive = []
     for subject in SUBJECTS:
         truth = sim.oracle(workspace, SETTINGS, subject)
-        found = sim.rois(made.url, subject, "fsaverage5", SETTINGS)
+        regions = sim.rois(made.url, subject, "fsaverage5", SETTINGS)
         vertices = truth.vertices
         assert len(vertices) == 20484
         for name in ("V1", "V2", "V3", *drawn_pictures.CATEGORIES):
-            np.testing.assert_array_equal(found[name], vertices["area"] == name)
-        np.testing.assert_array_equal(found["silent"], vertices["silent"])
-        assert (sum(mask.astype(int) for name, mask in found.items() if name != "early") <= 1).all()
+            np.testing.assert_array_equal(regions[name], vertices["area"] == name)
+        np.testing.assert_array_equal(regions["silent"], vertices["silent"])
+        assert (sum(mask.astype(int) for name, mask in regions.items() if name != "early") <= 1).all()
         assert truth.amplitudes.shape == (60, vertices["responsive"].sum())
-        assert truth.channel_weights.shape[0] == found["early"].sum()
+        assert truth.channel_weights.shape[0] == regions["early"].sum()
         responsive.append(int(vertices["responsive"].sum()))
     assert len(set(responsive)) == 3
 
@@ -192,8 +192,8 @@ def test_pictures_are_decoded_and_vertices_predicted(made, subject):
     values = np.concatenate(responses)
     assert np.isfinite(values).all()
     pictures = list(sim.stimuli(made.url, SETTINGS))
-    features = described("gabor", [one.pixels for one in pictures])
-    features = pd.DataFrame(features, index=[one.image_id for one in pictures])
+    features = described("gabor", [picture.pixels for picture in pictures])
+    features = pd.DataFrame(features, index=[picture.image_id for picture in pictures])
     test = trials["image_id"].str.contains("_test").to_numpy()
     seen = features.loc[trials["image_id"][~test]]
     scaled = (features - seen.mean()) / seen.std()

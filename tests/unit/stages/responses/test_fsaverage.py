@@ -47,47 +47,47 @@ def record(tmp_path, values):
     return BetaRun("01", None, names, betas, "percent", places, rois, {"ncsnr": np.arange(2 * half) / half})
 
 
-def read(one, entry, folder, rois=()):
-    first, records, note = _fsaverage.resampled(one, iter([one]), {"space": "fsaverage5", **entry}, folder)
-    table = pd.DataFrame({"session": "01", "run": "01", "trial": np.arange(N), "image_id": one.image_ids})
+def read(betas, entry, folder, rois=()):
+    first, records, note = _fsaverage.resampled(betas, iter([betas]), {"space": "fsaverage5", **entry}, folder)
+    table = pd.DataFrame({"session": "01", "run": "01", "trial": np.arange(N), "image_id": betas.image_ids})
     inside = np.any([first.rois[name] for name in rois], axis=0) if rois else np.ones(2 * COARSE, bool)
     return _betas.read(records, table.assign(usable=True), "subj01", {}, None, BAD, inside), first, note
 
 
 def test_subsetting_keeps_the_first_vertices_of_each_hemisphere(tmp_path, values, subjects):
-    found, first, note = read(record(tmp_path, values), {}, None)
-    wanted = np.hstack([values[:, :COARSE], values[:, FINE : FINE + COARSE]])
-    np.testing.assert_array_equal(found.values, wanted)
+    betas, first, note = read(record(tmp_path, values), {}, None)
+    expected = np.hstack([values[:, :COARSE], values[:, FINE : FINE + COARSE]])
+    np.testing.assert_array_equal(betas.values, expected)
     assert note == {"resampling": "subset", "n_vertices_before": FINE}
-    assert found.places["hemisphere"].tolist() == ["left"] * COARSE + ["right"] * COARSE
-    assert found.places["vertex"].tolist() == [*range(COARSE)] * 2
-    np.testing.assert_array_equal(found.ceilings["ncsnr"], np.r_[:COARSE, FINE : FINE + COARSE] / FINE)
+    assert betas.places["hemisphere"].tolist() == ["left"] * COARSE + ["right"] * COARSE
+    assert betas.places["vertex"].tolist() == [*range(COARSE)] * 2
+    np.testing.assert_array_equal(betas.ceilings["ncsnr"], np.r_[:COARSE, FINE : FINE + COARSE] / FINE)
     some, _, _ = read(record(tmp_path, values), {}, None, ["some"])
-    np.testing.assert_array_equal(some.values, wanted[:, first.rois["some"]])
+    np.testing.assert_array_equal(some.values, expected[:, first.rois["some"]])
     np.testing.assert_array_equal(first.rois["some"], np.r_[:COARSE, FINE : FINE + COARSE] % 5 == 0)
 
 
 def test_the_mean_is_that_over_the_vertices_nearest_to_each(tmp_path, values, subjects):
     """Brute force: each fine vertex belongs to the coarse one at the least distance."""
-    found, first, note = read(record(tmp_path, values), {"resampling": "average"}, str(subjects))
-    wanted = np.empty((N, 2 * COARSE))
+    betas, first, note = read(record(tmp_path, values), {"resampling": "average"}, str(subjects))
+    expected = np.empty((N, 2 * COARSE))
     for k, half in enumerate(np.split(values.astype(np.float64), 2, axis=1)):
         sphere = _meshes.mesh("fsaverage7", str(subjects))[k].sphere
         owner = np.linalg.norm(sphere[:, None] - sphere[None, :COARSE], axis=2).argmin(axis=1)
         for vertex in range(COARSE):
-            wanted[:, k * COARSE + vertex] = half[:, owner == vertex].mean(axis=1)
-    np.testing.assert_allclose(found.values, wanted, atol=1e-6)
-    assert found.values.std() < 0.5 * values.std()  # sixteen independent vertices each
-    assert note["resampling"] == "average" and not len(found.ceilings.columns) and "do not hold" in note["ceilings"]
+            expected[:, k * COARSE + vertex] = half[:, owner == vertex].mean(axis=1)
+    np.testing.assert_allclose(betas.values, expected, atol=1e-6)
+    assert betas.values.std() < 0.5 * values.std()  # sixteen independent vertices each
+    assert note["resampling"] == "average" and not len(betas.ceilings.columns) and "do not hold" in note["ceilings"]
     some, _, _ = read(record(tmp_path, values), {"resampling": "average"}, str(subjects), ["some"])
-    np.testing.assert_allclose(some.values, wanted[:, first.rois["some"]], atol=1e-6)
+    np.testing.assert_allclose(some.values, expected[:, first.rois["some"]], atol=1e-6)
 
 
 @pytest.mark.parametrize("how", ["subset", "average"])
 def test_betas_on_fsaverage5_stay_as_they_are(tmp_path, values, subjects, how):
     values = values[:, : 2 * COARSE]
-    found, _, _ = read(record(tmp_path, values), {"resampling": how}, None)
-    np.testing.assert_array_equal(found.values, values)
+    betas, _, _ = read(record(tmp_path, values), {"resampling": how}, None)
+    np.testing.assert_array_equal(betas.values, values)
 
 
 def test_columns_that_are_not_hemispheres_of_fsaverage_are_refused(tmp_path, values, subjects):

@@ -30,16 +30,16 @@ def volumes(space="MNI"):
 
 def spheres():
     """A subject's own surface: 2,562 vertices on the left, 642 on the right."""
-    found = []
+    halves = []
     for order in (4, 3):
         points, faces = icosphere(order)
-        found.append(Mesh(jittered(turned(points, order), order, 0.2), faces))
-    return tuple(found)
+        halves.append(Mesh(jittered(turned(points, order), order, 0.2), faces))
+    return tuple(halves)
 
 
 def on_surface():
-    own = spheres()
-    yield SurfaceRun("01", "01", tuple(np.zeros((2, len(one.vertices))) for one in own), own, {})
+    halves = spheres()
+    yield SurfaceRun("01", "01", tuple(np.zeros((2, len(sphere.vertices))) for sphere in halves), halves, {})
 
 
 def placed(files, runs, space="fsaverage5", named=None, rois=(), **entry):
@@ -72,33 +72,33 @@ def test_files_of_a_hemisphere_come_to_its_vertices_and_the_sidecar_says_from_wh
     }
     theirs = np.zeros(2 * N, dtype=bool)
     theirs[3] = True
-    found, runs = placed(files, volumes(), named={"early": theirs}, rois=["V1", "early"])
+    regions, runs = placed(files, volumes(), named={"early": theirs}, rois=["V1", "early"])
     assert [run.run for run in runs] == ["01", "02"]
-    assert list(found.masks) == ["V1", "early", "joined", "right"]
-    np.testing.assert_array_equal(found.masks["V1"], both(label, label + 1))
-    np.testing.assert_array_equal(found.masks["joined"], both([8, 9, 11], [9, 11]))
-    np.testing.assert_array_equal(found.masks["right"], both([], [1, 2, 9, 11]))
-    assert here not in str(found.note)
-    assert found.note["regions"]["joined"]["n_inside"] == 5
-    assert found.note["regions"]["V1"]["files"][1] == {
+    assert list(regions.masks) == ["V1", "early", "joined", "right"]
+    np.testing.assert_array_equal(regions.masks["V1"], both(label, label + 1))
+    np.testing.assert_array_equal(regions.masks["joined"], both([8, 9, 11], [9, 11]))
+    np.testing.assert_array_equal(regions.masks["right"], both([], [1, 2, 9, 11]))
+    assert here not in str(regions.note)
+    assert regions.note["regions"]["joined"]["n_inside"] == 5
+    assert regions.note["regions"]["V1"]["files"][1] == {
         "file": "rh.V1.label",
         "sha256": hashlib.sha256((tmp_path / "sub-01/rh.V1.label").read_bytes()).hexdigest(),
         "n_inside": 3,
         "how": "vertex by vertex",
     }
-    assert [one["file"] for one in found.note["regions"]["joined"]["files"]] == [
+    assert [file["file"] for file in regions.note["regions"]["joined"]["files"]] == [
         *("lh.areas.mgz:4", "rh.areas.mgz:4", "lh.parcels.annot:yes")
     ]
-    rows, wanted = found.onto(pd.DataFrame({"vertex": np.arange(2 * N)}), ["V1", "early"])
+    rows, inside = regions.onto(pd.DataFrame({"vertex": np.arange(2 * N)}), ["V1", "early"])
     assert list(rows) == ["vertex", "roi_V1", "roi_early", "roi_joined", "roi_right"]
-    np.testing.assert_array_equal(wanted, both([3, *label], label + 1))
+    np.testing.assert_array_equal(inside, both([3, *label], label + 1))
     with pytest.raises(ValueError, match=r"ROI 'V1' of sub-01 has shape \(20484,\), expected \(3,\)"):
-        found.onto(pd.DataFrame({"vertex": [1, 2, 3]}), [])
+        regions.onto(pd.DataFrame({"vertex": [1, 2, 3]}), [])
 
 
 def test_without_files_nothing_is_looked_at():
-    found, runs = placed({}, volumes(), named={"b": np.array([True]), "a": np.array([True])})
-    assert (list(found.masks), found.note, len(list(runs))) == (["a", "b"], {}, 2)
+    regions, runs = placed({}, volumes(), named={"b": np.array([True]), "a": np.array([True])})
+    assert (list(regions.masks), regions.note, len(list(runs))) == (["a", "b"], {}, 2)
 
 
 def test_a_file_of_a_finer_fsaverage_gives_its_first_vertices(tmp_path):
@@ -108,13 +108,13 @@ def test_a_file_of_a_finer_fsaverage_gives_its_first_vertices(tmp_path):
     write_overlay(tmp_path / "lh.cap.mgz", cap)
     write_label(tmp_path / "lh.named.label", np.flatnonzero(cap), HEADS["fsaverage"])
     write_label(tmp_path / "lh.cap.label", np.flatnonzero(cap))
-    wanted = np.concatenate([icosphere(5)[0][:, 2] > 80, np.zeros(N, dtype=bool)])
+    expected = np.concatenate([icosphere(5)[0][:, 2] > 80, np.zeros(N, dtype=bool)])
     files = {name: [f"{tmp_path}/lh.{name}"] for name in ("cap.mgz", "named.label", "cap.label")}
     for runs in (volumes(), on_surface()):
-        found, _ = placed(files, runs)
+        regions, _ = placed(files, runs)
         for name in files:
-            np.testing.assert_array_equal(found.masks[name], wanted)
-            (note,) = found.note["regions"][name]["files"]
+            np.testing.assert_array_equal(regions.masks[name], expected)
+            (note,) = regions.note["regions"][name]["files"]
             assert note["how"].startswith("first 10242 of 163842 vertices of a hemisphere") and "nest" in note["how"]
     finer, _ = placed(files, volumes(), space="fsaverage6")
     assert all(mask[: 4 * N].sum() == (icosphere(6)[0][:, 2] > 80).sum() for mask in finer.masks.values())
@@ -123,17 +123,17 @@ def test_a_file_of_a_finer_fsaverage_gives_its_first_vertices(tmp_path):
 def test_a_region_on_the_subjects_own_surface_comes_by_the_nearest_vertex(tmp_path):
     """All distances between fsaverage5 and the subject's sphere, without a tree."""
     names = {"overlay": "{}h.cap.mgz", "label": "{}h.cap.label"}
-    wanted = []
-    for side, own, target in zip("lr", spheres(), mesh("fsaverage5"), strict=True):
-        cap = own.vertices @ [0.6, 0.8, 0] > 70
+    expected = []
+    for side, sphere, target in zip("lr", spheres(), mesh("fsaverage5"), strict=True):
+        cap = sphere.vertices @ [0.6, 0.8, 0] > 70
         write_overlay(tmp_path / names["overlay"].format(side), cap)
         write_label(tmp_path / names["label"].format(side), np.flatnonzero(cap), HEADS["bert"])
-        wanted.append(cap[(target.sphere @ own.vertices.T).argmax(axis=1)])
-    found, _ = placed({k: [f"{tmp_path}/{v.format('l')}", f"{tmp_path}/{v.format('r')}"] for k, v in names.items()},
+        expected.append(cap[(target.sphere @ sphere.vertices.T).argmax(axis=1)])
+    regions, _ = placed({k: [f"{tmp_path}/{v.format('l')}", f"{tmp_path}/{v.format('r')}"] for k, v in names.items()},
                       on_surface())  # fmt: skip
     for name in names:
-        np.testing.assert_array_equal(found.masks[name], np.concatenate(wanted))
-    assert "nearest of 642 vertices of the subject's surface" in found.note["regions"]["label"]["files"][1]["how"]
+        np.testing.assert_array_equal(regions.masks[name], np.concatenate(expected))
+    assert "nearest of 642 vertices of the subject's surface" in regions.note["regions"]["label"]["files"][1]["how"]
 
 
 @pytest.mark.parametrize("sampling", ["depth", "line"])
@@ -144,7 +144,7 @@ def test_a_volume_comes_to_vertices_with_at_least_half_of_nilearns_nearest_sampl
     nib.Nifti1Image(region.astype("u1"), affine).to_filename(tmp_path / "V1.nii.gz")
     nib.Nifti1Image(3 * region.astype("u1"), affine).to_filename(tmp_path / "lh.V1.nii.gz")
     entry = {"sampling": "line", "radius_mm": 2.0} if sampling == "line" else {}
-    found, _ = placed({"V1": [f"{tmp_path}/V1.nii.gz"], "left": [f"{tmp_path}/lh.V1.nii.gz:3"]}, volumes(), **entry)
+    regions, _ = placed({"V1": [f"{tmp_path}/V1.nii.gz"], "left": [f"{tmp_path}/lh.V1.nii.gz:3"]}, volumes(), **entry)
     files = datasets.fetch_surf_fsaverage("fsaverage5")
     sides = []
     for side in ("left", "right"):
@@ -153,8 +153,8 @@ def test_a_volume_comes_to_vertices_with_at_least_half_of_nilearns_nearest_sampl
         how = {"radius": 2.0} if sampling == "line" else {"inner_mesh": surface.load_surf_mesh(files[f"white_{side}"])}
         values = surface.surface._nearest_voxel_sampling(region[None].astype(float), pial, affine, **how)
         sides.append(np.ma.filled(np.ma.asarray(values), 0).ravel() > 0.5 - 1e-6)
-    np.testing.assert_array_equal(found.masks["V1"], np.concatenate(sides))
-    np.testing.assert_array_equal(found.masks["left"], np.concatenate([sides[0], np.zeros(N, dtype=bool)]))
+    np.testing.assert_array_equal(regions.masks["V1"], np.concatenate(sides))
+    np.testing.assert_array_equal(regions.masks["left"], np.concatenate([sides[0], np.zeros(N, dtype=bool)]))
     assert 0.1 < np.concatenate(sides).mean() < 0.7
 
 
@@ -163,8 +163,8 @@ def test_a_volume_on_the_grid_of_native_bold_keeps_its_voxels(tmp_path):
     nib.Nifti1Image(region.astype("i2"), AFFINE).to_filename(tmp_path / "sub-01_rois.nii.gz")
     files = {"two": [f"{tmp_path}/{{subject}}_rois.nii.gz:2"]}
     mask = next(volumes()).mask
-    found, _ = placed(files, volumes("native"), space="native")
-    np.testing.assert_array_equal(found.masks["two"], region[mask] == 2)
+    regions, _ = placed(files, volumes("native"), space="native")
+    np.testing.assert_array_equal(regions.masks["two"], region[mask] == 2)
     nib.Nifti1Image(region[:-1].astype("i2"), AFFINE).to_filename(tmp_path / "sub-01_rois.nii.gz")
     with pytest.raises(
         ValueError, match=r"sub-01_rois.nii.gz is \(43, 52, 42\) voxels, the BOLD of sub-01 \(44, 52, 42"

@@ -45,7 +45,7 @@ def test_pictures_with_one_coco_number_are_one_picture(tmp_path):
     split, note = run(tmp_path, [ONE, OTHER, "a.jpg", COPY])
     assert split.loc[split["part"] == "test", "image_id"].tolist() == [ONE, COPY]
     assert note["duplicate_groups"] == [[f"bold5000/{ONE}", f"bold5000/{COPY}"]]
-    assert [one["found_by"] for one in note["overlaps"]] == ["COCO number"]
+    assert [overlap["found_by"] for overlap in note["overlaps"]] == ["COCO number"]
     assert note["grouping"] == "identity" and note["grouped_by"] == ["image_id", "COCO number"]
     assert note["not_compared_with"] == ["god"] and note["published"] is None
 
