@@ -7,61 +7,64 @@ from collections.abc import Sequence
 
 def parser() -> argparse.ArgumentParser:
     """Describe the commands and their arguments."""
-    described = argparse.ArgumentParser(prog="python -m boldflow", description="Commands beside the workflow.")
-    commands = described.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("show", help="print the head of a study's leaderboard and the report's place")
-    one.add_argument("study", help="name of the study")
-    told = "say what a study would fetch, keep and need, before anything is downloaded"
-    one = commands.add_parser("estimate", help=f"{told}; exit code 0: it fits, 1: it will not, 2: it cannot be said")
-    _takes_config(one)
-    one = commands.add_parser("why", help="say what changed since a target was made and what would rerun")
-    one.add_argument("target", nargs="?", help="path of a result, or name of a stage (default: the study's report)")
-    _takes_config(one)
-    one = commands.add_parser("verify", help="say what made a file, and whether it would be the same now")
-    one.add_argument("file", help="path of the file; exit code 0: the same, 1: it would differ, 2: cannot be said")
-    _takes_config(one)
-    one = commands.add_parser("doctor", help="look at this machine or cluster and propose a profile for it")
-    one.add_argument("--write", default="profiles/proposed", metavar="FOLDER", help="of the profile (%(default)s)")
-    one.add_argument("--force", action="store_true", help="overwrite a profile that is there")
-    one.add_argument("--no-jobs", action="store_true", help="run no short jobs on compute nodes")
+    program = argparse.ArgumentParser(prog="python -m boldflow", description="Commands beside the workflow.")
+    commands = program.add_subparsers(dest="command", required=True)
+    show = commands.add_parser("show", help="print the head of a study's leaderboard and the report's place")
+    show.add_argument("study", help="name of the study")
+    estimate = commands.add_parser(
+        "estimate",
+        help="say what a study would fetch, keep and need, before anything is downloaded; exit code 0: it fits, 1: it "
+        "will not, 2: it cannot be said",
+    )
+    _takes_config(estimate)
+    why = commands.add_parser("why", help="say what changed since a target was made and what would rerun")
+    why.add_argument("target", nargs="?", help="path of a result, or name of a stage (default: the study's report)")
+    _takes_config(why)
+    verify = commands.add_parser("verify", help="say what made a file, and whether it would be the same now")
+    verify.add_argument("file", help="path of the file; exit code 0: the same, 1: it would differ, 2: cannot be said")
+    _takes_config(verify)
+    doctor = commands.add_parser("doctor", help="look at this machine or cluster and propose a profile for it")
+    doctor.add_argument("--write", default="profiles/proposed", metavar="FOLDER", help="of the profile (%(default)s)")
+    doctor.add_argument("--force", action="store_true", help="overwrite a profile that is there")
+    doctor.add_argument("--no-jobs", action="store_true", help="run no short jobs on compute nodes")
     commands.add_parser("config-page", help="print config/README.md as the schemas describe it")
-    return described
+    return program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    given = parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     try:
-        text, code = _run(given)
+        text, code = _run(chosen)
     except FileNotFoundError as error:
-        print(f"boldflow {given.command}: {error}", file=sys.stderr)
-        return 2 if given.command in ("estimate", "why", "verify") else 1
+        print(f"boldflow {chosen.command}: {error}", file=sys.stderr)
+        return 2 if chosen.command in ("estimate", "why", "verify") else 1
     print(text)
     return code
 
 
-def _run(given: argparse.Namespace) -> tuple[str, int]:
+def _run(chosen: argparse.Namespace) -> tuple[str, int]:
     """Import and call the command alone that was asked for: each works where another's imports would not."""
-    if given.command == "show":
+    if chosen.command == "show":
         from boldflow.commands.show import show
 
-        return show(given.study), 0
-    if given.command == "estimate":
+        return show(chosen.study), 0
+    if chosen.command == "estimate":
         from boldflow.commands.estimate.estimate import estimate
 
-        return estimate(given.config, sys.stdout.isatty())
-    if given.command == "why":
+        return estimate(chosen.config, sys.stdout.isatty())
+    if chosen.command == "why":
         from boldflow.commands.why import why
 
-        return why(given.target, given.config)
-    if given.command == "verify":
+        return why(chosen.target, chosen.config)
+    if chosen.command == "verify":
         from boldflow.commands.verify import verify
 
-        return verify(given.file, given.config)
-    if given.command == "doctor":
+        return verify(chosen.file, chosen.config)
+    if chosen.command == "doctor":
         from boldflow.commands.doctor.doctor import doctor
 
-        return doctor(given.write, given.force, not given.no_jobs)
+        return doctor(chosen.write, chosen.force, not chosen.no_jobs)
     from boldflow.commands.config_page import config_page
 
     return config_page(), 0
