@@ -25,6 +25,7 @@ from boldflow.core.networks.losses import inverse_normalised_ranks
 from boldflow.core.networks.recipe import MONITORS
 from boldflow.core.records.training import State, TrainingData
 from boldflow.core.scores import metrics, statistics
+from boldflow.settings import Entry
 from boldflow.stages._aligned import Aligned, test_set
 from boldflow.stages.models._inputs import inputs_and_targets, training_data
 
@@ -84,14 +85,14 @@ def measure(study: Simulation) -> Scores:
     """Train every model on every subject of a study."""
     scores = Scores()
     for model, response in MODELS.items():
-        entry = study.settings("models", model)
+        entry = Entry(study.settings("models", model))
         each = [_of_subject(data, entry) for data in study.aligned(response).values()]
         scores.val[model] = float(np.mean([val for val, _ in each]))
         scores.test[model] = np.mean([test for _, test in each], axis=0)
     return scores
 
 
-def _of_subject(data: Aligned, entry: dict[str, Any]) -> tuple[float, np.ndarray]:
+def _of_subject(data: Aligned, entry: Entry) -> tuple[float, np.ndarray]:
     """Fit one subject; its value on validation trials, and of each test picture in the order of their names."""
     plugin = registry.load("models", entry["plugin"])
     trains = registry.literal("models", entry["plugin"], "FACTS").get("training", False)
@@ -115,7 +116,7 @@ def _places(predicted: np.ndarray, gallery: np.ndarray, image: np.ndarray) -> np
     return metrics.inverse_normalised_rank(found)
 
 
-def _chosen(history: list[dict[str, Any]], entry: dict[str, Any]) -> float:
+def _chosen(history: list[dict[str, Any]], entry: Entry) -> float:
     """Value on validation trials at each seed's epoch that was chosen, mean over seeds."""
     monitor, sign = MONITORS[entry["monitor"]], -1 if entry["monitor"] == "loss" else 1
     values = []
@@ -125,7 +126,7 @@ def _chosen(history: list[dict[str, Any]], entry: dict[str, Any]) -> float:
     return float(np.mean(values))
 
 
-def _left_out(plugin: Any, training: TrainingData, entry: dict[str, Any]) -> float:
+def _left_out(plugin: Any, training: TrainingData, entry: Entry) -> float:
     """Value on validation trials of a model that chooses no epoch: fitted to the training trials alone."""
     parts = ("inputs", "targets", "groups", "is_val")
     fit, held = (

@@ -97,7 +97,8 @@ def flows_between_rules(project: Project) -> Pairs:
     project.edit("config/config.yaml", GIANT, f"{GIANT}shards: 2, ")
     pairs: Pairs = set()
     for study in STUDIES:
-        planned = [job for job in jobs(project, study) if job["script"]]
+        adapters = {path.stem for path in (project.folder / "workflow" / "scripts").glob("*.py")}
+        planned = [job for job in jobs(project, study) if job["rule"] in adapters]
         maker = {path: job["rule"] for job in planned for path in job["output"]}
         pairs |= {(maker[path], job["rule"]) for job in planned for path in job["input"] if path in maker}
     return pairs
