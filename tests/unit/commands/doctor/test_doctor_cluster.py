@@ -140,10 +140,10 @@ def test_the_plugin_sends_no_job_without_gpu_to_a_gpu_partition_while_another_ta
         read = read_partition_file(path)
         for _ in range(100):
             memory, runtime, threads = (int(2 ** rng.uniform(0, most)) for most in (19, 12.5, 6))
-            wanted = {"max_mem_mb": memory, "max_runtime": runtime, "max_cpus_per_task": threads}
-            room = [part.name for part in plain if all(limits(part)[key] >= wanted[key] for key in wanted)]
+            asked = {"max_mem_mb": memory, "max_runtime": runtime, "max_cpus_per_task": threads}
+            room = [part.name for part in plain if all(limits(part)[key] >= asked[key] for key in asked)]
             job = SimpleNamespace(resources={"mem_mb": memory, "runtime": runtime}, threads=threads, name="job")
-            assert not room or get_best_partition(read, job, silent) in room, (wanted, path.read_text())
+            assert not room or get_best_partition(read, job, silent) in room, (asked, path.read_text())
             placed += bool(room)
             job.resources["gpu"] = 1
             assert get_best_partition(read, job, silent) in (None, "g0", "g1")

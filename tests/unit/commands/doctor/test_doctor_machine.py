@@ -136,13 +136,13 @@ def test_a_file_system_without_hard_links_is_said(here, monkeypatch):
 
 def test_limits_of_control_groups_count(tmp_path):
     (tmp_path / "user" / "me").mkdir(parents=True)
-    own = tmp_path / "own"
-    own.write_text("0::/user/me\n")
+    groups = tmp_path / "own"
+    groups.write_text("0::/user/me\n")
     (tmp_path / "user" / "me" / "memory.max").write_text("max\n")
     (tmp_path / "user" / "memory.max").write_text(f"{512 * 2**20}\n")
     (tmp_path / "user" / "cpu.max").write_text("100000 100000\n")
-    memory, why = machine.usable_memory(tmp_path, own)
+    memory, why = machine.usable_memory(tmp_path, groups)
     assert memory == 512 and "control group" in why
-    assert machine.usable_cores(tmp_path, own)[0] == 1
-    own.write_text("0::/\n")
-    assert machine.usable_memory(tmp_path, own)[0] > 512
+    assert machine.usable_cores(tmp_path, groups)[0] == 1
+    groups.write_text("0::/\n")
+    assert machine.usable_memory(tmp_path, groups)[0] > 512

@@ -65,9 +65,9 @@ def test_nodes_without_network_are_told_to_prefetch():
     ],
 )
 def test_what_a_node_lacks_is_bad(changed, words):
-    found = [str(finding) for finding in of_node(Node("normal", False, node_look(**changed)))]
-    assert [text for text in found if text.startswith("bad")] == [text for text in found if words and words in text]
-    assert len(bad(found)) == bool(words)
+    lines = [str(finding) for finding in of_node(Node("normal", False, node_look(**changed)))]
+    assert [text for text in lines if text.startswith("bad")] == [text for text in lines if words and words in text]
+    assert len(bad(lines)) == bool(words)
 
 
 def test_a_node_that_ignores_the_lock_held_here_is_found(here, monkeypatch):
@@ -84,8 +84,8 @@ def test_without_our_python_a_node_still_answers(here, monkeypatch):
     real = sys.executable
     Path(".snakemake").mkdir()
     monkeypatch.setattr(sys, "executable", "/not/there/python")
-    found = examine_node("normal", False, "lab", here.folder, WAITS)
-    assert found.error == "" and found.look["python"] == real and found.look["asked_python"] == "/not/there/python"
+    node = examine_node("normal", False, "lab", here.folder, WAITS)
+    assert node.error == "" and node.look["python"] == real and node.look["asked_python"] == "/not/there/python"
 
 
 def test_no_jobs_runs_none(here):
@@ -104,5 +104,5 @@ def test_the_probe_is_text_that_runs_alone(tmp_path):
         check=True,
         cwd=tmp_path,
     )
-    found = json.loads(done.stdout.strip().removeprefix(probe.MARK))
-    assert found["lock"] == "" and found["folder"] is True
+    look = json.loads(done.stdout.strip().removeprefix(probe.MARK))
+    assert look["lock"] == "" and look["folder"] is True

@@ -26,12 +26,12 @@ TRIALS, VOXELS, GABOR = 3108, 70 * 89 * 70, 400
 
 
 def job(rule, runs=True, **params):
-    wanted = {
+    labels = {
         "fetch_dataset": ["dataset"], "fetch_stimuli": ["dataset"], "fetch_subject": ["dataset", "subject"],
         "list_trials": ["dataset", "subject"], "make_split": ["dataset", "split"], "write_report": [],
         "cache_features": ["dataset", "feature"], "project_responses": ["dataset", "subject", "response"],
     }.get(rule, list(NAMES))  # fmt: skip
-    wildcards = {name: NAMES[name] for name in wanted} | ({} if wanted else {"study": "mine"})
+    wildcards = {name: NAMES[name] for name in labels} | ({} if labels else {"study": "mine"})
     if rule == "fetch_subject":
         wildcards["recording"] = "bold-T1w"
     if rule in ("train_model", "score_model"):
@@ -64,7 +64,7 @@ def jobs(runs=True, space="native", average=True, model="ridge", split=None, see
 
 
 def defaults(section, plugin):
-    return {key: one["default"] for key, one in registry.literal(section, plugin, "SETTINGS").items()}
+    return {key: schema["default"] for key, schema in registry.literal(section, plugin, "SETTINGS").items()}
 
 
 @pytest.fixture(autouse=True)
@@ -73,21 +73,21 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def row(found, stage, subject="sub-CSI4"):
-    return found.rows["bold5000", subject, stage]
+def row(estimated, stage, subject="sub-CSI4"):
+    return estimated.rows["bold5000", subject, stage]
 
 
 def test_each_stage_costs_what_its_arrays_hold():
-    found = costs.cost_of(jobs())
-    assert row(found, "fetch").fetch == T1W_BYTES
-    assert row(found, "fetch", "shared") == costs.Cost(160_000_000, 0, 1_000_000_000, 2)
-    assert row(found, "responses").keep == TRIALS * VOXELS * 4
-    assert row(found, "features", "shared").keep == 4916 * GABOR * 4
-    assert row(found, "models").keep == VOXELS * GABOR * 4 + TRIALS * GABOR * 4
+    estimated = costs.cost_of(jobs())
+    assert row(estimated, "fetch").fetch == T1W_BYTES
+    assert row(estimated, "fetch", "shared") == costs.Cost(160_000_000, 0, 1_000_000_000, 2)
+    assert row(estimated, "responses").keep == TRIALS * VOXELS * 4
+    assert row(estimated, "features", "shared").keep == 4916 * GABOR * 4
+    assert row(estimated, "models").keep == VOXELS * GABOR * 4 + TRIALS * GABOR * 4
     # a run of 194 volumes and windows of 3 are in memory
-    assert row(found, "responses").memory > 4 * VOXELS * 194 + 4 * TRIALS * VOXELS * 3
-    assert found.rows["", "", "figures, report"].jobs == 1
-    assert found.total.jobs == 10 and found.total.fetch == T1W_BYTES + 160_000_000
+    assert row(estimated, "responses").memory > 4 * VOXELS * 194 + 4 * TRIALS * VOXELS * 3
+    assert estimated.rows["", "", "figures, report"].jobs == 1
+    assert estimated.total.jobs == 10 and estimated.total.fetch == T1W_BYTES + 160_000_000
 
 
 def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_joined(folder):
@@ -98,11 +98,11 @@ def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_join
     names = {"dataset": "bold5000", "feature": "giant", "shard": "1-of-3"}
     shard = Job("extract_shard", names, [], [], {"settings": json.dumps(settings)}, True)
     before = costs.cost_of(jobs())
-    found = costs.cost_of([*listed, fetch, shard])
-    assert found.rows["", "", "fetch"].fetch == 4_546_006_416
-    more = row(found, "features", "shared").keep - row(before, "features", "shared").keep
+    estimated = costs.cost_of([*listed, fetch, shard])
+    assert estimated.rows["", "", "fetch"].fetch == 4_546_006_416
+    more = row(estimated, "features", "shared").keep - row(before, "features", "shared").keep
     assert more == 4916 * 1536 * 4 + 4916 * 1536 * 4 // 3
-    assert row(found, "features", "shared").memory > 2 * 4_546_006_416
+    assert row(estimated, "features", "shared").memory > 2 * 4_546_006_416
     arrived = folder / "resources/checkpoints/facebook--dinov2-giant@611a9d42f233"
     arrived.mkdir(parents=True)
     (arrived / "model.safetensors").write_bytes(b"x" * 6_416)
@@ -112,7 +112,7 @@ def test_a_network_costs_its_checkpoint_and_a_shard_its_share_until_all_are_join
 def test_a_checkpoint_of_unknown_size_is_told(monkeypatch):
     settings = entry("hf_vision", "mine", weights="pretrained", checkpoint="mine/net", revision="0" * 40)
     fetch = Job("fetch_checkpoint", {"feature": "mine"}, [], [], {"settings": json.dumps(settings)}, True)
-    text, _ = told(monkeypatch, [*jobs(), fetch], 10**13)
+    text, _ = written(monkeypatch, [*jobs(), fetch], 10**13)
     assert "size not known, not counted: checkpoint mine/net" in text
 
 
@@ -148,12 +148,12 @@ def test_content_that_arrived_before_an_interruption_is_not_fetched_again(folder
     content = clone / ".git/annex"
     content.mkdir(parents=True)
     (content / "0").write_bytes(b"x" * 5_000_000)  # of the other two, only the links are there
-    found = costs.cost_of(jobs())
-    assert row(found, "fetch").fetch == T1W_BYTES - 5_000_000
-    assert row(found, "fetch", "shared").fetch == 0  # cloned
+    estimated = costs.cost_of(jobs())
+    assert row(estimated, "fetch").fetch == T1W_BYTES - 5_000_000
+    assert row(estimated, "fetch", "shared").fetch == 0  # cloned
 
 
-def told(monkeypatch, listed, free, colour=False):
+def written(monkeypatch, listed, free, colour=False):
     monkeypatch.setattr(estimate.plan, "ask", lambda targets, config: listed)
     monkeypatch.setattr(estimate, "free_at", lambda place: free)
     monkeypatch.setattr(estimate, "memory_here", lambda: 10**12)
@@ -161,13 +161,13 @@ def told(monkeypatch, listed, free, colour=False):
 
 
 def test_what_fits_and_what_does_not_is_said_by_words_and_by_exit_code(monkeypatch):
-    text, code = told(monkeypatch, jobs(), 10**12)
+    text, code = written(monkeypatch, jobs(), 10**12)
     assert code == 0 and "1000.00 GB free: fits" in text and "NOT" not in text
     assert "study mine" in text and "the pictures of bold5000 are yours to bring" in text and "ask the authors" in text
     assert "recording" not in text
-    text, code = told(monkeypatch, jobs(), 10**10)
+    text, code = written(monkeypatch, jobs(), 10**10)
     assert code == 1 and "10.00 GB free: WILL NOT FIT" in text and "\033" not in text
-    text, code = told(monkeypatch, jobs(), 10**10, colour=True)
+    text, code = written(monkeypatch, jobs(), 10**10, colour=True)
     (line,) = [line for line in text.splitlines() if "WILL NOT FIT" in line]
     assert line.startswith("\033[31m") and line.endswith("GB short\033[0m")
 
@@ -189,21 +189,21 @@ def test_numbers_that_nobody_counted_are_marked(monkeypatch):
         Job("fetch_dataset", {"dataset": "nod"}, [], [], {"settings": json.dumps(entry)}, True),
         Job("fetch_subject", names, [], [], {"settings": json.dumps(entry)}, True),
     ]
-    text, _ = told(monkeypatch, listed, 10**13)
+    text, _ = written(monkeypatch, listed, 10**13)
     assert "~10.20" in text and "~ not counted in the data's own tree: nod" in text
 
 
 def test_a_recording_that_cannot_be_read_yet_is_said(monkeypatch):
     listed = jobs()
-    project = next(one for one in listed if one.rule == "project_responses")
+    project = next(listed_job for listed_job in listed if listed_job.rule == "project_responses")
     project.params["recording"] = "bold-fsnative"
     monkeypatch.setitem(registry.literal("datasets", "bold5000", "FACTS"), "unread", ["bold-fsnative"])
-    text, _ = told(monkeypatch, listed, 10**13)
+    text, _ = written(monkeypatch, listed, 10**13)
     assert "responses cannot be made yet: recording bold-fsnative of bold5000 is not read in this version" in text
 
 
 def test_nothing_to_be_done_is_said(monkeypatch):
-    text, code = told(monkeypatch, jobs(runs=False), 0)
+    text, code = written(monkeypatch, jobs(runs=False), 0)
     assert code == 0 and "nothing is to be done" in text
 
 
@@ -237,6 +237,6 @@ def test_a_stack_has_the_columns_of_its_members():
         Job("cache_features", {"dataset": "d", "feature": n}, [], [], {"settings": json.dumps(e)}, True)
         for n, e in entries.items()
     ]
-    known = sizes.Sizes(jobs)
-    found = [known.n_features("d", name) for name in entries]
-    assert found == [2 * 4 * 4, 1 * 4 * 9, 2 * 4 * 4 + 1 * 4 * 9]
+    known_sizes = sizes.Sizes(jobs)
+    n_columns = [known_sizes.n_features("d", name) for name in entries]
+    assert n_columns == [2 * 4 * 4, 1 * 4 * 9, 2 * 4 * 4 + 1 * 4 * 9]

@@ -36,7 +36,7 @@ def cache(folder, settings, name="features", parts=(), workers=2, code="{}"):
         pack=str(folder / "stimuli.h5"),
         table=str(folder / "stimuli.parquet"),
         network=[],
-        parts=[str(one) for one in parts],
+        parts=[str(part) for part in parts],
         features=str(folder / f"{name}.npy"),
         index=str(folder / f"{name}.parquet"),
         sidecar=str(folder / f"{name}.json"),
@@ -103,12 +103,12 @@ class Counting:
         return self
 
     def __call__(self, images):
-        self.seen += [int(one.sum()) for one in images]
+        self.seen += [int(image.sum()) for image in images]
         if self.breaks_at is not None and len(self.seen) > self.breaks_at:
             raise MemoryError("broken")
         if self.ends_at is not None and len(self.seen) > self.ends_at:
             _interruption._asked = True
-        return np.stack([[one.mean(), one.std()] for one in images]).astype(np.float32)
+        return np.stack([[image.mean(), image.std()] for image in images]).astype(np.float32)
 
 
 @pytest.fixture
@@ -126,13 +126,13 @@ def test_a_try_goes_on_from_the_rows_that_were_kept(tmp_path, counting, monkeypa
     monkeypatch.setattr(Rows.__init__, "__defaults__", (0,))
     plant(tmp_path)
     whole = counting(Counting())
-    wanted = cache(tmp_path, entry("gabor"))
+    undisturbed = cache(tmp_path, entry("gabor"))
     first = counting(Counting(breaks_at=40))
     with pytest.raises(MemoryError):
         cache(tmp_path, entry("gabor"), "again")
     assert not (tmp_path / "again.npy").exists() and len(first.seen) == 64
     second = counting(Counting())
-    assert cache(tmp_path, entry("gabor"), "again").tobytes() == wanted.tobytes()
+    assert cache(tmp_path, entry("gabor"), "again").tobytes() == undisturbed.tobytes()
     assert whole.seen == first.seen[:32] + second.seen  # 32 were kept, none of them was made again
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".rows")]
 
@@ -256,9 +256,9 @@ def test_values_that_are_not_finite_and_pictures_that_break_are_named(tmp_path, 
             raise OSError("no")
 
     counting(Breaks())
-    with pytest.raises(OSError) as told:
+    with pytest.raises(OSError) as error:
         cache(tmp_path, entry("gabor"))
-    assert told.value.__notes__ == ["while image 'image-00000' was prepared"]
+    assert error.value.__notes__ == ["while image 'image-00000' was prepared"]
 
 
 def test_stimuli_without_pictures_are_refused_by_name(tmp_path):
