@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from boldflow import registry
+from boldflow.vocabulary.sections import PLUGIN_SECTIONS
 
 CONTRACTS = {"datasets": "DataSet", "features": "Feature", "models": "Model", "figures": "Figure"}
 ALL = [(section, name) for section in CONTRACTS for name in registry.plugins(section)]
@@ -72,5 +73,5 @@ def test_all_plugins_keep_the_contract_of_their_section(tmp_path):
 
 @pytest.mark.parametrize("section", CONTRACTS)
 def test_every_section_of_plugins_has_a_contract(section):
-    assert set(CONTRACTS) == set(registry.PLUGIN_SECTIONS)
+    assert set(CONTRACTS) == set(PLUGIN_SECTIONS)
     assert getattr(importlib.import_module(f"boldflow.{section}"), CONTRACTS[section])
