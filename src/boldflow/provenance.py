@@ -47,11 +47,11 @@ def look(path: Path, names: str = "*") -> dict[str, Any]:
         ``n_files``, ``n_bytes``, and ``state``, a digest of names, sizes and times of change.
     """
     files = [(path.name, str(path))] if path.is_file() else []
-    for folder, below, found in os.walk(path):
+    for folder, below, names_inside in os.walk(path):
         below[:] = [name for name in below if not name.startswith(".")]
-        fitting = (name for name in fnmatch.filter(found, names) if not name.startswith("."))
+        fitting = (name for name in fnmatch.filter(names_inside, names) if not name.startswith("."))
         inside = (os.path.join(folder, name) for name in fitting)
-        files += [(os.path.relpath(one, path), one) for one in inside if os.path.isfile(one)]
-    infos = [(name, os.stat(one)) for name, one in sorted(files)]
+        files += [(os.path.relpath(file, path), file) for file in inside if os.path.isfile(file)]
+    infos = [(name, os.stat(file)) for name, file in sorted(files)]
     rows = [(name, info.st_size, info.st_mtime_ns) for name, info in infos]
     return {"n_files": len(rows), "n_bytes": sum(row[1] for row in rows), "state": digest(canonical(rows))}

@@ -59,13 +59,13 @@ def _set_keys(value: Any) -> Any:
 
 def recorded(reprs: Sequence[str]) -> list[Any]:
     """Read parameters as Snakemake records them: without names, as Python writes them."""
-    found = []
+    values = []
     for text in reprs:
         try:
-            found.append(decoded(ast.literal_eval(text)))
+            values.append(decoded(ast.literal_eval(text)))
         except (ValueError, SyntaxError):
-            found.append(text)
-    return found
+            values.append(text)
+    return values
 
 
 def is_code(value: Any) -> bool:
@@ -222,7 +222,7 @@ def of_job(job: Job, checksum: Callable[[str], str], makers: Mapping[str, Job]) 
     return sorted(set(causes))
 
 
-def told(causes: Sequence[Cause]) -> str:
+def kinds_in_words(causes: Sequence[Cause]) -> str:
     """Name the kinds of causes, in order."""
     words = {"file": "changed file", "output": "missing output", "record": "missing record", "input": "other inputs"}
     kinds = sorted({cause.kind for cause in causes}, key=KINDS.index)
@@ -251,9 +251,9 @@ def _of_inputs(
             if path not in makers:
                 causes.append(file_cause(path, "is missing"))
         elif path in sums:
-            was, found = str(sums[path]).removeprefix("sha256:"), checksum(path)
-            if was != found:
-                causes.append(file_cause(path, f"changed: SHA-256 {was[:SHORT]} -> {found[:SHORT]}{_now(path)}"))
+            was, sum_now = str(sums[path]).removeprefix("sha256:"), checksum(path)
+            if was != sum_now:
+                causes.append(file_cause(path, f"changed: SHA-256 {was[:SHORT]} -> {sum_now[:SHORT]}{_now(path)}"))
         elif record["endtime"] is not None and Path(path).stat().st_mtime > record["endtime"] + CLOCK_S:
             causes.append(file_cause(path, "is newer than what was made from it (too large for a checksum)"))
     return causes

@@ -49,15 +49,15 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     if place not in makers:
         return _without_plan(file, path, note, f"no rule makes {place}")
     checksum = cache(changes.sha256)
-    own = makers[place]
-    here = [*changes.of_job(own, checksum, makers), *of_note(note, own.params), *_of_tables(note, own.input)]
-    here += _rewritten(place, own, config)
+    maker = makers[place]
+    here = [*changes.of_job(maker, checksum, makers), *of_note(note, maker.params), *_of_tables(note, maker.input)]
+    here += _rewritten(place, maker, config)
     above: dict[Cause, list[Job]] = {}
     for job in jobs:
-        if job is not own:
+        if job is not maker:
             for cause in [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_checkpoint(job, checksum)]:
                 above.setdefault(cause, []).append(job)
-    lines = [f"{file}", *_made_from(note, own, place, jobs)]
+    lines = [f"{file}", *_made_from(note, maker, place, jobs)]
     causes = sorted(set(_one_per_table(here))) + sorted(set(above) - set(here))
     words = [cause for cause in causes if cause.kind not in NO_DIFFERENCE]
     if words:
@@ -122,11 +122,11 @@ def _of_tables(note: Mapping[str, Any], inputs: Sequence[str]) -> list[Cause]:
     causes = []
     for name, was in note.get("tables", {}).items() if isinstance(note.get("tables"), dict) else ():
         paths = [path for path in inputs if name in (path, Path(path).name)]
-        found = {path: changes.sha256(path) for path in paths if Path(path).is_file()}
-        if not found:
+        sums = {path: changes.sha256(path) for path in paths if Path(path).is_file()}
+        if not sums:
             causes.append(Cause("table", f"table {name} is missing"))
-        elif was not in found.values():  # a bare name may stand for several tables: one of them must be it
-            place, now = next(iter(found.items())) if len(found) == 1 else (f"{name} ({len(found)} files)", "")
+        elif was not in sums.values():  # a bare name may stand for several tables: one of them must be it
+            place, now = next(iter(sums.items())) if len(sums) == 1 else (f"{name} ({len(sums)} files)", "")
             to = f" -> {now[: changes.SHORT]}" if now else ""
             causes.append(Cause("table", f"table {place} changed: SHA-256 {was[: changes.SHORT]}{to}"))
     return causes
@@ -175,8 +175,8 @@ def _made_from(note: Mapping[str, Any], job: Job, place: str, jobs: Sequence[Job
     """Write what made the file, as was recorded then."""
     record = job.records.get(place, {})
     old = changes.recorded(record.get("params") or [])
-    told = changes.decoded(note.get("code"))
-    code: dict[str, str] = told or next((value for value in old if changes.is_code(value)), {})
+    code_of_note = changes.decoded(note.get("code"))
+    code: dict[str, str] = code_of_note or next((value for value in old if changes.is_code(value)), {})
     settings = [note[key] for key in COMPARED[1:] if key in note] or [v for v in old if not changes.is_code(v)]
     simulated = ["SIMULATED data"] if note.get("simulated") else []
     steps = Counter(other.rule for other in jobs if other.output and other is not job)
@@ -210,24 +210,24 @@ def _of_checkpoint(job: Job, checksum: Callable[[str], str]) -> list[Cause]:
 
 def _arrivals(jobs: Sequence[Job]) -> list[str]:
     """Name the data sets on which jobs rest, with their commits."""
-    found = []
+    sentences = []
     for path in sorted({path for job in jobs for path in job.output if path.endswith("/dataset.json")}):
         if path.startswith("resources/receipts/") and Path(path).is_file():
             try:
                 receipt = sidecars.read(path)
             except ValueError as error:
-                found.append(str(error))
+                sentences.append(str(error))
                 continue
-            found.append(f"{receipt.get('name')} at commit {receipt.get('commit')} of {receipt.get('origin')}")
-    return found
+            sentences.append(f"{receipt.get('name')} at commit {receipt.get('commit')} of {receipt.get('origin')}")
+    return sentences
 
 
 def _verdict(causes: Sequence[Cause]) -> tuple[str, int]:
     differing = [cause for cause in causes if cause.kind not in NOT_KNOWN]
     if differing:
-        return f"would differ: {changes.told(differing)}", DIFFERS
+        return f"would differ: {changes.kinds_in_words(differing)}", DIFFERS
     if causes:
-        return f"cannot be said: {changes.told(causes)}", UNKNOWN
+        return f"cannot be said: {changes.kinds_in_words(causes)}", UNKNOWN
     return "would be the same", SAME
 
 
@@ -241,7 +241,7 @@ def _without_plan(file: str, path: Path, note: Mapping[str, Any], error: str) ->
         lines += [f"  code: {_n_modules(code)} modules, digest {_digest(code)}"]
         lines += [f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()]
     causes = sorted(set(_of_sources(code)))
-    inputs = [str(found) for found in path.resolve().parent.parent.glob("*.parquet")]
+    inputs = [str(table) for table in path.resolve().parent.parent.glob("*.parquet")]
     causes += [cause for cause in _of_tables(note, inputs) if "missing" not in cause.text]
     lines += ["not as it was", *[f"  {cause.text}" for cause in causes]] if causes else []
     why = "\n".join(f"  {line}" for line in error.splitlines())

@@ -33,15 +33,15 @@ def why(target: str | None, config: Sequence[str]) -> tuple[str, int]:
         return f"{name}: what would rerun cannot be said, since Snakemake stops at this:\n{_indented(str(error))}", 2
     makers = {path: job for job in jobs for path in job.output}
     checksum = cache(changes.sha256)
-    found = {index: changes.of_job(job, checksum, makers) for index, job in enumerate(jobs)}
+    causes_of = {index: changes.of_job(job, checksum, makers) for index, job in enumerate(jobs)}
     running = [index for index, job in enumerate(jobs) if job.runs and job.output]
-    silent = {index: causes for index, causes in found.items() if causes and index not in running}
+    silent = {index: causes for index, causes in causes_of.items() if causes and index not in running}
     parts = []
     if running:
         made = any(jobs[index].records for index in running)
         since = "what changed since it was made" if made else "it was never made"
-        own = {index: found[index] for index in running if found[index]}
-        parts += [f"{name}: {since}", *_by_cause(own, jobs), *_reruns(running, own, jobs)]
+        changed = {index: causes_of[index] for index in running if causes_of[index]}
+        parts += [f"{name}: {since}", *_by_cause(changed, jobs), *_reruns(running, list(changed), jobs)]
     else:
         parts.append(f"{name}: nothing would rerun")
         if not silent:
@@ -52,10 +52,10 @@ def why(target: str | None, config: Sequence[str]) -> tuple[str, int]:
     return "\n".join(parts), 0
 
 
-def _by_cause(found: dict[int, list[Cause]], jobs: Sequence[Job]) -> list[str]:
+def _by_cause(causes_of: dict[int, list[Cause]], jobs: Sequence[Job]) -> list[str]:
     """Write each cause once, with the jobs that it concerns."""
     concerned: dict[Cause, list[int]] = defaultdict(list)
-    for index, causes in found.items():
+    for index, causes in causes_of.items():
         for cause in causes:
             concerned[cause].append(index)
     lines = []
@@ -69,13 +69,13 @@ def _by_cause(found: dict[int, list[Cause]], jobs: Sequence[Job]) -> list[str]:
     return lines
 
 
-def _reruns(running: Sequence[int], own: dict[int, list[Cause]], jobs: Sequence[Job]) -> list[str]:
+def _reruns(running: Sequence[int], changed: Sequence[int], jobs: Sequence[Job]) -> list[str]:
     """Count by rule what would rerun: changed itself, or following from others."""
-    changed = Counter(jobs[index].rule for index in own)
-    follow = Counter(jobs[index].rule for index in running if index not in own)
+    of_themselves = Counter(jobs[index].rule for index in changed)
+    follow = Counter(jobs[index].rule for index in running if index not in changed)
     lines = [f"would rerun: {len(running)} job{'s' if len(running) > 1 else ''}"]
     width = max(len(jobs[index].rule) for index in running)
-    lines += [f"  {rule:<{width}} {count:>4}" for rule, count in changed.items()]
+    lines += [f"  {rule:<{width}} {count:>4}" for rule, count in of_themselves.items()]
     lines += [f"  {rule:<{width}} {count:>4}  follows from the above" for rule, count in follow.items()]
     return lines
 
