@@ -22,11 +22,24 @@ PLACES = (
     *("origin", "public_url", "stimuli_root", "betas_root", "mesh_folder", "region_files", "checkpoint_root"),
     *("hrf_table", "agreement"),
 )
-# Keys of entries that rules read where the plug-in has no ``READS`` that says it; a rule that is not here reads all.
+# Keys of entries that rules read where the plug-in has no ``READS`` that says it; a rule that is not here reads all
+# but ``NOT_READ``.
 READS: dict[str, dict[str, list[str]]] = {
     "datasets": {"make_split": []},
     "responses": {"make_split": ["start_s", "duration_s"]},
     "features": {"fetch_checkpoint": ["checkpoint", "revision", "sha256", "weights"]},
+    "models": {
+        "score_model": ["permutations", "rescorings", "protocol"],
+        "analyse_latents": ["permutations", "protocol"],
+    },
+}
+# Of features, what only their arrival and the plan of the run read; of models, how they are scored.
+NOT_READ: dict[str, dict[str, tuple[str, ...]]] = {
+    "features": {
+        "cache_features": ("shards", "revision", "sha256"),
+        "extract_shard": ("shards", "revision", "sha256"),
+    },
+    "models": {"train_model": ("permutations", "rescorings", "protocol")},
 }
 # Keys that stages and mathematics ask of any entry of a section, whether its plug-in has them or not.
 OF_ANY = {"features": ["weights"], "models": ["start", "refit"]}
@@ -167,11 +180,12 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
 
 
 def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> list[str]:
-    """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else all."""
+    """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else most."""
     of_plugin = literal(section, plugin, "READS") if plugin else {}
     if rule in of_plugin or rule in READS.get(section, {}):
         return list({**READS.get(section, {}), **of_plugin}[rule])
-    keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in (*PLACES, "plugin")]
+    left_out = (*PLACES, "plugin", *NOT_READ.get(section, {}).get(rule, ()))
+    keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in left_out]
     more = ["regions_of_files"] if section == "responses" else OF_ANY.get(section, [])
     return list(dict.fromkeys([*keys, *more]))
 

@@ -91,6 +91,7 @@ def test_an_autoencoder_keeps_more_of_real_bold_than_its_mean_and_tells_faces_fr
         **out,
         codes=str(tmp_path / "codes.parquet"),
         names=json.dumps(names),
+        settings=json.dumps(entry),
         facts=json.dumps({"images": False, "simulated": False}),
         latents_=json.dumps(asked),
         n_draws=200,

@@ -63,6 +63,13 @@ def test_a_setting_of_one_model_reruns_that_model_alone(copy):
     assert copy.planned(*STUDY) == {"train_model": 6, "score_model": 6, **LAST}
 
 
+def test_a_setting_of_scoring_scores_again_and_trains_nothing(copy):
+    copy.edit("config/config.yaml", "nearest: {permutations: 100}", "nearest: {permutations: 99}")
+    assert copy.planned(*STUDY) == {"score_model": 6, **LAST}
+    copy.edit("config/config.yaml", "dummy: {permutations: 0}", "dummy: {permutations: 0, protocol: published}")
+    assert copy.planned(*STUDY) == {"score_model": 9, **LAST}
+
+
 def test_a_new_model_is_one_file_and_one_line(copy):
     """The census of new jobs: a training and a score per subject, and what draws from them."""
     (copy.folder / "src/boldflow/models/mean.py").write_text(

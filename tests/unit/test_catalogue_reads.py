@@ -85,7 +85,7 @@ RULES = {
 OTHERS = {
     "responses": {"project_responses", "make_split"},
     "features": {"fetch_checkpoint", "extract_shard", "cache_features"},
-    "models": {"train_model"},
+    "models": {"train_model", "score_model", "analyse_latents"},
     "splits": {"make_split"},
     "figures": {"draw_figure"},
 }
@@ -108,21 +108,61 @@ def test_of_each_key_of_a_data_set_the_rules_that_run_again(plugin):
 
 @pytest.mark.parametrize("section", OTHERS)
 def test_of_each_key_of_other_sections_the_rules_that_run_again(section):
-    """The rule that makes the thing reads all of its entry; others say what they read of it."""
+    """The rule that makes the thing reads its entry but for what others read; those say what they read of it."""
+    scoring = {"permutations", "rescorings", "protocol"}
     narrow = {
         ("responses", "make_split"): {"start_s", "duration_s"},
         ("features", "fetch_checkpoint"): {"checkpoint", "revision", "sha256", "weights"},
+        ("models", "score_model"): scoring,
+        ("models", "analyse_latents"): {"permutations", "protocol"},
+    }
+    left_out = {
+        ("features", "cache_features"): {"shards", "revision", "sha256"},
+        ("features", "extract_shard"): {"shards", "revision", "sha256"},
+        ("models", "train_model"): scoring,
     }
     for plugin in registry.plugins(section) if section in ("features", "models", "figures") else [None]:
         for rule in OTHERS[section]:
             read = set(catalogue.keys_read(SCHEMAS, section, plugin, rule)) - {"regions_of_files"}
             of_any = set() if (section, rule) in narrow else set(catalogue.OF_ANY.get(section, []))
-            assert read == narrow.get((section, rule), keys_of(section, plugin)) | of_any, (plugin, rule)
+            most = keys_of(section, plugin) - left_out.get((section, rule), set())
+            assert read == narrow.get((section, rule), most) | of_any, (plugin, rule)
 
 
-def asked(plugin: str, functions: list[str]) -> set[str]:
+@pytest.mark.parametrize("rule", ["cache_features", "extract_shard"])
+@pytest.mark.parametrize("plugin", registry.plugins("features"))
+def test_no_feature_asks_for_a_key_that_is_not_handed(plugin, rule):
+    read = set(catalogue.keys_read(SCHEMAS, "features", plugin, rule))
+    assert asked(plugin, ["extractor", "columns", "__init__", "__call__", "prepare"], "features") <= read
+    files = set(catalogue.keys_read(SCHEMAS, "features", plugin, "fetch_checkpoint"))
+    assert asked(plugin, ["files_needed"], "features") <= files
+
+
+def test_shards_of_a_feature_are_no_parameter_of_it():
+    config = {"features": {"gabor": {}, "spread": {"plugin": "gabor", "shards": 3}}}
+    handed = [catalogue.handed(config, SCHEMAS, "features", name, "cache_features") for name in config["features"]]
+    assert {**handed[0], "name": ""} == {**handed[1], "name": ""}
+
+
+def test_a_plugin_of_any_section_may_say_what_rules_read(monkeypatch):
+    whole = registry.literal
+    reads = {"train_model": ["seeds"], "score_model": ["protocol"]}
+
+    def literal(section, plugin, name):
+        return reads if (section, plugin, name) == ("models", "ridge", "READS") else whole(section, plugin, name)
+
+    monkeypatch.setattr(catalogue, "literal", literal)
+    config = {"models": {"ridge": {"seeds": [3]}}}
+    for rule, keys in reads.items():
+        entry = read_entry(json.dumps(catalogue.handed(config, SCHEMAS, "models", "ridge", rule)))
+        assert set(entry) == {*keys, "name", "plugin"}
+        with pytest.raises(NotHandedError, match=f"alphas.*{rule}"):
+            entry.get("alphas")
+
+
+def asked(plugin: str, functions: list[str], section: str = "datasets") -> set[str]:
     """Keys that functions of a plug-in ask ``settings`` for, in whatever functions of its own they hand it to."""
-    folder = Path(registry.__file__).parent / "datasets"
+    folder = Path(registry.__file__).parent / section
     files = sorted((folder / plugin).glob("*.py")) or [folder / f"{plugin}.py"]
     defined = {
         node.name: node

@@ -46,6 +46,7 @@ rule analyse_latents:
     params:
         subjects=hand.subjects_of_result,
         names=planning.wildcard_names,
+        settings=hand.settings_of("models", "{model}", "analyse_latents"),
         facts=hand.facts_of("datasets", "{dataset}", "analyse_latents"),
         latents=hand.settings_of_latents,
         n_draws=config.get("bootstrap_draws", 1000),

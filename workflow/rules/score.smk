@@ -41,6 +41,7 @@ rule score_model:
     params:
         subjects=hand.subjects_of_result,
         names=planning.wildcard_names,
+        settings=hand.settings_of("models", "{model}", "score_model"),
         facts=hand.facts_of("datasets", "{dataset}", "score_model"),
         n_draws=config.get("bootstrap_draws", 1000),
         code=hand.code_of("score_model", plugin=("models", "{model}")),

@@ -25,7 +25,7 @@ rule make_split:
         dataset=hand.settings_of("datasets", "{dataset}", "make_split"),
         settings=hand.settings_of("splits", "{split}", "make_split"),
         response=hand.response_of_split,
-        facts=hand.facts_of("datasets", "{dataset}", "make_split"),
+        facts=hand.facts_of_split,
         code=hand.code_of("make_split", plugin=("datasets", "{dataset}")),
     message:
         "Split {wildcards.dataset} by {wildcards.split}"

@@ -25,6 +25,7 @@ analyse_latents.run(
     codes=snakemake.output.codes,
     subjects=snakemake.params.subjects,
     names=snakemake.params.names,
+    settings=snakemake.params.settings,
     facts=snakemake.params.facts,
     latents_=snakemake.params.latents,
     n_draws=snakemake.params.n_draws,

@@ -25,6 +25,7 @@ score_model.run(
     bands=snakemake.output.bands,
     subjects=snakemake.params.subjects,
     names=snakemake.params.names,
+    settings=snakemake.params.settings,
     facts=snakemake.params.facts,
     n_draws=snakemake.params.n_draws,
     code=snakemake.params.code,

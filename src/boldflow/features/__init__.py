@@ -7,6 +7,9 @@
     that was trained elsewhere; its entries then have the keys of ``networks`` in the schema too).
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+``READS``, optional
+    ``{rule: [keys]}``: which keys of an entry a rule reads (cache_features, extract_shard, fetch_checkpoint), where
+    that is not what ``catalogue.READS`` and ``NOT_READ`` say of the section.
 ``CHECKPOINTS``
     Where ``checkpoint``: what is known beforehand of networks, by name: ``revision`` (commit on the hub), ``sha256`` by
     file, ``n_bytes``.

@@ -8,6 +8,8 @@
     ``title`` and ``caption`` (str) for the report.
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+``READS``, optional
+    ``{rule: [keys]}``: which keys of an entry a rule reads (draw_figure), where these are not all.
 
 ``source_table(tables, settings) -> DataFrame``
     Exactly the values drawn, with a bool column ``simulated`` that says of each row whether it is; it is written beside

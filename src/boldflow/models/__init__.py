@@ -6,6 +6,9 @@
     times targets), "data" (the training trials) or "means" (targets alone), so that estimates are closer.
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
+``READS``, optional
+    ``{rule: [keys]}``: which keys of an entry a rule reads (train_model, score_model, analyse_latents), where that is
+    not what ``catalogue.READS`` and ``NOT_READ`` say of the section.
 ``DEFAULTS``, optional
     ``{key: value}``: defaults of its own for keys that it shares with other plug-ins.
 

@@ -112,6 +112,13 @@ class Parameters:
         name = (self.config["splits"][wildcards.split] or {}).get("windows_of")
         return self.settings_of("responses", name, "make_split")(wildcards) if name else ""
 
+    def facts_of_split(self, wildcards: Wildcards) -> str:
+        """Hand the facts of the data set that a split reads: the repetition time only where windows are kept apart."""
+        facts = catalogue.facts_read(self.config, "datasets", wildcards.dataset, "make_split")
+        if not (self.config["splits"][wildcards.split] or {}).get("windows_of"):
+            facts.pop("tr_s", None)
+        return canonical(facts)
+
     def names_of_rivals(self, wildcards: Wildcards) -> str:
         """Hand the names of the encoders that are compared."""
         return canonical({"results": [vars(result) for result in self.studies.rivals(wildcards.study)]})

@@ -160,6 +160,15 @@ def test_settings_of_a_data_set_are_cut_to_the_job_s_subject(studies):
     assert json.loads(whole)["subjects"] == ["subj01", "subj02"]
 
 
+def test_a_split_is_told_the_repetition_time_only_where_it_keeps_windows_apart(studies):
+    mine = {"plugin": "bids", "folder": "/mine", "tr_s": 2.5}
+    splits = {"plain": {"test": "repeated"}, "apart": {"test": "repeated", "windows_of": "bold-2to8s-fsaverage5"}}
+    config = studies.config | {"datasets": {"mine": mine}, "splits": splits}
+    hand = planning.Parameters(config, SCHEMAS, studies)
+    facts = {name: json.loads(hand.facts_of_split(Wildcards(dataset="mine", split=name))) for name in splits}
+    assert facts["apart"] == facts["plain"] | {"tr_s": 2.5} and "tr_s" not in facts["plain"]
+
+
 def test_parameters_are_the_same_text_whatever_order_the_catalogue_has(studies):
     entries = studies.config["models"]
     turned = {name: dict(reversed((entry or {}).items())) for name, entry in entries.items()}

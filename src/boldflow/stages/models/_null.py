@@ -30,6 +30,7 @@ def null_values(
     test: TestSet,
     rows: np.ndarray,
     scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    n_permutations: int,
     seed: int,
     block: str,
 ) -> np.ndarray:
@@ -40,12 +41,13 @@ def null_values(
 
     Parameters
     ----------
-    plugin, settings : the model's plug-in and entry; ``settings["permutations"]`` refits are made
+    plugin, settings : the model's plug-in and what its entry says of fitting
     data : Aligned
     test : TestSet
     rows : int array of shape (n_test_trials,)
         Rows of the test trials in ``data.trials``.
     scorer : of the observed result
+    n_permutations : how many refits are made
     seed : int
     block : {"part", "run"}
 
@@ -62,7 +64,7 @@ def null_values(
     else:
         predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
     null = []
-    for number in tqdm(range(settings["permutations"]), desc=f"permute {settings['name']}", unit="refit"):
+    for number in tqdm(range(n_permutations), desc=f"permute {settings['name']}", unit="refit"):
         rng = np.random.default_rng([seed, number])
         other = permute_within(np.arange(len(first)), within, rng)  # image -> image whose label it gets
         predicted = np.concatenate([predict(picture[other][image]) for predict in predictors])

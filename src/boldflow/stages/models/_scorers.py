@@ -66,7 +66,7 @@ def as_scored(scorer: Scorer, predicted: np.ndarray, weights: str) -> np.ndarray
 
 def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> np.ndarray | None:
     """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
-    entry, kind = scoring.notes.entry, scoring.p_kind
+    entry, settings, kind = scoring.notes.entry, scoring.settings, scoring.p_kind
     if isinstance(scorer, ReconstructionScorer):
         return None  # there are no labels that could be permuted
     if scoring.pooled and kind == "refit":
@@ -74,9 +74,10 @@ def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndar
     data, test, rows = tested.data, tested.test, tested.rows
     block = "part" if scoring.facts.images else "run"
     if kind == "refit":
-        return null_values(plugin_of("models", entry), entry, data, test, rows, scorer, seed=seed, block=block)
+        plugin, n_permutations = plugin_of("models", entry), settings["permutations"]
+        return null_values(plugin, entry, data, test, rows, scorer, n_permutations, seed=seed, block=block)
     if kind == "rescore":
-        return rescored_values(predicted, data, test, rows, scorer, entry["rescorings"], seed=seed, block=block)
+        return rescored_values(predicted, data, test, rows, scorer, settings["rescorings"], seed=seed, block=block)
     return None
 
 

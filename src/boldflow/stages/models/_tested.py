@@ -9,6 +9,7 @@ from boldflow.artifacts.store.model_notes import ModelNotes
 from boldflow.core.records.facts import DataFacts
 from boldflow.core.records.test_sets import TestSet
 from boldflow.provenance import canonical, digest
+from boldflow.settings import Entry
 from boldflow.stages._aligned import Aligned, test_set
 from boldflow.vocabulary.results import ResultKey
 
@@ -35,11 +36,12 @@ class Tested:
 class Scoring:
     """What the scores of all subjects of a model share.
 
-    ``weights``: path of its safetensors; ``code``: digests of the code that scores, JSON text; ``pooled``: whether one
-    model learnt from all subjects.
+    ``notes``: of its training; ``settings``: what its entry says of scoring; ``weights``: path of its safetensors;
+    ``code``: digests of the code that scores, JSON text; ``pooled``: whether one model learnt from all subjects.
     """
 
     notes: ModelNotes
+    settings: Entry
     facts: DataFacts
     weights: str
     n_draws: int
@@ -54,10 +56,9 @@ class Scoring:
     @property
     def p_kind(self) -> str | None:
         """Refit where the fit is closed-form; elsewhere no p, unless the entry asks for re-scoring."""
-        entry = self.notes.entry
-        if registry.literal("models", entry.plugin, "FACTS")["closed_form"]:
-            return "refit" if entry["permutations"] else None
-        return "rescore" if entry["rescorings"] else None
+        if registry.literal("models", self.settings.plugin, "FACTS")["closed_form"]:
+            return "refit" if self.settings["permutations"] else None
+        return "rescore" if self.settings["rescorings"] else None
 
     def tested(self, result: ResultKey, data: Aligned, vertices: str) -> Tested:
         """Collect the test trials of one subject."""
@@ -69,16 +70,16 @@ class Scoring:
 
     def about(self, result: ResultKey) -> Row:
         """Columns that all scores of a result share."""
-        notes, entry = self.notes, self.notes.entry
+        notes, whole = self.notes, {**self.notes.entry, **self.settings}
         codes = [*(source.code for source in notes.sources), notes.code, self.code]
         return {
             **asdict(result),
             "dataset_version": self.facts.version,
-            "direction": entry["direction"],
+            "direction": whole["direction"],
             "transductive": notes.transductive,
-            "protocol": entry["protocol"],
+            "protocol": whole["protocol"],
             "simulated": self.facts.simulated,
             "code_digest": digest(canonical(codes)),
-            "config_digest": digest(canonical([*notes.configs, dict(entry)])),
+            "config_digest": digest(canonical([*notes.configs, whole])),
             "data_digest": digest(canonical([source.data for source in notes.sources])),
         }

@@ -16,7 +16,7 @@ from boldflow.core.records.facts import DataFacts
 from boldflow.core.scores import latents, metrics
 from boldflow.models import Represents
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import Entry, read_entry, read_settings
 from boldflow.stages import _predictions
 from boldflow.stages._aligned import Aligned, align_all, smallest_region, test_set
 from boldflow.stages._result import KEYS, read_result
@@ -61,6 +61,7 @@ def run(
     codes: str,
     subjects: str,
     names: str,
+    settings: str,
     facts: str,
     latents_: str,
     n_draws: int,
@@ -87,6 +88,7 @@ def run(
         (n_latents,), the mean over its trials
     subjects : names of the subjects in the order of their trials, JSON text
     names : wildcards of the result, JSON text
+    settings : what the model's catalogue entry says of scoring, JSON text
     facts : facts of the data set's plug-in, JSON text
     latents_ : the study's key latents, JSON text
     n_draws : draws of the bootstrap
@@ -101,7 +103,7 @@ def run(
     question, data_facts = _Question.of(asked), DataFacts.of(read_settings(facts))
     (data,) = align_all(responses, features, index, trials, split, json.loads(subjects))
     classes = _Classes(data, _labels(stimuli, question.label), question, data_facts.images)
-    job = _Job(model_notes.read(config), data, weights, question, classes, n_draws)
+    job = _Job(model_notes.read(config), read_entry(settings), data, weights, question, classes, n_draws)
     with fixed_threads(1):
         answers = job.answers()
         places = tables.read(vertices[0]) if vertices else pd.DataFrame(index=range(data.responses.shape[1]))
@@ -182,6 +184,7 @@ class _Job:
     """One subject's codes by one model, and what is asked of them; ``weights``: path of the model's safetensors."""
 
     notes: ModelNotes
+    settings: Entry
     data: Aligned
     weights: str
     question: _Question
@@ -223,7 +226,7 @@ class _Job:
         return {
             "seed": str(seed),
             "n_latents": n_latents,
-            "model_protocol": self.notes.entry["protocol"],
+            "model_protocol": self.settings["protocol"],
             "label": question.label,
             "class": question.in_class,
             "against": ", ".join(question.against) or "all others",
@@ -248,7 +251,7 @@ class _Job:
                 parts += [codes[inside], classes.number[classes.image[rows[inside]]]]
             folds.append(latents.FoldCodes(*parts))
         label, within = classes.label[classes.kept], classes.within[classes.kept]
-        n_permutations = question.permutations if self.notes.entry["permutations"] else 0
+        n_permutations = question.permutations if self.settings["permutations"] else 0
         result = latents.separate(folds, label, within, n_permutations, self.n_draws, seed, question.penalty)
         held_out = np.unique(np.concatenate([fold.test_picture for fold in folds]))
         return {

@@ -16,7 +16,7 @@ from boldflow.core.scores.measures import BOOTSTRAP_SEED
 from boldflow.core.scores.reconstruction import ReconstructionScorer, code_measures
 from boldflow.core.scores.retrieval import N_NEAREST, RetrievalScorer
 from boldflow.registry import plugin_of
-from boldflow.settings import read_settings
+from boldflow.settings import read_entry, read_settings
 from boldflow.stages import _predictions
 from boldflow.stages._aligned import align_all, smallest_region
 from boldflow.stages._predictions import Predictions
@@ -54,6 +54,7 @@ def run(
     bands: str,
     subjects: str,
     names: str,
+    settings: str,
     facts: str,
     n_draws: int,
     code: str,
@@ -77,6 +78,7 @@ def run(
         the bands of their inputs apart; columns as of ``stages.models._bands``)
     subjects : names of the subjects in the order of their files, JSON text
     names : wildcards of the result, JSON text
+    settings : what the model's catalogue entry says of scoring (how it was trained is in ``config``), JSON text
     facts : facts of the data set's plug-in, JSON text
     n_draws : draws of the bootstrap
     code : digests of the modules of this stage and the model's plug-in, JSON text
@@ -88,7 +90,8 @@ def run(
     pooled = len(everyone) > 1
     if pooled:
         result = replace(result, model=pooled_name(result.model))
-    scoring = Scoring(model_notes.read(config), DataFacts.of(read_settings(facts)), weights, n_draws, code, pooled)
+    data_facts = DataFacts.of(read_settings(facts))
+    scoring = Scoring(model_notes.read(config), read_entry(settings), data_facts, weights, n_draws, code, pooled)
     each = zip(everyone, aligned, vertices, strict=True)
     tested = [scoring.tested(replace(result, subject=subject), data, table) for subject, data, table in each]
     predicted = _predictions.read(predictions, predictions_index, aligned)

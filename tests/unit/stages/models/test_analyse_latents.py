@@ -78,6 +78,7 @@ class Made:
             **found,
             codes=self.at("codes.parquet"),
             names=json.dumps({**NAMES, "model": "m"}),
+            settings=json.dumps(self.settings),
             facts=json.dumps({**FACTS, "images": images}),
             latents_=json.dumps(ASKED | asked),
             n_draws=50,

@@ -125,6 +125,7 @@ def scored(folder, feature, model):
         bands=str(own / "bands.parquet"),
         subjects=json.dumps([SUBJECT]),
         names=json.dumps(names(feature, model)),
+        settings=json.dumps(settings(model)),
         facts=json.dumps(FACTS),
         n_draws=200,
         code="{}",

@@ -83,6 +83,7 @@ def test_codes_of_features_are_trained_scored_and_asked(made):
         **{"weights": found["model.safetensors"], "predictions": found["predictions.npy"], "vertices": []},
         "predictions_index": str(made / "predictions.parquet"),
         **{"config": found["config.json"], "subjects": json.dumps(SUBJECTS), "names": json.dumps(NAMES)},
+        **{"settings": json.dumps(entry)},
         **{"facts": json.dumps({"images": True, "simulated": True, "version": "1"}), "n_draws": 20, "code": "{}"},
     }
     out = {name: str(made / f"{name}.parquet") for name in ("scores", "vertex_map", "queries", "bands")}

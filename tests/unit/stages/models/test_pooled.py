@@ -69,6 +69,7 @@ class Made:
         return [self.path(f"{subject}/{name}") for subject in subjects]
 
     def fit(self, settings, subjects=SUBJECTS):
+        self.settings = settings
         train_model.run(
             responses=self.each("responses.npy", subjects),
             responses_sidecar=self.each("responses.json", subjects),
@@ -114,6 +115,7 @@ class Made:
             draws_index=self.path("draws.parquet"),
             subjects=json.dumps(SUBJECTS),
             names=json.dumps(names),
+            settings=json.dumps(self.settings),
             facts=json.dumps(FACTS),
             n_draws=50,
             code="{}",
