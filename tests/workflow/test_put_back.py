@@ -210,6 +210,23 @@ def test_a_large_output_is_read_when_it_is_made_and_never_again(once_done: Proje
     assert checksums.sha256("b.large") == hashlib.sha256(b"edited" + b"b" * 1_999_994).hexdigest()
 
 
+def test_another_order_of_the_same_inputs_is_another_ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Rows of a table stand in the order of a job's inputs, and a name says what a file is taken for."""
+    monkeypatch.chdir(tmp_path)
+    for name in "xy":
+        Path(name).write_text(name)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import _adapter\n" + (
+        "from types import SimpleNamespace\nfrom snakemake.iocontainers import Namedlist\n"
+        "def ticket(*inputs):\n"
+        "    files = Namedlist(fromdict=dict(inputs)) if isinstance(inputs[0], tuple) else Namedlist(inputs)\n"
+        "    return _adapter._ticket(SimpleNamespace(wildcards={}, input=files, output=Namedlist(['o']),\n"
+        "                                            params=Namedlist([]), rule='r'))\n"
+        "assert ticket('x', 'y') == ticket('x', 'y') != ticket('y', 'x')\n"
+        "assert ticket(('a', 'x'), ('b', 'y')) != ticket(('b', 'x'), ('a', 'y'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, ROOT / "workflow/scripts"], check=True)
+
+
 def test_what_is_loaded_before_outputs_are_put_back_is_little():
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'workflow/scripts')!r}); import _adapter\n"

@@ -105,10 +105,11 @@ def _ticket(snakemake: Any) -> str:
     from boldflow.runs.checksums import of_subject
 
     subject = str(snakemake.wildcards.get("subject", ""))  # a table of all subjects may change for others alone
-    inputs = sorted((path, of_subject(path, subject)) for path in map(str, snakemake.input))
+    inputs = [(path, of_subject(path, subject)) for path in map(str, snakemake.input)]  # in the order of a table's rows
+    names = [{name: str(paths) for name, paths in files.items()} for files in (snakemake.input, snakemake.output)]
     params = {name: str(value) for name, value in snakemake.params.items()}
     environment = Path(sys.prefix).name  # of conda's, a digest of its packages
-    words = [snakemake.rule, params, inputs, sorted(map(str, snakemake.output)), environment]
+    words = [snakemake.rule, params, inputs, names, list(map(str, snakemake.output)), environment]
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 
