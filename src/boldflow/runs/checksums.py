@@ -1,17 +1,19 @@
 """SHA-256 of files; large ones are read once and remembered by size, time of change and inode."""
 
+import contextlib
 import hashlib
 import json
+import math
 import os
-from base64 import urlsafe_b64encode
+import time
 from pathlib import Path
 from typing import Any
+
+from boldflow.runs import records
 
 CHECKSUMS = Path(".snakemake/boldflow-checksums")
 LARGE = 1_000_000  # bytes; smaller files are read faster than a note of them
 CHUNK = 1 << 20
-METADATA = Path(".snakemake/metadata")  # Snakemake's records of outputs
-NAME_MAX = 255  # bytes of a file's name, as Snakemake counts them
 
 
 def sha256(path: str | Path, name: str | Path | None = None) -> str:
@@ -33,12 +35,14 @@ def sha256(path: str | Path, name: str | Path | None = None) -> str:
     note = _note(name or path)
     state = [before.st_size, before.st_mtime_ns, before.st_ino]
     remembered = read_json(note) or {}
-    if remembered.get("state") == state or _is_only_touched(str(name or path), before, remembered.get("state", [])):
-        return str(remembered["sha256"])
-    digest = _read(path)
+    if remembered.get("state") == state or _is_only_touched(str(name or path), before, remembered):
+        digest = str(remembered["sha256"])
+    else:
+        digest = _read(path)
     after = os.stat(path)
     if state == [after.st_size, after.st_mtime_ns, after.st_ino]:  # nobody wrote meanwhile
-        write_json(note, {"path": str(name or path), "state": state, "sha256": digest})
+        with contextlib.suppress(OSError):  # a full disk: then it is read again
+            write_json(note, {"path": str(name or path), "state": state, "sha256": digest, "seen": time.time()})
     return digest
 
 
@@ -77,22 +81,22 @@ def write_json(path: Path, content: object) -> None:
     """Write a note, whole or not at all: several processes may write at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def recorded_end(path: str) -> float | None:
-    """Give the time of change that Snakemake noted of an output when it booked the job's end; None where it did not."""
-    words = urlsafe_b64encode(path.encode()).decode()
-    parts = [words[start : start + NAME_MAX - 1] for start in range(0, len(words), NAME_MAX - 1)]
-    record = read_json(Path(METADATA, *(f"@{part}" for part in parts[:-1]), parts[-1]))
-    return record.get("endtime") if record else None
+def _is_only_touched(path: str, now: os.stat_result, remembered: dict[str, Any]) -> bool:
+    """Tell whether only Snakemake has set a file's time since: it does when a job has ended, before it books that.
 
-
-def _is_only_touched(path: str, now: os.stat_result, before: list[int]) -> bool:
-    """Tell whether only Snakemake has set a file's time since: it does when a job has ended, before it books that."""
-    same_file = len(before) == 3 and (before[0], before[2]) == (now.st_size, now.st_ino)
-    return same_file and recorded_end(path) == now.st_mtime
+    The job itself must have seen the file: another file may get the same inode, and --touch books what was edited.
+    """
+    size, _, inode = remembered.get("state", (None, None, None))
+    record = records.read(path)
+    is_of_job = remembered.get("seen", 0.0) >= record.get("starttime", math.inf)
+    return is_of_job and (size, inode) == (now.st_size, now.st_ino) and record.get("endtime") == now.st_mtime
 
 
 def _note(name: str | Path) -> Path:

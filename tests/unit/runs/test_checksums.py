@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,34 @@ def test_a_receipt_counts_for_a_subject_by_what_it_states(tmp_path):
     checksums.write_json(receipt, {"rows_by_subject": {"sub-01": "b" * 64}})
     assert checksums.of_subject(receipt, "sub-01") == "b" * 64
     assert checksums.of_subject(receipt, "sub-02") == checksums.of_subject(receipt, "") == checksums.sha256(receipt)
+
+
+def book(path: str, started: float) -> None:
+    """Touch an output and book the end of its job, as Snakemake does."""
+    os.utime(path)
+    record = Path(".snakemake/metadata", urlsafe_b64encode(path.encode()).decode())
+    checksums.write_json(record, {"starttime": started, "endtime": os.stat(path).st_mtime})
+
+
+@pytest.mark.parametrize("seen", ["by the job", "before it"])
+def test_a_time_that_snakemake_has_set_is_believed_only_if_the_job_has_seen_the_file(seen: str, reads: list[str]):
+    """Another output may get the inode of one that was deleted, and ``--touch`` books what the user has edited."""
+    started = time.time() - (5 if seen == "by the job" else -5)
+    Path("large").write_bytes(b"a" * 2_000_000)
+    checksums.sha256("large")
+    if seen == "before it":
+        with open("large", "r+b") as handle:
+            handle.write(b"b")
+    book("large", started)
+    assert checksums.sha256("large") == hashlib.sha256(Path("large").read_bytes()).hexdigest()
+    assert len(reads) == (1 if seen == "by the job" else 2)
+
+
+def test_a_large_file_that_is_put_back_counts_as_seen(reads: list[str]):
+    Path("large").write_bytes(b"a" * 2_000_000)
+    checksums.sha256("large")
+    started = time.time()
+    checksums.sha256("large")  # by the job that puts it back
+    book("large", started)
+    checksums.sha256("large")
+    assert len(reads) == 1
