@@ -60,16 +60,16 @@ def succeed(workflow: Any) -> None:
 
 def fail(workflow: Any) -> None:
     """End a run of which jobs failed or were stopped: what they made last is put back."""
-    put_back, busy = survival.put_back(_STOOD)
+    put_back, left = survival.put_back(_STOOD)
     _say_put_back(put_back)
-    _end(busy)
+    _end(left)
 
 
-def _end(busy: list[survival.Stood]) -> None:
-    survival.end_plan(busy)
+def _end(left: list[survival.Stood]) -> None:
+    survival.end_plan(left)
     costs.put_back()
     notes.leave()
-    kept.forget_unused()
+    kept.forget_unused(survival.planned())
     checksums.forget_missing()
 
 

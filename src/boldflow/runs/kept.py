@@ -5,11 +5,12 @@ nothing has changed that they are made of (``artifacts.store.claims``), and wher
 A link costs nothing until its output is replaced or deleted. Where hard links are impossible nothing is kept.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,14 +148,25 @@ def put_back(record: Record) -> None:
 
 def is_claimed(name: str) -> bool:
     """Tell whether a process holds the claim of a name; another user's lock, which cannot be tried, counts as held."""
-    try:
-        with (CLAIMS / f"{name}.lock").open("r+") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return True
-    except OSError:  # never claimed, or a file system that takes no locks: the job itself will say so
+    if not _lock(name).exists():
         return False
-    return False
+    with held(name) as is_free:
+        return not is_free
+
+
+@contextlib.contextmanager
+def held(name: str) -> Iterator[bool]:
+    """Hold the claim of a name, unless another process does; give whether it is free."""
+    with contextlib.ExitStack() as stack:
+        try:
+            handle = stack.enter_context(open(os.open(_lock(name), os.O_RDWR | os.O_CREAT, 0o644), "r+"))
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = True
+        except (BlockingIOError, PermissionError):
+            is_free = False
+        except OSError:  # a file system that takes no locks: the job itself will say so
+            is_free = True
+        yield is_free
 
 
 def owner(name: str) -> str:
@@ -180,9 +192,16 @@ def at_work(outputs: Iterable[Sequence[str]]) -> list[str]:
     ]
 
 
-def forget_unused() -> None:
-    """Forget what no output leads to any more, and is being made by nobody: only then does it take room of its own."""
+def forget_unused(planned: Container[str] = ()) -> None:
+    """Forget what no output leads to any more, and is being made by nobody: only then does it take room of its own.
+
+    Parameters
+    ----------
+    planned : names of claims that a run may still put back; their jobs may not have started, their outputs are deleted
+    """
     for note in CLAIMS.glob("*.json"):
+        if note.stem in planned:
+            continue
         record = _record(note.stem)
         if record is None or not (_is_used(record) or is_claimed(record.name)):
             forget(note.stem)
@@ -202,6 +221,10 @@ def _record(name: str) -> Record | None:
 
 def _note(name: str) -> Path:
     return CLAIMS / f"{name}.json"
+
+
+def _lock(name: str) -> Path:
+    return CLAIMS / f"{name}.lock"
 
 
 def _series(name: str) -> set[str]:

@@ -27,11 +27,13 @@ class Booked:
     record : path of Snakemake's record
     content : its text; None where there was none
     incomplete : path of Snakemake's mark that the output is being made
+    mark : the text of such a mark of a run before, which was killed; None where there was none
     """
 
     record: str
     content: str | None
     incomplete: str
+    mark: str | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def stood(outputs: Sequence[str], paths: Callable[[str], tuple[str, str]]) -> St
     booked = []
     for path in outputs:
         note, mark = paths(path)
-        booked.append(Booked(note, _text(note), mark))
+        booked.append(Booked(note, _text(note), mark, _text(mark)))
     return Stood(list(outputs), record.series, booked)
 
 
@@ -90,23 +92,35 @@ def put_back(rows: Sequence[Stood]) -> tuple[list[str], list[Stood]]:
     list of str
         The first output of each job of which outputs were put back.
     list of Stood
-        Jobs that somebody is still at: theirs were left alone.
+        Jobs that somebody is still at, and jobs of which it could not be done now, as on a full disk.
     """
-    again, busy = [], []
+    again, left = [], []
     for row in rows:
-        if kept.is_claimed(kept.claim_name(row.outputs)):
-            busy.append(row)
-        elif _put_back(row):
-            again.append(sorted(row.outputs)[0])
-    return again, busy
+        with kept.held(kept.claim_name(row.outputs)) as is_free:
+            try:
+                if not is_free:
+                    left.append(row)
+                elif _put_back(row):
+                    again.append(sorted(row.outputs)[0])
+            except FileNotFoundError:  # a link is gone: then the job is done again
+                pass
+            except OSError:
+                left.append(row)
+    return again, left
 
 
-def end_plan(busy: Sequence[Stood]) -> None:
-    """Drop the plan of this run, but for the jobs that somebody is still at."""
-    if busy:
-        write_plan(busy)
+def end_plan(left: Sequence[Stood]) -> None:
+    """Drop the plan of this run, but for what the next command puts back."""
+    if left:
+        write_plan(left)
     else:
         _plan(notes.note_of_this_run()).unlink(missing_ok=True)
+
+
+def planned() -> set[str]:
+    """Name the claims on the outputs that a run of this folder may put back yet, one at work or one that was killed."""
+    plans = [read_json(path) for path in notes.RUNS.glob(f"*.{PLANS}")]
+    return {kept.claim_name(row["outputs"]) for content in plans if content for row in content["jobs"]}
 
 
 def put_back_of_killed_runs() -> list[str]:
@@ -117,9 +131,12 @@ def put_back_of_killed_runs() -> list[str]:
     plans = sorted(notes.RUNS.glob(f"*.{PLANS}"))
     if not plans or notes.holders():
         return []
-    with (notes.RUNS / "put-back.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # another command in this folder may be doing the same
-        return [path for plan in plans for path in _put_back_of(plan)]
+    try:
+        with (notes.RUNS / "put-back.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # another command in this folder may be doing the same
+            return [path for plan in plans for path in _put_back_of(plan)]
+    except OSError:  # a folder that this user may only read, or a full disk: a later command does it
+        return []
 
 
 def _put_back_of(plan: Path) -> list[str]:
@@ -130,31 +147,47 @@ def _put_back_of(plan: Path) -> list[str]:
     external = {number for row in rows for mark in row.booked if (number := _external_job(mark.incomplete))}
     if external and slurm.may_live(sorted(external)):
         return []
-    again, busy = put_back(rows)
-    if busy:
-        write_json(plan, {**content, "jobs": [asdict(row) for row in busy]})
+    again, left = put_back(rows)
+    if left:
+        write_json(plan, {**content, "jobs": [asdict(row) for row in left]})
     else:
         plan.unlink(missing_ok=True)
     return again
 
 
 def _put_back(row: Stood) -> bool:
-    """Put one job's outputs back unless they stand, or the job has come to its end and made others."""
+    """Put one job's outputs back unless they stand, or the job has come to its end and made others.
+
+    Snakemake's records come first: whatever ends this halfway leaves no output beside the record of another.
+
+    Raises
+    ------
+    OSError
+        If a link is gone, or nothing can be written; it may be tried again.
+    """
     record = kept.read(row.outputs)
     if record is None or record.series != row.series or kept.stands(record):
         return False
-    try:
-        kept.put_back(record)
-    except OSError:  # then the job is done again
-        return False
     for booked in row.booked:
-        if booked.content is not None and _text(booked.record) != booked.content:
-            os.makedirs(os.path.dirname(booked.record), exist_ok=True)
-            Path(booked.record).write_text(booked.content, encoding="utf-8")
-        elif booked.content is None:
-            Path(booked.record).unlink(missing_ok=True)
-        Path(booked.incomplete).unlink(missing_ok=True)
+        _write_text(booked.record, booked.content)
+    kept.put_back(record)
+    for booked in row.booked:
+        _write_text(booked.incomplete, booked.mark)
     return True
+
+
+def _write_text(path: str, text: str | None) -> None:
+    """Write a text whole or not at all; None removes the file."""
+    if text is None:
+        Path(path).unlink(missing_ok=True)
+    elif _text(path) != text:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(f"{path}.{os.getpid()}.part")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _external_job(mark: str) -> str | None:

@@ -46,6 +46,14 @@ def test_what_no_output_leads_to_is_forgotten_and_takes_no_room(here: Path):
     assert len(list(kept.CLAIMS.iterdir())) == 2, "record and link of c"
 
 
+def test_what_another_run_may_still_put_back_stays_kept(here: Path):
+    record = made("a", "b")
+    for path in "ab":
+        Path(path).unlink()  # by Snakemake; the job waits in a queue, and holds no claim yet
+    kept.forget_unused({record.name})
+    assert kept.read(["a", "b"]) == record and kept.is_whole(record)
+
+
 def test_a_set_of_links_replaces_the_one_before_only_when_it_is_whole(here: Path):
     before = made("a", "b")
     Path("b").unlink()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from filelock import FileLock, Timeout
 
 from boldflow.artifacts.store.atomic import write_text
-from boldflow.runs import kept
+from boldflow.runs import kept, records
 
 LOG = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Claim:
         """Name the claim; nothing is taken yet."""
         self._outputs, self._ticket, self._looks_outside = sorted(outputs), ticket, looks_outside
         self._name = kept.claim_name(outputs)
+        self._run = os.getppid()  # Snakemake, or Slurm's job
         self._lock = FileLock(kept.CLAIMS / f"{self._name}.lock", mode=0o644)
 
     def take(self) -> bool:
@@ -44,6 +45,8 @@ class Claim:
         ------
         OSError
             If the file system has no file locks.
+        RuntimeError
+            If the run that started this job is gone, and a later one has seen to the outputs.
         """
         kept.CLAIMS.mkdir(parents=True, exist_ok=True)
         waited = self._acquire()
@@ -53,6 +56,7 @@ class Claim:
             else:
                 LOG.info("put back: code, parameters and content of the inputs are those that it was made from before")
             return False
+        self._require_run(waited)
         job = os.environ.get("SLURM_JOB_ID")
         slurm = f" (Slurm job {job})" if job else ""
         write_text(kept.CLAIMS / f"{self._name}.owner", f"process {os.getpid()} on {socket.gethostname()}{slurm}")
@@ -67,6 +71,16 @@ class Claim:
         except OSError as error:  # no hard links: a job that is started again does its work again
             LOG.info("not noted as done: %s", error)
             kept.forget(self._name)
+
+    def _require_run(self, waited: bool) -> None:
+        """See that this job is still asked for: the next run may have other parameters, and records of its own.
+
+        Snakemake deletes outputs and marks them before it starts a job: outputs without a mark have been put back
+        since. Whether another run has made them while this job waited, only the process that started it tells.
+        """
+        is_seen_to = all(os.path.lexists(path) and not records.is_marked(path) for path in self._outputs)
+        if is_seen_to or (waited and os.getppid() != self._run):
+            raise RuntimeError(f"{self._outputs[0]} is left as it is: the run that started this job is gone")
 
     def _acquire(self) -> bool:
         """Take the lock; tell whether it was another's before."""

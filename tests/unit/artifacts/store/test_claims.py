@@ -25,6 +25,12 @@ def make(*paths: str, content: str = "content of {}") -> None:
         Path(path).write_text(content.format(path))
 
 
+def delete(*paths: str) -> None:
+    """Delete outputs, as Snakemake does before it starts a job."""
+    for path in paths:
+        os.unlink(path)
+
+
 def done(ticket: str = "t") -> dict[str, int]:
     claim = Claim(["b", "a"], ticket)
     assert claim.take()
@@ -45,6 +51,7 @@ def test_what_is_made_of_the_same_is_put_back_with_its_time_and_the_log_says_so(
 
 def test_other_inputs_and_other_outputs_are_made_again():
     done()
+    delete("a", "b")
     assert Claim(["a", "b"], "other inputs").take()
     assert Claim(["a"], "t").take()
 
@@ -64,10 +71,10 @@ def test_an_edit_in_place_which_changes_the_link_too_is_seen(size: int):
 
 def test_what_was_not_finished_is_made_again_and_what_was_made_before_stays_kept():
     done("old")
+    delete("a", "b")
     claim = Claim(["a", "b"], "t")
     assert claim.take()
     make("a")
-    os.unlink("b")
     claim.keep()
     del claim
     assert Claim(["a", "b"], "t").take()
@@ -77,12 +84,14 @@ def test_what_was_not_finished_is_made_again_and_what_was_made_before_stays_kept
 
 def test_a_job_that_is_asked_for_is_done():
     done()
+    delete("a", "b")
     kept.ask_again(["a", "b"])
     assert Claim(["a", "b"], "t").take()
 
 
 def test_a_download_is_done_again_unless_another_process_has_just_done_it(here: Path):
     done()
+    delete("a", "b")
     assert Claim(["a", "b"], "t", looks_outside=True).take()
     code = (
         "import sys, time; from pathlib import Path; from boldflow.artifacts.store.claims import Claim\n"
@@ -103,7 +112,42 @@ def test_without_hard_links_the_work_is_done_again(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "link", refuse)
     done()
+    delete("a", "b")
     assert Claim(["a", "b"], "t").take()
+
+
+def test_a_job_whose_run_is_gone_leaves_what_a_later_command_put_back_or_made():
+    done("old")
+    with pytest.raises(RuntimeError, match="a is left as it is: the run that started this job is gone"):
+        Claim(["a", "b"], "of the run that is gone").take()
+    mark = Path(".snakemake/incomplete/YQ==")  # Snakemake's name for "a"
+    mark.parent.mkdir()
+    mark.touch()
+    assert Claim(["a", "b"], "t").take(), "Snakemake has started it"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_job_that_waited_for_another_is_done_only_if_its_run_is_there(
+    is_there: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    code = (
+        "import sys, time; from pathlib import Path; from boldflow.artifacts.store.claims import Claim\n"
+        "claim = Claim(['d'], 'other'); claim.take(); print('held', flush=True); sys.stdin.readline()\n"
+        "time.sleep(1); Path('d').write_text('d'); Path('.snakemake/incomplete').mkdir()\n"
+        "Path('.snakemake/incomplete/ZA==').touch(); claim.keep()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=here, **pipes) as job:
+        assert job.stdout.readline() == b"held\n"
+        claim = Claim(["d"], "t")
+        job.stdin.write(b"\n")
+        job.stdin.flush()
+        if is_there:
+            assert claim.take()
+        else:
+            monkeypatch.setattr(os, "getppid", lambda: 1)
+            with pytest.raises(RuntimeError, match="the run that started this job is gone"):
+                claim.take()
 
 
 def test_without_file_locks_the_folder_is_named(monkeypatch: pytest.MonkeyPatch):
