@@ -33,15 +33,24 @@ def own(tmp_path_factory):
     return workspace / "mine"
 
 
-def test_an_entry_is_enough_for_responses_and_splits(own, tmp_path):
-    project = copy_project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def studied(own, tmp_path_factory):
+    """A project in which responses and split of the folder have been made, and the words that name its study."""
+    folder = tmp_path_factory.mktemp("studied")
+    project = copy_project(folder / "project")
     entry = (
         f"  mine: {{plugin: bids, folder: {own}, derivatives: derivatives/preproc, subjects: [sub-02], tr_s: 2.0,\n"
         f"         image_column: stim_file, stimuli_root: {own / 'stimuli'}}}\n"
     )
     project.edit("config/config.yaml", "  haxby: {}\n", "  haxby: {}\n" + entry)
-    (tmp_path / "mine.yaml").write_text(STUDY)
-    project.snakemake("responses", "splits", "--config", f"study={tmp_path / 'mine.yaml'}")
+    (folder / "mine.yaml").write_text(STUDY)
+    words = ("responses", "splits", "--config", f"study={folder / 'mine.yaml'}")
+    project.snakemake(*words)
+    return project, words
+
+
+def test_an_entry_is_enough_for_responses_and_splits(own, studied):
+    project, _ = studied
     made = project.folder / "results/mine"
     trials = pd.read_parquet(made / "sub-02/trials.parquet")
     known = sim.trials(own, "sub-02", SMALL)
@@ -52,6 +61,24 @@ def test_an_entry_is_enough_for_responses_and_splits(own, tmp_path):
     assert (split["part"] == "test").sum() == 12
     note = pd.read_json(made / "splits/repeated.json", typ="series")
     assert note["grouping"] == "pixels"
+
+
+def test_a_wrong_repetition_time_is_refused_each_time_and_costs_nothing_that_was_there(studied):
+    """Its responses are larger than the files of which Snakemake compares checksums."""
+    project, (target, _, *study) = studied
+    words = (target, *study)
+    responses = project.folder / "results/mine/sub-02/bold-4to10s-fsaverage5/responses.npy"
+    before = responses.stat()
+    assert before.st_size > 1_000_000 and project.planned(*words) == {}
+    for _ in range(2):
+        project.edit("config/config.yaml", "tr_s: 2.0,\n         image_column", "tr_s: 2.5,\n         image_column")
+        refused = project.snakemake(*words, check=False)
+        assert refused.returncode and "put back the last good outputs" in refused.stdout
+        assert "2.5" in next((project.folder / "logs/project_responses").glob("mine_*.log")).read_text()
+        project.edit("config/config.yaml", "tr_s: 2.5,\n         image_column", "tr_s: 2.0,\n         image_column")
+        after = responses.stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        assert project.planned(*words) == {}
 
 
 def test_what_changes_in_the_folder_is_seen(own, tmp_path):
