@@ -31,7 +31,8 @@ those of each begin and end (``bands``).
 A row may not depend on other pictures: on a CPU it is the same to the last bit however pictures are spread over batches
 and shards, on a GPU to 1e-3 of its length (in float32, 2 % in bfloat16 and float16).
 When pictures are added, rows of the others are taken from the last job of the same settings, code, checkpoint and
-device (``artifacts.store.described``), and only the new ones are described.
+device (``artifacts.store.described``), and only the new ones are described; all are in a run that asks for the feature
+(``-R cache_features``).
 
 ``n_features(settings) -> int | None``
     Optional: columns, as far as they are known without opening anything; ``estimate`` asks.

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +86,19 @@ def keep(outputs: Sequence[str], ticket: str | None) -> Record:
     return record
 
 
+def rows_folder(features: str | Path) -> Path:
+    """Name the folder in which the rows of a feature's file are kept for later jobs; a shard's is that."""
+    path = Path(features)
+    return path.parent / ".described" / path.stem.partition(".shard-")[0]
+
+
 def ask_again(outputs: Sequence[str]) -> None:
-    """Have the job with these outputs done again, whatever it is made of; what it made last stays kept."""
+    """Have the job with these outputs done again, whatever it is made of; what it made last stays kept.
+
+    Only rows of features are forgotten, from which it would take what it is asked to make.
+    """
+    for folder in {rows_folder(path) for path in outputs}:
+        shutil.rmtree(folder, ignore_errors=True)
     record = read(outputs)
     if record is not None and record.ticket is not None:
         Record(record.name, record.series, None, record.outputs).write()

@@ -181,11 +181,6 @@ def row_ticket(entry: Entry, code: str, network: Sequence[str], device: Device) 
     return digest(canonical([dict(entry), code, receipts.content_digest(*network), device, versions(entry)]))
 
 
-def described_folder(features: str | Path) -> Path:
-    """Name the folder in which the rows of a feature's file are kept for later jobs."""
-    return Path(features).parent / ".described" / Path(features).stem
-
-
 def _require_pictures(rows: pd.DataFrame, entry: Entry) -> None:
     without = rows.loc[rows["height"] == 0, "image_id"]
     if len(without):

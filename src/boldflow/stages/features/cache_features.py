@@ -14,10 +14,10 @@ from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.registry import plugin_of
+from boldflow.runs.kept import rows_folder
 from boldflow.settings import Entry, read_entry
 from boldflow.stages.features._extraction import (
     describe,
-    described_folder,
     row_ticket,
     share,
     ticket,
@@ -76,11 +76,11 @@ def run(
         values = plugin_of("features", entry).extractor(entry, None, device)(joined)
     elif parts:
         values, more, ticket_of_rows = _gather(parts, len(rows))
-        described = Described(described_folder(features), ticket_of_rows) if ticket_of_rows else None
+        described = Described(rows_folder(features), ticket_of_rows) if ticket_of_rows else None
     else:
         place = Path(features).with_name(f".{Path(features).stem}.rows")
         kept = Rows(place, ticket(entry, code, table, network, device, ""), len(rows))
-        described = Described(described_folder(features), row_ticket(entry, code, network, device))
+        described = Described(rows_folder(features), row_ticket(entry, code, network, device))
         values, more = describe(pack, rows, entry, network, device, workers, kept, described)
     if len(values) != len(rows) or values.ndim != 2:
         raise ValueError(f"feature {entry.name} gave shape {values.shape} for {len(rows)} pictures")

@@ -6,8 +6,9 @@ from pathlib import Path
 from boldflow.artifacts.store import tables, weights
 from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
+from boldflow.runs.kept import rows_folder
 from boldflow.settings import read_entry
-from boldflow.stages.features._extraction import describe, described_folder, row_ticket, share, ticket
+from boldflow.stages.features._extraction import describe, row_ticket, share, ticket
 from boldflow.vocabulary.devices import Device
 
 
@@ -45,9 +46,8 @@ def run(
     mine = rows.iloc[share(len(rows), shard)]
     place = Path(part).with_name(f".{Path(part).stem}.rows")
     kept = Rows(place, ticket(entry, code, table, network, device, shard), len(mine))
-    features = Path(part).with_name(f"{Path(part).name.removesuffix(f'.shard-{shard}.safetensors')}.npy")
     row_digest = row_ticket(entry, code, network, device)
-    described = Described(described_folder(features), row_digest)
+    described = Described(rows_folder(part), row_digest)
     values, note = describe(pack, mine, entry, network, device, workers, kept, described)
     about = {"shard": shard, "device": device, "row_ticket": row_digest}
     weights.write(part, {"rows": values}, about | {key: str(value) for key, value in note.items()})

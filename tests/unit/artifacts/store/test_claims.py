@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
 
+from boldflow.artifacts.store import arrays
 from boldflow.artifacts.store.claims import Claim
+from boldflow.artifacts.store.described import Described
 from boldflow.runs import kept
 
 
@@ -87,6 +90,18 @@ def test_a_job_that_is_asked_for_is_done():
     delete("a", "b")
     kept.ask_again(["a", "b"])
     assert Claim(["a", "b"], "t").take()
+
+
+@pytest.mark.parametrize("asked_for", ["features/gabor.npy", "features/gabor.shard-0-of-2.safetensors"])
+def test_a_feature_that_is_asked_for_takes_no_rows_of_an_earlier_job(here: Path, asked_for: str):
+    names = ("gabor", "other")
+    for name in names:
+        Path("features").mkdir(exist_ok=True)
+        arrays.write(f"features/{name}.npy", np.zeros((1, 2), np.float32))
+        Described(kept.rows_folder(f"features/{name}.npy"), "t").keep(f"features/{name}.npy", ["picture"])
+    kept.ask_again([asked_for, "features/gabor.json"])
+    places = [Described(kept.rows_folder(f"features/{name}.npy"), "t").places(["picture"]) for name in names]
+    assert [int(place[0]) for place in places] == [-1, 0]
 
 
 def test_a_download_is_done_again_unless_another_process_has_just_done_it(here: Path):
