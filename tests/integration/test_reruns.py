@@ -65,9 +65,9 @@ def test_a_setting_of_one_model_reruns_that_model_alone(copy):
 
 def test_a_setting_of_scoring_scores_again_and_trains_nothing(copy):
     copy.edit("config/config.yaml", "nearest: {permutations: 100}", "nearest: {permutations: 99}")
-    assert copy.planned(*STUDY) == {"score_model": 6, **LAST}
+    assert copy.planned(*STUDY) == {"score_model": 3, **LAST}
     copy.edit("config/config.yaml", "dummy: {permutations: 0}", "dummy: {permutations: 0, protocol: published}")
-    assert copy.planned(*STUDY) == {"score_model": 9, **LAST}
+    assert copy.planned(*STUDY) == {"score_model": 6, **LAST}
 
 
 def test_a_new_model_is_one_file_and_one_line(copy):
