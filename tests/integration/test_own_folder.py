@@ -1,6 +1,9 @@
 """A folder of one's own becomes a data set by an entry in the catalogue alone."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -103,3 +106,12 @@ def test_what_changes_in_the_folder_is_seen(own, tmp_path):
     bold = next(mine.rglob("sub-02*_bold.nii.gz"))
     bold.write_bytes(bold.read_bytes())
     assert project.planned(target) == {"fetch_subject": 1, "project_responses": 1}
+
+
+def test_a_folder_is_estimated_before_anything_is_made(studied):
+    """Its repetition time stands in the entry, not in the plug-in."""
+    project, (*_, study) = studied
+    command = [sys.executable, "-m", "boldflow", "estimate", "--config", study]
+    environment = {**os.environ, "PYTHONPATH": str(project.folder / "src")}
+    answer = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0 and "sub-02" not in answer.stderr, answer.stdout + answer.stderr

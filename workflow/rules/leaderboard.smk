@@ -30,7 +30,7 @@ rule collect_scores:
         mem_mb=planning.growing(2000),
         runtime=planning.growing(30),
     params:
-        study=hand.config_of_study,
+        study=hand.primary_of_study,
         code=hand.code_of("collect_scores"),
     message:
         "Collect the leaderboard of {wildcards.study}"

@@ -131,6 +131,11 @@ class Parameters:
         """Hand what a study asks of codes."""
         return canonical(self.studies.asked_of_codes(wildcards.study))
 
+    def primary_of_study(self, wildcards: Wildcards) -> str:
+        """Hand the name of the study and its primary metric: another title or figure changes no score."""
+        study = self.studies.of_name(wildcards.study)
+        return canonical({key: study[key] for key in ("name", "primary")})
+
     def config_of_study(self, wildcards: Wildcards) -> str:
         """Hand the study."""
         return canonical(self.studies.of_name(wildcards.study))

@@ -1,5 +1,6 @@
 """What the parameters of jobs tell of sizes: entries of data sets, columns of responses and of features."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -41,12 +42,14 @@ class Sizes:
         self.responses: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         self.features: dict[tuple[str, str], dict[str, Any]] = {}
         self.splits: dict[tuple[str, str], dict[str, Any]] = {}
+        self.tr_s: dict[str, float] = {}
         for job in jobs:
             if job.rule in OF_DATASETS:
                 self._add_keys(job)
             if job.rule == "project_responses":
                 key = (job.wildcards["dataset"], job.wildcards["response"])
                 self.responses[key] = (entry_of(job), job.params["recording"])
+                self.tr_s[job.wildcards["dataset"]] = json.loads(job.params["facts"])["tr_s"]
             if job.rule == "make_split":
                 self.splits[job.wildcards["dataset"], job.wildcards["split"]] = entry_of(job)
             if job.rule == "cache_features":
@@ -94,8 +97,7 @@ class Sizes:
         entry, recording = self.responses[dataset, response]
         size = self.of_dataset(dataset, recording).subjects[subject]
         columns = COLUMNS.get(entry["space"], size.n_voxels)
-        tr_s = registry.literal("datasets", self.datasets[dataset]["plugin"], "FACTS")["tr_s"]
-        n_volumes = max(1, round(entry["duration_s"] / (tr_s or self.datasets[dataset]["tr_s"])))
+        n_volumes = max(1, round(entry["duration_s"] / self.tr_s[dataset]))
         n_volumes = n_volumes if entry.get("kind", "bold") == "bold" else 1  # betas are one number per trial
         made = size.n_trials * columns * n_volumes
         kept = size.n_trials * columns if entry["average"] else made

@@ -42,7 +42,7 @@ def run(
         of several seeds the means
     elsewhere : path of the CSV to write: published figures of the study's data sets and models, with the reason of each
         that stands beside none of ours
-    study : the study, JSON text
+    study : its name and primary metric, JSON text
     code : digests of the modules of this stage, JSON text
 
     Raises
