@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Simulation:
         self.feature, self.split = feature, split
         self.subjects = catalogue.subjects(self.config, self.name)
         self.data = self.settings("datasets", self.name)
-        self.facts = catalogue.facts(self.config, "datasets", self.name)
+        self.facts = asdict(catalogue.dataset_facts(self.config, self.name))
         self._arrive()
         self._describe()
 

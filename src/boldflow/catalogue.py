@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from boldflow.registry import Config, entry_schema, functions, literal, nearest, plugin_name
 from boldflow.vocabulary.directions import Direction
+from boldflow.vocabulary.facts import DatasetFacts, FeatureFacts, ModelFacts
 from boldflow.vocabulary.hemispheres import FREESURFER, IN_A_NAME
 from boldflow.vocabulary.regions import kind_of
 from boldflow.vocabulary.results import NONE, POOLED, ResultKey
@@ -54,13 +55,26 @@ FACTS_READ: dict[str, list[str]] = {
     "write_report": ["version", "licence", "citation", "simulated", "title", "caption"],
 }
 # The feature of a model that sees only responses.
-NOTHING = {"reads": "nothing", "kind": NONE, "device": "cpu", "threads": 1, "checkpoint": False}
+NOTHING = FeatureFacts(reads="nothing", kind=NONE, device="cpu", threads=1, checkpoint=False)
 
 
-def facts(config: Config, section: str, name: str) -> Config:
+def dataset_facts(config: Config, name: str) -> DatasetFacts:
+    """Give the facts of a data set of the catalogue."""
+    return DatasetFacts(**_stated(config, "datasets", name))
+
+
+def feature_facts(config: Config, name: str) -> FeatureFacts:
+    """Give the facts of a feature of the catalogue, or of none at all."""
+    return NOTHING if name == NONE else FeatureFacts(**_stated(config, "features", name))
+
+
+def model_facts(config: Config, name: str) -> ModelFacts:
+    """Give the facts of a model of the catalogue."""
+    return ModelFacts(**_stated(config, "models", name))
+
+
+def _stated(config: Config, section: str, name: str) -> Config:
     """Read the ``FACTS`` of the plug-in behind a catalogue entry; one that is None is the entry's key of that name."""
-    if section == "features" and name == NONE:
-        return dict(NOTHING)
     entry = config[section][name] or {}
     plugin = plugin_name(name, entry)
     keys = literal(section, plugin, "SETTINGS")
@@ -81,25 +95,25 @@ def places(config: Config, section: str, name: str) -> Config:
 def device_of_feature(config: Config, feature: str) -> str:
     """Name the device that a feature asks for: its entry's own, or its plug-in's."""
     entry = config["features"][feature] or {}
-    return str(entry.get("device") or facts(config, "features", feature)["device"])
+    return str(entry.get("device") or feature_facts(config, feature).device)
 
 
 def opens_checkpoint(config: Config, feature: str) -> bool:
     """Tell whether a feature needs a network that was trained elsewhere."""
     entry = config["features"].get(feature) or {}
-    return bool(facts(config, "features", feature)["checkpoint"]) and entry.get("weights") != "untrained"
+    return feature_facts(config, feature).checkpoint and entry.get("weights") != "untrained"
 
 
 def shards_of_feature(config: Config, feature: str) -> list[str]:
     """Name the shards over which a feature's pictures are spread, "0-of-3" and so on; none where one job makes all."""
     n = int((config["features"].get(feature) or {}).get("shards", 1))
-    whole = n == 1 or facts(config, "features", feature)["reads"] != "images"
+    whole = n == 1 or feature_facts(config, feature).reads != "images"
     return [] if whole else [f"{k}-of-{n}" for k in range(n)]
 
 
 def members_of_feature(config: Config, feature: str) -> list[str]:
     """Name the features whose columns a feature joins, in its order; none for one that describes stimuli itself."""
-    joins = facts(config, "features", feature)["reads"] == "features"
+    joins = feature_facts(config, feature).reads == "features"
     return list((config["features"][feature] or {}).get("of", [])) if joins else []
 
 
@@ -116,24 +130,24 @@ def hrf_table_of_response(config: Config, response: str) -> str:
 def subjects(config: Config, dataset: str) -> list[str]:
     """Name the subjects of a data set: the entry's own list, or its plug-in's."""
     entry = config["datasets"][dataset] or {}
-    return list(entry.get("subjects") or facts(config, "datasets", dataset).get("subjects", []))
+    return list(entry.get("subjects") or dataset_facts(config, dataset).subjects)
 
 
 def recording(config: Config, dataset: str, response: str) -> str:
     """Name the recording of a data set that a response reads: its entry's own, or the data set's first."""
     entry = config["responses"][response] or {}
-    return str(entry.get("recording") or next(iter(facts(config, "datasets", dataset)["recordings"])))
+    return str(entry.get("recording") or next(iter(dataset_facts(config, dataset).recordings)))
 
 
 def recordings(config: Config) -> list[str]:
     """Name the recordings of all data sets of the catalogue, each once."""
-    by_dataset = (facts(config, "datasets", name).get("recordings", {}) for name in config["datasets"])
+    by_dataset = (dataset_facts(config, name).recordings for name in config["datasets"])
     return sorted({name for described in by_dataset for name in described})
 
 
 def outside(config: Config, dataset: str, recording_: str) -> bool:
     """Tell whether a recording is read from a folder of the user's own (``betas_root``)."""
-    return recording_ in facts(config, "datasets", dataset).get("recordings_outside", [])
+    return recording_ in dataset_facts(config, dataset).recordings_outside
 
 
 def region_files(entry: Config | None, subject: str) -> dict[str, list[Config]]:
@@ -156,7 +170,7 @@ def region_files(entry: Config | None, subject: str) -> dict[str, list[Config]]:
 def stimuli_at_hand(config: Config, dataset: str) -> bool:
     """Tell whether the pictures of a data set come with it, or the entry says where they are."""
     entry = config["datasets"][dataset] or {}
-    return bool(facts(config, "datasets", dataset)["stimuli_inside"] or entry.get("stimuli_root"))
+    return bool(dataset_facts(config, dataset).stimuli_inside or entry.get("stimuli_root"))
 
 
 def settings(config: Config, schemas: Config, section: str, name: str) -> Config:
@@ -201,20 +215,20 @@ def handed(config: Config, schemas: Config, section: str, name: str, rule: str, 
     if subject and "subjects" in keys:
         keys["subjects"] = [subject]
     if subject and "sessions" in keys:
-        keys["sessions"] = _sessions_of(facts(config, section, name), keys["sessions"], subject)
+        keys["sessions"] = _sessions_of(dataset_facts(config, name), keys["sessions"], subject)
     about = {key: whole[key] for key in ("name", "plugin") if key in whole}
     return keys | about | {"section": section, "rule": rule}
 
 
-def _sessions_of(stated: Config, sessions: list[int] | None, subject: str) -> list[int] | None:
+def _sessions_of(stated: DatasetFacts, sessions: list[int] | None, subject: str) -> list[int] | None:
     """Cut sessions to those that a subject has; none of them is left for the plug-in to refuse."""
-    there = range(1, stated.get("sessions", {}).get(subject, 0) + 1)
+    there = range(1, (stated.sessions or {}).get(subject, 0) + 1)
     return sorted(set(sessions or there) & set(there)) or sessions
 
 
 def facts_read(config: Config, section: str, name: str, rule: str) -> Config:
     """Give the facts of an entry's plug-in that a rule reads."""
-    stated = facts(config, section, name)
+    stated = _stated(config, section, name)
     return {key: stated[key] for key in FACTS_READ[rule] if key in stated}
 
 
@@ -293,15 +307,15 @@ def traits(
     by_result = {}
     for result in listed:
         direction = settings(config, schemas, "models", result.model)["direction"]
-        kind = facts(config, "features", result.feature)["kind"] if direction == Direction.DECODE else direction
+        kind = feature_facts(config, result.feature).kind if direction == Direction.DECODE else direction
         conditions = {
             Trait.TELLS_BANDS: direction == Direction.ENCODE
             and tells_bands_apart(config, result.feature, result.model),
-            Trait.LEARNS: bool(facts(config, "models", result.model).get("training")),
+            Trait.LEARNS: model_facts(config, result.model).training,
             Trait.HAS_RIVALS: result in comparable,
             Trait.IS_ASKED: direction == Direction.REPRESENT and bool(asked),
             Trait.IS_MATCHED: direction == Direction.REPRESENT and result.model in asked.get("match", []),
-            Trait.HAS_PICTURES: bool(facts(config, "datasets", result.dataset)["images"]),
+            Trait.HAS_PICTURES: dataset_facts(config, result.dataset).images,
         }
         conditions |= {trait: trait == kind for trait in KINDS}
         by_result[result] = frozenset({Trait.ANY, *(trait for trait, holds in conditions.items() if holds)})

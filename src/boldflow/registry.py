@@ -12,22 +12,16 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 PACKAGE = Path(__file__).resolve().parent
 
-# What a plug-in must have, by section: keys of FACTS, and functions.
-CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
-    "datasets": {
-        "facts": (
-            *("subjects", "tr_s", "spaces", "images", "split_unit", "simulated", "version", "source", "licence"),
-            *("citation", "agreement", "recordings", "stimuli_inside", "stimuli_from", "stimuli_password"),
-        ),
-        "functions": ("source", "files_needed", "trials", "stimuli", "runs", "rois", "sizes"),
-    },
-    "features": {"facts": ("reads", "kind", "device", "threads", "checkpoint"), "functions": ("extractor",)},
-    "models": {"facts": ("device", "threads", "closed_form"), "functions": ("fit", "predict")},
-    "figures": {"facts": ("title", "caption"), "functions": ("source_table", "draw")},
+# Functions that a plug-in must have, by section; which facts, says boldflow.vocabulary.facts.
+CONTRACT: dict[str, tuple[str, ...]] = {
+    "datasets": ("source", "files_needed", "trials", "stimuli", "runs", "rois", "sizes"),
+    "features": ("extractor",),
+    "models": ("fit", "predict"),
+    "figures": ("source_table", "draw"),
 }
 # Keys that plug-ins of one fact share: the fact, the section, and where the schema describes them.
 SHARED = (
@@ -39,6 +33,7 @@ SHARED = (
     ("autoencoder", "models", "autoencoders"),
 )
 Config = dict[str, Any]
+Facts = TypeVar("Facts")
 _counted: frozenset[str] | None = None  # modules whose edits make this job run again; None outside of jobs
 
 
@@ -147,6 +142,11 @@ def literal(section: str, plugin: str, name: str) -> Any:
                 place = f"{plugin_file(section, plugin)}: {_no_literal(value, name)}"
                 raise ValueError(f"{place}, must be a literal, readable without importing") from None
     return {}
+
+
+def facts(record: type[Facts], section: str, plugin: str) -> Facts:
+    """Read the ``FACTS`` of a plug-in as the record of its section (``boldflow.vocabulary.facts``)."""
+    return record(**literal(section, plugin, "FACTS"))
 
 
 def _no_literal(value: ast.expr, name: str) -> str:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+Facts = TypeVar("Facts")
 
 
 class NotHandedError(LookupError):
@@ -77,6 +79,22 @@ def read_entry(text: str) -> Entry:
     """Read a catalogue entry as the workflow hands it: a line of JSON; ``section`` and ``rule`` are beside its keys."""
     keys = json.loads(text)
     return Entry(section=keys.pop("section", ""), rule=keys.pop("rule", ""), keys_handed=keys)
+
+
+def read_facts(text: str, record: type[Facts]) -> Facts:
+    """Read the facts of a plug-in that the workflow hands as text: those that a frozen record of the stage has."""
+    return _of_record(json.loads(text), record)
+
+
+def read_facts_by_name(text: str, record: type[Facts]) -> dict[str, Facts]:
+    """Read the facts of several plug-ins, by the name of their entry, as ``read_facts`` does."""
+    return {name: _of_record(stated, record) for name, stated in json.loads(text).items()}
+
+
+def _of_record(stated: Mapping[str, Any], record: type[Facts]) -> Facts:
+    """Take the facts that a record has; one with a default may be missing."""
+    names = [field.name for field in fields(record)]  # type: ignore[arg-type]
+    return record(**{name: stated[name] for name in names if name in stated})
 
 
 def read_settings(text: str) -> dict[str, Any]:

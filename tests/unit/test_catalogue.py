@@ -45,8 +45,8 @@ def test_rows_are_cross_products_and_each_result_comes_once():
 
 def test_a_fact_that_is_none_is_the_entrys_own():
     config = {"datasets": {"mine": {"plugin": "bids", "tr_s": 1.5}, "haxby": {"tr_s": 9}}}
-    assert catalogue.facts(config, "datasets", "mine")["tr_s"] == 1.5
-    assert catalogue.facts(config, "datasets", "haxby")["tr_s"] == 2.5
+    assert catalogue.dataset_facts(config, "mine").tr_s == 1.5
+    assert catalogue.dataset_facts(config, "haxby").tr_s == 2.5
 
 
 def test_files_of_regions_are_named_for_a_subject_and_their_names_stay_in_the_settings():

@@ -11,11 +11,12 @@ from jsonschema import Draft202012Validator
 from boldflow import catalogue, registry
 from boldflow.core.pictures import vision
 from boldflow.core.records.training import TrainingData
+from boldflow.validation.plugins import fact_problems
+from boldflow.vocabulary.facts import RECORDS
 from boldflow.vocabulary.sections import PLUGIN_SECTIONS
 from tests.made.features import SCHEMAS, entry, opened
 
 ALL = [(section, name) for section in PLUGIN_SECTIONS for name in registry.plugins(section)]
-FACTS = {section: set(contract["facts"]) for section, contract in registry.CONTRACT.items()}
 FUNCTIONS = {
     "datasets": {
         "source": ["settings", "workspace"],
@@ -39,8 +40,8 @@ def defaults(section, name):
 
 @pytest.mark.parametrize(("section", "name"), ALL)
 def test_literals_can_be_read_without_importing(section, name):
-    facts = registry.literal(section, name, "FACTS")
-    assert FACTS[section] <= set(facts), f"FACTS lack {sorted(FACTS[section] - set(facts))}"
+    assert fact_problems(section, registry.literal(section, name, "FACTS")) == []
+    assert registry.facts(RECORDS[section], section, name)
     for schema in registry.literal(section, name, "SETTINGS").values():
         Draft202012Validator.check_schema(schema)
         assert schema["description"]

@@ -112,6 +112,12 @@ CASES = {
         "",
         ["chance.py of models", "FACTS lack ['threads']"],
     ),
+    "a plug-in with a fact that there is not": (
+        "src/boldflow/models/chance.py",
+        '"threads": 1, ',
+        '"threads": 1, "closed_forms": True, ',
+        ["chance.py of models", "FACTS: there is no fact 'closed_forms' of models; did you mean 'closed_form'?"],
+    ),
     "a plug-in without a function": (
         "src/boldflow/models/chance.py",
         "def predict(",

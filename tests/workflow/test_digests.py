@@ -110,6 +110,22 @@ ADAPTER = "workflow/scripts/score_model.py"
 NEW_METRIC = ('        Metric("top1"', '        Metric("new", "New", ("embedding",)),\n        Metric("top1"')
 NEW_KEY = ("SETTINGS: dict[str, dict[str, Any]] = {", 'SETTINGS: dict[str, dict[str, Any]] = {"new": {},')
 NEW_FIELD = ("class DataFacts:", "class DataFacts:\n    NEW = 1\n")
+DESCRIBING = {"extract_shard", "cache_features"}
+OF_MODELS = {"train_model", "score_model"}
+# by section: the edit, rules whose digest changes, rules whose digest stays
+NEW_FACTS = {
+    section: (
+        (f"class {section[:-1].capitalize()}Facts:", f"class {section[:-1].capitalize()}Facts:\n    NEW = 1\n"),
+        changed,
+        set(TABLE) - changed - further,
+    )
+    for section, changed, further in (
+        ("datasets", FETCHING, set()),
+        ("features", DESCRIBING, set()),
+        ("models", OF_MODELS, {"analyse_latents"}),
+        ("figures", {"write_report"}, set()),
+    )
+}
 # file, text, another text, rules whose digest must change, rules whose digest must not
 EDITS = {
     "annex_get": ("artifacts/arrival/annex_get.py", None, FETCHING, set(TABLE) - FETCHING),
@@ -129,7 +145,8 @@ EDITS = {
         {"draw_figure"},
         set(TABLE) - {"draw_figure"},
     ),
-    "a fact of data sets": ("core/records/facts.py", NEW_FIELD, {"score_model"}, BEFORE_SCORES),
+    "a fact of data sets in scores": ("core/records/facts.py", NEW_FIELD, {"score_model"}, BEFORE_SCORES),
+    **{f"a fact of {section}": ("vocabulary/facts.py", *edit) for section, edit in NEW_FACTS.items()},
 }
 
 

@@ -22,7 +22,7 @@ from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.settings import Entry
 
-# A fact that is None here is the entry's key of that name (catalogue.facts).
+# A fact that is None here is the entry's key of that name (catalogue.dataset_facts).
 
 FACTS: dict[str, Any] = {
     "subjects": [],

@@ -27,11 +27,11 @@ class Resources:
 
     def threads_of_model(self, wildcards: Wildcards) -> int:
         """Give as many threads as the model's facts say it computes with."""
-        return int(catalogue.facts(self.config, "models", wildcards.model)["threads"])
+        return catalogue.model_facts(self.config, wildcards.model).threads
 
     def gpus_of_model(self, wildcards: Wildcards) -> int:
         """Ask for one GPU where the model's facts say so."""
-        return int(catalogue.facts(self.config, "models", wildcards.model).get("device") == "cuda")
+        return int(catalogue.model_facts(self.config, wildcards.model).device == "cuda")
 
     def gpus_of_feature(self, wildcards: Wildcards) -> int:
         """Ask for one GPU where the feature's entry or facts say so."""

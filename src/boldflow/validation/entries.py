@@ -6,7 +6,7 @@ from typing import (
 )
 
 from boldflow.catalogue import (
-    facts,
+    feature_facts,
     members_of_feature,
     opens_checkpoint,
     settings,
@@ -14,6 +14,7 @@ from boldflow.catalogue import (
 from boldflow.registry import (
     Config,
     entry_schema,
+    facts,
     literal,
     nearest,
     plugin_name,
@@ -30,6 +31,7 @@ from boldflow.validation.sentences import (
     not_finite,
     schema_problems,
 )
+from boldflow.vocabulary.facts import DatasetFacts
 from boldflow.vocabulary.sections import (
     PLUGIN_SECTIONS,
     SECTIONS,
@@ -123,7 +125,7 @@ def _agreement_problems(where: str, day: Any) -> list[str]:
 
 def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:
     """Name subjects of an entry that its plug-in does not know; a folder of the user's own has any."""
-    subjects = literal("datasets", plugin, "FACTS")["subjects"]
+    subjects = facts(DatasetFacts, "datasets", plugin).subjects
     return [
         f"{where}.subjects[{index}]: no subject {name!r}; {nearest(name, subjects)}"
         for index, name in enumerate(entry.get("subjects", []))
@@ -138,7 +140,9 @@ def _member_problems(config: Config, name: str) -> list[str]:
         entry = config["features"].get(member) or {}
         if member not in config["features"] or plugin_name(member, entry) not in plugins("features"):
             problems.append(f"{where}: no feature {member!r}; {nearest(member, set(config['features']) - {name})}")
-        elif facts(config, "features", member)["reads"] == "features":
+        elif plugin_problems("features", plugin_name(member, entry)):
+            continue  # told of the member itself
+        elif feature_facts(config, member).reads == "features":
             problems.append(f"{where}: {member!r} joins features itself; name those that it joins instead")
         elif entry.get("weights") == "untrained" and "untrained-control" not in name:
             problems.append(f"{where}: {member!r} has untrained weights; put untrained-control into the name {name!r}")

@@ -6,7 +6,7 @@ from collections.abc import (
 )
 
 from boldflow.catalogue import (
-    facts,
+    model_facts,
     outside,
     recording,
     region_rows,
@@ -16,6 +16,7 @@ from boldflow.registry import (
     nearest,
 )
 from boldflow.vocabulary.directions import Direction
+from boldflow.vocabulary.facts import DatasetFacts
 from boldflow.vocabulary.regions import (
     KINDS,
     PLACEHOLDERS,
@@ -93,14 +94,14 @@ def _row_problems(row: Config, space: str | None) -> Iterator[str]:
 
 
 def response_problems(
-    config: Config, result: ResultKey, response: Config, split: Config, direction: str, data: Config
+    config: Config, result: ResultKey, response: Config, split: Config, direction: str, data: DatasetFacts
 ) -> Iterator[str]:
     """Say what cannot be of a response in a study: its recording, space, kind, and where its statistics are from."""
     recording_ = recording(config, result.dataset, result.response)
-    if recording_ not in data["recordings"]:
+    if recording_ not in data.recordings:
         yield (
             f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
-            f"not have; {nearest(recording_, data['recordings'])}"
+            f"not have; {nearest(recording_, data.recordings)}"
         )
     learnt = response.get("split", result.split)
     from_split = f"response {result.response!r} takes its statistics from the training trials of split {learnt!r}"
@@ -115,7 +116,7 @@ def response_problems(
         )
     yield from _space_problems(result, response, recording_, data)
     yield from _kind_problems(config, result, response, recording_, data)
-    trains = direction == Direction.ENCODE and facts(config, "models", result.model).get("training")
+    trains = direction == Direction.ENCODE and model_facts(config, result.model).training
     if (direction == Direction.REPRESENT or trains) and not response.get("average", True):
         yield (
             f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
@@ -123,12 +124,14 @@ def response_problems(
         )
 
 
-def _kind_problems(config: Config, result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
+def _kind_problems(
+    config: Config, result: ResultKey, response: Config, recording_: str, data: DatasetFacts
+) -> list[str]:
     """List what cannot be of a response's kind, given the recording that it reads."""
     where, kind = f"response {result.response!r}", response["kind"]
-    of_betas = data.get("beta_recordings", [])
+    of_betas = data.beta_recordings
     problems = []
-    if recording_ in data["recordings"] and (kind == "betas") != (recording_ in of_betas):
+    if recording_ in data.recordings and (kind == "betas") != (recording_ in of_betas):
         right = "betas" if recording_ in of_betas else "bold"
         problems.append(
             f"{where} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds {right}: "
@@ -145,14 +148,14 @@ def _kind_problems(config: Config, result: ResultKey, response: Config, recordin
     if outside(config, result.dataset, recording_) and "betas_root" not in entry:
         problems.append(
             f"recording {recording_!r} of data set {result.dataset!r} is read from a folder of your own: download it "
-            f"({data['recordings'][recording_]}) and set datasets.{result.dataset}.betas_root"
+            f"({data.recordings[recording_]}) and set datasets.{result.dataset}.betas_root"
         )
     return problems
 
 
-def _space_problems(result: ResultKey, response: Config, recording_: str, data: Config) -> list[str]:
+def _space_problems(result: ResultKey, response: Config, recording_: str, data: DatasetFacts) -> list[str]:
     """List what cannot be of a response's space and of the way there, given the recording that it reads."""
-    come = data.get("recording_spaces", {}).get(recording_, data["spaces"])
+    come = (data.recording_spaces or {}).get(recording_, data.spaces)
     space, problems = response["space"], []
     if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5", "fsaverage"}) & set(come):
         problems.append(

@@ -10,8 +10,9 @@ from typing import (
 )
 
 from boldflow.catalogue import (
+    dataset_facts,
     expand,
-    facts,
+    feature_facts,
     latents,
     members_of_feature,
     represented,
@@ -116,18 +117,18 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     for result in results:
         model = settings(config, schemas, "models", result.model)
         split = settings(config, schemas, "splits", result.split)
-        data, feature = facts(config, "datasets", result.dataset), facts(config, "features", result.feature)
+        data, feature = dataset_facts(config, result.dataset), feature_facts(config, result.feature)
         for name in [result.feature, *members_of_feature(config, result.feature)]:
-            if facts(config, "features", name)["reads"] == "images" and not data["images"]:
+            if feature_facts(config, name).reads == "images" and not data.images:
                 problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
-        if split["test"] in ("repeated", "named") and not data["images"]:
+        if split["test"] in ("repeated", "named") and not data.images:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
         problems |= dict.fromkeys(_direction_problems(result, model["direction"]))
         if result.response != NONE:
             response = settings(config, schemas, "responses", result.response)
             problems |= dict.fromkeys(response_problems(config, result, response, split, model["direction"], data))
-        kind = feature["kind"] if model["direction"] == Direction.DECODE else model["direction"]
+        kind = feature.kind if model["direction"] == Direction.DECODE else model["direction"]
         metrics |= set(of_kind(kind))
         directions.add(model["direction"])
     for name in latents(study, schemas).get("match", []):

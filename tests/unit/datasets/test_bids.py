@@ -121,7 +121,7 @@ def test_an_entry_without_what_it_must_say_stops_at_parse():
     missing = [error.message for error in Draft202012Validator(schema).iter_errors({"plugin": "bids", "tr_s": 2})]
     assert sorted(missing) == [f"'{key}' is a required property" for key in ("folder", "image_column", "subjects")]
     config = {"datasets": {"mine": {"plugin": "bids", "subjects": ["sub-9"], "tr_s": 1.5}}}
-    assert catalogue.facts(config, "datasets", "mine")["tr_s"] == 1.5
+    assert catalogue.dataset_facts(config, "mine").tr_s == 1.5
     assert catalogue.subjects(config, "mine") == ["sub-9"]
 
 

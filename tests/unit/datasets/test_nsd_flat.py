@@ -1,6 +1,7 @@
 """NSD-Flat's plug-in on made files in its layout: planted numbers come back, and what cannot be is refused."""
 
 import io
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -261,7 +262,7 @@ def test_the_stages_take_the_maps_from_the_folder_to_responses_and_pack(made, ro
     }
     del config["datasets"]["flat-tiny"]["name"]
     entry = catalogue.settings(config, SCHEMAS, "datasets", "flat-tiny")
-    facts = canonical(catalogue.facts(config, "datasets", "flat-tiny"))
+    facts = canonical(asdict(catalogue.dataset_facts(config, "flat-tiny")))
     words = {"settings": canonical(entry)}
     told = {**words, "code": "{}"}
     signed = canonical({"agreement": {"name": "nobody (made files)", "date": "2026-01-01"}})

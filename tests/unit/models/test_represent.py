@@ -30,7 +30,7 @@ def problems(model="pca", feature="none", response="mean", metric="r2", **more):
 
 def test_a_model_of_responses_alone_takes_the_feature_none():
     assert problems() == []
-    assert catalogue.facts(CONFIG, "features", "none")["reads"] == "nothing"
+    assert catalogue.feature_facts(CONFIG, "none").reads == "nothing"
     assert not catalogue.opens_checkpoint(CONFIG, "none") and catalogue.shards_of_feature(CONFIG, "none") == []
 
 

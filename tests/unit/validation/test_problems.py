@@ -130,7 +130,7 @@ def test_a_response_of_a_split_that_is_not_there_is_told_with_the_nearest():
     name = next(name for name, one in config["responses"].items() if (one or {}).get("split") == "repeated")
     entry = config["responses"][name] | {"split": "repeted"}
     result = ResultKey("sim-rapid", "sub-01", name, "labels", "ridge", "repeated")
-    data = catalogue.facts(config, "datasets", "sim-rapid")
+    data = catalogue.dataset_facts(config, "sim-rapid")
     told = list(responses.response_problems(config, result, entry, config["splits"]["repeated"], "decode", data))
     assert any("'repeted', which is not in the catalogue; did you mean 'repeated'" in one for one in told), told
 

@@ -13,6 +13,7 @@ from typing import Any
 from boldflow import registry
 from boldflow.commands.estimate.sizes import Sizes, entry_of
 from boldflow.commands.plan import Job
+from boldflow.vocabulary.facts import DatasetFacts, FeatureFacts, ModelFacts
 from boldflow.vocabulary.results import NONE
 
 BYTES = 4  # of a number in float32
@@ -155,14 +156,14 @@ def _of_responses(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
     names = job.wildcards
     size = sizes.response(names["dataset"], names["subject"], names["response"])
     plugin = sizes.datasets[names["dataset"]]["plugin"]
-    if job.params["recording"] in registry.literal("datasets", plugin, "FACTS").get("unread", []):
+    if job.params["recording"] in registry.facts(DatasetFacts, "datasets", plugin).unread:
         estimate.unread.add((names["dataset"], job.params["recording"]))
     return Cost(keep=BYTES * size.n_kept, memory=BASE + 2 * BYTES * size.n_made + 4 * BYTES * size.n_run)
 
 
 def _network_bytes(entry: dict[str, Any]) -> int:
     """Bytes of the network that a feature opens, as far as its plug-in knows them."""
-    if not registry.literal("features", entry["plugin"], "FACTS")["checkpoint"]:
+    if not registry.facts(FeatureFacts, "features", entry["plugin"]).checkpoint:
         return 0
     checkpoint = registry.load("features", entry["plugin"]).files_needed(entry)
     return checkpoint.n_bytes if checkpoint else 0
@@ -225,8 +226,8 @@ def _kept_of_fits(job: Job, n_trials: int, n_columns: int, n_features: int, n_fo
     across = n_features or settings.get("n_latents", 0)
     data = BYTES * n_trials * (n_columns + n_features)
     weights = {"weights": BYTES * n_columns * across, "data": data, "means": BYTES * n_targets}
-    keeps = registry.literal("models", settings["plugin"], "FACTS").get("keeps")
-    of_seed = weights.get(keeps, max(weights.values())) * n_folds + BYTES * n_trials * n_targets
+    keeps = registry.facts(ModelFacts, "models", settings["plugin"]).keeps
+    of_seed = weights.get(keeps or "", max(weights.values())) * n_folds + BYTES * n_trials * n_targets
     return len(settings["seeds"]) * of_seed
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from boldflow import registry
 from boldflow.commands.plan import Job
 from boldflow.settings import read_entry
+from boldflow.vocabulary.facts import FeatureFacts
 from boldflow.vocabulary.results import NONE
 
 COLUMNS = {"fsaverage5": 20_484, "fsaverage6": 81_924, "fsaverage7": 327_684}  # vertices
@@ -80,14 +81,14 @@ class Sizes:
         if feature == NONE:
             return 0
         entry = self.features[dataset, feature]
-        facts = registry.literal("features", entry["plugin"], "FACTS")
-        if facts["reads"] == "features":
+        facts = registry.facts(FeatureFacts, "features", entry["plugin"])
+        if facts.reads == "features":
             return sum(self.n_features(dataset, name) for name in entry["of"])
         plugin = registry.load("features", entry["plugin"])
         stated = plugin.n_features(entry) if hasattr(plugin, "n_features") else None
         if stated is not None:
             return int(stated)
-        if facts["reads"] == "labels" or facts["checkpoint"]:
+        if facts.reads == "labels" or facts.checkpoint:
             return int(self.of_dataset(dataset).n_images)
         grey = np.full((64, 64, 3), 128, dtype=np.uint8)
         return int(describe(plugin.extractor(entry, None, "cpu"), [grey]).shape[1])

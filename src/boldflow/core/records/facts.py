@@ -1,6 +1,5 @@
 """What is known of a data set before any of it is read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -14,8 +13,3 @@ class DataFacts:
     images: bool
     simulated: bool
     version: str = ""
-
-    @classmethod
-    def of(cls, facts: Mapping[str, object]) -> "DataFacts":
-        """Take them from the facts of a data set's plug-in."""
-        return cls(bool(facts["images"]), bool(facts["simulated"]), str(facts.get("version", "")))

@@ -25,6 +25,7 @@ from boldflow.registry import plugin_of
 from boldflow.settings import Entry
 from boldflow.stages import _interruption
 from boldflow.vocabulary.devices import Device
+from boldflow.vocabulary.facts import FeatureFacts
 
 LOG = logging.getLogger(__name__)
 BLOCK = {"cpu": 32, "cuda": 256}  # pictures that are described, and may be kept, in one go
@@ -85,7 +86,7 @@ def describe(
     new = places < 0  # (n_left,): of the rows that are still to come
     if not new.all():
         LOG.info("%d of %d pictures were described before; their rows are taken", (~new).sum(), len(names))
-    threads = registry.literal("features", entry.plugin, "FACTS")["threads"]
+    threads = registry.facts(FeatureFacts, "features", entry.plugin).threads
     with contextlib.ExitStack() as stack:
         stack.enter_context(fixed_threads(threads))
         extractor = _extractor(entry, network, device) if new.any() or not len(names) else None
@@ -172,7 +173,7 @@ def ticket(entry: Entry, code: str, table: str, network: Sequence[str], device: 
 
 def versions(entry: Entry) -> dict[str, str]:
     """Give the versions of the packages that shape a feature."""
-    opens = registry.literal("features", entry.plugin, "FACTS")["checkpoint"]
+    opens = registry.facts(FeatureFacts, "features", entry.plugin).checkpoint
     return sidecars.versions("numpy", "scipy", *(("pillow", "torch", "transformers") if opens else ()))
 
 

@@ -1,6 +1,6 @@
 """The feature cache: each picture described once, in this job, gathered from shards, or joined from other features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from boldflow.stages.features._extraction import (
     versions,
 )
 from boldflow.vocabulary.devices import Device
+from boldflow.vocabulary.facts import FeatureFacts
 
 
 def run(
@@ -63,15 +64,15 @@ def run(
         joined are of other pictures.
     """
     entry = read_entry(settings)
-    facts = registry.literal("features", entry.plugin, "FACTS")
+    facts = registry.facts(FeatureFacts, "features", entry.plugin)
     rows = tables.read(table)
     kept = described = None
     more: dict[str, Any] = {}
-    if facts["reads"] == "labels":
-        with fixed_threads(facts["threads"]):
+    if facts.reads == "labels":
+        with fixed_threads(facts.threads):
             values = plugin_of("features", entry).extractor(entry, None, device)(rows)
         more = _names_of_columns(plugin_of("features", entry), entry, rows)
-    elif facts["reads"] == "features":
+    elif facts.reads == "features":
         joined, more = _members(entry["of"], members, member_indexes, table)
         values = plugin_of("features", entry).extractor(entry, None, device)(joined)
     elif parts:
@@ -85,7 +86,7 @@ def run(
     if len(values) != len(rows) or values.ndim != 2:
         raise ValueError(f"feature {entry.name} gave shape {values.shape} for {len(rows)} pictures")
     arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
-    note = _note(entry, facts, values, device, code, table, network) | more
+    note = _note(entry, facts.kind, values, device, code, table, network) | more
     tables.write(index, rows[["image_id"]], note)
     sidecars.write(sidecar, note)
     if described:
@@ -96,7 +97,7 @@ def run(
 
 def _note(
     entry: Entry,
-    facts: Mapping[str, Any],
+    kind: str,
     values: np.ndarray,
     device: Device,
     code: str,
@@ -105,7 +106,7 @@ def _note(
 ) -> dict[str, Any]:
     """Say what the rows are and what they were made of."""
     return {
-        "kind": facts["kind"],
+        "kind": kind,
         "shape": list(values.shape),
         "settings": dict(entry),
         "device": device,

@@ -12,6 +12,7 @@ from boldflow.artifacts.arrival import annex, checks, origins, trust
 from boldflow.artifacts.store import receipts
 from boldflow.core.records.sources import Source
 from boldflow.settings import Entry
+from boldflow.vocabulary.facts import DatasetFacts
 
 WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
 REMOTE = re.compile(r"[a-z+]+://|([\w.-]+@)?[\w.-]+:(?!\\)")  # an address, or host:path as ssh writes it
@@ -30,7 +31,7 @@ def require_agreement(entry: Entry, here: Entry) -> None:
     PermissionError
         If the data set has an agreement that nobody has signed; gives the form's address.
     """
-    form = registry.literal("datasets", entry.plugin, "FACTS")["agreement"]
+    form = registry.facts(DatasetFacts, "datasets", entry.plugin).agreement
     if form and "agreement" not in here:
         name = entry["name"]
         raise PermissionError(

@@ -1,6 +1,7 @@
 """Get the stimuli of a data set that has been found: from itself, or from a copy of the user's."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,19 @@ from boldflow.artifacts.arrival import annex_tree, trust
 from boldflow.artifacts.formats import archives
 from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
-from boldflow.settings import read_entry, read_settings
+from boldflow.settings import read_entry, read_facts
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What fetching pictures goes by of the data set's facts."""
+
+    images: bool
+    stimuli_inside: bool
+    stimuli_from: str | None
+    stimuli_password: str | None
+    subjects: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -53,26 +65,27 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
         checksums are not those of the first use.
     """
-    entry, here, facts_of_set = read_entry(settings), read_entry(places), read_settings(facts)
+    entry, here = read_entry(settings), read_entry(places)
     require_agreement(entry, here)
+    stated = read_facts(facts, _Facts)
     note = receipts.read(source)
     plugin = plugin_of("datasets", entry)
     about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
-    if facts_of_set["stimuli_inside"]:
+    if stated.stimuli_inside:
         pictures = _Pictures(note["kind"], Path(note["root"]))
         if pictures.kind == "datalad":
             settle(entry, here, plugin.source(entry, Path(WORKSPACE)), pictures.root, note["commit"])
     else:
-        pictures = _copy_of_the_users(entry.name, here.get("stimuli_root"), facts_of_set)
+        pictures = _copy_of_the_users(entry.name, here.get("stimuli_root"), stated)
         about |= {"origin": "a copy of the user's", "commit": None, "archive": pictures.archive}
     paths = plugin.files_needed(pictures.root, "stimuli", entry)
-    if facts_of_set["images"] and not facts_of_set["stimuli_inside"]:
-        subjects = entry.get("subjects") or facts_of_set["subjects"]
+    if stated.images and not stated.stimuli_inside:
+        subjects = entry.get("subjects") or stated.subjects
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
         shown = {image for table in tables for image in table["image_id"][table["usable"]]}
         _check_count(entry.name, pictures.root, len(paths), len(shown))
     rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
-    if not facts_of_set["stimuli_inside"]:
+    if not stated.stimuli_inside:
         _confirm(entry.name, rows, pictures)
     what = {"what": "stimuli", "kind": pictures.kind, "root": relative(pictures.root)}
     receipts.write(receipt, {**about, **what, "files": rows})
@@ -94,12 +107,12 @@ def _check_count(name: str, root: Path, n_pictures: int, n_shown: int) -> None:
         )
 
 
-def _copy_of_the_users(name: str, stimuli_root: str | None, facts: dict[str, Any]) -> _Pictures:
+def _copy_of_the_users(name: str, stimuli_root: str | None, facts: _Facts) -> _Pictures:
     """Find the user's pictures; an archive is unpacked into the workspace, and described."""
     key = f"datasets.{name}.stimuli_root"
     if stimuli_root is None:
         raise FileNotFoundError(
-            f"the pictures of {name} do not come with its data. {facts['stimuli_from']} Then set {key} in "
+            f"the pictures of {name} do not come with its data. {facts.stimuli_from} Then set {key} in "
             "config/config.yaml to the folder or the archive that holds them"
         )
     path = Path(stimuli_root).expanduser()
@@ -109,7 +122,7 @@ def _copy_of_the_users(name: str, stimuli_root: str | None, facts: dict[str, Any
         raise FileNotFoundError(f"{key} is {stimuli_root!r}, and there is no such folder or archive")
     archive = {"name": path.name, "size": path.stat().st_size, "checksum": annex_tree.checksum(path)}
     folder = Path(WORKSPACE) / "stimuli" / name
-    _unpack(path, folder, facts["stimuli_password"])
+    _unpack(path, folder, facts.stimuli_password)
     return _Pictures("folder", folder, archive)
 
 

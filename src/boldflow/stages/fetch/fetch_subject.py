@@ -7,6 +7,7 @@ from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
+from boldflow.vocabulary.facts import DatasetFacts
 
 
 def run(source: str, receipt: str, subject: str, recording: str, settings: str, places: str) -> None:
@@ -34,7 +35,7 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     note = receipts.read(source)
     plugin = plugin_of("datasets", entry)
     about = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
-    if recording in registry.literal("datasets", entry.plugin, "FACTS").get("recordings_outside", []):
+    if recording in registry.facts(DatasetFacts, "datasets", entry.plugin).recordings_outside:
         folder = _folder_of_betas(entry.name, here.get("betas_root"))
         about |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(folder), "commit": None}
     elif note["kind"] == "datalad":  # the address may be another one by now

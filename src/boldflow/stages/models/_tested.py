@@ -11,6 +11,7 @@ from boldflow.core.records.test_sets import TestSet
 from boldflow.provenance import canonical, digest
 from boldflow.settings import Entry
 from boldflow.stages._aligned import Aligned, test_set
+from boldflow.vocabulary.facts import ModelFacts
 from boldflow.vocabulary.results import ResultKey
 
 Row = dict[str, object]
@@ -56,7 +57,7 @@ class Scoring:
     @property
     def p_kind(self) -> str | None:
         """Refit where the fit is closed-form; elsewhere no p, unless the entry asks for re-scoring."""
-        if registry.literal("models", self.settings.plugin, "FACTS")["closed_form"]:
+        if registry.facts(ModelFacts, "models", self.settings.plugin).closed_form:
             return "refit" if self.settings["permutations"] else None
         return "rescore" if self.settings["rescorings"] else None
 

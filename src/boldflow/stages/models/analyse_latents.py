@@ -16,7 +16,7 @@ from boldflow.core.records.facts import DataFacts
 from boldflow.core.scores import latents, metrics
 from boldflow.models import Represents
 from boldflow.registry import plugin_of
-from boldflow.settings import Entry, read_entry, read_settings
+from boldflow.settings import Entry, read_entry, read_facts, read_settings
 from boldflow.stages import _predictions
 from boldflow.stages._aligned import Aligned, align_all, smallest_region, test_set
 from boldflow.stages._result import KEYS, read_result
@@ -100,7 +100,7 @@ def run(
         If pictures lack the label, no trial has the class, or training or test trials have one class only.
     """
     asked = read_settings(latents_)
-    question, data_facts = _Question.of(asked), DataFacts.of(read_settings(facts))
+    question, data_facts = _Question.of(asked), read_facts(facts, DataFacts)
     (data,) = align_all(responses, features, index, trials, split, json.loads(subjects))
     classes = _Classes(data, _labels(stimuli, question.label), question, data_facts.images)
     job = _Job(model_notes.read(config), read_entry(settings), data, weights, question, classes, n_draws)

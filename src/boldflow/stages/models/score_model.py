@@ -16,7 +16,7 @@ from boldflow.core.scores.measures import BOOTSTRAP_SEED
 from boldflow.core.scores.reconstruction import ReconstructionScorer, code_measures
 from boldflow.core.scores.retrieval import N_NEAREST, RetrievalScorer
 from boldflow.registry import plugin_of
-from boldflow.settings import read_entry, read_settings
+from boldflow.settings import read_entry, read_facts
 from boldflow.stages import _predictions
 from boldflow.stages._aligned import align_all, smallest_region
 from boldflow.stages._predictions import Predictions
@@ -90,7 +90,7 @@ def run(
     pooled = len(everyone) > 1
     if pooled:
         result = replace(result, model=pooled_name(result.model))
-    data_facts = DataFacts.of(read_settings(facts))
+    data_facts = read_facts(facts, DataFacts)
     scoring = Scoring(model_notes.read(config), read_entry(settings), data_facts, weights, n_draws, code, pooled)
     each = zip(everyone, aligned, vertices, strict=True)
     tested = [scoring.tested(replace(result, subject=subject), data, table) for subject, data, table in each]

@@ -25,6 +25,7 @@ from boldflow.stages._aligned import Aligned, align_all
 from boldflow.stages.models._inputs import inputs_and_targets, pooled_data
 from boldflow.stages.models._progress import ProgressFolder
 from boldflow.vocabulary.devices import Device
+from boldflow.vocabulary.facts import ModelFacts
 from boldflow.vocabulary.results import NONE
 
 
@@ -72,8 +73,8 @@ def run(
     ticket = _ticket([dict(job.entry), code, device, job.names, made_of.sources], *paths)
     progress = ProgressFolder(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
-    stopping = contextlib.nullcontext() if job.facts["closed_form"] else _interruption.deferred()
-    with stopping, fixed_threads(job.facts["threads"]):
+    stopping = contextlib.nullcontext() if job.facts.closed_form else _interruption.deferred()
+    with stopping, fixed_threads(job.facts.threads):
         fits = _Fits([[] for _ in job.names])
         for fold in tqdm(range(everyone[0].n_folds), desc=f"train {job.entry.name}", unit="fold"):
             job.fit(fold, progress, fits)
@@ -112,9 +113,8 @@ class _Job:
         return cast(Model, plugin_of("models", self.entry))
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        facts: Mapping[str, Any] = registry.literal("models", self.entry.plugin, "FACTS")
-        return facts
+    def facts(self) -> ModelFacts:
+        return registry.facts(ModelFacts, "models", self.entry.plugin)
 
     def fit(self, fold: int, progress: ProgressFolder, fits: _Fits) -> None:
         """Fit one fold, predict its test trials, and add both to ``fits``."""

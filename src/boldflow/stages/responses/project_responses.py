@@ -1,6 +1,6 @@
 """Responses: BOLD of each run to the surface (or a mask), cleaned and cut into a window per trial, or betas."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from boldflow.artifacts.store import arrays, receipts, sidecars, tables
 from boldflow.core.compute import fixed_threads
 from boldflow.core.responses import cleaning
 from boldflow.registry import plugin_of
-from boldflow.settings import Entry, read_entry, read_settings
+from boldflow.settings import Entry, read_entry, read_facts, read_settings
 from boldflow.stages.fetch._arrival import open_dataset
 from boldflow.stages.responses import _betas, _fsaverage, _glm
 from boldflow.stages.responses._cleaning import Cleaner, parts_of
@@ -64,8 +64,8 @@ def run(
         If repetition times disagree, runs and trials do not match, a window leaves its run, or too many vertices are
         without signal.
     """
-    entry, data_set, stated = read_entry(settings), read_entry(dataset), read_settings(facts)
-    outside = recording in stated.get("recordings_outside", [])
+    entry, data_set, stated = read_entry(settings), read_entry(dataset), read_facts(facts, _Facts)
+    outside = recording in stated.recordings_outside
     table = tables.read(trials)
     task = _Task(
         subject=subject,
@@ -76,7 +76,7 @@ def run(
         root=open_dataset(receipt, source) if outside else open_dataset(source, receipt),
         table=table,
         parts=next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None),
-        tr_s=stated["tr_s"],
+        tr_s=stated.tr_s,
         hrf_table=next(iter(hrf), None),
         mesh_folder=read_settings(places).get("mesh_folder"),
         region_files=read_region_files(regions),
@@ -104,6 +104,14 @@ def run(
     content = asdict(note) | made.note | made.regions.note
     tables.write(vertices, rows.assign(signal_var=signal, noise_var=noise).reset_index(drop=True), content)
     sidecars.write(sidecar, content)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What responses go by of their data set's facts."""
+
+    tr_s: float
+    recordings_outside: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import statistics
 from boldflow.core.scores.measures import BOOTSTRAP_SEED
 from boldflow.core.scores.win_shares import WinShare, win_draws, win_shares
-from boldflow.settings import read_settings
+from boldflow.settings import read_facts_by_name, read_settings
 from boldflow.stages import _predictions
 from boldflow.stages._aligned import align, regions_of, test_set
 from boldflow.vocabulary.results import ResultKey
@@ -65,7 +65,7 @@ def run(
     code : digests of the modules of this stage, JSON text
     """
     results = [ResultKey(**wildcards) for wildcards in read_settings(names)["results"]]
-    facts_of = {dataset: DataFacts.of(values) for dataset, values in read_settings(facts).items()}
+    facts_of = read_facts_by_name(facts, DataFacts)
     paths = [predictions, predictions_indexes, configs, responses, vertices, features, indexes, trials, splits]
     groups: dict[tuple[str, ...], list[_Encoder]] = {}
     for encoder in (_Encoder(*row) for row in zip(results, *paths, strict=True)):

@@ -1,6 +1,7 @@
 """The report: one page from a study's tables, figures and sidecars."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,21 @@ from boldflow.provenance import digest
 from boldflow.report.figures import Drawing
 from boldflow.report.page import Study, render_page
 from boldflow.report.provenance import Provenance, Source, Split
-from boldflow.settings import read_settings
+from boldflow.settings import read_facts_by_name, read_settings
 from boldflow.stages.studies._tables import read_frames
+from boldflow.vocabulary.facts import FigureFacts
 
 SOFTWARE = ("boldflow", "snakemake", "numpy", "scipy", "scikit-learn", "nilearn", "nibabel", "datalad", "git-annex")
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the page says of a data set's facts."""
+
+    version: str
+    licence: str
+    citation: str
+    simulated: bool
 
 
 def run(tables: Mapping[str, Sequence[str]], page: str, study: str, facts: str, captions: str, code: str) -> None:
@@ -28,9 +40,9 @@ def run(tables: Mapping[str, Sequence[str]], page: str, study: str, facts: str, 
     study, facts, captions : the study, facts of its data sets and of its figures' plug-ins, JSON text
     code : digests of the modules of this stage, JSON text
     """
-    texts = read_settings(captions)
+    texts = read_facts_by_name(captions, FigureFacts)
     figures = [_drawing(Path(path), texts[Path(path).stem]) for path in tables["figures"]]
-    provenance = _provenance(tables, read_settings(facts), code)
+    provenance = _provenance(tables, read_facts_by_name(facts, _Facts), code)
     write_text(page, render_page(_study(study), read_frames(tables), figures, provenance))
 
 
@@ -40,7 +52,7 @@ def _study(text: str) -> Study:
     return Study(entry["name"], entry["title"], primary["metric"], primary["view"], entry.get("description", ""))
 
 
-def _provenance(tables: Mapping[str, Sequence[str]], facts: Mapping[str, Any], code: str) -> Provenance:
+def _provenance(tables: Mapping[str, Sequence[str]], facts: Mapping[str, _Facts], code: str) -> Provenance:
     """Gather receipts, splits and what was done to responses, with versions and digests."""
     receipts = [sidecars.read(path) for path in tables["receipts"]]
     responses = {Path(path): sidecars.read(path) for path in tables["responses"]}
@@ -53,11 +65,11 @@ def _provenance(tables: Mapping[str, Sequence[str]], facts: Mapping[str, Any], c
     )
 
 
-def _source(receipt: Mapping[str, Any], facts: Mapping[str, Any]) -> Source:
+def _source(receipt: Mapping[str, Any], facts: _Facts) -> Source:
     """Join what arrived of a data set with what its plug-in says of it."""
     return Source(
         **{key: receipt[key] for key in ("name", "origin", "commit")},
-        **{key: facts[key] for key in ("version", "licence", "citation", "simulated")},
+        **asdict(facts),
     )
 
 
@@ -78,11 +90,11 @@ def _split(path: Path) -> Split:
     )
 
 
-def _drawing(path: Path, texts: Mapping[str, str]) -> Drawing:
+def _drawing(path: Path, texts: FigureFacts) -> Drawing:
     """Read a figure with its title and caption; whether it is simulated stands inside the file."""
     with Image.open(path) as image:
         note = read_settings(image.info["Description"])
-    return Drawing(path.stem, texts["title"], texts["caption"], path.read_bytes(), note["simulated"])
+    return Drawing(path.stem, texts.title, texts.caption, path.read_bytes(), note["simulated"])
 
 
 def _response_note(path: Path, note: Mapping[str, Any]) -> str:

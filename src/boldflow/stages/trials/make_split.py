@@ -13,7 +13,7 @@ from boldflow.core.responses import cleaning
 from boldflow.core.splits import assignment
 from boldflow.provenance import canonical
 from boldflow.runs.checksums import sha256
-from boldflow.settings import Entry, read_entry, read_settings
+from boldflow.settings import Entry, read_entry, read_facts
 from boldflow.stages.trials._duplicates import BY_PIXELS, IDENTITY, Groups, Overlap, Stimuli, group, overlaps_of
 
 
@@ -52,25 +52,25 @@ def run(
     ValueError
         If a duplicate group has more than ``LARGEST_GROUP`` pictures, or the rule leaves nothing to train or test on.
     """
-    rule, stated = read_entry(settings), read_settings(facts)
+    rule, stated = read_entry(settings), read_facts(facts, _Facts)
     rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)
-    pictures = _pictures(dataset, rule, rows, packs if stated["images"] else [], tables_)
-    overlaps = overlaps_of(pictures) if stated["images"] else []
+    pictures = _pictures(dataset, rule, rows, packs if stated.images else [], tables_)
+    overlaps = overlaps_of(pictures) if stated.images else []
     groups = group(pictures, overlaps)
     named = _named(rule, read_entry(dataset_settings).plugin, rows)
-    table = assignment.make_split(rows, groups.of_image, rule, stated["split_unit"], named)
+    table = assignment.make_split(rows, groups.of_image, rule, stated.split_unit, named)
     windows: dict[str, Any] = {}
     if response:
-        table, windows = _apart(rows, table, read_entry(response), stated["tr_s"])
+        table, windows = _apart(rows, table, read_entry(response), stated.tr_s)
     note = _Note(
         rule=dict(rule),
-        unit=stated["split_unit"],
+        unit=stated.split_unit,
         counts=assignment.summary(table),
         pictures_never_shown=len(set(groups.of_image) - set(rows["image_id"])),
         published=_against_published(rows, table, rule, named),
         code=code,
         data=[tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
-        **_grouping(stated["images"], bool(pictures.packs), rule, groups, overlaps),
+        **_grouping(stated.images, bool(pictures.packs), rule, groups, overlaps),
     )
     content = asdict(note) | windows
     tables.write(split, table, content)
@@ -81,6 +81,15 @@ def _checksums(table: pd.DataFrame, rule: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 of rule and rows of each subject: one that is added changes the table, and nothing for the others."""
     texts = {str(subject): canonical(rule) + rows.to_csv(index=False) for subject, rows in table.groupby("subject")}
     return {subject: hashlib.sha256(text.encode()).hexdigest() for subject, text in texts.items()}
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a split goes by of its data set's facts."""
+
+    images: bool
+    split_unit: str
+    tr_s: float
 
 
 @dataclass(frozen=True)
