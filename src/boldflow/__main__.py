@@ -1,6 +1,7 @@
 """Commands beside the workflow: ``python -m boldflow COMMAND``. Here arguments are parsed."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -39,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FileNotFoundError as error:
         print(f"boldflow {chosen.command}: {error}", file=sys.stderr)
         return 2 if chosen.command in ("estimate", "why", "verify") else 1
-    print(text)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 

@@ -92,13 +92,22 @@ def test_receipts_list_what_arrived_and_are_the_same_when_made_again(finished):
     assert "date" not in text and str(finished.folder) not in text
 
 
+# what each figure was drawn from, as the note inside it names it
+SOURCES = {
+    "leaderboard": b"demo-tiny/leaderboard.parquet",
+    "encoding-map": b"ridge-encoder/repeated/map.parquet",
+    "ceiling-map": b"ridge-encoder/repeated/map.parquet",
+    "retrieval-examples": b"ridge/repeated/queries.parquet",
+}
+
+
 def test_figures_exist_in_four_forms_and_carry_their_provenance(finished):
     folder = finished.folder / f"results/studies/{STUDY}/figures"
     names = {"leaderboard", "encoding-map", "ceiling-map", "retrieval-examples"}
     assert {p.name for p in folder.iterdir()} == {f"{n}.{s}" for n in names for s in ("pdf", "svg", "png", "csv")}
     for name in names:
         assert "SIMULATED" in (folder / f"{name}.svg").read_text()
-        assert b"leaderboard.parquet" in (folder / f"{name}.png").read_bytes()
+        assert SOURCES[name] in (folder / f"{name}.png").read_bytes()
         assert "simulated" in pd.read_csv(folder / f"{name}.csv").columns
 
 

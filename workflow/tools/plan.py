@@ -12,9 +12,12 @@ from typing import Any
 
 from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_config
+from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 RECORDED = ("rule", "params", "input", "input_checksums", "endtime")
+# as the profiles say: code is a parameter, by definition, and not the time of a script
+TRIGGERS = frozenset({RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT, RerunTrigger.SOFTWARE_ENV})
 FILES = ("missing_output", "incomplete_output", "updated_input", "updated_input_run")
 
 
@@ -48,7 +51,8 @@ def main(asked: dict[str, Any]) -> int:
                 config_settings=ConfigSettings(config=parse_config(asked["config"])),
                 snakefile=Path("Snakefile"),
             )
-            dag_api = workflow_api.dag(DAGSettings(targets=set(asked["targets"]), force_incomplete=True))
+            settings = DAGSettings(targets=set(asked["targets"]), force_incomplete=True, rerun_triggers=TRIGGERS)
+            dag_api = workflow_api.dag(settings)
             workflow = dag_api.workflow_api._workflow
             # what Snakemake's own --summary does
             workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)

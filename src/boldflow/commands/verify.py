@@ -15,7 +15,8 @@ from boldflow.commands.plan import Job
 SAME, DIFFERS, UNKNOWN = 0, 1, 2
 # what a note calls a parameter, where the names differ
 PARAMETERS = {"figure": "settings"}
-COMPARED = ("code", "settings", "figure", "study", "dataset")
+MADE_BY = "code"  # whatever says how it was made says so; a table of keys says which array it belongs to
+COMPARED = (MADE_BY, "settings", "figure", "study", "dataset")
 # a result that is gone would be made again as it was; without a record nobody can tell
 NO_DIFFERENCE, NOT_KNOWN = ("output",), ("record", "file")
 
@@ -87,10 +88,8 @@ def note_of(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         return sidecars.read(path)
     beside = [path.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf", ".parquet", ".json")]
-    for other in [*beside, path.parent / "config.json"]:
-        if other.is_file():
-            return note_of(other)
-    return {}
+    notes = (note_of(other) for other in [*beside, path.parent / "config.json"] if other.is_file())
+    return next((note for note in notes if MADE_BY in note), {})
 
 
 def of_note(note: Mapping[str, Any], params: Mapping[str, Any]) -> list[Cause]:
@@ -111,9 +110,11 @@ def _of_sidecar(job: Job) -> list[Cause]:
         path = Path(output)
         if path.is_file() and path.suffix in (*drawings.SUFFIXES, ".parquet", ".json"):
             try:
-                return of_note(note_of(path), job.params)
+                note = note_of(path)
             except ValueError as error:
                 return [Cause("record", str(error))]
+            if MADE_BY in note:
+                return of_note(note, job.params)
     return []
 
 
