@@ -54,11 +54,18 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     here = [*changes.of_job(maker, checksum, makers), *of_note(note, maker.params), *_of_tables(note, maker.input)]
     here += _rewritten(place, maker, config)
     above: dict[Cause, list[Job]] = {}
+    fetched_anew: Counter[str] = Counter()
     for job in jobs:
         if job is not maker:
-            for cause in [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_checkpoint(job, checksum)]:
+            causes = [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_checkpoint(job, checksum)]
+            lasting = [cause for cause in causes if not _of_fetch_code(job, cause)]
+            fetched_anew[job.rule] += len(lasting) < len(causes)
+            for cause in lasting:
                 above.setdefault(cause, []).append(job)
     lines = [f"{file}", *_made_from(note, maker, place, jobs)]
+    if fetched_anew.total():
+        rules = ", ".join(f"{rule} {count}" for rule, count in fetched_anew.items() if count)
+        lines.append(f"code of fetching changed, which counts only where something else arrives: {rules}")
     causes = sorted(set(_one_per_table(here))) + sorted(set(above) - set(here))
     words = [cause for cause in causes if cause.kind not in NO_DIFFERENCE]
     if words:
@@ -116,6 +123,11 @@ def _of_sidecar(job: Job) -> list[Cause]:
             if MADE_BY in note:
                 return of_note(note, job.params)
     return []
+
+
+def _of_fetch_code(job: Job, cause: Cause) -> bool:
+    """Tell whether a cause is the code of a fetch: its receipt says what arrived, and that alone is read."""
+    return job.rule.startswith("fetch_") and cause.kind in ("module", "adapter")
 
 
 def _of_tables(note: Mapping[str, Any], inputs: Sequence[str]) -> list[Cause]:

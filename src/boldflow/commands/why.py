@@ -9,6 +9,7 @@ from boldflow.commands import changes, plan
 from boldflow.commands.changes import Cause
 from boldflow.commands.plan import Job
 
+PUTS_BACK = "what follows puts its outputs back where all that it reads comes out as it was"
 NAMED = 3  # jobs of a cause that are named before they are counted
 
 
@@ -77,7 +78,7 @@ def _reruns(running: Sequence[int], changed: Sequence[int], jobs: Sequence[Job])
     width = max(len(jobs[index].rule) for index in running)
     lines += [f"  {rule:<{width}} {count:>4}" for rule, count in of_themselves.items()]
     lines += [f"  {rule:<{width}} {count:>4}  follows from the above" for rule, count in follow.items()]
-    return lines
+    return [*lines, PUTS_BACK] if follow else lines
 
 
 def _indented(text: str) -> str:

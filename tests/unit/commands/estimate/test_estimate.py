@@ -56,7 +56,7 @@ def jobs(runs=True, space="native", average=True, model="ridge", split=None, see
         job("list_trials", runs),
         job("make_split", runs, settings=split or {"test": "named"}),
         job("cache_features", runs, settings=gabor | {"plugin": "gabor"}),
-        job("project_responses", runs, settings=settings, recording="bold-T1w"),
+        job("project_responses", runs, settings=settings, recording="bold-T1w", facts=FACTS | {"tr_s": 2.0}),
         job("train_model", runs, settings={"plugin": model, "direction": "decode", "seeds": list(seeds)}),
         job("score_model", runs),
         job("write_report", runs),
