@@ -1,6 +1,7 @@
 """Splits: written once per data set, for all subjects together."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -89,7 +90,7 @@ class _Facts:
 
     images: bool
     split_unit: str
-    tr_s: float
+    tr_s: float = math.nan  # handed where windows are kept apart, alone
 
 
 @dataclass(frozen=True)
