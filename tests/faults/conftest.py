@@ -65,7 +65,8 @@ class Study(Project):
             for path in re.sub(r" \(.*?\)", "", line).split(", ")
         }  # fmt: skip
         after = self.files()
-        assert failed and not failed & set(after), "a job that failed left a file with a final name"
+        left = {path for path in failed & set(after) if after[path] != before.get(path)}
+        assert failed and not left, "a job that failed left a file with a final name that is not the last good one"
         touched = {path for path in before if after.get(path) != before[path]}
         made = failed | {path for target in targets for path in before if _same_job(path, target)}
         assert touched <= made, "a finished file was touched"

@@ -109,7 +109,7 @@ def test_why_names_a_receipt_with_another_commit(copy):
 def test_why_names_an_edited_adapter_and_a_study_without_a_model(copy):
     append(copy, "workflow/scripts/draw_figure.py", "# another\n")
     assert "nothing would rerun" in command(copy, "why", *STUDY) and copy.planned(*STUDY) == {}
-    append(copy, "workflow/scripts/draw_figure.py", "str(snakemake.rule)\n")
+    copy.edit("workflow/scripts/draw_figure.py", "pdf=snakemake.output.pdf", "pdf=str(snakemake.output.pdf)")
     text = command(copy, "why", *STUDY)
     assert "  adapter draw_figure changed\n" in text and reruns(text) == {"draw_figure": 4, "write_report": 1}
     copy.edit("config/studies/demo-tiny.yaml", " dummy,", "")
