@@ -70,7 +70,7 @@ def test_five_hundred_pictures_killed_five_times_give_the_undisturbed_features_a
     site.snakemake(f"{FEATURES}/whole.npy")
     undisturbed = (site.folder / f"{FEATURES}/whole.npy").read_bytes()
     site.edit("src/boldflow/artifacts/store/partial.py", "EVERY_S = 5.0", "EVERY_S = 0.0")
-    pause = "            bar.update(len(part))"
+    pause = "            bar.update(len(values))"
     site.edit(
         "src/boldflow/stages/features/_extraction.py", pause, f"            __import__('time').sleep(0.25)\n{pause}"
     )
