@@ -80,7 +80,7 @@ def test_events_and_pictures_that_do_not_match_are_refused_with_counts_on_both_s
     once = next(k for k, row in enumerate(rows) if "_train-" in row)
     put(study, events("sub-01", 4), header, [*rows[:once], *rows[once + 1 :]])
     study.completes(*ALL[1:])
-    study.snakemake(ALL[0], "--config", "study=demo-tiny")
+    study.snakemake("-f", ALL[0], "--config", "study=demo-tiny")  # the last good table stands until it is asked for
     table = tables.read(study.folder / ALL[0])
     assert len(table) == 95
     picture = rows[once].rsplit("\t", 1)[1]
