@@ -204,11 +204,6 @@ def scaled_apart(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def scaled_together(values: np.ndarray) -> np.ndarray:
-    """Scale by one mean and one spread of all trials and vertices."""
-    return (values - values.mean()) / values.std()
-
-
 def embed(codes: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Place trials on two axes by their codes: one fit for all, whatever their class.
 
