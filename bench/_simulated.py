@@ -84,7 +84,9 @@ class Simulation:
         make_split.run(
             trials, pack, table, *files, self.name, canonical(self.data), how, "", canonical(self.facts), CODE
         )
-        made = [self._at("features", f"{self.feature}{kind}") for kind in (".npy", ".parquet", ".json")]
+        made = [
+            self._at("features", f"{self.feature}{kind}") for kind in (".npy", ".parquet", ".json", ".pictures.json")
+        ]
         described = canonical(self.settings("features", self.feature))
         cache_features.run(pack[0], table[0], [], [], *made, described, CODE, "cpu", 1)
 

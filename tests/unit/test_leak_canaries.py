@@ -313,6 +313,7 @@ def cached(folder, settings, members=()):
         features=str(folder / f"{name}.npy"),
         index=str(folder / f"{name}.parquet"),
         sidecar=str(folder / f"{name}.json"),
+        pictures=str(folder / f"{name}.pictures.json"),
         settings=json.dumps(settings),
         code="{}",
         device="cpu",

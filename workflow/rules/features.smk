@@ -1,5 +1,5 @@
 # Feature cache. Needs: the stimulus pack, and the checkpoint of a feature that opens a network. Makes: (n_images, n_features)
-# float32, its index (image_id per row) and a sidecar; from shards, jobs with a share of the pictures each, where the entry
+# float32, its index (image_id per row), a sidecar, and a checksum of each picture's row; from shards, jobs with a share of the pictures each, where the entry
 # names more than one; from other features, whose columns a stack joins.
 
 
@@ -42,6 +42,7 @@ rule cache_features:
         features="results/{dataset}/features/{feature}.npy",
         index="results/{dataset}/features/{feature}.parquet",
         sidecar="results/{dataset}/features/{feature}.json",
+        pictures="results/{dataset}/features/{feature}.pictures.json",
     log:
         "logs/cache_features/{dataset}_{feature}.log",
     benchmark:

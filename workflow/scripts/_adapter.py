@@ -102,10 +102,10 @@ def device(snakemake: Any) -> str:
 
 def _ticket(snakemake: Any) -> str:
     """Digest what the job's outputs are made of: rule, parameters with code, content of inputs; and the environment."""
-    from boldflow.runs.checksums import of_subject
+    from boldflow.runs.pictures import checksums
 
-    subject = str(snakemake.wildcards.get("subject", ""))  # a table of all subjects may change for others alone
-    inputs = [(path, of_subject(path, subject)) for path in map(str, snakemake.input)]  # in the order of a table's rows
+    subject = str(snakemake.wildcards.get("subject", ""))  # a file of all subjects may change for others alone
+    inputs = checksums(list(map(str, snakemake.input)), subject)  # in the order of a table's rows
     names = [{name: str(paths) for name, paths in files.items()} for files in (snakemake.input, snakemake.output)]
     params = {name: str(value) for name, value in snakemake.params.items()}
     environment = Path(sys.prefix).name  # of conda's, a digest of its packages

@@ -14,6 +14,7 @@ cache_features.run(
     features=snakemake.output.features,
     index=snakemake.output.index,
     sidecar=snakemake.output.sidecar,
+    pictures=snakemake.output.pictures,
     settings=snakemake.params.settings,
     code=snakemake.params.code,
     device=device(snakemake),

@@ -36,6 +36,7 @@ def cache(folder, settings, members=()):
         features=str(folder / f"{name}.npy"),
         index=str(folder / f"{name}.parquet"),
         sidecar=str(folder / f"{name}.json"),
+        pictures=str(folder / f"{name}.pictures.json"),
         settings=json.dumps(settings),
         code=f'{{"{name}": "1"}}',
         device="cpu",

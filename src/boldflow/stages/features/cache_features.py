@@ -15,6 +15,7 @@ from boldflow.artifacts.store.partial import Rows
 from boldflow.core.compute import fixed_threads
 from boldflow.registry import plugin_of
 from boldflow.runs.kept import rows_folder
+from boldflow.runs.pictures import note_of_features
 from boldflow.settings import Entry, read_entry
 from boldflow.stages.features._extraction import (
     describe,
@@ -35,6 +36,7 @@ def run(
     features: str,
     index: str,
     sidecar: str,
+    pictures: str,
     settings: str,
     code: str,
     device: Device,
@@ -42,14 +44,14 @@ def run(
     members: Sequence[str] = (),
     member_indexes: Sequence[str] = (),
 ) -> None:
-    """Write (n_images, n_features), the image_id of each row, and the sidecar.
+    """Write (n_images, n_features), the image_id of each row, the sidecar, and a checksum of each picture's row.
 
     Parameters
     ----------
     pack, table : paths of the stimulus pack and its table
     network : path of the receipt of the feature's checkpoint; none where it needs none
     parts : paths of the shards in their order; empty where this job describes all pictures
-    features, index, sidecar : paths of the .npy, the Parquet and the JSON to write
+    features, index, sidecar, pictures : paths of the .npy, the Parquet and the two JSON to write
     settings : the feature's catalogue entry, JSON text
     code : digests of the modules of this stage and the feature's plug-in, JSON text
     device : "cpu" or "cuda", as the job (or, with shards, each of theirs) asked
@@ -85,10 +87,13 @@ def run(
         values, more = describe(pack, rows, entry, network, device, workers, kept, described)
     if len(values) != len(rows) or values.ndim != 2:
         raise ValueError(f"feature {entry.name} gave shape {values.shape} for {len(rows)} pictures")
-    arrays.write(features, np.ascontiguousarray(values, dtype=np.float32))
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    arrays.write(features, values)
     note = _note(entry, facts.kind, values, device, code, table, network) | more
     tables.write(index, rows[["image_id"]], note)
     sidecars.write(sidecar, note)
+    of_picture = zip(rows["image_id"], map(np.ndarray.tobytes, values), strict=True)
+    sidecars.write(pictures, note_of_features(features, of_picture, note))
     if described:
         described.keep(features, rows["sha256"].tolist(), more.get("batch"))
     if kept:

@@ -75,7 +75,12 @@ def run(
     )
     content = asdict(note) | windows
     tables.write(split, table, content)
-    sidecars.write(sidecar, content | {"rows_by_subject": _checksums(table, note.rule), "table_sha256": sha256(split)})
+    by_subject = {
+        "rows_by_subject": _checksums(table, note.rule),
+        "pictures_by_subject": {str(name): sorted(set(ids)) for name, ids in rows.groupby("subject")["image_id"]},
+        "table_sha256": sha256(split),
+    }
+    sidecars.write(sidecar, content | by_subject)
 
 
 def _checksums(table: pd.DataFrame, rule: Mapping[str, Any]) -> dict[str, str]:

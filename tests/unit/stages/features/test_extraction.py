@@ -40,6 +40,7 @@ def cache(folder, settings, name="features", parts=(), workers=2, code="{}"):
         features=str(folder / f"{name}.npy"),
         index=str(folder / f"{name}.parquet"),
         sidecar=str(folder / f"{name}.json"),
+        pictures=str(folder / f"{name}.pictures.json"),
         settings=json.dumps(settings),
         code=code,
         device="cpu",
@@ -280,7 +281,8 @@ PROGRAM = """
 import json, resource, sys
 from boldflow.stages.features import cache_features
 cache_features.run(pack="stimuli.h5", table="stimuli.parquet", network=[], parts=[], features="f.npy",
-             index="f.parquet", sidecar="f.json", settings=sys.argv[1], code="{}", device="cpu", workers=2)
+             index="f.parquet", sidecar="f.json", pictures="f.pictures.json", settings=sys.argv[1], code="{}",
+             device="cpu", workers=2)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
