@@ -132,9 +132,9 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     if what == "stimuli":
         return bids.pictures(root)
     paths = _bold(root, what, settings)
-    beside = [path.replace(".nii.gz", ".json") for path in paths]
-    beside += [table for table in (_confounds(root, path) for path in paths) if table]
-    return [*paths, *(path for path in beside if (Path(root) / path).is_file()), *_masks(root, what, settings)]
+    companions = [path.replace(".nii.gz", ".json") for path in paths]
+    companions += [table for table in (_confounds(root, path) for path in paths) if table]
+    return [*paths, *(path for path in companions if (Path(root) / path).is_file()), *_masks(root, what, settings)]
 
 
 def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
@@ -160,18 +160,20 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     FileNotFoundError
         If there are no events.
     """
-    column, values_of = settings["image_column"], settings["events_where"]
-    shown = bids.read_runs(root, _events(root, subject, settings), [], [], [column, *(set(values_of) - {column})])
-    kept = shown
-    for name, values in values_of.items():
-        there = sorted(kept[name].unique())
-        kept = kept[kept[name].isin(values)]
-        if kept.empty:
-            raise ValueError(f"{subject}: no event has a {name} of {values} (events_where); found {there[:5]}")
-    named = kept[kept[column] != ""].rename(columns={column: "image_id"})
-    if named.empty:
-        raise ValueError(f"{subject}: none of {len(kept)} events names a picture in column {column!r}")
-    return bids.as_trials(named.assign(usable=True))
+    column, accepted_values = settings["image_column"], settings["events_where"]
+    events = bids.read_runs(
+        root, _events(root, subject, settings), [], [], [column, *(set(accepted_values) - {column})]
+    )
+    kept_events = events
+    for name, values in accepted_values.items():
+        present_values = sorted(kept_events[name].unique())
+        kept_events = kept_events[kept_events[name].isin(values)]
+        if kept_events.empty:
+            raise ValueError(f"{subject}: no event has a {name} of {values} (events_where); found {present_values[:5]}")
+    picture_events = kept_events[kept_events[column] != ""].rename(columns={column: "image_id"})
+    if picture_events.empty:
+        raise ValueError(f"{subject}: none of {len(kept_events)} events names a picture in column {column!r}")
+    return bids.as_trials(picture_events.assign(usable=True))
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
@@ -182,10 +184,11 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    kinds = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
-    named = kinds[settings["image_name"]]
+    namers = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
+    image_name_of = namers[settings["image_name"]]
     pictures: Iterator[tuple[str, str, dict[str, str]]] = (
-        (path, named(path), {"folder": Path(path).parent.name or Path(root).name}) for path in bids.pictures(root)
+        (path, image_name_of(path), {"folder": Path(path).parent.name or Path(root).name})
+        for path in bids.pictures(root)
     )
     yield from (Stimulus(*picture) for picture in bids.read_pictures(root, pictures))
 
@@ -209,17 +212,17 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
     root = Path(root)
     space = "MNI" if settings["space"].startswith("MNI") else "native"
     paths = _bold(root, subject, settings)
-    mask, first, grid = _mask(root, subject, settings)
+    mask, mask_path, mask_image = _mask(root, subject, settings)
     for path in paths:
         image, bold = bids.volume(root / path)
-        bids.check_grid(root / path, image, first, grid)
+        bids.check_grid(root / path, image, mask_path, mask_image)
         tr_s = {"header": bids.header_tr(image)}
-        beside = root / path.replace(".nii.gz", ".json")
-        if beside.is_file():
-            tr_s["sidecar"] = bids.sidecar_tr(beside)
+        sidecar_path = root / path.replace(".nii.gz", ".json")
+        if sidecar_path.is_file():
+            tr_s["sidecar"] = bids.sidecar_tr(sidecar_path)
         labels = (bids.entity(path, "ses") or "01", bids.entity(path, "run") or "01")
-        table = _confounds(root, path)
-        reader = functools.partial(confounds.read, root / table) if table else None
+        confounds_path = _confounds(root, path)
+        reader = functools.partial(confounds.read, root / confounds_path) if confounds_path else None
         yield BoldRun(*labels, bold, np.asarray(image.affine), mask, tr_s, space, reader)
 
 
@@ -232,14 +235,14 @@ def sizes(settings: Entry, recording: str) -> Sizes:
     """What there is: nothing is fetched, since the folder is read in place; trials are the rows of the events."""
     root = Path(settings["folder"]).expanduser()
     subjects = {}
-    images: set[str] = set()
+    image_ids: set[str] = set()
     for subject in settings["subjects"]:
-        table = trials(root, subject, settings)
-        images |= set(table["image_id"])
-        volumes = [nib.Nifti1Image.from_filename(root / path).shape for path in _bold(root, subject, settings)]
-        largest = max(volumes, key=lambda shape: int(np.prod(shape)))
-        subjects[subject] = SubjectSizes(0, len(table), len(volumes), largest[3], int(np.prod(largest[:3])))
-    return Sizes(0, 0, len(images), IMAGE_BYTES, subjects, True)
+        trial_table = trials(root, subject, settings)
+        image_ids |= set(trial_table["image_id"])
+        shapes = [nib.Nifti1Image.from_filename(root / path).shape for path in _bold(root, subject, settings)]
+        largest = max(shapes, key=lambda shape: int(np.prod(shape)))
+        subjects[subject] = SubjectSizes(0, len(trial_table), len(shapes), largest[3], int(np.prod(largest[:3])))
+    return Sizes(0, 0, len(image_ids), IMAGE_BYTES, subjects, True)
 
 
 def _some(root: str | Path, patterns: list[str]) -> list[str]:
@@ -262,25 +265,27 @@ def _events(root: str | Path, subject: str, settings: Entry) -> list[str]:
 
 def _one_each(root: str | Path, paths: list[str]) -> list[str]:
     """Refuse two files of one run: runs are known by session and run, so that those of two tasks would be mixed up."""
-    seen: dict[tuple[str, str], str] = {}
+    path_by_run: dict[tuple[str, str], str] = {}
     for path in paths:
-        other = seen.setdefault((bids.entity(path, "ses"), bids.entity(path, "run")), path)
-        if other != path:
+        namesake = path_by_run.setdefault((bids.entity(path, "ses"), bids.entity(path, "run")), path)
+        if namesake != path:
             raise ValueError(
-                f"{root} has two files of one session and run, {other} and {path}: choose one (keys task and space)"
+                f"{root} has two files of one session and run, {namesake} and {path}: choose one (keys task and space)"
             )
     return paths
 
 
 def _with_events(
-    root: str | Path, subject: str, settings: Entry, paths: list[str], names: tuple[str, ...]
+    root: str | Path, subject: str, settings: Entry, paths: list[str], entities: tuple[str, ...]
 ) -> list[str]:
     """Leave out what belongs to no run with events, as far as names tell it: such as a run at rest."""
-    shown = {tuple(bids.entity(path, name) for name in names) for path in _events(root, subject, settings)}
-    belonging = [path for path in paths if tuple(bids.entity(path, name) for name in names) in shown]
-    if not belonging:
+    runs_with_events = {
+        tuple(bids.entity(path, entity) for entity in entities) for path in _events(root, subject, settings)
+    }
+    run_paths = [path for path in paths if tuple(bids.entity(path, entity) for entity in entities) in runs_with_events]
+    if not run_paths:
         raise FileNotFoundError(f"{root}: none of {len(paths)} files such as {paths[0]} belongs to a run with events")
-    return belonging
+    return run_paths
 
 
 def _derived(subject: str, settings: Entry, ending: str) -> list[str]:
@@ -307,14 +312,14 @@ def _confounds(root: str | Path, path: str) -> str:
 
 def _mask(root: Path, subject: str, settings: Entry) -> tuple[np.ndarray, Path, Any]:
     """Voxels in all brain masks (x, y, z), the path of the first and its image."""
-    first, *others = [root / path for path in _masks(root, subject, settings)]
-    grid, values = bids.volume(first)
-    inside = _filled(values > 0, first)
-    for path in others:
-        image, values = bids.volume(path)
-        bids.check_grid(path, image, first, grid)
-        inside &= _filled(values > 0, path)
-    return _filled(inside, f"{first} and the other masks of {subject}, where they overlap,"), first, grid
+    first_path, *other_paths = [root / path for path in _masks(root, subject, settings)]
+    first_image, mask_values = bids.volume(first_path)
+    mask = _filled(mask_values > 0, first_path)
+    for path in other_paths:
+        image, mask_values = bids.volume(path)
+        bids.check_grid(path, image, first_path, first_image)
+        mask &= _filled(mask_values > 0, path)
+    return _filled(mask, f"{first_path} and the other masks of {subject}, where they overlap,"), first_path, first_image
 
 
 def _filled(mask: np.ndarray, of: Path | str) -> np.ndarray:

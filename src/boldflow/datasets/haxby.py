@@ -84,22 +84,24 @@ def source(settings: Entry, workspace: str | Path) -> Source:
     FileNotFoundError
         If the variable is set, or the shared folder is there, and a file is missing in it; names the file.
     """
-    stated = os.environ.get(VARIABLE)
-    if stated or (SHARED / "haxby2001").is_dir():
-        root = (Path(stated or SHARED) / "haxby2001").resolve()
-        place = f"${VARIABLE}" if stated else str(SHARED)
+    stated_folder = os.environ.get(VARIABLE)
+    if stated_folder or (SHARED / "haxby2001").is_dir():
+        root = (Path(stated_folder or SHARED) / "haxby2001").resolve()
+        folder_text = f"${VARIABLE}" if stated_folder else str(SHARED)
         for path in _files_of_tree():
             if not (root / path).is_file():
-                raise FileNotFoundError(f"{root / path} is missing: {place} must hold the whole folder haxby2001")
+                raise FileNotFoundError(f"{root / path} is missing: {folder_text} must hold the whole folder haxby2001")
         return Source("folder", str(root), None, "PyMVPA example data, haxby2001")
     from nilearn import datasets  # takes seconds, and only a download needs it
 
     try:
-        fetched = datasets.fetch_haxby(data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0)
+        downloaded_files = datasets.fetch_haxby(
+            data_dir=str(workspace), subjects=list(NILEARN_SUBJECTS.values()), verbose=0
+        )
     except OSError as error:
         error.add_note(f"without a network, set {VARIABLE} to a folder that holds haxby2001")
         raise
-    return Source("folder", str(Path(fetched.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
+    return Source("folder", str(Path(downloaded_files.func[0]).resolve().parents[1]), None, "nilearn fetch_haxby")
 
 
 def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
@@ -110,16 +112,18 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     ValueError
         If ``what`` is none of these.
     """
-    tree = _is_tree(Path(root))
+    is_tree = _is_tree(Path(root))
     if what == "dataset":
-        labels = [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
-        return labels + ([MASK, SCAN_KEY] if tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")])
+        label_paths = [path for subject in FACTS["subjects"] for path in _label_files(subject, is_tree)]
+        return label_paths + ([MASK, SCAN_KEY] if is_tree else [_nilearn(FACTS["subjects"][0], "mask4_vt.nii.gz")])
     if what == "stimuli":
-        return [path for subject in FACTS["subjects"] for path in _label_files(subject, tree)]
+        return [path for subject in FACTS["subjects"] for path in _label_files(subject, is_tree)]
     _check_subject(what)
-    bold = [_run_file(what, run, "bold_1slice.nii.gz") for run in RUNS] if tree else [_nilearn(what, "bold.nii.gz")]
-    mask = MASK if tree else _nilearn(what, "mask4_vt.nii.gz")
-    return [*bold, *_label_files(what, tree), mask, *([SCAN_KEY] if tree else [])]
+    bold_paths = (
+        [_run_file(what, run, "bold_1slice.nii.gz") for run in RUNS] if is_tree else [_nilearn(what, "bold.nii.gz")]
+    )
+    mask_path = MASK if is_tree else _nilearn(what, "mask4_vt.nii.gz")
+    return [*bold_paths, *_label_files(what, is_tree), mask_path, *([SCAN_KEY] if is_tree else [])]
 
 
 def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
@@ -258,11 +262,13 @@ def _labels_by_run(path: Path) -> Iterator[tuple[str, "pd.Series[str]"]]:
     """Yield the label of each volume of a run, counted from 0 within the run."""
     table = _read(path, " ", {"labels": str, "chunks": int})
     chunks = table["chunks"].to_numpy()
-    order = chunks[np.flatnonzero(np.diff(chunks, prepend=-1))].tolist()
-    if order != list(range(N_RUNS)):
-        raise ValueError(f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {order}")
-    for chunk, part in table.groupby("chunks"):
-        yield RUNS[int(str(chunk))], part["labels"].reset_index(drop=True)
+    chunk_order = chunks[np.flatnonzero(np.diff(chunks, prepend=-1))].tolist()
+    if chunk_order != list(range(N_RUNS)):
+        raise ValueError(
+            f"{path}: column chunks must count the runs from 0 to {N_RUNS - 1} in order, not {chunk_order}"
+        )
+    for chunk, run_table in table.groupby("chunks"):
+        yield RUNS[int(str(chunk))], run_table["labels"].reset_index(drop=True)
 
 
 def _read(path: Path, separator: str, columns: dict[str, type]) -> pd.DataFrame:
@@ -274,13 +280,13 @@ def _read(path: Path, separator: str, columns: dict[str, type]) -> pd.DataFrame:
     if table.empty:
         raise ValueError(f"{path} has a header and no rows")
     table = table[list(columns)].apply(lambda column: column.str.strip())
-    for name, kind in columns.items():
-        if kind is not str:
+    for name, dtype in columns.items():
+        if dtype is not str:
             numbers = pd.to_numeric(table[name], errors="coerce")
             if numbers.isna().any():
                 row = int(numbers.isna().to_numpy().argmax())
                 raise ValueError(f"{path}, line {row + 2}: {name} must be a number, not {table[name].iloc[row]!r}")
-            table[name] = numbers.astype(kind)
+            table[name] = numbers.astype(dtype)
     return table
 
 
@@ -291,33 +297,33 @@ def _check_categories(path: Path, categories: "pd.Series[str]") -> None:
 
 
 def _runs_of_tree(root: Path, subject: str) -> Iterator[BoldRun]:
-    mask = nib.Nifti1Image.from_filename(root / MASK)
-    stated = _stated_tr(root / SCAN_KEY)
+    mask_image = nib.Nifti1Image.from_filename(root / MASK)
+    scan_key_tr_s = _stated_tr(root / SCAN_KEY)
     for run in RUNS:
         path = root / _run_file(subject, run, "bold_1slice.nii.gz")
         image = nib.Nifti1Image.from_filename(path)
-        _check_grid(path, image, root / MASK, mask)
+        _check_grid(path, image, root / MASK, mask_image)
         bold = np.asarray(image.dataobj, dtype=np.float32)
-        tr_s = {"header": bids.header_tr(image), "scan_key": stated}
-        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask), tr_s, "native")
+        tr_s = {"header": bids.header_tr(image), "scan_key": scan_key_tr_s}
+        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask_image), tr_s, "native")
 
 
 def _runs_of_nilearn(root: Path, subject: str) -> Iterator[BoldRun]:
     path = root / _nilearn(subject, "bold.nii.gz")
-    labels = root / _nilearn(subject, "labels.txt")
+    labels_path = root / _nilearn(subject, "labels.txt")
     mask_path = root / _nilearn(subject, "mask4_vt.nii.gz")
-    image, mask = nib.Nifti1Image.from_filename(path), nib.Nifti1Image.from_filename(mask_path)
-    _check_grid(path, image, mask_path, mask)
-    volumes = [(run, len(part)) for run, part in _labels_by_run(labels)]
-    total = sum(count for _, count in volumes)
-    if image.shape[3] != total:
-        raise ValueError(f"{path} has {image.shape[3]} volumes, {labels} labels {total}")
+    image, mask_image = nib.Nifti1Image.from_filename(path), nib.Nifti1Image.from_filename(mask_path)
+    _check_grid(path, image, mask_path, mask_image)
+    run_lengths = [(run, len(run_labels)) for run, run_labels in _labels_by_run(labels_path)]
+    n_labels = sum(n_volumes for _, n_volumes in run_lengths)
+    if image.shape[3] != n_labels:
+        raise ValueError(f"{path} has {image.shape[3]} volumes, {labels_path} labels {n_labels}")
     start = 0
-    for run, count in volumes:
-        bold = np.asarray(image.dataobj[..., start : start + count], dtype=np.float32)
+    for run, n_volumes in run_lengths:
+        bold = np.asarray(image.dataobj[..., start : start + n_volumes], dtype=np.float32)
         tr_s = {"header": bids.header_tr(image)}
-        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask), tr_s, "native")
-        start += count
+        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask_image), tr_s, "native")
+        start += n_volumes
 
 
 def _check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.Nifti1Image) -> None:

@@ -115,9 +115,9 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
         If there are no such files; names the folder.
     """
     if what == "dataset":
-        everyone = settings.get("subjects") or FACTS["subjects"]
+        subjects = settings.get("subjects") or FACTS["subjects"]
         return bids.found(
-            root, *(RAW.format(subject=subject, task=t) for subject in everyone for t in _tasks(subject, settings))
+            root, *(RAW.format(subject=subject, task=t) for subject in subjects for t in _tasks(subject, settings))
         )
     if what == "stimuli":
         return bids.found(root, *(f"stimuli/{task}/**/*.[jJ][pP]*" for task in settings["tasks"]))
@@ -125,7 +125,9 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     if recording not in FILES:
         raise ValueError(f"nod has no recording {recording!r}; there are: {', '.join(FACTS['recordings'])}")
     tasks = _tasks(what, settings)
-    patterns = [form.format(subject=what, task=t, suffix=kind) for t in tasks for form, kind in FILES[recording]]
+    patterns = [
+        pattern.format(subject=what, task=t, suffix=suffix) for t in tasks for pattern, suffix in FILES[recording]
+    ]
     return bids.found(root, *patterns)
 
 
@@ -151,14 +153,14 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     FileNotFoundError
         If there are no events.
     """
-    parts = []
+    event_tables = []
     for task in _tasks(subject, settings):
         paths = bids.found(root, RAW.format(subject=subject, task=task))
         for path in paths:
             column = next((name for name in PICTURE if name in events.header(Path(root) / path)), PICTURE[0])
             table = bids.read_runs(root, [path], [], [], [column]).rename(columns={column: "image_id"})
-            parts.append(table[table["image_id"] != ""])
-    return bids.as_trials(pd.concat(parts, ignore_index=True).assign(usable=True))
+            event_tables.append(table[table["image_id"] != ""])
+    return bids.as_trials(pd.concat(event_tables, ignore_index=True).assign(usable=True))
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
@@ -169,9 +171,9 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If a file is no whole picture.
     """
-    below = [Path(path).relative_to("stimuli") for path in files_needed(root, "stimuli", settings)]
-    named = ((path.as_posix(), path.as_posix(), {"source": path.parts[0]}) for path in below)
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(Path(root) / "stimuli", named))
+    paths = [Path(path).relative_to("stimuli") for path in files_needed(root, "stimuli", settings)]
+    labelled_paths = ((path.as_posix(), path.as_posix(), {"source": path.parts[0]}) for path in paths)
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(Path(root) / "stimuli", labelled_paths))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
@@ -196,11 +198,13 @@ def sizes(settings: Entry, recording: str) -> Sizes:
     """What a recording costs before anything is downloaded; not counted in the tree."""
     tasks = settings["tasks"]
     subjects = {}
-    for place, subject in enumerate(FACTS["subjects"]):
-        n_runs = {task: RUNS[task][place >= COCO_SUBJECTS] for task in tasks}
-        total = sum(n_runs.values())
+    for subject_index, subject in enumerate(FACTS["subjects"]):
+        n_runs = {task: RUNS[task][subject_index >= COCO_SUBJECTS] for task in tasks}
+        n_subject_runs = sum(n_runs.values())
         n_trials = sum(n_runs[task] * PER_RUN[task] for task in tasks)
-        subjects[subject] = SubjectSizes(RUN_BYTES[recording] * total, n_trials, total, N_VOLUMES, N_VOXELS)
+        subjects[subject] = SubjectSizes(
+            RUN_BYTES[recording] * n_subject_runs, n_trials, n_subject_runs, N_VOLUMES, N_VOXELS
+        )
     return Sizes(CLONE_BYTES, STIMULI_BYTES, sum(N_IMAGES[t] for t in tasks), IMAGE_BYTES, subjects, False)
 
 

@@ -160,13 +160,13 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
         If the subject is unknown or not in the files, the files lack columns, or their numbers cannot be; says which.
     """
     _, rows = _rows(root, subject, settings)
-    place = rows["trial_id"] % nsd_tables.SESSION_TRIALS
+    place_in_session = rows["trial_id"] % nsd_tables.SESSION_TRIALS
     return pd.DataFrame(
         {
             "session": rows["session_id"].map(_session),
             "run": RUN,
-            "trial": place + 1,
-            "onset_s": place * SLOT_S,
+            "trial": place_in_session + 1,
+            "onset_s": place_in_session * SLOT_S,
             "duration_s": DURATION_S,
             "image_id": rows["nsd_id"].map(nsd_tables.picture_name),
             "usable": True,
@@ -191,13 +191,13 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """
     paths, rows = _index(root)
     subjects = settings.get("subjects") or FACTS["subjects"]
-    shown = pd.concat([_of_subject(rows, subject, settings) for subject in subjects])
-    once = shown.drop_duplicates("nsd_id").sort_values(["file", "group", "row"])
-    for place, pixels, held in flat_maps.pictures(paths, once):
-        row = once.iloc[place]
-        labels = {} if held is None else nsd_tables.coco_labels(held)
-        name = nsd_tables.picture_name(int(row["nsd_id"]))
-        yield Stimulus(name, pixels, {"coco_id": str(row["coco_id"]), **labels})
+    shown_rows = pd.concat([_of_subject(rows, subject, settings) for subject in subjects])
+    first_rows = shown_rows.drop_duplicates("nsd_id").sort_values(["file", "group", "row"])
+    for row_index, pixels, category_areas in flat_maps.pictures(paths, first_rows):
+        row = first_rows.iloc[row_index]
+        labels = {} if category_areas is None else nsd_tables.coco_labels(category_areas)
+        image_id = nsd_tables.picture_name(int(row["nsd_id"]))
+        yield Stimulus(image_id, pixels, {"coco_id": str(row["coco_id"]), **labels})
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
@@ -242,10 +242,10 @@ def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> It
     paths, rows = _rows(root, subject, settings)
     mask = _mask(Path(root), subject, settings, paths, rows)
     row, column = np.nonzero(mask)
-    for session, some in rows.groupby("session_id"):
-        names = some["nsd_id"].map(nsd_tables.picture_name).to_numpy(dtype=object)
-        values = flat_maps.FlatBetas(paths, some.reset_index(drop=True), mask, settings["mask"] == "data")
-        yield BetaRun(_session(int(str(session))), None, names, values, "z", {"row": row, "column": column})
+    for session, session_rows in rows.groupby("session_id"):
+        image_ids = session_rows["nsd_id"].map(nsd_tables.picture_name).to_numpy(dtype=object)
+        flat_betas = flat_maps.FlatBetas(paths, session_rows.reset_index(drop=True), mask, settings["mask"] == "data")
+        yield BetaRun(_session(int(str(session))), None, image_ids, flat_betas, "z", {"row": row, "column": column})
 
 
 def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
@@ -259,8 +259,8 @@ def sizes(settings: Entry, recording: str) -> Sizes:
     subjects, n_images = {}, 0
     height, width = settings.get("map_size", SETTINGS["map_size"]["default"])
     for subject in FACTS["subjects"]:
-        released = nsd_tree.N_SESSIONS[subject] - N_HELD_BACK
-        n_sessions = len(settings.get("sessions", range(released)))
+        n_released = nsd_tree.N_SESSIONS[subject] - N_HELD_BACK
+        n_sessions = len(settings.get("sessions", range(n_released)))
         n_trials = n_sessions * nsd_tables.SESSION_TRIALS
         subjects[subject] = SubjectSizes(0, n_trials, n_sessions, 1, height * width)
         if subject in (settings.get("subjects") or FACTS["subjects"]):
@@ -280,28 +280,28 @@ def _rows(root: str | Path, subject: str, settings: Entry) -> tuple[list[Path], 
 
 
 def _of_subject(rows: pd.DataFrame, subject: str, settings: Entry) -> pd.DataFrame:
-    names = rows["subject_id"].map(flat_maps.subject_name)
-    mine = rows[names == subject]
-    if mine.empty:
-        raise ValueError(f"{subject} has no rows in the files; there are: {', '.join(sorted(set(names))) or 'none'}")
-    chosen = mine[(mine["session_id"] + 1).isin(settings.get("sessions") or range(1, 41))]
-    if chosen.empty:
-        there = ", ".join(str(n + 1) for n in sorted(set(mine["session_id"])))
-        raise ValueError(f"{subject} has sessions {there} in the files, none of {sorted(settings['sessions'])}")
-    return chosen
+    subjects = rows["subject_id"].map(flat_maps.subject_name)
+    subject_rows = rows[subjects == subject]
+    if subject_rows.empty:
+        raise ValueError(f"{subject} has no rows in the files; there are: {', '.join(sorted(set(subjects))) or 'none'}")
+    chosen_rows = subject_rows[(subject_rows["session_id"] + 1).isin(settings.get("sessions") or range(1, 41))]
+    if chosen_rows.empty:
+        sessions_text = ", ".join(str(session + 1) for session in sorted(set(subject_rows["session_id"])))
+        raise ValueError(f"{subject} has sessions {sessions_text} in the files, none of {sorted(settings['sessions'])}")
+    return chosen_rows
 
 
 def _mask(root: Path, subject: str, settings: Entry, paths: list[Path], rows: pd.DataFrame) -> np.ndarray:
     shape = (int(settings["map_size"][0]), int(settings["map_size"][1]))
     if settings["mask"] == "data":
-        first = rows[rows["session_id"] == rows["session_id"].iloc[0]]
-        if len(first) < LEAST:
+        session_rows = rows[rows["session_id"] == rows["session_id"].iloc[0]]
+        if len(session_rows) < LEAST:
             raise ValueError(
-                f"the first session of {subject} has {len(first)} maps in the files, and a mask is rebuilt from "
+                f"the first session of {subject} has {len(session_rows)} maps in the files, and a mask is rebuilt from "
                 f"{LEAST} at least; get more of them, or set mask: file and put {MASK} into the folder"
             )
-        mask = flat_maps.inside(paths, first, shape)
-        which = f"maps of the first session of {subject} are"
+        mask = flat_maps.inside(paths, session_rows, shape)
+        mask_text = f"maps of the first session of {subject} are"
     else:
         path = root / own_folder.every(root, MASK, "folder")[0]
         try:
@@ -310,9 +310,9 @@ def _mask(root: Path, subject: str, settings: Entry, paths: list[Path], rows: pd
             raise ValueError(f"{path} ({path.stat().st_size} bytes) is no whole .npy: {error}") from None
         if mask.dtype != bool or mask.shape != shape:
             raise ValueError(f"{path} holds {mask.dtype} {mask.shape}, expected bool {shape}, as the maps")
-        which = f"{path} is"
+        mask_text = f"{path} is"
     if not mask.any():
-        raise ValueError(f"{which} 0 everywhere, and no pixel is left")
+        raise ValueError(f"{mask_text} 0 everywhere, and no pixel is left")
     return mask
 
 

@@ -184,15 +184,15 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     FileNotFoundError
         If there are no pictures.
     """
-    names = _shown(Path(root), subject)
-    shared = _shared(Path(root), subject, names, settings)
-    row = np.arange(len(names))
-    run, within = row // settings["block"], row % settings["block"]
+    image_ids = _shown(Path(root), subject)
+    is_shared = _shared(Path(root), subject, image_ids, settings)
+    row = np.arange(len(image_ids))
+    run, place_in_run = row // settings["block"], row % settings["block"]
     return pd.DataFrame(
         {
-            "session": SESSION, "run": [f"{number + 1:03d}" for number in run], "trial": within + 1,
-            "onset_s": within.astype(float), "duration_s": DURATION_S, "image_id": names, "usable": True,
-            "test_sets": np.where(shared, "shared-1000", ""),
+            "session": SESSION, "run": [f"{run_number + 1:03d}" for run_number in run], "trial": place_in_run + 1,
+            "onset_s": place_in_run.astype(float), "duration_s": DURATION_S, "image_id": image_ids, "usable": True,
+            "test_sets": np.where(is_shared, "shared-1000", ""),
         }
     )  # fmt: skip
 
@@ -213,18 +213,18 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """
     root = Path(root)
     paths = _pictures(root, settings)
-    labels: dict[str, dict[str, str]] = {name: {} for name in paths}
+    labels: dict[str, dict[str, str]] = {image_id: {} for image_id in paths}
     if "stim_info" in settings:
         path = root / _expanded(settings["stim_info"])
-        for name, number in _looked_up(path, nsd_tables.coco_ids(path), labels).items():
-            labels[name]["coco_id"] = str(number)
+        for image_id, coco_id in _looked_up(path, nsd_tables.coco_ids(path), labels).items():
+            labels[image_id]["coco_id"] = str(coco_id)
     if "coco_categories" in settings:
         path = root / _expanded(settings["coco_categories"])
-        for name, held in _looked_up(path, nsd_tables.categories(path), labels).items():
-            person = "person" if "person" in held else nsd_tables.NONE
-            labels[name] |= {"categories": "+".join(held) or nsd_tables.NONE, "person": person}
-    for name in sorted(paths):
-        yield Stimulus(name, pictures.read(root / paths[name]), labels[name])
+        for image_id, categories in _looked_up(path, nsd_tables.categories(path), labels).items():
+            person = "person" if "person" in categories else nsd_tables.NONE
+            labels[image_id] |= {"categories": "+".join(categories) or nsd_tables.NONE, "person": person}
+    for image_id in sorted(paths):
+        yield Stimulus(image_id, pictures.read(root / paths[image_id]), labels[image_id])
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
@@ -279,8 +279,8 @@ def sizes(settings: Entry, recording: str) -> Sizes:
         name: SubjectSizes(0, n_images, -(-n_images // settings.get("block", 100)), 1, sum(reading.N_VERTICES[name]))
         for name, (n_images, _) in N_IMAGES.items()
     }
-    shown = [N_IMAGES[name] for name in _subjects(settings)]
-    n_images = sum(n - n_shared for n, n_shared in shown) + max(n_shared for _, n_shared in shown)
+    image_counts = [N_IMAGES[name] for name in _subjects(settings)]
+    n_images = sum(n - n_shared for n, n_shared in image_counts) + max(n_shared for _, n_shared in image_counts)
     return Sizes(0, 0, n_images, SIDE * SIDE * 3, subjects, False)
 
 
@@ -312,26 +312,26 @@ def _pictures(root: Path, settings: Entry) -> dict[str, str]:
     return paths
 
 
-def _shared(root: Path, subject: str, names: list[str], settings: Entry) -> list[bool]:
+def _shared(root: Path, subject: str, image_ids: list[str], settings: Entry) -> list[bool]:
     """Tell which pictures all subjects were to see: by the user's table, or by the folders of the others.
 
     In NSD a picture is either shared or shown to one subject alone, so what two subjects saw is shared.
     """
     if "stim_info" in settings:
         path = root / _expanded(settings["stim_info"])
-        in_table = _looked_up(path, nsd_tables.shared_pictures(path), names)
-        return [bool(in_table[name]) for name in names]
-    there = [name for name in FACTS["subjects"] if (root / layout.SPLIT.format(subject=name)).is_dir()]
-    seen = Counter(picture for name in there for picture in _shown(root, name))
-    shared = [seen[name] > 1 for name in names]
+        shared_in_table = _looked_up(path, nsd_tables.shared_pictures(path), image_ids)
+        return [bool(shared_in_table[name]) for name in image_ids]
+    subjects = [name for name in FACTS["subjects"] if (root / layout.SPLIT.format(subject=name)).is_dir()]
+    n_subjects_of = Counter(picture for name in subjects for picture in _shown(root, name))
+    is_shared = [n_subjects_of[name] > 1 for name in image_ids]
     n_published = N_IMAGES[subject][1]
-    if sum(shared) != n_published and not settings["simulated"]:
+    if sum(is_shared) != n_published and not settings["simulated"]:
         raise ValueError(
-            f"{subject} shares {sum(shared)} of {len(names)} pictures with other subjects in {root} "
-            f"({', '.join(there)}), published are {n_published}: set datasets.{settings['name']}.stim_info to your "
+            f"{subject} shares {sum(is_shared)} of {len(image_ids)} pictures with other subjects in {root} "
+            f"({', '.join(subjects)}), published are {n_published}: set datasets.{settings['name']}.stim_info to your "
             "copy of nsd_stim_info_merged.csv, or bring another subject's folder beside it"
         )
-    return shared
+    return is_shared
 
 
 def _looked_up(path: Path, table: pd.Series, names: Collection[str]) -> dict[str, Any]:

@@ -53,15 +53,15 @@ def pictures_of(root: Path, subject: str) -> dict[str, str]:
         raise FileNotFoundError(f"{root / folder} has no pictures; expected such as train-0001_nsd-00013.png")
     paths: dict[str, str] = {}
     for row, file in enumerate(files, 1):
-        parts = NAME.fullmatch(file)
-        if parts is None:
+        match = NAME.fullmatch(file)
+        if match is None:
             raise ValueError(f"{root / folder}/{file}: expected a name such as train-0001_nsd-00013.png")
-        if int(parts[1]) != row:
+        if int(match[1]) != row:
             raise ValueError(
                 f"{root / folder}/{file} is the {row}th by name: numbers must run from 1 without a gap, since they are "
                 "rows of betas; is a file missing, or twice?"
             )
-        if parts[2] in paths:
-            raise ValueError(f"{root / folder}/{file} is of the same picture as {paths[parts[2]]}; expected one each")
-        paths[parts[2]] = f"{folder}/{file}"
+        if match[2] in paths:
+            raise ValueError(f"{root / folder}/{file} is of the same picture as {paths[match[2]]}; expected one each")
+        paths[match[2]] = f"{folder}/{file}"
     return paths

@@ -36,14 +36,14 @@ class _Betas:
 
     def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Read the chosen columns, some rows at a time; see ``records.LazyBetas``."""
-        before, n_given = 0, 0
+        n_before, n_given = 0, 0
         for part in self.parts:
-            columns = np.flatnonzero(chosen[before : before + part.shape[1]])
-            before += part.shape[1]
+            columns = np.flatnonzero(chosen[n_before : n_before + part.shape[1]])
+            n_before += part.shape[1]
             step = max(1, BLOCK_BYTES // max(1, part[:1].nbytes))
             for start in range(0, len(part) if len(columns) else 0, step):
-                values = part[start : start + step, columns].astype(np.float32)
-                yield slice(start, start + len(values)), n_given + np.arange(len(columns)), values
+                betas = part[start : start + step, columns].astype(np.float32)
+                yield slice(start, start + len(betas)), n_given + np.arange(len(columns)), betas
             n_given += len(columns)
 
 
@@ -53,33 +53,37 @@ def betas_of(root: Path, subject: str, names: Sequence[str], regions: Sequence[s
     ``names`` are the pictures in the order of rows; of ``simulated`` files the published numbers are not asked for.
     """
     parts = tuple(_values(root / path, len(names)) for path in layout.betas_of(subject))
-    counts = tuple(part.shape[1] for part in parts)
-    if counts != N_VERTICES[subject] and not simulated:
+    n_per_side = tuple(part.shape[1] for part in parts)
+    if n_per_side != N_VERTICES[subject] and not simulated:
         raise ValueError(
-            f"{subject} has {counts[0]} vertices on the left and {counts[1]} on the right, published are "
+            f"{subject} has {n_per_side[0]} vertices on the left and {n_per_side[1]} on the right, published are "
             f"{N_VERTICES[subject]}: are they another subject's, or hemispheres exchanged? Made files need "
             "simulated: true"
         )
     places = {
-        "hemisphere": np.repeat(HEMISPHERES, counts),
-        "vertex": np.concatenate([np.arange(n) for n in counts]),
-        "fsaverage_vertex": _both_sides(root, subject, layout.FSAVERAGE, counts, np.flatnonzero),
+        "hemisphere": np.repeat(HEMISPHERES, n_per_side),
+        "vertex": np.concatenate([np.arange(n) for n in n_per_side]),
+        "fsaverage_vertex": _both_sides(root, subject, layout.FSAVERAGE, n_per_side, np.flatnonzero),
     }
-    masks = _regions(root, subject, regions, counts)
+    masks = _regions(root, subject, regions, n_per_side)
     return BetaRun(None, None, np.array(names, dtype=object), _Betas(parts), "z", places, masks)
 
 
-def _regions(root: Path, subject: str, sets: Sequence[str], counts: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _regions(
+    root: Path, subject: str, region_sets: Sequence[str], n_per_side: tuple[int, ...]
+) -> dict[str, np.ndarray]:
     """Regions of both hemispheres and of each, (n_vertices,) bool; those without vertices are left out."""
-    side_of = np.repeat(SIDES, counts)
+    side_of = np.repeat(SIDES, n_per_side)
     masks: dict[str, np.ndarray] = {}
-    for name in sets:
-        values = _both_sides(root, subject, layout.set_of(name), counts)
-        numbers = mappings.read(root / layout.mapping_of(subject, name))
-        for region, inside in nsd_tables.named_regions(name, values, {n: numbers[n] for n in numbers if n > 0}).items():
-            masks |= {f"{side}.{region}": inside & (side_of == side) for side in SIDES}
-            masks[region] = inside
-    return {name: inside for name, inside in masks.items() if inside.any()}
+    for name in region_sets:
+        region_numbers = _both_sides(root, subject, layout.set_of(name), n_per_side)
+        names_by_number = mappings.read(root / layout.mapping_of(subject, name))
+        for region, mask in nsd_tables.named_regions(
+            name, region_numbers, {n: names_by_number[n] for n in names_by_number if n > 0}
+        ).items():
+            masks |= {f"{side}.{region}": mask & (side_of == side) for side in SIDES}
+            masks[region] = mask
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def _values(path: Path, n_images: int) -> np.ndarray:
@@ -93,17 +97,21 @@ def _values(path: Path, n_images: int) -> np.ndarray:
 
 
 def _both_sides(
-    root: Path, subject: str, name: str, counts: tuple[int, ...], chosen: Callable[[Any], np.ndarray] = np.asarray
+    root: Path,
+    subject: str,
+    name: str,
+    n_per_side: tuple[int, ...],
+    transform: Callable[[Any], np.ndarray] = np.asarray,
 ) -> np.ndarray:
     """Read a map of both hemispheres, left then right, (n_vertices,), and hold it against the numbers of vertices."""
-    parts = []
-    for side, n_vertices in zip(SIDES, counts, strict=True):
+    side_maps = []
+    for side, n_vertices in zip(SIDES, n_per_side, strict=True):
         path = root / layout.mask_of(subject, side, name)
-        stored = arrays.read(path, ndim=1)
-        if stored.dtype.kind not in "biuf" or (np.asarray(stored) % 1).any():
-            raise ValueError(f"{path} is {stored.dtype}, expected whole numbers")
-        values = chosen(np.asarray(stored))
-        if len(values) != n_vertices:
-            raise ValueError(f"{path} is of {len(values)} vertices, the betas of {subject} ({side}) of {n_vertices}")
-        parts.append(values)
-    return np.concatenate(parts)
+        stored_map = arrays.read(path, ndim=1)
+        if stored_map.dtype.kind not in "biuf" or (np.asarray(stored_map) % 1).any():
+            raise ValueError(f"{path} is {stored_map.dtype}, expected whole numbers")
+        side_map = transform(np.asarray(stored_map))
+        if len(side_map) != n_vertices:
+            raise ValueError(f"{path} is of {len(side_map)} vertices, the betas of {subject} ({side}) of {n_vertices}")
+        side_maps.append(side_map)
+    return np.concatenate(side_maps)

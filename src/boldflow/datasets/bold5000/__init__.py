@@ -170,19 +170,21 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
         If there are no such files; names the folder.
     """
     if what == "dataset":
-        everyone = [RAW.format(subject=subject, suffix="events.tsv") for subject in FACTS["subjects"]]
-        return bids.found(root, SIDECAR, *everyone)
+        events_patterns = [RAW.format(subject=subject, suffix="events.tsv") for subject in FACTS["subjects"]]
+        return bids.found(root, SIDECAR, *events_patterns)
     if what == "stimuli":
         return presented(root)
     _check_subject(what)
     recording = recording or next(iter(FACTS["recordings"]))
-    beside = PREP.format(subject=what, suffix="confounds.tsv")
+    confounds_pattern = PREP.format(subject=what, suffix="confounds.tsv")
     if recording == "bold-fsnative":
-        on_surface = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
-        return bids.found(root, on_surface, beside, SPHERES.format(subject=what, side="[lr]"))
+        surface_pattern = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
+        return bids.found(root, surface_pattern, confounds_pattern, SPHERES.format(subject=what, side="[lr]"))
     if recording == "bold-T1w":
-        volumes = [PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")]
-        return bids.found(root, *volumes, beside, MASKS.format(subject=what))
+        volume_patterns = [
+            PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")
+        ]
+        return bids.found(root, *volume_patterns, confounds_pattern, MASKS.format(subject=what))
     if recording == "betas":
         return release2.paths_in_mask(root, what)
     if recording == "betas-rois":
@@ -214,9 +216,9 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """
     _check_subject(subject)
     paths = bids.found(root, RAW.format(subject=subject, suffix="events.tsv"))
-    shown = bids.read_runs(root, paths, ["Sess", "Run", "Trial"], ["ImgName", "stim_file"])
-    _check_events(shown, subject)
-    return bids.as_trials(shown.assign(image_id=shown["ImgName"], usable=True))
+    events = bids.read_runs(root, paths, ["Sess", "Run", "Trial"], ["ImgName", "stim_file"])
+    _check_events(events, subject)
+    return bids.as_trials(events.assign(image_id=events["ImgName"], usable=True))
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
@@ -231,8 +233,8 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """
     paths = presented(root)
     kinds = [KINDS.get(Path(path).parent.name, Path(path).parent.name) for path in paths]
-    named = ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named))
+    labelled_paths = ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun] | Iterator[SurfaceRun]:
@@ -330,21 +332,22 @@ def _check_subject(subject: str) -> None:
         raise ValueError(f"bold5000 has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
-def _check_events(shown: pd.DataFrame, subject: str) -> None:
+def _check_events(events: pd.DataFrame, subject: str) -> None:
     """Refuse events whose columns contradict the name of their file, their order or ImgName."""
     expected = {
-        "Sess": shown["session"].astype(int),
-        "Run": shown["run"].astype(int),
-        "Trial": shown.groupby(["session", "run"], sort=False).cumcount() + 1,
-        "stim_file": shown["ImgName"],
+        "Sess": events["session"].astype(int),
+        "Run": events["run"].astype(int),
+        "Trial": events.groupby(["session", "run"], sort=False).cumcount() + 1,
+        "stim_file": events["ImgName"],
     }
-    for column, values in expected.items():
-        wrong = shown[shown[column] != values]
-        if len(wrong):
-            row = wrong.iloc[0]
+    for column, expected_values in expected.items():
+        wrong_rows = events[events[column] != expected_values]
+        if len(wrong_rows):
+            row = wrong_rows.iloc[0]
             raise ValueError(
                 f"{row['in_file']}, line {row['in_line']}: {column} is {_written(row[column])}, expected "
-                f"{_written(values[row.name])}; {len(wrong)} of {len(shown)} events of {subject} contradict themselves"
+                f"{_written(expected_values[row.name])}; {len(wrong_rows)} of {len(events)} events of {subject} "
+                "contradict themselves"
             )
 
 

@@ -29,9 +29,9 @@ def presented(root: str | Path) -> list[str]:
     """
     folders = [path for path in (Path(root), *sorted(Path(root).rglob(PRESENTED))) if path.name == PRESENTED]
     if len(folders) != 1:
-        names = [path.relative_to(root).as_posix() for path in folders]
+        folder_names = [path.relative_to(root).as_posix() for path in folders]
         raise FileNotFoundError(
-            f"{root} must hold one folder {PRESENTED} (of BOLD5000_Stimuli.zip), found {names or 'none'}"
+            f"{root} must hold one folder {PRESENTED} (of BOLD5000_Stimuli.zip), found {folder_names or 'none'}"
         )
-    below = folders[0].relative_to(root)
-    return [(below / path).as_posix() for path in bids.pictures(folders[0])]
+    folder_below = folders[0].relative_to(root)
+    return [(folder_below / path).as_posix() for path in bids.pictures(folders[0])]

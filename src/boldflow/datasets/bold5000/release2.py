@@ -35,24 +35,24 @@ def paths_in_regions(root: str | Path, subject: str) -> list[str]:
 def in_mask(root: Path, subject: str) -> Iterator[BetaRun]:
     """Yield the betas of each session in the brain mask."""
     mask_path = root / own_folder.one(root, BRAIN_MASK.format(person=_person(subject)))
-    _, values = bids.volume(mask_path)
-    inside = values > 0  # (x, y, z)
-    if not inside.any():
+    _, mask_values = bids.volume(mask_path)
+    mask = mask_values > 0  # (x, y, z)
+    if not mask.any():
         raise ValueError(f"{mask_path} has no voxel above 0")
     paths = {session: root / path for session, path in _session_paths(root, subject).items()}
-    counts = {}
+    n_trials = {}
     for session, path in paths.items():  # all headers before the first voxel
         shape = volumes.shape(path)
-        if len(shape) != 4 or shape[:3] != inside.shape:
-            raise ValueError(f"{path} has shape {shape}, and {mask_path} {inside.shape}; expected a volume per trial")
-        counts[session] = shape[3]
-    sessions = f"the {len(counts)} sessions ({_listed(counts)}) of {root}"
-    names = _image_names(root, subject, sum(counts.values()), sessions)
-    places = dict(zip("ijk", np.argwhere(inside).T, strict=True))
+        if len(shape) != 4 or shape[:3] != mask.shape:
+            raise ValueError(f"{path} has shape {shape}, and {mask_path} {mask.shape}; expected a volume per trial")
+        n_trials[session] = shape[3]
+    sessions_text = f"the {len(n_trials)} sessions ({_listed(n_trials)}) of {root}"
+    image_names = _image_names(root, subject, sum(n_trials.values()), sessions_text)
+    places = dict(zip("ijk", np.argwhere(mask).T, strict=True))
     start = 0
     for session, path in paths.items():
-        stop = start + counts[session]
-        yield BetaRun(session, None, names[start:stop], volumes.in_mask(path, inside), "percent", places)
+        stop = start + n_trials[session]
+        yield BetaRun(session, None, image_names[start:stop], volumes.in_mask(path, mask), "percent", places)
         start = stop
 
 
@@ -60,22 +60,22 @@ def in_regions(root: Path, subject: str) -> Iterator[BetaRun]:
     """Yield the betas of all sessions, the voxels of all regions side by side."""
     paths = {key: root / path for key, path in _region_paths(root, subject).items()}
     parts = {key: arrays.read(path) for key, path in paths.items()}  # (n_trials, n_voxels) each
-    (first_path, first), *_ = zip(paths.values(), parts.values(), strict=True)
-    for path, values in zip(paths.values(), parts.values(), strict=True):
-        if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(first):
+    (first_path, first_part), *_ = zip(paths.values(), parts.values(), strict=True)
+    for path, part in zip(paths.values(), parts.values(), strict=True):
+        if part.ndim != 2 or part.dtype.kind != "f" or len(part) != len(first_part):
             raise ValueError(
-                f"{path} is {values.dtype} of shape {values.shape}, and {first_path} of {first.shape}; expected real "
+                f"{path} is {part.dtype} of shape {part.shape}, and {first_path} of {first_part.shape}; expected real "
                 "numbers of shape (n_trials, n_voxels), with the same trials"
             )
-    names = _image_names(root, subject, len(first), str(first_path))
-    owner = np.repeat(np.arange(len(parts)), [values.shape[1] for values in parts.values()])  # (n_columns,)
+    image_names = _image_names(root, subject, len(first_part), str(first_path))
+    region_number = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts.values()])  # (n_columns,)
     regions: dict[str, np.ndarray] = {}
     for number, (side, region) in enumerate(parts):
         for key in (f"{side}-{region}", region):
-            regions[key] = regions.get(key, False) | (owner == number)
+            regions[key] = regions.get(key, False) | (region_number == number)
     betas = np.concatenate(list(parts.values()), axis=1, dtype=np.float32)
-    filled = {key: region for key, region in regions.items() if region.any()}
-    yield BetaRun(None, None, names, betas, "percent", {"column": np.arange(betas.shape[1])}, filled)
+    filled_regions = {key: region for key, region in regions.items() if region.any()}
+    yield BetaRun(None, None, image_names, betas, "percent", {"column": np.arange(betas.shape[1])}, filled_regions)
 
 
 def _person(subject: str) -> str:
@@ -85,29 +85,29 @@ def _person(subject: str) -> str:
 def _session_paths(root: str | Path, subject: str) -> dict[str, str]:
     """File of each session's betas by its label, none left out before the last."""
     paths = own_folder.every(root, BETAS.format(person=_person(subject), part="ses-*.nii.gz"))
-    by_session = {match[1]: path for path in paths if (match := SESSION.search(path))}
-    expected = [f"{number:02}" for number in range(1, len(by_session) + 1)]
-    if list(by_session) != expected:
+    path_by_session = {match[1]: path for path in paths if (match := SESSION.search(path))}
+    expected = [f"{number:02}" for number in range(1, len(path_by_session) + 1)]
+    if list(path_by_session) != expected:
         raise ValueError(
-            f"{root} has betas of sessions {_listed(by_session)} of {subject}, expected {_listed(expected)}"
+            f"{root} has betas of sessions {_listed(path_by_session)} of {subject}, expected {_listed(expected)}"
         )
-    return by_session
+    return path_by_session
 
 
 def _region_paths(root: str | Path, subject: str) -> dict[tuple[str, str], str]:
     """File of each region's betas by side and name, the name that most files use; sorted."""
-    by_region: dict[tuple[str, str], str] = {}
+    path_by_region: dict[tuple[str, str], str] = {}
     for path in own_folder.every(root, BETAS.format(person=_person(subject), part="allses_*.npy")):
         match = REGION.search(path)
         if match is None:
             raise ValueError(f"{root}: {path} names no side and region, expected such as allses_LHPPA.npy")
         key = (match[1], region_name(match[2]))
-        if key in by_region:
+        if key in path_by_region:
             raise ValueError(
-                f"{root} has two files of {'-'.join(key)} of {subject}: {by_region[key]} and {path}; keep one"
+                f"{root} has two files of {'-'.join(key)} of {subject}: {path_by_region[key]} and {path}; keep one"
             )
-        by_region[key] = path
-    return dict(sorted(by_region.items()))
+        path_by_region[key] = path
+    return dict(sorted(path_by_region.items()))
 
 
 def _image_names(root: Path, subject: str, n_betas: int, where: str) -> np.ndarray:

@@ -149,7 +149,9 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
         If there are no such files; names the folder.
     """
     if what == "dataset":
-        return bids.found(root, SIDECAR, *(p for name in FACTS["subjects"] for p in _patterns(RAW, name, "events.tsv")))
+        return bids.found(
+            root, SIDECAR, *(pattern for name in FACTS["subjects"] for pattern in _patterns(RAW, name, "events.tsv"))
+        )
     if what == "stimuli":
         return bids.pictures(root)
     _check_subject(what)
@@ -189,19 +191,23 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     _check_subject(subject)
     paths = bids.found(root, *_patterns(RAW, subject, "events.tsv"))
     events = bids.read_runs(root, paths, [], ["event_type"], ["stimulus_name"])
-    wrong = events[
+    wrong_rows = events[
         ~events["event_type"].isin((STIMULUS, REST))
         | (events["event_type"].eq(STIMULUS) != events["stimulus_name"].ne(""))
     ]
-    if len(wrong):
-        row = wrong.iloc[0]
+    if len(wrong_rows):
+        row = wrong_rows.iloc[0]
         raise ValueError(
             f"{row['in_file']}, line {row['in_line']}: event_type is {row['event_type']!r} with stimulus_name "
             f"{row['stimulus_name']!r}; expected {STIMULUS!r} with a name, or {REST!r} without"
         )
-    shown = events[events["event_type"] == STIMULUS].reset_index(drop=True)
-    before = shown.groupby(["session", "run"], sort=False)["stimulus_name"].shift()
-    return bids.as_trials(shown.assign(image_id=shown["stimulus_name"], usable=shown["stimulus_name"] != before))
+    shown_events = events[events["event_type"] == STIMULUS].reset_index(drop=True)
+    previous_name = shown_events.groupby(["session", "run"], sort=False)["stimulus_name"].shift()
+    return bids.as_trials(
+        shown_events.assign(
+            image_id=shown_events["stimulus_name"], usable=shown_events["stimulus_name"] != previous_name
+        )
+    )
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
@@ -212,9 +218,9 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    stems = ((path, Path(path).stem) for path in bids.pictures(root))
-    named = ((path, stem, {"category": stem.split("_")[0]}) for path, stem in stems)
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named))
+    path_stems = ((path, Path(path).stem) for path in bids.pictures(root))
+    labelled_paths = ((path, stem, {"category": stem.split("_")[0]}) for path, stem in path_stems)
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
@@ -241,13 +247,13 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
             "preprocess it (fMRIPrep) and read that with the plug-in bids"
         )
     root = Path(root)
-    regions, first, grid = _regions(root, subject)
+    regions, mask_path, mask_image = _regions(root, subject)
     mask = np.any(list(regions.values()), axis=0)
-    stated = bids.sidecar_tr(root / SIDECAR)
+    sidecar_tr_s = bids.sidecar_tr(root / SIDECAR)
     for path in bids.found(root, *_patterns(PREP, subject, "bold_preproc.nii.gz")):
         image, bold = bids.volume(root / path)
-        bids.check_grid(root / path, image, first, grid)
-        tr_s = {"header": bids.header_tr(image), "sidecar": stated}
+        bids.check_grid(root / path, image, mask_path, mask_image)
+        tr_s = {"header": bids.header_tr(image), "sidecar": sidecar_tr_s}
         labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
         yield BoldRun(*labels, bold, np.asarray(image.affine), mask, tr_s, "native")
 
@@ -302,10 +308,10 @@ def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[st
     regions, _, _ = _regions(Path(root), subject)
     mask = np.any(list(regions.values()), axis=0)
     masks: dict[str, np.ndarray] = {}
-    for (side, part), inside in regions.items():
+    for (side, part), region in regions.items():
         name = REGIONS.get(part, part)
         for key in (name, f"{side}-{name}"):
-            masks[key] = masks.get(key, False) | inside[mask]
+            masks[key] = masks.get(key, False) | region[mask]
     return masks
 
 
@@ -330,11 +336,11 @@ def _patterns(pattern: str, subject: str, suffix: str) -> list[str]:
 def _regions(root: Path, subject: str) -> tuple[dict[tuple[str, str], np.ndarray], Path, Any]:
     """Masks (x, y, z) by side and name, the path of the first and its image."""
     paths = [root / path for path in bids.found(root, MASKS.format(subject=subject))]
-    grid, _ = bids.volume(paths[0])
+    first_image, _ = bids.volume(paths[0])
     regions = {}
     for path in paths:
-        image, values = bids.volume(path)
-        bids.check_grid(path, image, paths[0], grid)
+        image, mask_values = bids.volume(path)
+        bids.check_grid(path, image, paths[0], first_image)
         side, name = path.name.removesuffix(".nii.gz").split("_mask_")[1].split("_")
-        regions[side, name] = values > 0
-    return regions, paths[0], grid
+        regions[side, name] = mask_values > 0
+    return regions, paths[0], first_image

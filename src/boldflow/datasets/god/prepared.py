@@ -21,47 +21,57 @@ def path_of(root: str | Path, subject: str) -> str:
     return own_folder.one(root, PREPARED.format(number=int(subject.removeprefix("sub-"))))
 
 
-def samples(root: Path, subject: str, tested: Sequence[str]) -> Iterator[BetaRun]:
-    """Yield the samples of perception as one record, training before test; ``tested`` are the test pictures."""
-    data = bdata.read(root / path_of(root, subject))
-    kind, run = data.column("DataType"), data.column("Run")
-    strange = np.flatnonzero(~np.isin(kind, (TRAINING, TEST, IMAGERY)) | ~(run >= 1) | (run % 1 != 0))
-    if len(strange):
-        n = strange[0]
+def samples(root: Path, subject: str, test_names: Sequence[str]) -> Iterator[BetaRun]:
+    """Yield the samples of perception as one record, training before test; ``test_names`` are the test pictures."""
+    prepared_data = bdata.read(root / path_of(root, subject))
+    data_type, run = prepared_data.column("DataType"), prepared_data.column("Run")
+    invalid_samples = np.flatnonzero(~np.isin(data_type, (TRAINING, TEST, IMAGERY)) | ~(run >= 1) | (run % 1 != 0))
+    if len(invalid_samples):
+        sample = invalid_samples[0]
         raise ValueError(
-            f"{data.path}, sample {n + 1}: DataType is {kind[n]:g} and Run {run[n]:g}, expected 1 (training), 2 (test) "
-            "or 3 (imagery), and a number from 1"
+            f"{prepared_data.path}, sample {sample + 1}: DataType is {data_type[sample]:g} and Run {run[sample]:g}, "
+            "expected 1 (training), 2 (test) or 3 (imagery), and a number from 1"
         )
-    order = np.lexsort((run, kind))  # stable: the order of the file within a run
-    order = order[kind[order] != IMAGERY]
-    voxels = data.members("VoxelData")
-    names = _image_names(data, order, kind[order] == TEST, set(tested))
-    values = data.dataset[:, voxels][order].astype(np.float32)  # (n_samples, n_voxels)
-    places = {axis: data.metadata[f"voxel_{axis}"][voxels] for axis in "xyz" if f"voxel_{axis}" in data.metadata}
+    order = np.lexsort((run, data_type))  # stable: the order of the file within a run
+    order = order[data_type[order] != IMAGERY]
+    voxels = prepared_data.members("VoxelData")
+    image_names = _image_names(prepared_data, order, data_type[order] == TEST, set(test_names))
+    betas = prepared_data.dataset[:, voxels][order].astype(np.float32)  # (n_samples, n_voxels)
+    places = {
+        axis: prepared_data.metadata[f"voxel_{axis}"][voxels]
+        for axis in "xyz"
+        if f"voxel_{axis}" in prepared_data.metadata
+    }
     if len(places) != 3:
-        columns = ", ".join(sorted(data.metadata))
-        raise ValueError(f"{data.path} lacks voxel_x, voxel_y or voxel_z; there are: {columns}")
-    members = {key.removeprefix("ROI_"): data.metadata[key][voxels] == 1 for key in data.metadata if key[:4] == "ROI_"}
-    regions = {name: inside for name, inside in members.items() if inside.any()}
-    yield BetaRun(None, None, names, values, "arbitrary", places, regions, transductive="run")
+        columns = ", ".join(sorted(prepared_data.metadata))
+        raise ValueError(f"{prepared_data.path} lacks voxel_x, voxel_y or voxel_z; there are: {columns}")
+    masks = {
+        key.removeprefix("ROI_"): prepared_data.metadata[key][voxels] == 1
+        for key in prepared_data.metadata
+        if key[:4] == "ROI_"
+    }
+    regions = {name: mask for name, mask in masks.items() if mask.any()}
+    yield BetaRun(None, None, image_names, betas, "arbitrary", places, regions, transductive="run")
 
 
-def _image_names(data: bdata.BData, numbers: np.ndarray, test: np.ndarray, tested: set[str]) -> np.ndarray:
+def _image_names(
+    prepared_data: bdata.BData, sample_rows: np.ndarray, are_test: np.ndarray, test_names: set[str]
+) -> np.ndarray:
     """Name the pictures of samples; test samples show the test pictures, training samples other categories."""
-    key = next((key for key in STIMULUS_IDS if key in data.metadata), STIMULUS_IDS[0])
-    ids = data.column(key)[numbers]
-    names = np.array([_name(value) for value in ids], dtype=object)
-    categories = {name.split("_")[0] for name in tested}
-    for n, (name, is_test) in enumerate(zip(names, test, strict=True)):
-        fits = name in tested if is_test else name.split("_")[0] not in categories
+    key = next((key for key in STIMULUS_IDS if key in prepared_data.metadata), STIMULUS_IDS[0])
+    ids = prepared_data.column(key)[sample_rows]
+    image_names = np.array([_name(picture_number) for picture_number in ids], dtype=object)
+    test_categories = {name.split("_")[0] for name in test_names}
+    for n, (name, is_test) in enumerate(zip(image_names, are_test, strict=True)):
+        fits = name in test_names if is_test else name.split("_")[0] not in test_categories
         if not NAME.fullmatch(name) or not fits:
             expected = "one of the 50 test pictures" if is_test else "a picture of another category than they"
             raise ValueError(
-                f"{data.path}, sample {numbers[n] + 1}: {key} is {ids[n]:.6f}, read as {name or 'no name'}, and the "
-                f"sample is of {'test' if is_test else 'training'}; expected {expected}, such as 1443537.022563 for "
-                "n01443537_22563"
+                f"{prepared_data.path}, sample {sample_rows[n] + 1}: {key} is {ids[n]:.6f}, read as "
+                f"{name or 'no name'}, and the sample is of {'test' if is_test else 'training'}; expected {expected}, "
+                "such as 1443537.022563 for n01443537_22563"
             )
-    return names
+    return image_names
 
 
 def _name(number: float) -> str:

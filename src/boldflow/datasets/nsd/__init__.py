@@ -141,14 +141,17 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     sessions = _sessions(what, settings)
     recording = recording or next(iter(FACTS["recordings"]))
     if recording == "betas-fsaverage":
-        sets, owner = _surface_sets(settings), "fsaverage"
+        region_sets, owner = _surface_sets(settings), "fsaverage"
         paths = [path for session in sessions for path in nsd_tree.surface_betas(what, session)]
-        paths += [*nsd_tree.surface_ncsnr(what), *(path for name in sets for path in nsd_tree.surface_regions(name))]
+        paths += [
+            *nsd_tree.surface_ncsnr(what),
+            *(path for name in region_sets for path in nsd_tree.surface_regions(name)),
+        ]
     else:
-        sets, owner = _volume_sets(settings), what
+        region_sets, owner = _volume_sets(settings), what
         paths = [nsd_tree.volume_betas(what, session, _ending(recording)) for session in sessions]
-        paths += [nsd_tree.volume_ncsnr(what), *(nsd_tree.volume_regions(what, name) for name in sets)]
-    return paths + [nsd_tree.region_names(owner, name) for name in sets if name not in nsd_tree.UNNAMED]
+        paths += [nsd_tree.volume_ncsnr(what), *(nsd_tree.volume_regions(what, name) for name in region_sets)]
+    return paths + [nsd_tree.region_names(owner, name) for name in region_sets if name not in nsd_tree.UNNAMED]
 
 
 def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
@@ -174,21 +177,23 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """
     _check_subject(subject)
     root = Path(root)
-    plan = nsd_tables.design(root / nsd_tree.DESIGN)
-    shown = nsd_tables.responses(root / nsd_tree.responses(subject), subject, plan, _sessions(subject, settings))
-    if shown.empty:
+    design = nsd_tables.design(root / nsd_tree.DESIGN)
+    shown_trials = nsd_tables.responses(
+        root / nsd_tree.responses(subject), subject, design, _sessions(subject, settings)
+    )
+    if shown_trials.empty:
         raise ValueError(f"{subject} has no trials in sessions {_sessions(subject, settings)}")
-    tested: dict[int, list[str]] = defaultdict(list)
-    for name, pictures in nsd_tables.test_sets(plan).items():
+    test_sets_of: dict[int, list[str]] = defaultdict(list)
+    for test_set, pictures in nsd_tables.test_sets(design).items():
         for picture in pictures.tolist():
-            tested[picture].append(name)
-    return shown.drop(columns=["picture", "place"]).assign(
-        session=shown["session"].map("{:02d}".format),
-        run=shown["run"].map("{:02d}".format),
+            test_sets_of[picture].append(test_set)
+    return shown_trials.drop(columns=["picture", "place"]).assign(
+        session=shown_trials["session"].map("{:02d}".format),
+        run=shown_trials["run"].map("{:02d}".format),
         duration_s=DURATION_S,
-        image_id=shown["picture"].map(nsd_tables.picture_name),
+        image_id=shown_trials["picture"].map(nsd_tables.picture_name),
         usable=True,
-        test_sets=[" ".join(tested[picture]) for picture in shown["picture"]],
+        test_sets=[" ".join(test_sets_of[picture]) for picture in shown_trials["picture"]],
     )
 
 
@@ -207,23 +212,25 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
         If a picture has no COCO id, or the files of instances do not know it; if the brick is not whole.
     """
     root = Path(root)
-    plan = nsd_tables.design(root / nsd_tree.DESIGN)
-    shown: set[int] = set()
+    design = nsd_tables.design(root / nsd_tree.DESIGN)
+    shown_pictures: set[int] = set()
     for subject in _subjects(settings):
         path = root / nsd_tree.responses(subject)
-        shown |= set(nsd_tables.responses(path, subject, plan, _sessions(subject, settings))["picture"].tolist())
-    rows = sorted(shown)
-    ids = nsd_tables.coco_ids(root / nsd_tree.PICTURES)
-    lost = [nsd_tables.picture_name(row) for row in rows if row not in ids.index]
-    if lost:
-        raise ValueError(
-            f"{root / nsd_tree.PICTURES} lacks {len(lost)} of {len(rows)} pictures, the first is {lost[0]}"
+        shown_pictures |= set(
+            nsd_tables.responses(path, subject, design, _sessions(subject, settings))["picture"].tolist()
         )
-    labels = coco.labels_of(settings.get("coco_instances", ()), {int(ids[row]) for row in rows})
+    rows = sorted(shown_pictures)
+    coco_ids = nsd_tables.coco_ids(root / nsd_tree.PICTURES)
+    lost_names = [nsd_tables.picture_name(row) for row in rows if row not in coco_ids.index]
+    if lost_names:
+        raise ValueError(
+            f"{root / nsd_tree.PICTURES} lacks {len(lost_names)} of {len(rows)} pictures, the first is {lost_names[0]}"
+        )
+    labels = coco.labels_of(settings.get("coco_instances", ()), {int(coco_ids[row]) for row in rows})
     for row, pixels in zip(rows, nsd_files.pictures(root / nsd_tree.BRICK, rows), strict=True):
-        number = int(ids[row])
-        more = labels[number] if labels else {}
-        yield Stimulus(nsd_tables.picture_name(row), pixels, {"coco_id": str(number), **more})
+        coco_id = int(coco_ids[row])
+        category_labels = labels[coco_id] if labels else {}
+        yield Stimulus(nsd_tables.picture_name(row), pixels, {"coco_id": str(coco_id), **category_labels})
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
@@ -267,12 +274,15 @@ def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> It
     """
     _check_subject(subject)
     root = Path(root)
-    shown = trials(root, subject, settings)
-    names = {session: rows["image_id"].to_numpy(dtype=object) for session, rows in shown.groupby("session")}
+    trial_table = trials(root, subject, settings)
+    image_ids = {
+        session: session_trials["image_id"].to_numpy(dtype=object)
+        for session, session_trials in trial_table.groupby("session")
+    }
     if recording == "betas-fsaverage":
-        return reading.surface_records(root, subject, names, _surface_sets(settings))
-    sets, mask = _volume_sets(settings), settings["mask"]
-    return reading.volume_records(root, subject, names, sets, mask, _ending(recording))
+        return reading.surface_records(root, subject, image_ids, _surface_sets(settings))
+    region_sets, mask = _volume_sets(settings), settings["mask"]
+    return reading.volume_records(root, subject, image_ids, region_sets, mask, _ending(recording))
 
 
 def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
@@ -286,13 +296,13 @@ def sizes(settings: Entry, recording: str) -> Sizes:
 
     Compressed NIfTI is counted as if it were not compressed.
     """
-    per_trial = nsd_tables.SESSION_TRIALS
+    session_trials = nsd_tables.SESSION_TRIALS
     subjects, n_images = {}, 0
     for subject in FACTS["subjects"]:
-        n_trials = per_trial * len(_sessions(subject, settings, any_=True))
-        values = 2 * nsd_files.VERTICES * 4 if recording == "betas-fsaverage" else int(np.prod(GRID[subject])) * 2
-        n_runs = N_RUNS * n_trials // per_trial
-        subjects[subject] = SubjectSizes(values * n_trials, n_trials, n_runs, 1, N_VOXELS)
+        n_trials = session_trials * len(_sessions(subject, settings, any_=True))
+        trial_bytes = 2 * nsd_files.VERTICES * 4 if recording == "betas-fsaverage" else int(np.prod(GRID[subject])) * 2
+        n_runs = N_RUNS * n_trials // session_trials
+        subjects[subject] = SubjectSizes(trial_bytes * n_trials, n_trials, n_runs, 1, N_VOXELS)
         if subject in _subjects(settings):
             n_images += min(N_IMAGES[subject], n_trials)
     n_images = min(n_images, N_BRICK)

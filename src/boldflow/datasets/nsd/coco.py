@@ -32,13 +32,13 @@ def labels_of(files: Sequence[str], photographs: Collection[int]) -> dict[int, d
     areas: dict[int, dict[str, float]] = {}
     for file in files:
         areas |= _areas(file, photographs)
-    lost = sorted(set(photographs) - set(areas)) if areas else []
-    if lost:
+    unknown_ids = sorted(set(photographs) - set(areas)) if areas else []
+    if unknown_ids:
         raise ValueError(
-            f"coco_instances do not know {len(lost)} of {len(photographs)} photographs, the first is {lost[0]}; name "
-            "both instances_train2017.json and instances_val2017.json"
+            f"coco_instances do not know {len(unknown_ids)} of {len(photographs)} photographs, the first is "
+            f"{unknown_ids[0]}; name both instances_train2017.json and instances_val2017.json"
         )
-    return {number: nsd_tables.coco_labels(held) for number, held in areas.items()}
+    return {number: nsd_tables.coco_labels(category_areas) for number, category_areas in areas.items()}
 
 
 def _areas(file: str, photographs: Collection[int]) -> dict[int, dict[str, float]]:
@@ -47,12 +47,12 @@ def _areas(file: str, photographs: Collection[int]) -> dict[int, dict[str, float
     areas: dict[int, dict[str, float]] = {}
     try:
         content = json.loads(path.read_bytes())
-        names: Mapping[int, str] = {category["id"]: category["name"] for category in content["categories"]}
+        category_names: Mapping[int, str] = {category["id"]: category["name"] for category in content["categories"]}
         areas |= {image["id"]: {} for image in content["images"] if image["id"] in photographs}
         for annotation in content["annotations"]:
             if annotation["image_id"] in areas:
-                held, name = areas[annotation["image_id"]], names[annotation["category_id"]]
-                held[name] = held.get(name, 0.0) + annotation["area"]
+                category_areas, category_name = areas[annotation["image_id"]], category_names[annotation["category_id"]]
+                category_areas[category_name] = category_areas.get(category_name, 0.0) + annotation["area"]
     except FileNotFoundError:
         raise FileNotFoundError(f"coco_instances names {file}, and there is no such file") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -45,24 +45,24 @@ def volume_records(
         Of the files of betas.
     """
     regions = {name: nsd_files.volume(root / nsd_tree.volume_regions(subject, name)) for name in sets}
-    inside = _inside(regions, subject, mask)
+    voxel_mask = _inside(regions, subject, mask)
     betas = {}
-    for session, shown in names.items():  # all headers before the first voxel
+    for session, image_ids in names.items():  # all headers before the first voxel
         path = root / nsd_tree.volume_betas(subject, int(session), ending)
-        _check_file(path, inside.shape, len(shown))
-        betas[session] = beta_files.masked([path], [inside], SCALE, len(shown))
+        _check_file(path, voxel_mask.shape, len(image_ids))
+        betas[session] = beta_files.masked([path], [voxel_mask], SCALE, len(image_ids))
     ncsnr_path = root / nsd_tree.volume_ncsnr(subject)
     ncsnr = nsd_files.volume(ncsnr_path)  # (x, y, z)
-    if ncsnr.shape != inside.shape:
-        raise ValueError(f"{ncsnr_path} is on a grid of {ncsnr.shape}, the regions of {subject} on {inside.shape}")
+    if ncsnr.shape != voxel_mask.shape:
+        raise ValueError(f"{ncsnr_path} is on a grid of {ncsnr.shape}, the regions of {subject} on {voxel_mask.shape}")
     columns = _Columns(
-        places=dict(zip("ijk", np.argwhere(inside).T, strict=True)),
-        rois=_regions(root, subject, {name: values[inside] for name, values in regions.items()}),
-        ceilings=_ceilings(ncsnr_path, ncsnr[inside]),
+        places=dict(zip("ijk", np.argwhere(voxel_mask).T, strict=True)),
+        rois=_regions(root, subject, {name: region_map[voxel_mask] for name, region_map in regions.items()}),
+        ceilings=_ceilings(ncsnr_path, ncsnr[voxel_mask]),
         grid=Grid(ncsnr.shape, volumes.affine(ncsnr_path)),
     )
-    for session, masked in betas.items():
-        yield columns.record(session, names[session], masked)
+    for session, session_betas in betas.items():
+        yield columns.record(session, names[session], session_betas)
 
 
 def surface_records(
@@ -71,31 +71,31 @@ def surface_records(
     """Yield each session's betas on fsaverage, left hemisphere first; parameters as in ``volume_records``."""
     ncsnr_paths = nsd_tree.surface_ncsnr(subject)
     ncsnr = _both_sides(root, ncsnr_paths)  # (n_vertices,)
-    half = len(ncsnr) // 2
+    n_per_side = len(ncsnr) // 2
     regions = {name: _both_sides(root, nsd_tree.surface_regions(name)) for name in sets}
-    for name, values in regions.items():
-        if len(values) != len(ncsnr):
-            raise ValueError(f"regions {name} have {len(values)} vertices, ncsnr of {subject} {len(ncsnr)}")
+    for name, region_map in regions.items():
+        if len(region_map) != len(ncsnr):
+            raise ValueError(f"regions {name} have {len(region_map)} vertices, ncsnr of {subject} {len(ncsnr)}")
     columns = _Columns(
-        places={"hemisphere": np.repeat(HEMISPHERES, half), "vertex": np.tile(np.arange(half), 2)},
+        places={"hemisphere": np.repeat(HEMISPHERES, n_per_side), "vertex": np.tile(np.arange(n_per_side), 2)},
         rois=_regions(root, "fsaverage", regions),
         ceilings=_ceilings(root / ncsnr_paths[0], ncsnr),
     )
-    insides = [np.ones(half, dtype=bool)] * 2
-    for session, shown in names.items():
+    side_masks = [np.ones(n_per_side, dtype=bool)] * 2
+    for session, image_ids in names.items():
         paths = [root / path for path in nsd_tree.surface_betas(subject, int(session))]
-        yield columns.record(session, shown, beta_files.masked(paths, insides, 1.0, len(shown)))
+        yield columns.record(session, image_ids, beta_files.masked(paths, side_masks, 1.0, len(image_ids)))
 
 
 def _inside(regions: Mapping[str, np.ndarray], subject: str, mask: Sequence[str]) -> np.ndarray:
     """Mark the voxels in any of the sets ``mask``, (x, y, z) bool."""
-    shapes = {name: values.shape for name, values in regions.items()}
+    shapes = {name: region_map.shape for name, region_map in regions.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"regions of {subject} lie on different grids: {shapes}; get those of func1pt8mm again")
-    inside: np.ndarray = np.any([regions[name] > 0 for name in mask], axis=0)
-    if not inside.any():
+    voxel_mask: np.ndarray = np.any([regions[name] > 0 for name in mask], axis=0)
+    if not voxel_mask.any():
         raise ValueError(f"the mask of {subject} ({', '.join(mask)}) has no voxel above 0")
-    return inside
+    return voxel_mask
 
 
 def _both_sides(root: Path, paths: Sequence[str]) -> np.ndarray:
@@ -123,13 +123,15 @@ def _ceilings(path: Path, ncsnr: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _check_file(path: Path, grid: tuple[int, ...], n_trials: int) -> None:
-    file = beta_files.open_betas(path)
-    if file.grid != grid:
+    beta_file = beta_files.open_betas(path)
+    if beta_file.grid != grid:
         raise ValueError(
-            f"{path} is on a grid of {file.grid} voxels, the regions on one of {grid}: are they of another subject, or "
-            "of another preparation (func1mm)?"
+            f"{path} is on a grid of {beta_file.grid} voxels, the regions on one of {grid}: are they of another "
+            "subject, or of another preparation (func1mm)?"
         )
-    if file.n_trials != n_trials:
-        raise ValueError(f"{path} holds {file.n_trials} betas, and the session has {n_trials} trials: get it again")
-    if file.dtype.kind != "i":
-        raise ValueError(f"{path} holds {file.dtype}, expected whole numbers, {SCALE:g} a percent")
+    if beta_file.n_trials != n_trials:
+        raise ValueError(
+            f"{path} holds {beta_file.n_trials} betas, and the session has {n_trials} trials: get it again"
+        )
+    if beta_file.dtype.kind != "i":
+        raise ValueError(f"{path} holds {beta_file.dtype}, expected whole numbers, {SCALE:g} a percent")

@@ -257,13 +257,13 @@ def sizes(settings: Entry, recording: str) -> Sizes:
     n_volumes = plan.n_volumes(-(-n_trials // plan.n_runs))  # of the longest run
     _, shape = bold.grid(plan.voxel_mm)
     n_voxels = int(np.prod(shape))
-    written = round(2 * IN_MASK * n_voxels * n_volumes * plan.n_runs)  # int16
-    of_subject = SubjectSizes(written, n_trials, plan.n_runs, n_volumes, n_voxels)
+    bold_bytes = round(2 * IN_MASK * n_voxels * n_volumes * plan.n_runs)  # int16
+    subject_sizes = SubjectSizes(bold_bytes, n_trials, plan.n_runs, n_volumes, n_voxels)
     n_images = plan.n_train_images + plan.n_test_images
     image_bytes = 3 * plan.image_size**2
-    subjects = dict.fromkeys(plan.subjects, of_subject)
+    subjects = dict.fromkeys(plan.subjects, subject_sizes)
     # the data set itself lies beside its clone
-    return Sizes(written * len(subjects), n_images * image_bytes, n_images, image_bytes, subjects, False)
+    return Sizes(bold_bytes * len(subjects), n_images * image_bytes, n_images, image_bytes, subjects, False)
 
 
 def oracle(workspace: str | Path, settings: Entry, subject: str) -> truth.Oracle:

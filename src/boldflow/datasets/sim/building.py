@@ -45,14 +45,14 @@ def at_hand(plan: Plan, workspace: str | Path, code: str) -> tuple[Path, str]:
     name = plan.name
     origin, oracle = (Path(workspace).resolve() / kind / name for kind in ("origins", "oracle"))
     stamp = origin.with_name(f"{name}.json")
-    made_from = digest(canonical({"settings": plan.settings, "code": code}))
+    source_digest = digest(canonical({"settings": plan.settings, "code": code}))
     origin.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(origin.with_name(f"{name}.lock")):
         note = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else {}
-        if note.get("made_from") != made_from or not origin.is_dir() or not oracle.is_dir():
+        if note.get("made_from") != source_digest or not origin.is_dir() or not oracle.is_dir():
             stamp.unlink(missing_ok=True)
             commit = _build_anew(plan, origin, oracle)
-            note = {"made_from": made_from, "commit": commit, "settings": plan.settings}
+            note = {"made_from": source_digest, "commit": commit, "settings": plan.settings}
             write_text(stamp, json.dumps(note, indent=2, sort_keys=True) + "\n")
     return origin, note["commit"]
 
@@ -66,38 +66,40 @@ def _build_anew(plan: Plan, origin: Path, oracle: Path) -> str:
     with fixed_threads(1):
         build(new_origin, new_oracle, plan)
     commit = create_dataset(new_origin, plan.name, LARGE, DATE)
-    for new, path in ((new_oracle, oracle), (new_origin, origin)):
+    for new_path, path in ((new_oracle, oracle), (new_origin, origin)):
         _remove(path)
-        new.rename(path)
+        new_path.rename(path)
     return commit
 
 
 def build(folder: Path, oracle: Path, plan: Plan) -> None:
     """Write the data set's files below ``folder``, and the truth below ``oracle``."""
-    table, pictures = drawn_pictures.draw(plan)
-    _write_study(folder, plan, table, pictures)
-    seen = brain.see(pictures)  # (n_images, n_channels, grid, grid)
-    category = table["category"].map(drawn_pictures.CATEGORIES.index).to_numpy()
-    strength = np.exp(plan.rng(layout.STRENGTH).normal(0, 0.25, len(table)))
-    train = (table["part"] == "train").to_numpy()
+    picture_table, pictures = drawn_pictures.draw(plan)
+    _write_study(folder, plan, picture_table, pictures)
+    channel_maps = brain.see(pictures)  # (n_images, n_channels, grid, grid)
+    category_index = picture_table["category"].map(drawn_pictures.CATEGORIES.index).to_numpy()
+    strength = np.exp(plan.rng(layout.STRENGTH).normal(0, 0.25, len(picture_table)))
+    is_train = (picture_table["part"] == "train").to_numpy()
     cortex = _cortex()
     with tqdm(total=len(plan.subjects) * plan.n_runs, desc="simulate BOLD", unit="run") as bar:
-        for number, subject in enumerate(plan.subjects):
-            rng = plan.rng(layout.BRAIN, number)
-            drawn = brain.draw_brain(cortex.sphere, cortex.middle, cortex.left, drawn_pictures.CATEGORIES, rng)
-            amplitudes = brain.amplitudes(drawn, seen, category, strength, train)  # (n_images, n_responsive)
-            scanned = scanner.enter(plan, number, cortex, drawn)
-            _write_rois(folder / layout.ROIS / subject, subject, drawn, scanned.silent)
-            _write_runs(folder, oracle, subject, number, scanned, table, amplitudes, bar)
+        for subject_number, subject in enumerate(plan.subjects):
+            rng = plan.rng(layout.BRAIN, subject_number)
+            subject_brain = brain.draw_brain(cortex.sphere, cortex.middle, cortex.left, drawn_pictures.CATEGORIES, rng)
+            amplitudes = brain.amplitudes(
+                subject_brain, channel_maps, category_index, strength, is_train
+            )  # (n_images, n_responsive)
+            subject_scanner = scanner.enter(plan, subject_number, cortex, subject_brain)
+            _write_rois(folder / layout.ROIS / subject, subject, subject_brain, subject_scanner.silent)
+            _write_runs(folder, oracle, subject, subject_number, subject_scanner, picture_table, amplitudes, bar)
             truth.write(
                 oracle / subject,
-                vertices=truth.table_of_vertices(drawn, scanned.silent, drawn_pictures.CATEGORIES),
-                image_ids=table["file"].to_numpy(dtype=str),
+                vertices=truth.table_of_vertices(subject_brain, subject_scanner.silent, drawn_pictures.CATEGORIES),
+                image_ids=picture_table["file"].to_numpy(dtype=str),
                 amplitudes=amplitudes,
-                channel_weights=brain.channel_weights(drawn),
-                noise_variance=scanned.noise_variance(),
-                mask=scanned.mask,
-                affine=scanned.affine,
+                channel_weights=brain.channel_weights(subject_brain),
+                noise_variance=subject_scanner.noise_variance(),
+                mask=subject_scanner.mask,
+                affine=subject_scanner.affine,
             )
 
 
@@ -115,62 +117,62 @@ def _cortex() -> scanner.Cortex:
     return scanner.Cortex(**coordinates)
 
 
-def _write_study(folder: Path, plan: Plan, table: pd.DataFrame, pictures: np.ndarray) -> None:
+def _write_study(folder: Path, plan: Plan, picture_table: pd.DataFrame, pictures: np.ndarray) -> None:
     """Write what all subjects share."""
-    described = {"BIDSVersion": "1.9.0", "License": plan.licence, "GeneratedBy": [{"Name": "boldflow sim"}]}
-    for place, kind in (("", "raw"), (layout.PREPROC, "derivative"), (layout.ROIS, "derivative")):
-        name = f"Simulated study: people look at pictures {place}".strip()
+    description = {"BIDSVersion": "1.9.0", "License": plan.licence, "GeneratedBy": [{"Name": "boldflow sim"}]}
+    for subfolder, dataset_type in (("", "raw"), (layout.PREPROC, "derivative"), (layout.ROIS, "derivative")):
+        name = f"Simulated study: people look at pictures {subfolder}".strip()
         bids_create.write_json(
-            folder / place / "dataset_description.json", {**described, "Name": name, "DatasetType": kind}
+            folder / subfolder / "dataset_description.json", {**description, "Name": name, "DatasetType": dataset_type}
         )
-    text = "SIMULATED: no person was scanned. There is no raw BOLD; derivatives/preproc holds what is analysed.\n"
-    write_text(folder / "README", text)
+    readme = "SIMULATED: no person was scanned. There is no raw BOLD; derivatives/preproc holds what is analysed.\n"
+    write_text(folder / "README", readme)
     bids_create.write_tsv(folder / "participants.tsv", pd.DataFrame({"participant_id": plan.subjects}))
     (folder / "stimuli").mkdir()
-    for name, picture in zip(table["file"], pictures, strict=True):
+    for name, picture in zip(picture_table["file"], pictures, strict=True):
         Image.fromarray(picture).save(folder / "stimuli" / name)
-    bids_create.write_tsv(folder / layout.LISTED, table)
+    bids_create.write_tsv(folder / layout.LISTED, picture_table)
 
 
 def _write_runs(
     folder: Path,
     oracle: Path,
     subject: str,
-    number: int,
-    scanned: scanner.Scanner,
-    table: pd.DataFrame,
+    subject_number: int,
+    subject_scanner: scanner.Scanner,
+    picture_table: pd.DataFrame,
     amplitudes: np.ndarray,
     bar: "tqdm[None]",
 ) -> None:
     """Write one subject's mask, events and BOLD, and the BOLD without noise."""
-    plan, mask, affine = scanned.plan, scanned.mask, scanned.affine
-    here = f"{subject}_ses-{layout.SESSION}_task-{layout.TASK}"
+    plan, mask, affine = subject_scanner.plan, subject_scanner.mask, subject_scanner.affine
+    session_stem = f"{subject}_ses-{layout.SESSION}_task-{layout.TASK}"
     preproc = folder / layout.BOLD_FOLDER.format(subject=subject)
     raw = folder / subject / f"ses-{layout.SESSION}" / "func"
     bids_create.write_nifti(
-        preproc / f"{here}_space-{layout.SPACE}_desc-brain_mask.nii.gz", mask.astype(np.uint8), affine
+        preproc / f"{session_stem}_space-{layout.SPACE}_desc-brain_mask.nii.gz", mask.astype(np.uint8), affine
     )
-    stated = {"RepetitionTime": plan.tr_s, "TaskName": layout.TASK, "StartTime": 0.0, "SkullStripped": True}
+    sidecar = {"RepetitionTime": plan.tr_s, "TaskName": layout.TASK, "StartTime": 0.0, "SkullStripped": True}
     counts = (plan.n_train_images, plan.n_test_images, plan.n_test_repeats, plan.n_runs)
-    for run, order in enumerate(bold.schedule(*counts, plan.rng(layout.ORDER, number)), start=1):
-        shown = _events(table, order, scanned.onsets_s(len(order)), plan.duration_s)
-        bids_create.write_tsv(raw / f"{here}_run-{run:02d}_events.tsv", shown)
-        clean, noisy = scanned.scan(amplitudes[order])  # (n_volumes, n_masked)
-        named = f"{here}_run-{run:02d}_space-{layout.SPACE}"
-        _write_bold(preproc / f"{named}_desc-preproc_bold.nii.gz", noisy, scanned, scanned.step)
-        _write_bold(oracle / subject / f"{named}_desc-noisefree_bold.nii.gz", clean, scanned, None)
-        bids_create.write_json(preproc / f"{named}_desc-preproc_bold.json", stated)
+    for run, order in enumerate(bold.schedule(*counts, plan.rng(layout.ORDER, subject_number)), start=1):
+        run_events = _events(picture_table, order, subject_scanner.onsets_s(len(order)), plan.duration_s)
+        bids_create.write_tsv(raw / f"{session_stem}_run-{run:02d}_events.tsv", run_events)
+        clean_bold, noisy_bold = subject_scanner.scan(amplitudes[order])  # (n_volumes, n_masked)
+        run_stem = f"{session_stem}_run-{run:02d}_space-{layout.SPACE}"
+        _write_bold(preproc / f"{run_stem}_desc-preproc_bold.nii.gz", noisy_bold, subject_scanner, subject_scanner.step)
+        _write_bold(oracle / subject / f"{run_stem}_desc-noisefree_bold.nii.gz", clean_bold, subject_scanner, None)
+        bids_create.write_json(preproc / f"{run_stem}_desc-preproc_bold.json", sidecar)
         bar.update()
 
 
-def _events(table: pd.DataFrame, order: np.ndarray, onsets_s: np.ndarray, duration_s: float) -> pd.DataFrame:
+def _events(picture_table: pd.DataFrame, order: np.ndarray, onsets_s: np.ndarray, duration_s: float) -> pd.DataFrame:
     """Events of a run that shows the pictures ``order`` (rows of the table)."""
     return pd.DataFrame(
         {
             "onset": onsets_s,
             "duration": float(duration_s),
-            "trial_type": table["category"].to_numpy()[order],
-            "stim_file": table["file"].to_numpy()[order],
+            "trial_type": picture_table["category"].to_numpy()[order],
+            "stim_file": picture_table["file"].to_numpy()[order],
         }
     )
 

@@ -55,11 +55,15 @@ def draw(plan: Plan) -> tuple[pd.DataFrame, np.ndarray]:
     """
     rows, pictures = [], []
     for part, n_images in zip(PARTS, (plan.n_train_images, plan.n_test_images), strict=True):
-        photographed = {name: _photographed(name, part, n_images, plan) for name in ("face", *PHOTOGRAPHS)}
-        counts = shares(n_images, [len(patches) for patches in photographed.values()], len(MADE))
-        for category, count in zip(CATEGORIES, counts, strict=True):
-            chosen = photographed[category][:count] if category in photographed else _made(category, part, count, plan)
-            for number, (origin, pixels) in enumerate(chosen, start=1):
+        photographs = {name: _photographed(name, part, n_images, plan) for name in ("face", *PHOTOGRAPHS)}
+        n_per_category = shares(n_images, [len(patches) for patches in photographs.values()], len(MADE))
+        for category, n_pictures in zip(CATEGORIES, n_per_category, strict=True):
+            category_pictures = (
+                photographs[category][:n_pictures]
+                if category in photographs
+                else _made(category, part, n_pictures, plan)
+            )
+            for number, (origin, pixels) in enumerate(category_pictures, start=1):
                 rows.append((f"{category}_{part}-{number:03d}.png", category, origin, part))
                 pictures.append(pixels)
     return pd.DataFrame(rows, columns=["file", "category", "source", "part"]), np.stack(pictures)
@@ -82,11 +86,11 @@ def shares(total: int, available: list[int], n_made: int) -> list[int]:
         Of each category, those of photographs first.
     """
     limits = [*available, *[total] * n_made]
-    counts = [0] * len(limits)
-    while sum(counts) < total:
-        unfilled = [k for k, limit in enumerate(limits) if counts[k] < limit]
-        counts[min(unfilled, key=lambda k: counts[k])] += 1
-    return counts
+    n_per_category = [0] * len(limits)
+    while sum(n_per_category) < total:
+        unfilled = [k for k, limit in enumerate(limits) if n_per_category[k] < limit]
+        n_per_category[min(unfilled, key=lambda k: n_per_category[k])] += 1
+    return n_per_category
 
 
 def _made(category: str, part: str, count: int, plan: Plan) -> list[Picture]:

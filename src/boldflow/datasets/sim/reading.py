@@ -29,29 +29,33 @@ def paths_needed(root: str | Path, what: str) -> list[str]:
 def trial_table(root: str | Path, subject: str) -> pd.DataFrame:
     """One row per trial; see ``trials`` of the plug-in."""
     paths = bids.found(root, EVENTS.format(subject=subject))
-    shown = bids.read_runs(root, paths, [], ["trial_type", "stim_file"])
-    listed = Path(root) / LISTED
-    pictures = events.read(listed, [], ["file", "category"])
-    never = events.check_pictures(shown, dict(zip(pictures["file"], pictures["category"], strict=True)), listed)
-    if never:
-        message = f"{len(never)} of {len(pictures)} pictures are shown in no event of {subject}"
-        logging.getLogger(__name__).warning("%s, the first are %s", message, never[:5])
-    return bids.as_trials(shown.assign(image_id=shown["stim_file"], usable=True))
+    event_table = bids.read_runs(root, paths, [], ["trial_type", "stim_file"])
+    pictures_path = Path(root) / LISTED
+    pictures = events.read(pictures_path, [], ["file", "category"])
+    unshown_ids = events.check_pictures(
+        event_table, dict(zip(pictures["file"], pictures["category"], strict=True)), pictures_path
+    )
+    if unshown_ids:
+        message = f"{len(unshown_ids)} of {len(pictures)} pictures are shown in no event of {subject}"
+        logging.getLogger(__name__).warning("%s, the first are %s", message, unshown_ids[:5])
+    return bids.as_trials(event_table.assign(image_id=event_table["stim_file"], usable=True))
 
 
 def pictures_of(root: str | Path) -> Iterator[Stimulus]:
     """Yield each picture; see ``stimuli`` of the plug-in."""
     folder = Path(root) / "stimuli"
     table = events.read(Path(root) / LISTED, [], ["file", "category"])
-    missing = [name for name in table["file"] if not (folder / name).is_file()]
-    if missing:
-        n_there = len(list(folder.glob("*.png")))
+    missing_names = [name for name in table["file"] if not (folder / name).is_file()]
+    if missing_names:
+        n_files = len(list(folder.glob("*.png")))
         raise FileNotFoundError(
-            f"{len(missing)} of the {len(table)} pictures of {Path(root) / LISTED} are not among the {n_there} files "
-            f"there, the first are {missing[:5]}"
+            f"{len(missing_names)} of the {len(table)} pictures of {Path(root) / LISTED} are not among the {n_files} "
+            f"files there, the first are {missing_names[:5]}"
         )
-    named = [(name, name, {"category": label}) for name, label in zip(table["file"], table["category"], strict=True)]
-    return (Stimulus(*picture) for picture in bids.read_pictures(folder, named))
+    labelled_paths = [
+        (name, name, {"category": label}) for name, label in zip(table["file"], table["category"], strict=True)
+    ]
+    return (Stimulus(*picture) for picture in bids.read_pictures(folder, labelled_paths))
 
 
 def bold_runs(root: str | Path, subject: str) -> Iterator[BoldRun]:
@@ -71,11 +75,11 @@ def bold_runs(root: str | Path, subject: str) -> Iterator[BoldRun]:
 
 def regions_of(root: str | Path, subject: str) -> dict[str, np.ndarray]:
     """Regions of fsaverage5; see ``rois`` of the plug-in."""
-    halves: list[dict[str, np.ndarray]] = []
+    side_masks: list[dict[str, np.ndarray]] = []
     for side in ("L", "R"):
         path = Path(root) / bids.found(root, f"{ROIS}/{subject}/*_hemi-{side}_*.label.gii")[0]
         image = nib.gifti.GiftiImage.from_filename(path)
-        keys = image.darrays[0].data  # (n_vertices of a hemisphere,)
-        halves.append({label.label: keys == label.key for label in image.labeltable.labels if label.key})
-    regions = {name: np.concatenate([half[name] for half in halves]) for name in halves[0]}
+        vertex_keys = image.darrays[0].data  # (n_vertices of a hemisphere,)
+        side_masks.append({label.label: vertex_keys == label.key for label in image.labeltable.labels if label.key})
+    regions = {name: np.concatenate([masks[name] for masks in side_masks]) for name in side_masks[0]}
     return regions | {"early": regions["V1"] | regions["V2"] | regions["V3"]}

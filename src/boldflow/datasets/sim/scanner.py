@@ -71,9 +71,9 @@ class Scanner:
         n_trials = len(amplitudes)
         n_volumes = self.plan.n_volumes(n_trials)
         response = bold.design(self.onsets_s(n_trials), n_volumes, self.plan.tr_s, self.plan.duration_s)
-        clean = bold.BASELINE + bold.SIGNAL * (self.to_voxels @ (response @ amplitudes).T).T
+        clean_bold = bold.BASELINE + bold.SIGNAL * (self.to_voxels @ (response @ amplitudes).T).T
         noise = bold.noise(n_volumes, self.scale, self.smooth, self.rng)
-        return clean, clean + noise + bold.drift(n_volumes, self.scale, self.rng)
+        return clean_bold, clean_bold + noise + bold.drift(n_volumes, self.scale, self.rng)
 
     def noise_variance(self) -> np.ndarray:
         """Variance of each voxel's noise and of rounding, float32 (x, y, z), 0 outside the mask."""
@@ -82,7 +82,7 @@ class Scanner:
         return variance
 
 
-def enter(plan: Plan, number: int, cortex: Cortex, drawn: brain.Brain) -> Scanner:
+def enter(plan: Plan, number: int, cortex: Cortex, subject_brain: brain.Brain) -> Scanner:
     """Lay a subject (its number counts from 0) into the scanner."""
     rng = plan.rng(NOISE, number)
     affine, shape = bold.grid(plan.voxel_mm)
@@ -93,10 +93,10 @@ def enter(plan: Plan, number: int, cortex: Cortex, drawn: brain.Brain) -> Scanne
         plan=plan,
         affine=affine,
         mask=mask,
-        to_voxels=forward[mask.ravel()][:, drawn.responsive],
+        to_voxels=forward[mask.ravel()][:, subject_brain.responsive],
         smooth=bold.smooth_map(mask, affine),
         scale=noise_sd * np.exp(rng.normal(0, 0.1, int(mask.sum()))),
         step=max(noise_sd, 1.0) / FINE,
-        silent=bold.silent_vertices(drawn.responsive, cortex.white, cortex.pial, plan.voxel_mm),
+        silent=bold.silent_vertices(subject_brain.responsive, cortex.white, cortex.pial, plan.voxel_mm),
         rng=rng,
     )

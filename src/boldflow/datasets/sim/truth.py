@@ -76,8 +76,8 @@ def read(folder: Path) -> Oracle:
         raise FileNotFoundError(
             f"no such folder: {folder}; it is written together with the data set (rule fetch_dataset)"
         )
-    variance = nib.Nifti1Image.from_filename(folder / NOISE_VARIANCE)
-    noise_variance = np.asarray(variance.dataobj, dtype=np.float32)  # (x, y, z)
+    variance_image = nib.Nifti1Image.from_filename(folder / NOISE_VARIANCE)
+    noise_variance = np.asarray(variance_image.dataobj, dtype=np.float32)  # (x, y, z)
     with np.load(folder / TUNING, allow_pickle=False) as tuning:
         return Oracle(
             vertices=pd.read_parquet(folder / VERTICES),
@@ -86,28 +86,28 @@ def read(folder: Path) -> Oracle:
             channel_weights=tuning["channel_weights"],
             noise_variance=noise_variance,
             mask=tuning["mask"],
-            affine=np.asarray(variance.affine),
+            affine=np.asarray(variance_image.affine),
             runs=[folder / path for path in bids.found(folder, NOISE_FREE)],
         )
 
 
-def table_of_vertices(drawn: brain.Brain, silent: np.ndarray, categories: tuple[str, ...]) -> pd.DataFrame:
+def table_of_vertices(subject_brain: brain.Brain, silent: np.ndarray, categories: tuple[str, ...]) -> pd.DataFrame:
     """Bring a drawn brain to the table of ``Oracle``; ``silent`` is bool (n_vertices,)."""
-    n_vertices = len(drawn.area)
+    n_vertices = len(subject_brain.area)
     return pd.DataFrame(
         {
             "hemisphere": np.repeat(HEMISPHERES, n_vertices // 2),
             "vertex": np.tile(np.arange(n_vertices // 2), 2),
-            "area": np.array([*drawn.areas, ""])[drawn.area],
-            "responsive": drawn.responsive,
+            "area": np.array([*subject_brain.areas, ""])[subject_brain.area],
+            "responsive": subject_brain.responsive,
             "silent": silent,
-            "x_deg": drawn.x_deg,
-            "y_deg": drawn.y_deg,
-            "size_deg": drawn.size_deg,
-            "orientation": drawn.orientation,
-            "frequency": drawn.frequency,
-            "normalised": drawn.normalised,
-            "gain": drawn.gain,
-            **{f"selectivity_{name}": drawn.selectivity[:, k] for k, name in enumerate(categories)},
+            "x_deg": subject_brain.x_deg,
+            "y_deg": subject_brain.y_deg,
+            "size_deg": subject_brain.size_deg,
+            "orientation": subject_brain.orientation,
+            "frequency": subject_brain.frequency,
+            "normalised": subject_brain.normalised,
+            "gain": subject_brain.gain,
+            **{f"selectivity_{name}": subject_brain.selectivity[:, k] for k, name in enumerate(categories)},
         }
     )

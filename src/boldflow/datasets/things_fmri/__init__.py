@@ -184,14 +184,14 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """
     _check_subject(subject)
     paths = bids.found(root, RAW.format(subject=subject, suffix="events.tsv"))
-    shown = bids.read_runs(root, paths, [], ["trial_type", "file_path"])
-    unknown = shown[~shown["trial_type"].isin(KINDS.keys())]
-    if len(unknown):
-        row = unknown.iloc[0]
+    events = bids.read_runs(root, paths, [], ["trial_type", "file_path"])
+    unknown_rows = events[~events["trial_type"].isin(KINDS.keys())]
+    if len(unknown_rows):
+        row = unknown_rows.iloc[0]
         raise ValueError(
             f"{row['in_file']}, line {row['in_line']}: trial_type is {row['trial_type']!r}, expected {list(KINDS)}"
         )
-    return bids.as_trials(shown.assign(image_id=shown["file_path"], usable=shown["trial_type"].map(KINDS)))
+    return bids.as_trials(events.assign(image_id=events["file_path"], usable=events["trial_type"].map(KINDS)))
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
@@ -202,9 +202,9 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    ends = ((path, Path(path).parts[-2:]) for path in bids.pictures(root))
-    named = ((path, "/".join(end), {"concept": end[0]}) for path, end in ends)
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named))
+    path_ends = ((path, Path(path).parts[-2:]) for path in bids.pictures(root))
+    labelled_paths = ((path, "/".join(end), {"concept": end[0]}) for path, end in path_ends)
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:
