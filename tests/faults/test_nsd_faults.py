@@ -4,7 +4,6 @@ All files are made (tests/made/nsd.py). Rows 8, 9, 11, 12 and 30, and ids and re
 """
 
 import io
-import json
 import re
 import subprocess
 
@@ -14,13 +13,12 @@ import pandas as pd
 import pytest
 
 from boldflow.artifacts.releases import nsd_tree
-from tests.conftest import Project, copy_project
 from tests.faults.conftest import Study
 from tests.made import loopback
 from tests.made import nsd as made_nsd
+from tests.made.nsd_copy import RECEIPT, STUDY, copied
 
 pytestmark = pytest.mark.end_to_end
-STUDY = ("--config", "study=made")
 YAML = """title: Made files
 primary: {metric: r, view: image}
 runs:
@@ -30,7 +28,6 @@ runs:
      splits: [shared-1000]}
 """
 AGREEMENT = "    agreement: {name: nobody (made files), date: 2026-01-01}\n"
-RECEIPT = "resources/receipts/nsd-tiny/{}/{}.json"
 CLONE = "resources/clones/nsd-tiny"
 RESPONSES = "results/nsd-tiny/{}/betas-nsdgeneral/responses.npy"
 TRIALS = "results/nsd-tiny/{}/trials.parquet"
@@ -48,39 +45,17 @@ def bucket(made):
         yield served
 
 
-class Fetching(Project):
-    """A copy of the project whose nsd-tiny is fetched from the look-alike."""
-
-    def run(self, *targets, check=True):
-        variables = {
-            **loopback.allowed(), "BOLDFLOW_FETCH_BACKOFF_S": "0.05", "HOME": str(self.folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }  # fmt: skip
-        return self.snakemake(*targets, *STUDY, check=check, **variables)
-
-    def receipt(self, subject, recording):
-        rows = json.loads((self.folder / RECEIPT.format(subject, recording)).read_text())["files"]
-        return {row["path"]: row for row in rows}
-
-
-def copied(folder, bucket):
-    copy = Fetching(copy_project(folder).folder)
-    copy.edit("config/config.yaml", f"http://127.0.0.1:{made_nsd.PORT}/{made_nsd.BUCKET}/{{path}}", bucket.public_url)
-    (folder / "config/studies/made.yaml").write_text(YAML)
-    return copy
-
-
 @pytest.fixture(scope="module")
 def whole(made, bucket, tmp_path_factory):
     """The study, run whole."""
     bucket.put(made.files)
-    copy = copied(tmp_path_factory.mktemp("nsd") / "project", bucket)
+    copy = copied(tmp_path_factory.mktemp("nsd") / "project", bucket, YAML)
     copy.run(BOARD)
     return copy
 
 
 def test_without_the_agreement_nothing_is_asked_of_the_bucket(bucket, tmp_path):
-    copy = copied(tmp_path / "project", bucket)
+    copy = copied(tmp_path / "project", bucket, YAML)
     copy.edit("config/config.yaml", AGREEMENT, "")
     bucket.gets.clear()
     assert "fetch_dataset" in copy.planned("prefetch", *STUDY), "what is to come can be planned before"
@@ -97,7 +72,7 @@ def test_files_that_are_cut_short_pages_or_changed_upstream_are_refused_and_fetc
 ):
     hdf5, nifti = (nsd_tree.volume_betas("subj01", 2, ending) for ending in nsd_tree.VOLUMES)
     targets = [RECEIPT.format("subj01", recording) for recording in ("betas-hdf5", "betas-nifti")]
-    copy = copied(tmp_path / "project", bucket)
+    copy = copied(tmp_path / "project", bucket, YAML)
     bucket.put({**made.files, hdf5: made.files[hdf5][:-500], nifti: loopback.PAGE})
     said = copy.run(*targets, "--keep-going", check=False)
     assert said.returncode == 1

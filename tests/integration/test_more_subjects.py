@@ -1,4 +1,4 @@
-"""A subject that is added to an entry: nothing of the others is computed again, and their files are the same bits."""
+"""What is added to an entry, a subject or a session: nothing of the others is computed again, and their files stay."""
 
 import hashlib
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
+from tests.made import nsd, nsd_copy
 
 ENTRY = "sim-tiny: {plugin: sim, "
 OF_ONE = "results/sim-tiny/{}/bold-4to10s-fsaverage5/gabor/ridge/repeated/scores.parquet"
@@ -40,3 +41,47 @@ def test_a_third_subject_costs_the_others_nothing(project: Project):
     others = {name for name in worked(project, logs) if "sub-03" not in name}
     assert others <= {"make_split/sim-tiny_repeated", "fetch_dataset/sim-tiny", "fetch_stimuli/sim-tiny"}, others
     assert project.planned(*scores("sub-01", "sub-02", "sub-03")) == {}
+
+
+# Each subject of NSD sees pictures that no other sees: features grow with each of them. subj04 has 30 sessions.
+STUDY = """title: Made files
+primary: {metric: r, view: image}
+runs:
+  - {datasets: [nsd-tiny], subjects: all, responses: [betas-nsdgeneral], features: [gabor], models: [ridge-encoder],
+     splits: [shared-1000]}
+"""
+OF_NSD = "results/nsd-tiny/{}/betas-nsdgeneral/gabor/ridge-encoder/shared-1000/scores.parquet"
+SHARED = {"pack_stimuli/nsd-tiny", "make_split/nsd-tiny_shared-1000", "cache_features/nsd-tiny_gabor"}
+
+
+def computed(project: Project, before: dict[Path, int], subject: str) -> set[str]:
+    """Jobs that did their work since and are not of a subject; fetches only see that their files are there."""
+    jobs = {name for name in worked(project, before) if subject not in name}
+    return {name for name in jobs if not name.startswith("fetch_")}
+
+
+def test_a_subject_and_a_session_of_nsd_cost_those_who_have_them_alone(tmp_path: Path):
+    made = nsd.make(n_sessions=31, per_session=24, n_vertices=42, subjects=("subj01", "subj04"))
+    with nsd.serve(made.files) as bucket:
+        project = nsd_copy.copied(tmp_path / "project", bucket, STUDY)
+        one, two = (
+            "    subjects: [subj01]\n    sessions: [1, 2]\n",
+            "    subjects: [subj01, subj04]\n    sessions: [1, 2]\n",
+        )
+        project.edit("config/config.yaml", "    subjects: [subj01, subj02]\n    sessions: [1, 2, 3]\n", one)
+        project.run(OF_NSD.format("subj01"))
+        of_first = contents(project, "results/nsd-tiny/subj01")
+        logs = {path: path.stat().st_mtime_ns for path in (project.folder / "logs").rglob("*.log")}
+
+        project.edit("config/config.yaml", one, two)
+        project.run(OF_NSD.format("subj01"), OF_NSD.format("subj04"))
+        assert contents(project, "results/nsd-tiny/subj01") == of_first
+        assert computed(project, logs, "subj04") == SHARED
+
+        of_second = contents(project, "results/nsd-tiny/subj04")
+        logs = {path: path.stat().st_mtime_ns for path in (project.folder / "logs").rglob("*.log")}
+        project.edit("config/config.yaml", "sessions: [1, 2]\n", "sessions: [1, 2, 31]\n")
+        project.run(OF_NSD.format("subj01"), OF_NSD.format("subj04"))
+        assert contents(project, "results/nsd-tiny/subj04") == of_second
+        assert computed(project, logs, "subj01") <= SHARED
+        assert contents(project, "results/nsd-tiny/subj01") != of_first

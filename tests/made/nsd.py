@@ -30,7 +30,7 @@ from boldflow import catalogue, registry
 
 BUCKET = "natural-scenes-dataset"
 PORT = 8037  # as config/config.yaml has it for nsd-tiny
-GRIDS = {"subj01": (8, 9, 7), "subj02": (7, 8, 9)}
+GRIDS = {"subj01": (8, 9, 7), "subj02": (7, 8, 9), "subj04": (6, 9, 8)}
 N_SUBJECTS = 8  # of the design
 N_VERTICES = 10242  # of a hemisphere: the coarsest mesh that responses come in
 SIDE = 48  # px of a picture
@@ -85,8 +85,14 @@ class Made:
         return folder
 
 
-def make(n_sessions: int = 3, per_session: int = 60, n_vertices: int = N_VERTICES, seed: int = 0) -> Made:
-    """Make everything for two subjects; ``per_session`` is a multiple of 12, the runs of a session."""
+def make(
+    n_sessions: int = 3,
+    per_session: int = 60,
+    n_vertices: int = N_VERTICES,
+    seed: int = 0,
+    subjects: tuple[str, ...] = ("subj01", "subj02"),
+) -> Made:
+    """Make everything for some subjects; ``per_session`` is a multiple of 12, the runs of a session."""
     rng = np.random.default_rng(seed)
     made = Made(n_sessions, per_session)
     n_list = n_sessions * per_session // 3
@@ -100,8 +106,8 @@ def make(n_sessions: int = 3, per_session: int = 60, n_vertices: int = N_VERTICE
     made.coco = rng.permutation(np.arange(1, 5 * len(rows)))[: len(rows)]
     _shared_files(made, rng, n_vertices)
     energies = _energies(made.brick)
-    for subject, grid in GRIDS.items():
-        _subject(made, subject, grid, n_vertices, energies[made.shown(subject)], rng)
+    for subject in subjects:
+        _subject(made, subject, GRIDS[subject], n_vertices, energies[made.shown(subject)], rng)
     return made
 
 
