@@ -59,37 +59,39 @@ def partition(
     """
     if not (data.bands and hasattr(plugin, "parts")):
         return None
-    apart = cast(TellsBandsApart, plugin)
+    band_plugin = cast(TellsBandsApart, plugin)
     inputs_of = inputs_and_targets(data, "encode")[0]
-    parts, without = [], []
+    parts, without_band = [], []
     for fold in range(data.n_folds):
-        state, targets = model_weights.state(weights, fold, seed), model_weights.targets_scaler(weights, fold)
-        x = scale(inputs_of(data.rows(fold, "test")), model_weights.inputs_scaler(weights, fold))
-        parts.append(apart.parts(state, x) * targets["sd"])
-        left = apart.without(state, x)
-        without.append(None if left is None else left * targets["sd"] + targets["mean"])
+        state, targets_scaler = model_weights.state(weights, fold, seed), model_weights.targets_scaler(weights, fold)
+        test_inputs = scale(inputs_of(data.rows(fold, "test")), model_weights.inputs_scaler(weights, fold))
+        parts.append(band_plugin.parts(state, test_inputs) * targets_scaler["sd"])
+        fold_without = band_plugin.without(state, test_inputs)
+        without_band.append(
+            None if fold_without is None else fold_without * targets_scaler["sd"] + targets_scaler["mean"]
+        )
 
-    def averaged(values: np.ndarray) -> np.ndarray:
-        return averaging.average_by(values, scorer.test.image, scorer.test.n_images)
+    def averaged(trial_values: np.ndarray) -> np.ndarray:
+        return averaging.average_by(trial_values, scorer.test.image, scorer.test.n_images)
 
-    fits = [predicted_by for predicted_by in without if predicted_by is not None]
+    without_fits = [fold_without for fold_without in without_band if fold_without is not None]
     return Partition(
         [band.name for band in data.bands],
         averaged(predicted),
         np.stack([averaged(part) for part in np.concatenate(parts, axis=1)]),
-        np.stack([averaged(part) for part in np.concatenate(fits, axis=1)]) if fits else None,
+        np.stack([averaged(part) for part in np.concatenate(without_fits, axis=1)]) if without_fits else None,
     )
 
 
 def map_columns(shared: Partition, scorer: EncodingScorer) -> dict[str, np.ndarray]:
     """Give columns of a vertex map: ``r2_joint`` and, of each band, ``r2_band:NAME`` and perhaps ``r2_unique:NAME``."""
     shares = product_measure(scorer.measured, shared.terms)  # (n_terms, n_vertices)
-    joint = shares.sum(axis=0)
-    columns = {"r2_joint": joint}
+    joint_share = shares.sum(axis=0)
+    columns = {"r2_joint": joint_share}
     columns |= {f"r2_band:{name}": share for name, share in zip(shared.names, shares[:-1], strict=True)}
     if shared.without is not None:
-        for name, left in zip(shared.names, shared.without, strict=True):
-            columns[f"r2_unique:{name}"] = joint - product_measure(scorer.measured, left[None])[0]
+        for name, without_band in zip(shared.names, shared.without, strict=True):
+            columns[f"r2_unique:{name}"] = joint_share - product_measure(scorer.measured, without_band[None])[0]
     return columns
 
 
@@ -115,29 +117,36 @@ def region_rows(
     """
     series = _pooled_series(shared, scorer, counts)
     rows = []
-    for number, (roi, mask) in enumerate(scorer.regions.items()):
-        upper = scorer.pooled_ceiling(mask)
-        for band, measure, values in series:
-            low, high = statistics.percentile_interval(values[1:, number])
+    for roi_number, (roi, mask) in enumerate(scorer.regions.items()):
+        ceiling = scorer.pooled_ceiling(mask)
+        for band, measure, draw_values in series:
+            low, high = statistics.percentile_interval(draw_values[1:, roi_number])
             interval = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
-            about = {"seed": str(seed), "roi": roi, "band": band, "measure": measure, "ceiling": upper}
-            rows.append({**about, "value": values[0, number], **interval, "n_test_images": scorer.test.n_images})
+            identity = {"seed": str(seed), "roi": roi, "band": band, "measure": measure, "ceiling": ceiling}
+            rows.append(
+                {**identity, "value": draw_values[0, roi_number], **interval, "n_test_images": scorer.test.n_images}
+            )
     return pd.DataFrame(rows)[COLUMNS]
 
 
 def _pooled_series(shared: Partition, scorer: EncodingScorer, counts: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     """Give (band, measure, values (1 + n_draws, n_regions)); the images themselves come first, then the draws."""
-    draws = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, scorer.test.unit].astype(np.float64)
-    member = np.stack([mask.astype(np.float64) for mask in scorer.regions.values()], axis=1)  # (n_vertices, n_regions)
+    draw_weights = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, scorer.test.unit].astype(np.float64)
+    region_member = np.stack(
+        [mask.astype(np.float64) for mask in scorer.regions.values()], axis=1
+    )  # (n_vertices, n_regions)
 
     def pooled(terms: np.ndarray) -> np.ndarray:
-        return pooled_product_measure(scorer.measured, terms, member, draws)
+        return pooled_product_measure(scorer.measured, terms, region_member, draw_weights)
 
     shares = pooled(shared.terms)  # (n_terms, 1 + n_draws, n_regions)
-    joint = shares.sum(axis=0)
-    series = [(JOINT, "joint", joint)]
+    joint_shares = shares.sum(axis=0)
+    series = [(JOINT, "joint", joint_shares)]
     series += [(name, "product", share) for name, share in zip(shared.names, shares[:-1], strict=True)]
     if shared.without is not None:
-        left = [pooled(predicted[None])[0] for predicted in shared.without]
-        series += [(name, "unique", joint - rest) for name, rest in zip(shared.names, left, strict=True)]
+        shares_without = [pooled(predicted[None])[0] for predicted in shared.without]
+        series += [
+            (name, "unique", joint_shares - share_without)
+            for name, share_without in zip(shared.names, shares_without, strict=True)
+        ]
     return series

@@ -41,6 +41,6 @@ def in_training_scale(values: np.ndarray, fold: np.ndarray, weights: str, of: st
     """Bring values (n_trials, n_columns) to the scale of their fold's training inputs or targets."""
     scaler_of = model_weights.inputs_scaler if of == "inputs" else model_weights.targets_scaler
     scaled = np.empty_like(values)
-    for number in np.unique(fold):
-        scaled[fold == number] = scale(values[fold == number], scaler_of(weights, number))
+    for fold_number in np.unique(fold):
+        scaled[fold == fold_number] = scale(values[fold == fold_number], scaler_of(weights, fold_number))
     return scaled

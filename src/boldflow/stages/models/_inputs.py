@@ -31,23 +31,23 @@ def inputs_and_targets(data: Aligned, direction: str, picture: np.ndarray | None
     -------
     (inputs, targets)
     """
-    rows_of_features = data.trials["picture"].to_numpy() if picture is None else picture
+    feature_rows = data.trials["picture"].to_numpy() if picture is None else picture
 
     def responses(rows: np.ndarray) -> np.ndarray:
         return np.asarray(arrays.rows(data.responses, rows), dtype=np.float32)
 
     def features(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(data.features[rows_of_features[rows]], dtype=np.float32)
+        return np.asarray(data.features[feature_rows[rows]], dtype=np.float32)
 
     return {"decode": (responses, features), "encode": (features, responses)}.get(direction, (responses, responses))
 
 
 def scaled(values: Reader, rows: np.ndarray, how: bool | str) -> tuple[np.ndarray, State]:
     """Read rows once and scale them by themselves unless ``how`` is False ("whole": all columns alike)."""
-    training = values(rows)
+    training_values = values(rows)
     fit = fit_whole_scaler if how == "whole" else fit_scaler
-    scaler = fit(training) if how else identity_scaler(training.shape[-1])
-    return scale(training, scaler, out=training), scaler
+    scaler = fit(training_values) if how else identity_scaler(training_values.shape[-1])
+    return scale(training_values, scaler, out=training_values), scaler
 
 
 def training_data(
@@ -56,11 +56,11 @@ def training_data(
     """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
     rows = data.rows(fold, "train", "val")
     inputs_of, targets_of = readers
-    inputs, of_inputs = scaled(inputs_of, rows, settings["scale_inputs"])
+    inputs, input_scaler = scaled(inputs_of, rows, settings["scale_inputs"])
     if settings["direction"] == "represent":
-        targets, of_targets = inputs, of_inputs  # what is reconstructed is what came in
+        targets, target_scaler = inputs, input_scaler  # what is reconstructed is what came in
     else:
-        targets, of_targets = scaled(targets_of, rows, settings["scale_targets"])
+        targets, target_scaler = scaled(targets_of, rows, settings["scale_targets"])
     training = TrainingData(
         inputs=inputs,
         targets=targets,
@@ -68,7 +68,7 @@ def training_data(
         is_val=np.isin(rows, data.rows(fold, "val")),
         bands=data.bands if settings["direction"] == "encode" else (),
     )
-    return training, of_inputs, of_targets
+    return training, input_scaler, target_scaler
 
 
 def pooled_data(
@@ -82,21 +82,29 @@ def pooled_data(
     -------
     (TrainingData of each subject, scaler of inputs of each subject, scaler of targets)
     """
-    alone = len(everyone) == 1
-    apart = settings if alone else settings.but(scale_targets=False)
+    is_single = len(everyone) == 1
+    subject_settings = settings if is_single else settings.but(scale_targets=False)
     readers = [inputs_and_targets(data, settings["direction"]) for data in everyone]
-    parts = [training_data(data, fold, reader, apart) for data, reader in zip(everyone, readers, strict=True)]
-    training, of_inputs = [part[0] for part in parts], [part[1] for part in parts]
-    if alone:
-        return training, of_inputs, parts[0][2]
+    subject_parts = [
+        training_data(data, fold, reader, subject_settings) for data, reader in zip(everyone, readers, strict=True)
+    ]
+    training, input_scalers = (
+        [subject_part[0] for subject_part in subject_parts],
+        [subject_part[1] for subject_part in subject_parts],
+    )
+    if is_single:
+        return training, input_scalers, subject_parts[0][2]
     ends = np.cumsum([len(data.targets) for data in training])[:-1]
     targets = np.concatenate([data.targets for data in training])  # (n_trials of all, n_targets)
-    of_targets = fit_scaler(targets) if settings["scale_targets"] else identity_scaler(targets.shape[1])
-    targets = scale(targets, of_targets, out=targets)
+    target_scaler = fit_scaler(targets) if settings["scale_targets"] else identity_scaler(targets.shape[1])
+    targets = scale(targets, target_scaler, out=targets)
     groups = pd.factorize(np.concatenate([_units(data, fold) for data in everyone]))[0]
-    each = zip(training, np.split(targets, ends), np.split(groups, ends), strict=True)
-    together = [replace(data, targets=own_targets, groups=group) for data, own_targets, group in each]
-    return together, of_inputs, of_targets
+    subject_pieces = zip(training, np.split(targets, ends), np.split(groups, ends), strict=True)
+    pooled = [
+        replace(data, targets=subject_targets, groups=subject_groups)
+        for data, subject_targets, subject_groups in subject_pieces
+    ]
+    return pooled, input_scalers, target_scaler
 
 
 def _units(data: Aligned, fold: int) -> np.ndarray:

@@ -56,21 +56,23 @@ def null_values(
     array of shape (n_permutations, n_scores)
         In the order of ``scorer.measure``.
     """
-    image, first, within, of_test = exchangeable(data, test, rows, block)
-    picture = data.trials["picture"].to_numpy()[first]
+    image, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
+    picture = data.trials["picture"].to_numpy()[first_rows]
     in_units = not isinstance(scorer, RetrievalScorer)
     if settings["direction"] == "encode":
         predictors = [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
     else:
         predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
     null = []
-    for number in tqdm(range(n_permutations), desc=f"permute {settings['name']}", unit="refit"):
-        rng = np.random.default_rng([seed, number])
-        other = permute_within(np.arange(len(first)), within, rng)  # image -> image whose label it gets
-        predicted = np.concatenate([predict(picture[other][image]) for predict in predictors])
+    for permutation in tqdm(range(n_permutations), desc=f"permute {settings['name']}", unit="refit"):
+        rng = np.random.default_rng([seed, permutation])
+        permuted_image = permute_within(
+            np.arange(len(first_rows)), trading_block, rng
+        )  # image -> image whose label it gets
+        predicted = np.concatenate([predict(picture[permuted_image][image]) for predict in predictors])
         # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
-        true = None if settings["direction"] == "encode" else _true(of_test, other, test)
-        null.append([measure.value for measure in scorer.measure(predicted, true)])
+        true_image = None if settings["direction"] == "encode" else _true(image_of_test, permuted_image, test)
+        null.append([measure.value for measure in scorer.measure(predicted, true_image)])
     return np.array(null)
 
 
@@ -88,11 +90,15 @@ def rescored_values(
 
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
     """
-    _, first, within, of_test = exchangeable(data, test, rows, block)
+    _, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
     null = []
-    for number in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
-        other = permute_within(np.arange(len(first)), within, np.random.default_rng([seed, number]))
-        null.append([measure.value for measure in scorer.measure(predicted, _true(of_test, other, test))])
+    for permutation in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
+        permuted_image = permute_within(
+            np.arange(len(first_rows)), trading_block, np.random.default_rng([seed, permutation])
+        )
+        null.append(
+            [measure.value for measure in scorer.measure(predicted, _true(image_of_test, permuted_image, test))]
+        )
     return np.array(null)
 
 
@@ -105,23 +111,27 @@ def exchangeable(
     and the image behind each test image.
     """
     image = pd.factorize(data.trials["image_id"])[0]
-    first = np.unique(image, return_index=True)[1]
+    first_rows = np.unique(image, return_index=True)[1]
     if block == "run":
-        names = data.trials["session"] + "|" + data.trials["run"]
+        block_names = data.trials["session"] + "|" + data.trials["run"]
     else:
         # a picture is in one part in a fold; over folds, its parts together say which pictures are like it
-        wide = data.split.assign(tested=data.split["part"].replace({"val": "train"}))
-        names = wide.sort_values(["row", "fold"]).groupby("row")["tested"].agg("|".join).loc[range(len(image))]
-    of_test = np.empty(test.n_images, dtype=int)
-    of_test[test.image] = image[rows]
-    return image, first, np.asarray(pd.factorize(names.to_numpy()[first])[0]), of_test
+        merged_split = data.split.assign(tested=data.split["part"].replace({"val": "train"}))
+        block_names = (
+            merged_split.sort_values(["row", "fold"]).groupby("row")["tested"].agg("|".join).loc[range(len(image))]
+        )
+    image_of_test = np.empty(test.n_images, dtype=int)
+    image_of_test[test.image] = image[rows]
+    return image, first_rows, np.asarray(pd.factorize(block_names.to_numpy()[first_rows])[0]), image_of_test
 
 
-def _true(of_test: np.ndarray, other: np.ndarray, test: TestSet) -> np.ndarray:
+def _true(image_of_test: np.ndarray, permuted_image: np.ndarray, test: TestSet) -> np.ndarray:
     """Test image whose label each test image got, in the numbering of the test set (fold by fold)."""
-    place = {(int(f), int(i)): n for n, (f, i) in enumerate(zip(test.image_fold, of_test, strict=True))}
-    pairs = zip(test.image_fold, other[of_test], strict=True)
-    return np.array([place[(int(fold), int(name))] for fold, name in pairs])
+    test_number = {
+        (int(f), int(i)): number for number, (f, i) in enumerate(zip(test.image_fold, image_of_test, strict=True))
+    }
+    pairs = zip(test.image_fold, permuted_image[image_of_test], strict=True)
+    return np.array([test_number[(int(fold), int(image))] for fold, image in pairs])
 
 
 def _decoder(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int, in_units: bool) -> Refit:
@@ -130,30 +140,30 @@ def _decoder(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int
     They come as the scorer takes them: in their own units, or in the scale of their training targets.
     """
     readers = inputs_and_targets(data, "decode")
-    training, inputs, _ = training_data(data, fold, readers, settings)
-    refit = _refit(plugin, settings, training, scale(readers[0](data.rows(fold, "test")), inputs), seed)
-    rows = data.rows(fold, "train", "val")
+    training, input_scaler, _ = training_data(data, fold, readers, settings)
+    refit = _refit(plugin, settings, training, scale(readers[0](data.rows(fold, "test")), input_scaler), seed)
+    training_rows = data.rows(fold, "train", "val")
 
     def predict(labels: np.ndarray) -> np.ndarray:
         targets_of = inputs_and_targets(data, "decode", labels)[1]
-        targets, scaler = scaled(targets_of, rows, settings["scale_targets"])
+        targets, target_scaler = scaled(targets_of, training_rows, settings["scale_targets"])
         predicted = refit(targets)
-        return unscale(predicted, scaler) if in_units else predicted
+        return unscale(predicted, target_scaler) if in_units else predicted
 
     return predict
 
 
 def _encoder(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int) -> Refit:
     """Make a function from labels to predicted responses of a fold's test trials, in their own units."""
-    training, _, targets = training_data(data, fold, inputs_and_targets(data, "encode"), settings)
-    rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
+    training, _, target_scaler = training_data(data, fold, inputs_and_targets(data, "encode"), settings)
+    training_rows, test_rows = data.rows(fold, "train", "val"), data.rows(fold, "test")
 
     def predict(labels: np.ndarray) -> np.ndarray:
         inputs_of = inputs_and_targets(data, "encode", labels)[0]
-        inputs, scaler = scaled(inputs_of, rows, settings["scale_inputs"])
+        inputs, input_scaler = scaled(inputs_of, training_rows, settings["scale_inputs"])
         permuted = replace(training, inputs=inputs)
-        refit = _refit(plugin, settings, permuted, scale(inputs_of(test_rows), scaler), seed)
-        return unscale(refit(training.targets), targets)
+        refit = _refit(plugin, settings, permuted, scale(inputs_of(test_rows), input_scaler), seed)
+        return unscale(refit(training.targets), target_scaler)
 
     return predict
 
@@ -170,8 +180,10 @@ def _plain(plugin: Model, settings: Entry, training: TrainingData, test_inputs: 
     """Refit by the model's own fit and predict."""
 
     def refit(targets: np.ndarray) -> np.ndarray:
-        data = replace(training, targets=targets)
-        predicted: np.ndarray = plugin.predict(plugin.fit([data], settings, [seed], "cpu", None).states[0], test_inputs)
+        retargeted = replace(training, targets=targets)
+        predicted: np.ndarray = plugin.predict(
+            plugin.fit([retargeted], settings, [seed], "cpu", None).states[0], test_inputs
+        )
         return predicted
 
     return refit

@@ -57,23 +57,27 @@ def score_over_subjects(
         frequency=np.bincount(together.instance),
     )
     counts = statistics.bootstrap_counts(together.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-    made = ScoreRows(scoring, scoring.about(result), together.test, counts, "images")
+    score_rows = ScoreRows(scoring, scoring.about(result), together.test, counts, "images")
     n_trials = sum(len(tested.test.image) for tested in everyone) / n_images
-    for number, seed in enumerate(scoring.notes.entry["seeds"]):
-        scaled = [
+    for seed_number, seed in enumerate(scoring.notes.entry["seeds"]):
+        scaled_predictions = [
             in_training_scale(
-                np.asarray(predictions.of(number, subject), dtype=np.float64), tested.test.fold, scoring.weights
+                np.asarray(predictions.of(seed_number, subject_number), dtype=np.float64),
+                tested.test.fold,
+                scoring.weights,
             )
-            for subject, tested in enumerate(everyone)
+            for subject_number, tested in enumerate(everyone)
         ]  # of each subject (n_test_trials, n_features)
-        means = [average_by(v, t.test.image, t.test.n_images) for v, t in zip(scaled, everyone, strict=True)]
-        views = {"subjects": average_over_subjects(means, together.keys)[0]}
-        views["instances"] = average_by(np.concatenate(scaled), together.instance, n_images)
+        image_means = [
+            average_by(v, t.test.image, t.test.n_images) for v, t in zip(scaled_predictions, everyone, strict=True)
+        ]
+        views = {"subjects": average_over_subjects(image_means, together.keys)[0]}
+        views["instances"] = average_by(np.concatenate(scaled_predictions), together.instance, n_images)
         for view, averaged in views.items():
             # pictures are no batches of trials
             measures = [replace(m, view=view) for m in scorer.measure(averaged) if m.gallery != BATCHES]
-            made.add(measures, seed, n_repeats_averaged=n_trials)
-    return made
+            score_rows.add(measures, seed, n_repeats_averaged=n_trials)
+    return score_rows
 
 
 def _together(everyone: Sequence[Tested]) -> _Together:
@@ -81,16 +85,16 @@ def _together(everyone: Sequence[Tested]) -> _Together:
     keys, pictures, units = [], [], []
     for tested in everyone:
         data, test, rows = tested.data, tested.test, tested.rows
-        first = np.unique(test.image, return_index=True)[1]  # a trial of each image
-        unit = data.split.drop_duplicates("row").set_index("row")["unit"]
-        names = zip(test.image_fold, tested.image_id, strict=True)
-        keys.append(np.array([f"{fold:06d} {name}" for fold, name in names]))
-        pictures.append(data.trials["picture"].to_numpy()[rows[first]])
-        units.append(unit.loc[rows[first]].to_numpy())
-    distinct, first = np.unique(np.concatenate(keys), return_index=True)
-    fold = np.array([int(name[:6]) for name in distinct])
-    unit_of_image = np.asarray(pd.factorize(np.concatenate(units)[first])[0])
-    test = TestSet(fold, np.arange(len(distinct)), fold, unit_of_image)
-    seen = [names[tested.test.image] for names, tested in zip(keys, everyone, strict=True)]
-    instance = np.unique(np.concatenate(seen), return_inverse=True)[1]
-    return _Together(test, keys, np.concatenate(pictures)[first], instance)
+        first_rows = np.unique(test.image, return_index=True)[1]  # a trial of each image
+        unit_of_row = data.split.drop_duplicates("row").set_index("row")["unit"]
+        folds_and_names = zip(test.image_fold, tested.image_id, strict=True)
+        keys.append(np.array([f"{fold:06d} {name}" for fold, name in folds_and_names]))
+        pictures.append(data.trials["picture"].to_numpy()[rows[first_rows]])
+        units.append(unit_of_row.loc[rows[first_rows]].to_numpy())
+    distinct_keys, first_index = np.unique(np.concatenate(keys), return_index=True)
+    fold = np.array([int(key[:6]) for key in distinct_keys])
+    unit_of_image = np.asarray(pd.factorize(np.concatenate(units)[first_index])[0])
+    test = TestSet(fold, np.arange(len(distinct_keys)), fold, unit_of_image)
+    trial_keys = [subject_keys[tested.test.image] for subject_keys, tested in zip(keys, everyone, strict=True)]
+    instance = np.unique(np.concatenate(trial_keys), return_inverse=True)[1]
+    return _Together(test, keys, np.concatenate(pictures)[first_index], instance)

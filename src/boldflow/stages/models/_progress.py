@@ -36,11 +36,11 @@ class ProgressFolder:
 
     def load(self) -> Progress | None:
         """Give the newest whole progress of this work, or None."""
-        kept = progress_files.newest(self._folder, self._ticket)
-        if not kept:
+        newest = progress_files.newest(self._folder, self._ticket)
+        if not newest:
             return None
-        tqdm.write(f"{self._folder}: goes on after step {kept[0]}, which an earlier try has kept", file=sys.stderr)
-        return Progress(*kept)
+        tqdm.write(f"{self._folder}: goes on after step {newest[0]}, which an earlier try has kept", file=sys.stderr)
+        return Progress(*newest)
 
     def boundary(self, step: int, total: int, progress: Callable[[], Progress]) -> None:
         """Show the progress, and keep it where it is time to, at the end, and where the process was asked to end.
@@ -51,13 +51,15 @@ class ProgressFolder:
             If the process was asked to end.
         """
         self._show(step, total)
-        stop = _interruption.requested()
-        if not (stop or step >= total or time.monotonic() - self._last >= self._every_s):
+        stop_requested = _interruption.requested()
+        if not (stop_requested or step >= total or time.monotonic() - self._last >= self._every_s):
             return
-        now = progress()
-        path = progress_files.write(self._folder, self._ticket, now.step, now.state, now.rows)
+        fit_progress = progress()
+        path = progress_files.write(
+            self._folder, self._ticket, fit_progress.step, fit_progress.state, fit_progress.rows
+        )
         self._last = time.monotonic()
-        if stop:
+        if stop_requested:
             raise Stopped(f"asked to end; {step} of {total} steps are kept in {path}, from which the next try goes on")
 
     def _show(self, step: int, total: int) -> None:

@@ -42,14 +42,14 @@ class ScoreRows:
         **more
             Columns that are other than those that all share.
         """
-        left_out = 1 - np.eye(self.test.n_units)  # (n_units, n_units): each without one
-        for position, measure in enumerate(measures):
-            drawn = measure.draw(self.counts) if measure.draw and measure.method == "bootstrap" else None
-            constant = np.full(self.counts.shape[0], np.nan_to_num(measure.value))
-            self.draws.append(constant if drawn is None else drawn)
+        jackknife_counts = 1 - np.eye(self.test.n_units)  # (n_units, n_units): each without one
+        for column, measure in enumerate(measures):
+            draws = measure.draw(self.counts) if measure.draw and measure.method == "bootstrap" else None
+            constant_draws = np.full(self.counts.shape[0], np.nan_to_num(measure.value))
+            self.draws.append(constant_draws if draws is None else draws)
             row = {**self.about, "seed": str(seed), "fold": "all", **self._values(measure)}
-            row |= _interval(measure, drawn, left_out, self.unit)
-            self.rows.append(row | self._significance(measure, None if null is None else null[:, position]) | more)
+            row |= _interval(measure, draws, jackknife_counts, self.unit)
+            self.rows.append(row | self._significance(measure, None if null is None else null[:, column]) | more)
 
     def _values(self, measure: Measure) -> Row:
         return {
@@ -73,12 +73,12 @@ class ScoreRows:
         return {"p": p, "p_kind": self.scoring.p_kind, "n_permutations": len(null)}
 
 
-def _interval(measure: Measure, draws: np.ndarray | None, left_out: np.ndarray, unit: str) -> Row:
+def _interval(measure: Measure, draws: np.ndarray | None, jackknife_counts: np.ndarray, unit: str) -> Row:
     """Give the 95 % interval of a score and how it was found."""
     if draws is not None:
         low, high = statistics.percentile_interval(draws)
         return {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
-    if measure.draw is None or measure.method == "none" or len(left_out) < FEWEST_UNITS:
+    if measure.draw is None or measure.method == "none" or len(jackknife_counts) < FEWEST_UNITS:
         return {}
-    low, high = statistics.jackknife_interval(measure.value, measure.draw(left_out))
+    low, high = statistics.jackknife_interval(measure.value, measure.draw(jackknife_counts))
     return {"ci_low": low, "ci_high": high, "ci_method": f"jackknife over {unit}"}

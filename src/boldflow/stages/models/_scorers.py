@@ -49,34 +49,34 @@ def scorer_of(scoring: Scoring, tested: Tested) -> Scorer:
 
 def retrieval_scorer(data: Aligned, test: TestSet, picture: np.ndarray, weights: str) -> RetrievalScorer:
     """Make the scorer of decoded features; ``picture`` (n_images,): row of the features of each test image."""
-    everything = [
+    fold_galleries = [
         ScaledRows(data.features, model_weights.targets_scaler(weights, fold)) for fold in range(data.n_folds)
     ]
-    targets = np.stack([everything[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
-    return RetrievalScorer(test, targets, everything, picture)
+    targets = np.stack([fold_galleries[fold][row] for fold, row in zip(test.image_fold, picture, strict=True)])
+    return RetrievalScorer(test, targets, fold_galleries, picture)
 
 
 def as_scored(scorer: Scorer, predicted: np.ndarray, weights: str) -> np.ndarray:
     """Bring predictions to what the scorer takes, float64: its targets' own units, or the scale of training."""
-    values = np.asarray(predicted, dtype=np.float64)
+    predicted_values = np.asarray(predicted, dtype=np.float64)
     if isinstance(scorer, RetrievalScorer | ReconstructionScorer):
-        return in_training_scale(values, scorer.test.fold, weights)
-    return values
+        return in_training_scale(predicted_values, scorer.test.fold, weights)
+    return predicted_values
 
 
 def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> np.ndarray | None:
     """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
-    entry, settings, kind = scoring.notes.entry, scoring.settings, scoring.p_kind
+    entry, settings, p_kind = scoring.notes.entry, scoring.settings, scoring.p_kind
     if isinstance(scorer, ReconstructionScorer):
         return None  # there are no labels that could be permuted
-    if scoring.pooled and kind == "refit":
+    if scoring.pooled and p_kind == "refit":
         return None  # a refit to one subject says nothing of a model of several
     data, test, rows = tested.data, tested.test, tested.rows
     block = "part" if scoring.facts.images else "run"
-    if kind == "refit":
+    if p_kind == "refit":
         plugin, n_permutations = plugin_of("models", entry), settings["permutations"]
         return null_values(plugin, entry, data, test, rows, scorer, n_permutations, seed=seed, block=block)
-    if kind == "rescore":
+    if p_kind == "rescore":
         return rescored_values(predicted, data, test, rows, scorer, settings["rescorings"], seed=seed, block=block)
     return None
 

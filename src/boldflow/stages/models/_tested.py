@@ -71,16 +71,16 @@ class Scoring:
 
     def about(self, result: ResultKey) -> Row:
         """Columns that all scores of a result share."""
-        notes, whole = self.notes, {**self.notes.entry, **self.settings}
-        codes = [*(source.code for source in notes.sources), notes.code, self.code]
+        notes, all_settings = self.notes, {**self.notes.entry, **self.settings}
+        code_digests = [*(source.code for source in notes.sources), notes.code, self.code]
         return {
             **asdict(result),
             "dataset_version": self.facts.version,
-            "direction": whole["direction"],
+            "direction": all_settings["direction"],
             "transductive": notes.transductive,
-            "protocol": whole["protocol"],
+            "protocol": all_settings["protocol"],
             "simulated": self.facts.simulated,
-            "code_digest": digest(canonical(codes)),
-            "config_digest": digest(canonical([*notes.configs, whole])),
+            "code_digest": digest(canonical(code_digests)),
+            "config_digest": digest(canonical([*notes.configs, all_settings])),
             "data_digest": digest(canonical([source.data for source in notes.sources])),
         }

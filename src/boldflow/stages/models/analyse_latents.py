@@ -99,8 +99,8 @@ def run(
     ValueError
         If pictures lack the label, no trial has the class, or training or test trials have one class only.
     """
-    asked = read_settings(latents_)
-    question, data_facts = _Question.of(asked), read_facts(facts, DataFacts)
+    latent_settings = read_settings(latents_)
+    question, data_facts = _Question.of(latent_settings), read_facts(facts, DataFacts)
     (data,) = align_all(responses, features, index, trials, split, json.loads(subjects))
     classes = _Classes(data, _labels(stimuli, question.label), question, data_facts.images)
     job = _Job(model_notes.read(config), read_entry(settings), data, weights, question, classes, n_draws)
@@ -108,18 +108,18 @@ def run(
         answers = job.answers()
         places = tables.read(vertices[0]) if vertices else pd.DataFrame(index=range(data.responses.shape[1]))
         predicted = _predictions.read(predictions, predictions_index, [data]).of(0)
-        maps = _map(predicted, job, places, data_facts.images)
-    about = {**asdict(read_result(names)), "simulated": data_facts.simulated}
+        vertex_map = _map(predicted, job, places, data_facts.images)
+    identity = {**asdict(read_result(names)), "simulated": data_facts.simulated}
     sources = [asdict(source) for source in job.notes.sources]
-    note = {"code": code, "data": sources, "latents": asked, "units": {"value": "see metric"}}
+    note = {"code": code, "data": sources, "latents": latent_settings, "units": {"value": "see metric"}}
     tables.write(codes, answers.codes, note | {"simulated": data_facts.simulated})
     for path, table, columns in (
         (separation, answers.separation, SEPARATION),
         (embedding, answers.points, EMBEDDING),
         (units, answers.units, UNITS),
-        (reconstruction, maps.assign(seed=str(job.seeds[0])), MAP),
+        (reconstruction, vertex_map.assign(seed=str(job.seeds[0])), MAP),
     ):
-        tables.write(path, table.assign(**about).reindex(columns=columns), note)
+        tables.write(path, table.assign(**identity).reindex(columns=columns), note)
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,16 @@ class _Question:
     penalty: float
 
     @classmethod
-    def of(cls, asked: Mapping[str, Any]) -> "_Question":
+    def of(cls, latent_settings: Mapping[str, Any]) -> "_Question":
         """Take it from the key latents."""
-        against = tuple(asked["against"])
-        return cls(asked["label"], asked["class"], against, asked["permutations"], asked["penalty"])
+        against = tuple(latent_settings["against"])
+        return cls(
+            latent_settings["label"],
+            latent_settings["class"],
+            against,
+            latent_settings["permutations"],
+            latent_settings["penalty"],
+        )
 
 
 class _Classes:
@@ -150,22 +156,25 @@ class _Classes:
     picture of each trial, ``within`` (n_images,) the block in which it may trade its label.
     """
 
-    def __init__(self, data: Aligned, values: pd.Series, question: _Question, has_images: bool) -> None:
+    def __init__(self, data: Aligned, labels: pd.Series, question: _Question, has_images: bool) -> None:
         test, _, rows = test_set(data, has_images)
-        self.image, first, self.within, _ = exchangeable(data, test, rows, "part" if has_images else "run")
-        self.names = data.trials["image_id"].to_numpy()[first]
-        of = values.reindex(self.names).fillna("").to_numpy()
-        lost = self.names[of == ""]
-        if len(lost):
-            raise ValueError(f"{len(lost)} pictures lack the label {question.label!r}, the first is {lost[0]!r}")
-        self.label = of == question.in_class
-        others = set(question.against) if question.against else set(of) - {question.in_class}
-        for name in [question.in_class, *question.against]:
-            if name not in set(of):
+        self.image, first_rows, self.within, _ = exchangeable(data, test, rows, "part" if has_images else "run")
+        self.names = data.trials["image_id"].to_numpy()[first_rows]
+        image_labels = labels.reindex(self.names).fillna("").to_numpy()
+        unlabelled_ids = self.names[image_labels == ""]
+        if len(unlabelled_ids):
+            raise ValueError(
+                f"{len(unlabelled_ids)} pictures lack the label {question.label!r}, the first is {unlabelled_ids[0]!r}"
+            )
+        self.label = image_labels == question.in_class
+        other_labels = set(question.against) if question.against else set(image_labels) - {question.in_class}
+        for label in [question.in_class, *question.against]:
+            if label not in set(image_labels):
                 raise ValueError(
-                    f"no picture of the trials has label {question.label} {name!r}; there are: {sorted(set(of))}"
+                    f"no picture of the trials has label {question.label} {label!r}; there are: "
+                    f"{sorted(set(image_labels))}"
                 )
-        self.kept = self.label | np.isin(of, sorted(others))
+        self.kept = self.label | np.isin(image_labels, sorted(other_labels))
         self.number = np.cumsum(self.kept) - 1  # of a picture among those that are kept
 
 
@@ -204,15 +213,18 @@ class _Job:
     def answers(self) -> _Answers:
         """Ask the codes of all seeds."""
         rows: list[Row] = []
-        points: list[pd.DataFrame] = []
-        first: list[pd.DataFrame] = []
+        point_tables: list[pd.DataFrame] = []
+        first_tables: list[pd.DataFrame] = []
         for seed in self.seeds:
             folds = [(self._coded(fold, seed, "train", "val"), self._coded(fold, seed, "test")) for fold in self._folds]
             rows += [row | self._about(seed, folds[0][0][1].shape[1]) for row in self._tests(folds, seed)]
-            points.append(_points(folds[0][1], self.classes, int(seed)).assign(seed=str(seed)))
-            if not first:
-                first = [_units(*folds[0], self.classes).assign(seed=str(seed)), _codes(folds[0][1], self.classes)]
-        return _Answers(pd.DataFrame(rows), pd.concat(points, ignore_index=True), *first)
+            point_tables.append(_points(folds[0][1], self.classes, int(seed)).assign(seed=str(seed)))
+            if not first_tables:
+                first_tables = [
+                    _units(*folds[0], self.classes).assign(seed=str(seed)),
+                    _codes(folds[0][1], self.classes),
+                ]
+        return _Answers(pd.DataFrame(rows), pd.concat(point_tables, ignore_index=True), *first_tables)
 
     @property
     def _folds(self) -> range:
@@ -235,58 +247,60 @@ class _Job:
     def _tests(self, folds: list[tuple[Coded, Coded]], seed: int) -> list[Row]:
         """Separation by a regression, and the published test of lengths, mended and as published."""
         rows = [self._area(folds, int(seed)) | {"transductive": self.notes.transductive}]
-        for apart in (False, True):
-            seen = "test" if apart else self.notes.transductive
-            rows.append(self._lengths(seed, apart) | {"transductive": seen})
+        for scale_apart in (False, True):
+            transductive = "test" if scale_apart else self.notes.transductive
+            rows.append(self._lengths(seed, scale_apart) | {"transductive": transductive})
         return rows
 
-    def _area(self, coded: list[tuple[Coded, Coded]], seed: int) -> Row:
+    def _area(self, coded_folds: list[tuple[Coded, Coded]], seed: int) -> Row:
         """Held-out separation by a logistic regression, over all folds."""
         classes, question = self.classes, self.question
-        folds = []
-        for fold in coded:
-            parts = []
-            for rows, codes in fold:
-                inside = classes.kept[classes.image[rows]]
-                parts += [codes[inside], classes.number[classes.image[rows[inside]]]]
-            folds.append(latents.FoldCodes(*parts))
-        label, within = classes.label[classes.kept], classes.within[classes.kept]
+        fold_codes = []
+        for coded_fold in coded_folds:
+            fold_parts = []
+            for rows, codes in coded_fold:
+                is_asked = classes.kept[classes.image[rows]]
+                fold_parts += [codes[is_asked], classes.number[classes.image[rows[is_asked]]]]
+            fold_codes.append(latents.FoldCodes(*fold_parts))
+        in_class, trading_block = classes.label[classes.kept], classes.within[classes.kept]
         n_permutations = question.permutations if self.settings["permutations"] else 0
-        result = latents.separate(folds, label, within, n_permutations, self.n_draws, seed, question.penalty)
-        held_out = np.unique(np.concatenate([fold.test_picture for fold in folds]))
+        separation = latents.separate(
+            fold_codes, in_class, trading_block, n_permutations, self.n_draws, seed, question.penalty
+        )
+        test_pictures = np.unique(np.concatenate([fold.test_picture for fold in fold_codes]))
         return {
-            **{"metric": "auc", "protocol": "mended", "value": result.auc},
-            **{"ci_low": result.ci_low, "ci_high": result.ci_high},
+            **{"metric": "auc", "protocol": "mended", "value": separation.auc},
+            **{"ci_low": separation.ci_low, "ci_high": separation.ci_high},
             **{"ci_method": "percentile bootstrap over images", "chance": CHANCE},
-            **({"p": result.p, "p_kind": "refit", "n_permutations": n_permutations} if n_permutations else {}),
-            **{"n_train": len(folds[0].train), "n_test": sum(len(fold.test) for fold in folds)},
-            **{"n_test_images": len(held_out), "n_class_images": int(label[held_out].sum())},
+            **({"p": separation.p, "p_kind": "refit", "n_permutations": n_permutations} if n_permutations else {}),
+            **{"n_train": len(fold_codes[0].train), "n_test": sum(len(fold.test) for fold in fold_codes)},
+            **{"n_test_images": len(test_pictures), "n_class_images": int(in_class[test_pictures].sum())},
         }
 
-    def _lengths(self, seed: int, apart: bool) -> Row:
+    def _lengths(self, seed: int, scale_apart: bool) -> Row:
         """Published test of lengths of codes, over held-out pictures; ``apart``: each class scaled by itself."""
-        parts = [self._coded_pictures(fold, seed, apart) for fold in self._folds]
-        codes, inside = (np.concatenate(part) for part in zip(*parts, strict=True))
-        p = latents.norm_test(codes, inside)
+        fold_codes = [self._coded_pictures(fold, seed, scale_apart) for fold in self._folds]
+        codes, in_class = (np.concatenate(fold_arrays) for fold_arrays in zip(*fold_codes, strict=True))
+        p = latents.norm_test(codes, in_class)
         return {
-            **{"metric": "norm_p", "protocol": "published" if apart else "mended", "value": p},
+            **{"metric": "norm_p", "protocol": "published" if scale_apart else "mended", "value": p},
             **{"p": p, "p_kind": "rank test", "n_permutations": 0},
-            **{"n_test_images": len(inside), "n_class_images": int(inside.sum())},
+            **{"n_test_images": len(in_class), "n_class_images": int(in_class.sum())},
         }
 
-    def _coded_pictures(self, fold: int, seed: int, apart: bool) -> Coded:
+    def _coded_pictures(self, fold: int, seed: int, scale_apart: bool) -> Coded:
         """Codes of a fold's held-out pictures, (n_pictures, n_latents), and whether each is in the class."""
         classes = self.classes
         rows = self.data.rows(fold, "test")
         rows = rows[classes.kept[classes.image[rows]]]
-        picture, image = np.unique(classes.image[rows], return_inverse=True)
+        picture, picture_index = np.unique(classes.image[rows], return_inverse=True)
         measured = np.asarray(arrays.rows(self.data.responses, rows), dtype=np.float64)
-        values = averaging.average_by(measured, image, len(picture))  # (n_pictures, n_vertices)
-        values = in_training_scale(values, np.full(len(values), fold), self.weights, "inputs")
-        inside = classes.label[picture]
-        if apart and 1 < inside.sum() < len(inside) - 1:
-            values = latents.scaled_apart(values, inside)
-        return encoded(self.plugin, self.weights, fold, seed, values.astype(np.float32)), inside
+        responses = averaging.average_by(measured, picture_index, len(picture))  # (n_pictures, n_vertices)
+        responses = in_training_scale(responses, np.full(len(responses), fold), self.weights, "inputs")
+        in_class = classes.label[picture]
+        if scale_apart and 1 < in_class.sum() < len(in_class) - 1:
+            responses = latents.scaled_apart(responses, in_class)
+        return encoded(self.plugin, self.weights, fold, seed, responses.astype(np.float32)), in_class
 
 
 def _labels(stimuli: str, label: str) -> pd.Series:
@@ -294,10 +308,10 @@ def _labels(stimuli: str, label: str) -> pd.Series:
     table = tables.read(stimuli)
     column = f"label_{label}"
     if column not in table:
-        there = [name.removeprefix("label_") for name in table if name.startswith("label_")]
+        available = [name.removeprefix("label_") for name in table if name.startswith("label_")]
         raise ValueError(
-            f"{stimuli} has no label {label!r}; there are: {there or 'none'} (labels come with the data set, for some "
-            "by a key of its entry that names a table of yours)"
+            f"{stimuli} has no label {label!r}; there are: {available or 'none'} (labels come with the data set, for "
+            "some by a key of its entry that names a table of yours)"
         )
     return table.set_index("image_id")[column]
 
@@ -306,65 +320,67 @@ def _points(coded: Coded, classes: _Classes, seed: int) -> pd.DataFrame:
     """Codes of held-out trials on two axes."""
     rows, codes = coded
     image = classes.image[rows]
-    inside = classes.kept[image]
-    placed = latents.embed(codes[inside], seed)
-    content = dict(zip(EMBEDDING[-5:-1], [*placed["pca"].T, *placed["tsne"].T], strict=True))
-    return pd.DataFrame({"image_id": classes.names[image[inside]], "in_class": classes.label[image[inside]], **content})
+    is_asked = classes.kept[image]
+    embedding = latents.embed(codes[is_asked], seed)
+    axis_columns = dict(zip(EMBEDDING[-5:-1], [*embedding["pca"].T, *embedding["tsne"].T], strict=True))
+    return pd.DataFrame(
+        {"image_id": classes.names[image[is_asked]], "in_class": classes.label[image[is_asked]], **axis_columns}
+    )
 
 
-def _units(trained: Coded, tested: Coded, classes: _Classes) -> pd.DataFrame:
+def _units(train_coded: Coded, test_coded: Coded, classes: _Classes) -> pd.DataFrame:
     """The pictures that drive each unit, of all that were shown, by the mean over their trials."""
-    rows, codes = (np.concatenate(pair) for pair in zip(trained, tested, strict=True))
-    picture, image = np.unique(classes.image[rows], return_inverse=True)
-    mean = averaging.average_by(codes.astype(np.float64), image, len(picture))
-    order = np.argsort(-mean, axis=0, kind="stable")[:FIRST_IMAGES]  # (n_first, n_units)
-    held_out = np.isin(picture, classes.image[tested[0]])
-    chosen = classes.kept[classes.image[tested[0]]]
-    label = classes.label[classes.image[tested[0][chosen]]]
-    areas = [metrics.area(unit, label) for unit in tested[1][chosen].T]
-    n_first, n_units = order.shape
-    top = picture[order]
+    rows, codes = (np.concatenate(pair) for pair in zip(train_coded, test_coded, strict=True))
+    picture, picture_index = np.unique(classes.image[rows], return_inverse=True)
+    mean_activation = averaging.average_by(codes.astype(np.float64), picture_index, len(picture))
+    top_index = np.argsort(-mean_activation, axis=0, kind="stable")[:FIRST_IMAGES]  # (n_first, n_units)
+    held_out = np.isin(picture, classes.image[test_coded[0]])
+    is_asked = classes.kept[classes.image[test_coded[0]]]
+    in_class = classes.label[classes.image[test_coded[0][is_asked]]]
+    class_auc = [metrics.area(unit_codes, in_class) for unit_codes in test_coded[1][is_asked].T]
+    n_first, n_units = top_index.shape
+    top_pictures = picture[top_index]
     return pd.DataFrame(
         {
             "unit": np.tile(np.arange(n_units), n_first),
-            "active_share": np.tile((tested[1] != 0).mean(axis=0), n_first),
-            "class_auc": np.tile(areas, n_first),
+            "active_share": np.tile((test_coded[1] != 0).mean(axis=0), n_first),
+            "class_auc": np.tile(class_auc, n_first),
             "rank": np.repeat(np.arange(1, n_first + 1), n_units),
-            "image_id": classes.names[top].ravel(),
-            "activation": np.take_along_axis(mean, order, axis=0).ravel(),
-            "in_class": classes.label[top].ravel(),
-            "held_out": held_out[order].ravel(),
+            "image_id": classes.names[top_pictures].ravel(),
+            "activation": np.take_along_axis(mean_activation, top_index, axis=0).ravel(),
+            "in_class": classes.label[top_pictures].ravel(),
+            "held_out": held_out[top_index].ravel(),
         }
     )
 
 
-def _codes(tested: Coded, classes: _Classes) -> pd.DataFrame:
+def _codes(test_coded: Coded, classes: _Classes) -> pd.DataFrame:
     """Code of each held-out picture."""
-    picture, image = np.unique(classes.image[tested[0]], return_inverse=True)
-    mean = averaging.average_by(tested[1].astype(np.float64), image, len(picture)).astype(np.float32)
-    return pd.DataFrame({"image_id": classes.names[picture], "code": list(mean)})
+    picture, picture_index = np.unique(classes.image[test_coded[0]], return_inverse=True)
+    mean_codes = averaging.average_by(test_coded[1].astype(np.float64), picture_index, len(picture)).astype(np.float32)
+    return pd.DataFrame({"image_id": classes.names[picture], "code": list(mean_codes)})
 
 
 def _map(predicted: np.ndarray, job: _Job, places: pd.DataFrame, has_images: bool) -> pd.DataFrame:
     """Difference of the classes at each vertex, measured and reconstructed; on fsaverage5 where that is possible."""
     data, classes = job.data, job.classes
     test, _, rows = test_set(data, has_images)
-    both = [predicted.astype(np.float64), np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)]
-    reconstructed, measured = (in_training_scale(values, test.fold, job.weights, "targets") for values in both)
+    unscaled = [predicted.astype(np.float64), np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)]
+    reconstructed, measured = (in_training_scale(values, test.fold, job.weights, "targets") for values in unscaled)
     image = classes.image[rows]
-    inside, outside = classes.label[image], classes.kept[image] & ~classes.label[image]
+    in_class, in_contrast = classes.label[image], classes.kept[image] & ~classes.label[image]
     table = pd.DataFrame(
         {
             "space": job.notes.space,
             "hemisphere": places["hemisphere"].map(SIDES) if "hemisphere" in places else "",
             "vertex": places["vertex"] if "vertex" in places else np.arange(len(places)),
             "roi": smallest_region(places),
-            "measured": measured[inside].mean(axis=0) - measured[outside].mean(axis=0),
-            "reconstructed": reconstructed[inside].mean(axis=0) - reconstructed[outside].mean(axis=0),
+            "measured": measured[in_class].mean(axis=0) - measured[in_contrast].mean(axis=0),
+            "reconstructed": reconstructed[in_class].mean(axis=0) - reconstructed[in_contrast].mean(axis=0),
             "r": metrics.correlation(reconstructed, measured),
         }
     )
     if "fsaverage_vertex" in places:  # of the finest mesh: every 16th or so is one of the coarse mesh too
-        coarse = places["fsaverage_vertex"] < N_MESH
-        table = table.assign(space=MESH, vertex=places["fsaverage_vertex"])[coarse].reset_index(drop=True)
+        on_coarse_mesh = places["fsaverage_vertex"] < N_MESH
+        table = table.assign(space=MESH, vertex=places["fsaverage_vertex"])[on_coarse_mesh].reset_index(drop=True)
     return table

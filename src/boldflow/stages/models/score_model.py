@@ -83,44 +83,49 @@ def run(
     n_draws : draws of the bootstrap
     code : digests of the modules of this stage and the model's plug-in, JSON text
     """
-    result, everyone = read_result(names), json.loads(subjects)
-    aligned = align_all(responses, features, index, trials, split, everyone)
+    result, subject_names = read_result(names), json.loads(subjects)
+    aligned = align_all(responses, features, index, trials, split, subject_names)
     if not responses:  # codes of features: nobody's, and without places
-        everyone, vertices = [NONE], [""]
-    pooled = len(everyone) > 1
+        subject_names, vertices = [NONE], [""]
+    pooled = len(subject_names) > 1
     if pooled:
         result = replace(result, model=pooled_name(result.model))
     data_facts = read_facts(facts, DataFacts)
     scoring = Scoring(model_notes.read(config), read_entry(settings), data_facts, weights, n_draws, code, pooled)
-    each = zip(everyone, aligned, vertices, strict=True)
-    tested = [scoring.tested(replace(result, subject=subject), data, table) for subject, data, table in each]
+    subject_files = zip(subject_names, aligned, vertices, strict=True)
+    test_trials = [
+        scoring.tested(replace(result, subject=subject), data, vertices_path)
+        for subject, data, vertices_path in subject_files
+    ]
     predicted = _predictions.read(predictions, predictions_index, aligned)
     with fixed_threads(1):  # small products: two threads wait for each other more than they work
-        scored = [_Scored.of(scoring, one_subject, predicted, k) for k, one_subject in enumerate(tested)]
-        made = [subject.scores for subject in scored]
-        if pooled and isinstance(scored[0].scorer, RetrievalScorer):
-            made.append(score_over_subjects(scoring, tested, predicted, result))
-    note = {"code": code, "data": made[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
-    _write_scores(scores, draws, draws_index, made, note)
-    for path, tables_ in (
-        (vertex_map, [subject.vertex_map for subject in scored]),
-        (bands, [subject.bands for subject in scored]),
-        (queries, [subject.queries for subject in scored]),
+        scored_subjects = [_Scored.of(scoring, one_subject, predicted, k) for k, one_subject in enumerate(test_trials)]
+        score_rows = [subject.scores for subject in scored_subjects]
+        if pooled and isinstance(scored_subjects[0].scorer, RetrievalScorer):
+            score_rows.append(score_over_subjects(scoring, test_trials, predicted, result))
+    note = {"code": code, "data": score_rows[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
+    _write_scores(scores, draws, draws_index, score_rows, note)
+    for path, subject_tables in (
+        (vertex_map, [subject.vertex_map for subject in scored_subjects]),
+        (bands, [subject.bands for subject in scored_subjects]),
+        (queries, [subject.queries for subject in scored_subjects]),
     ):
-        tables.write(path, _joined(tables_), note)
+        tables.write(path, _joined(subject_tables), note)
 
 
-def _write_scores(scores: str, draws: str, draws_index: str, made: Sequence[ScoreRows], note: Row) -> None:
+def _write_scores(scores: str, draws: str, draws_index: str, score_rows: Sequence[ScoreRows], note: Row) -> None:
     """Write the table of scores, and the draws with the id of the score that each is of."""
-    table = leaderboard.tidy([row for part in made for row in part.rows])
-    drawn = np.nan_to_num(np.stack([values for part in made for values in part.draws])).astype(np.float32)
-    keyed.write(draws, drawn, draws_index, table[[leaderboard.ID]])
+    table = leaderboard.tidy([row for subject_rows in score_rows for row in subject_rows.rows])
+    all_draws = np.nan_to_num(
+        np.stack([score_draws for subject_rows in score_rows for score_draws in subject_rows.draws])
+    ).astype(np.float32)
+    keyed.write(draws, all_draws, draws_index, table[[leaderboard.ID]])
     tables.write(scores, table, note)
 
 
-def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _joined(subject_tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Put tables of subjects below each other; those without rows have no say in the types of columns."""
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return pd.concat([table for table in subject_tables if len(table)] or subject_tables[:1], ignore_index=True)
 
 
 @dataclass
@@ -134,26 +139,26 @@ class _Scored:
     bands: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=BANDS))
 
     @classmethod
-    def of(cls, scoring: Scoring, tested: Tested, predictions: Predictions, subject: int) -> "_Scored":
-        """Score one subject's test trials, seed by seed; ``subject`` is its place in the predictions."""
+    def of(cls, scoring: Scoring, tested: Tested, predictions: Predictions, subject_number: int) -> "_Scored":
+        """Score one subject's test trials, seed by seed; ``subject_number`` is its place in the predictions."""
         scorer = scorer_of(scoring, tested)
         counts = statistics.bootstrap_counts(tested.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-        rows = ScoreRows(scoring, scoring.about(tested.result), tested.test, counts, scoring.unit)
-        scored = cls(rows, scorer)
-        questions: list[pd.DataFrame] = []
-        shares: list[pd.DataFrame] = []
-        for number, seed in enumerate(scoring.notes.entry["seeds"]):
-            predicted = as_scored(scorer, predictions.of(number, subject), scoring.weights)
+        score_rows = ScoreRows(scoring, scoring.about(tested.result), tested.test, counts, scoring.unit)
+        scored = cls(score_rows, scorer)
+        query_tables: list[pd.DataFrame] = []
+        band_tables: list[pd.DataFrame] = []
+        for seed_number, seed in enumerate(scoring.notes.entry["seeds"]):
+            predicted = as_scored(scorer, predictions.of(seed_number, subject_number), scoring.weights)
             measures = scorer.measure(predicted)
             if isinstance(scorer, RetrievalScorer):
-                questions.append(_nearest(scorer, predicted, tested.image_id).assign(seed=str(seed)))
+                query_tables.append(_nearest(scorer, predicted, tested.image_id).assign(seed=str(seed)))
             if isinstance(scorer, EncodingScorer):
-                shares += scored._map_vertices(scoring, tested, predicted, seed)
+                band_tables += scored._map_vertices(scoring, tested, predicted, seed)
             if isinstance(scorer, ReconstructionScorer):
                 measures += _code_measures(scoring, tested, seed)
-            rows.add(measures, seed, null_of(scoring, tested, scorer, predicted, int(seed)))
-        scored.queries = pd.concat(questions, ignore_index=True)[QUERIES] if questions else scored.queries
-        scored.bands = pd.concat(shares, ignore_index=True) if shares else scored.bands
+            score_rows.add(measures, seed, null_of(scoring, tested, scorer, predicted, int(seed)))
+        scored.queries = pd.concat(query_tables, ignore_index=True)[QUERIES] if query_tables else scored.queries
+        scored.bands = pd.concat(band_tables, ignore_index=True) if band_tables else scored.bands
         return scored._named(scoring.named(tested.result))
 
     def _map_vertices(
@@ -163,11 +168,11 @@ class _Scored:
         assert isinstance(self.scorer, EncodingScorer)
         self.vertex_map = _map(self.scorer, predicted, tables.read(tested.vertices), scoring.notes.space)
         plugin = plugin_of("models", scoring.notes.entry)
-        shared = partition(plugin, tested.data, scoring.weights, seed, self.scorer, predicted)
-        if shared is None:
+        band_partition = partition(plugin, tested.data, scoring.weights, seed, self.scorer, predicted)
+        if band_partition is None:
             return []
-        self.vertex_map = self.vertex_map.assign(**map_columns(shared, self.scorer))
-        return [region_rows(shared, self.scorer, self.scores.counts, seed, scoring.unit)]
+        self.vertex_map = self.vertex_map.assign(**map_columns(band_partition, self.scorer))
+        return [region_rows(band_partition, self.scorer, self.scores.counts, seed, scoring.unit)]
 
     def _named(self, columns: Row) -> "_Scored":
         """Say of all tables' rows which result they are of."""
@@ -185,27 +190,27 @@ def _code_measures(scoring: Scoring, tested: Tested, seed: int | str) -> list:
 
 def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarray) -> pd.DataFrame:
     """Give the rank and the best candidates of each query, by name."""
-    rank, best, score = scorer.nearest(predicted)
+    rank, best_images, best_scores = scorer.nearest(predicted)
     image = scorer.test.views(predicted)[-1][2]
-    names = np.where(best >= 0, image_id[best], "")  # (n_queries, N_NEAREST)
+    nearest_ids = np.where(best_images >= 0, image_id[best_images], "")  # (n_queries, N_NEAREST)
     content = {
         "fold": scorer.test.image_fold[image],
         "image_id": image_id[image],
         "rank": rank,
         "gallery_size": scorer.gallery_size,
     }
-    return pd.DataFrame(content | dict(zip(PLACES, [*names.T, *score.T], strict=True)))
+    return pd.DataFrame(content | dict(zip(PLACES, [*nearest_ids.T, *best_scores.T], strict=True)))
 
 
 def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, space: str) -> pd.DataFrame:
     """Give a row per vertex."""
     r = scorer.correlation(predicted)
-    surface = "hemisphere" in places
+    on_surface = "hemisphere" in places
     return pd.DataFrame(
         {
             "space": space,
-            "hemisphere": places["hemisphere"] if surface else "",
-            "vertex": places["vertex"] if surface else np.arange(len(places)),
+            "hemisphere": places["hemisphere"] if on_surface else "",
+            "vertex": places["vertex"] if on_surface else np.arange(len(places)),
             "r": r,
             "r2": np.sign(r) * r**2,
             "ceiling": scorer.ceiling,

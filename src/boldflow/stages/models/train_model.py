@@ -65,22 +65,22 @@ def run(
     code : digests of the modules of this stage and the model's plug-in, JSON text
     device : "cpu" or "cuda", as the job asked
     """
-    names: list[str] = json.loads(subjects)
-    everyone = align_all(responses, features, index, trials, split, names)
+    subject_names: list[str] = json.loads(subjects)
+    everyone = align_all(responses, features, index, trials, split, subject_names)
     made_of = _made_of(responses_sidecar, features_sidecar, split)
-    job = _Job(read_entry(settings), names if responses else [NONE], everyone, device)
-    paths = [*responses, *([str(features)] if features else []), *trials, split]
-    ticket = _ticket([dict(job.entry), code, device, job.names, made_of.sources], *paths)
+    job = _Job(read_entry(settings), subject_names if responses else [NONE], everyone, device)
+    input_paths = [*responses, *([str(features)] if features else []), *trials, split]
+    ticket = _ticket([dict(job.entry), code, device, job.names, made_of.sources], *input_paths)
     progress = ProgressFolder(Path(weights).parent / ".checkpoints", ticket)
     # a closed-form fit has no steps to go on from: it ends at once
-    stopping = contextlib.nullcontext() if job.facts.closed_form else _interruption.deferred()
-    with stopping, fixed_threads(job.facts.threads):
+    interruption = contextlib.nullcontext() if job.facts.closed_form else _interruption.deferred()
+    with interruption, fixed_threads(job.facts.threads):
         fits = _Fits([[] for _ in job.names])
         for fold in tqdm(range(everyone[0].n_folds), desc=f"train {job.entry.name}", unit="fold"):
             job.fit(fold, progress, fits)
     _predictions.write(predictions, predictions_index, fits.together(), everyone)
-    columns = list(fits.history[0]) if fits.history else ["fold"]
-    tables.write_csv(history, pd.DataFrame(fits.history, columns=columns))
+    history_columns = list(fits.history[0]) if fits.history else ["fold"]
+    tables.write_csv(history, pd.DataFrame(fits.history, columns=history_columns))
     model_weights.write(weights, fits.arrays, made_of.target_columns(job.entry))
     model_notes.write(sidecar, made_of.notes(job.entry, device, code))
     progress.remove()
@@ -96,7 +96,9 @@ class _Fits:
 
     def together(self) -> np.ndarray:
         """Predictions of all subjects' test trials, subject after subject, float32."""
-        return np.concatenate([part for folds in self.predicted for part in folds], axis=1).astype(np.float32)
+        return np.concatenate(
+            [fold_predicted for subject_predicted in self.predicted for fold_predicted in subject_predicted], axis=1
+        ).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -119,27 +121,27 @@ class _Job:
     def fit(self, fold: int, progress: ProgressFolder, fits: _Fits) -> None:
         """Fit one fold, predict its test trials, and add both to ``fits``."""
         entry, seeds, pooled = self.entry, self.entry["seeds"], len(self.names) > 1
-        training, of_inputs, of_targets = pooled_data(self.everyone, fold, entry)
-        part = progress.part(model_weights.fold_name(fold))
-        fitted = self.plugin.fit(training, entry, seeds, self.device, part)
-        fits.arrays.update(model_weights.named_targets(fold, of_targets))
-        for number, (name, scaler) in enumerate(zip(self.names, of_inputs, strict=True)):
-            states = self._of_subject(fitted.states, number) if pooled else fitted.states
-            inputs = self._test_inputs(number, fold, scaler)
-            by_seed = [unscale(self.plugin.predict(state, inputs), of_targets) for state in states]
-            fits.predicted[number].append(np.stack(by_seed))
+        training, input_scalers, target_scaler = pooled_data(self.everyone, fold, entry)
+        fold_progress = progress.part(model_weights.fold_name(fold))
+        fitted = self.plugin.fit(training, entry, seeds, self.device, fold_progress)
+        fits.arrays.update(model_weights.named_targets(fold, target_scaler))
+        for subject_number, (name, scaler) in enumerate(zip(self.names, input_scalers, strict=True)):
+            states = self._of_subject(fitted.states, subject_number) if pooled else fitted.states
+            inputs = self._test_inputs(subject_number, fold, scaler)
+            seed_predictions = [unscale(self.plugin.predict(state, inputs), target_scaler) for state in states]
+            fits.predicted[subject_number].append(np.stack(seed_predictions))
             fits.arrays.update(model_weights.named_inputs(fold, scaler, name if pooled else ""))
         for seed, state in zip(seeds, fitted.states, strict=True):
             fits.arrays.update(model_weights.named_state(fold, seed, state))
         fits.history.extend({"fold": fold, **line} for line in fitted.history)
 
-    def _of_subject(self, states: Sequence[State], number: int) -> list[State]:
+    def _of_subject(self, states: Sequence[State], subject_number: int) -> list[State]:
         """States with which one of several subjects is decoded."""
         plugin = cast(PoolsSubjects, self.plugin)
-        return [plugin.of_subject(state, number) for state in states]
+        return [plugin.of_subject(state, subject_number) for state in states]
 
-    def _test_inputs(self, subject: int, fold: int, scaler: State) -> np.ndarray:
-        data = self.everyone[subject]
+    def _test_inputs(self, subject_number: int, fold: int, scaler: State) -> np.ndarray:
+        data = self.everyone[subject_number]
         inputs_of = inputs_and_targets(data, self.entry["direction"])[0]
         return scale(inputs_of(data.rows(fold, "test")), scaler)
 
@@ -168,33 +170,33 @@ class _MadeOf:
         """Say what the columns of the targets are: names, bands of joined features, or rows of a table."""
         if entry["direction"] != "decode" and self.responses:
             return {"rows_of": "vertices.parquet"}
-        named = {key: self.feature[key] for key in ("columns", "bands") if key in self.feature}
-        return {"columns_of": self.feature.get("settings", {}).get("name", ""), **named}
+        column_notes = {key: self.feature[key] for key in ("columns", "bands") if key in self.feature}
+        return {"columns_of": self.feature.get("settings", {}).get("name", ""), **column_notes}
 
     def notes(self, entry: Entry, device: str, code: str) -> model_notes.ModelNotes:
         """Give the notes of a model that was made of these."""
-        first = self.responses[0] if self.responses else {}
-        made_by = [note.get("settings", note.get("rule")) for note in self.sources]
+        first_response = self.responses[0] if self.responses else {}
+        source_settings = [note.get("settings", note.get("rule")) for note in self.sources]
         return model_notes.ModelNotes(
             entry=entry,
             device=device,
             code=code,
             versions=sidecars.versions("numpy", "scipy", "scikit-learn"),
             sources=tuple(map(model_notes.source_of, self.sources)),
-            configs=(*made_by, *([first["dataset"]] if first else [])),
+            configs=(*source_settings, *([first_response["dataset"]] if first_response else [])),
             feature_kind=self.feature.get("kind", NONE),
-            transductive=first["transductive"] if first else None,
-            space=first["space"] if first else NONE,
+            transductive=first_response["transductive"] if first_response else None,
+            space=first_response["space"] if first_response else NONE,
         )
 
 
 def _made_of(responses: Sequence[str], feature: str | list[str], split: str) -> _MadeOf:
     """Read the sidecars of what a model is made of."""
-    described = sidecars.read(str(feature)) if feature else {}
-    return _MadeOf([sidecars.read(path) for path in responses], described, tables.sidecar(split))
+    feature_note = sidecars.read(str(feature)) if feature else {}
+    return _MadeOf([sidecars.read(path) for path in responses], feature_note, tables.sidecar(split))
 
 
 def _ticket(notes: list[Any], *paths: str) -> str:
     """Digest what the fitted states depend on: progress towards anything else is of no use."""
-    files = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
-    return digest(canonical([notes, files, sidecars.versions("numpy", "scipy", "torch")]))
+    file_states = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
+    return digest(canonical([notes, file_states, sidecars.versions("numpy", "scipy", "torch")]))

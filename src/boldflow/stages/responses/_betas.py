@@ -74,54 +74,58 @@ def read(
         sides.
     """
     usable = table["usable"].to_numpy(dtype=bool)
-    made, units, widths = _collected(runs, table, usable, inside, subject)
+    betas, units, widths = _collected(runs, table, usable, inside, subject)
     if len(units) != 1:
         raise ValueError(f"{subject}: betas come in several units: {sorted(units)}")
-    made.bad = _why_masked(made.values, usable, reasons)
-    made.note = {"units": UNITS[units.pop()], "transductive": max(widths, key=WIDTHS.index)}
-    _check_repeats(made, table[usable], usable, subject)
+    betas.bad = _why_masked(betas.values, usable, reasons)
+    betas.note = {"units": UNITS[units.pop()], "transductive": max(widths, key=WIDTHS.index)}
+    _check_repeats(betas, table[usable], usable, subject)
     if entry.get("zscore") == "session":
-        _standardise(made, table, usable, parts)
-    return made
+        _standardise(betas, table, usable, parts)
+    return betas
 
 
 def _collected(
     runs: Iterator[BetaRun], table: pd.DataFrame, usable: np.ndarray, inside: np.ndarray, subject: str
 ) -> tuple[Betas, set[str], set[str]]:
     """Put all records into one table; give their units, and what their values have seen of test trials."""
-    made: Betas | None = None
+    betas: Betas | None = None
     units: set[str] = set()
     widths: set[str] = set()
     has_betas = np.zeros(len(table), dtype=bool)  # (n_trials,)
     for record in tqdm(runs, desc="read betas", unit="file"):
-        rows = np.flatnonzero(usable & _of(table, record))
-        _check_names(record, table["image_id"].to_numpy()[rows], subject)
-        if has_betas[rows].any():
+        trial_rows = np.flatnonzero(usable & _of(table, record))
+        _check_names(record, table["image_id"].to_numpy()[trial_rows], subject)
+        if has_betas[trial_rows].any():
             raise ValueError(f"{subject}: {_where(record)} gives betas of trials that an earlier record has given")
         if record.betas.shape[1] != len(inside):
             raise ValueError(
                 f"{subject}: {_where(record)} has {record.betas.shape[1]} columns, the ones before {len(inside)}"
             )
-        if made is None:
-            made = _empty(record, len(table), inside)
-        for trials, columns, values in blocks_of(record.betas, inside):
-            _enter(made.values, rows[trials], columns, values)
-        _check_scale(record, made.values, rows, subject)
+        if betas is None:
+            betas = _empty(record, len(table), inside)
+        for trials, columns, block in blocks_of(record.betas, inside):
+            _enter(betas.values, trial_rows[trials], columns, block)
+        _check_scale(record, betas.values, trial_rows, subject)
         units.add(record.unit)
         widths.add(record.transductive)
-        has_betas[rows] = True
-    assert made is not None  # there is a record
+        has_betas[trial_rows] = True
+    assert betas is not None  # there is a record
     if len(units) == 1:
         _check_all(table, usable, has_betas, subject)
-    return made, units, widths
+    return betas, units, widths
 
 
 def _check_all(table: pd.DataFrame, usable: np.ndarray, has_betas: np.ndarray, subject: str) -> None:
     """Refuse usable trials, (n_trials,) bool, that no record gave betas of."""
-    lacking = table[usable & ~has_betas]
-    if len(lacking):
-        first = [f"session {r.session}, run {r.run}, trial {r.trial}" for r in lacking.head(FIRST).itertuples()]
-        raise ValueError(f"{subject}: {len(lacking)} of {usable.sum()} usable trials have no betas: {'; '.join(first)}")
+    without_betas = table[usable & ~has_betas]
+    if len(without_betas):
+        first_trials = [
+            f"session {r.session}, run {r.run}, trial {r.trial}" for r in without_betas.head(FIRST).itertuples()
+        ]
+        raise ValueError(
+            f"{subject}: {len(without_betas)} of {usable.sum()} usable trials have no betas: {'; '.join(first_trials)}"
+        )
 
 
 def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[BetaRun]]:
@@ -132,10 +136,10 @@ def opened(runs: Iterator[BetaRun], subject: str) -> tuple[BetaRun, Iterator[Bet
     ValueError
         If there are none.
     """
-    first = next(runs, None)
-    if first is None:
+    first_record = next(runs, None)
+    if first_record is None:
         raise ValueError(f"{subject} has no betas")
-    return first, itertools.chain([first], runs)
+    return first_record, itertools.chain([first_record], runs)
 
 
 def blocks_of(betas: np.ndarray | LazyBetas, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
@@ -146,24 +150,24 @@ def blocks_of(betas: np.ndarray | LazyBetas, chosen: np.ndarray) -> Iterator[tup
     columns = np.flatnonzero(chosen)
     step = max(1, BLOCK_VALUES // max(1, betas.shape[0]))
     for start in range(0, len(columns), step):
-        some = columns[start : start + step]
-        yield slice(None), np.arange(start, start + len(some)), betas[:, some]
+        block_columns = columns[start : start + step]
+        yield slice(None), np.arange(start, start + len(block_columns)), betas[:, block_columns]
 
 
-def _empty(first: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
-    tables = (pd.DataFrame(arrays, index=range(len(inside))) for arrays in (first.places, first.ceilings))
+def _empty(first_record: BetaRun, n_trials: int, inside: np.ndarray) -> Betas:
+    tables = (pd.DataFrame(arrays, index=range(len(inside))) for arrays in (first_record.places, first_record.ceilings))
     places, ceilings = (table[inside].reset_index(drop=True) for table in tables)
     values = np.zeros((n_trials, int(inside.sum())), dtype=np.float32)
     return Betas(values, np.empty(0, dtype=object), places, ceilings, {})
 
 
-def _enter(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, some: np.ndarray) -> None:
+def _enter(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, block: np.ndarray) -> None:
     """Put betas into their rows and columns; neighbours by slices, which is several times faster."""
     at_rows, at_columns = _slice(rows), _slice(columns)
     if isinstance(at_rows, slice) or isinstance(at_columns, slice):
-        values[at_rows, at_columns] = some
+        values[at_rows, at_columns] = block
     else:
-        values[rows[:, None], columns] = some
+        values[rows[:, None], columns] = block
 
 
 def _few(n_columns: int, n_rows: int) -> Iterator[slice]:
@@ -172,42 +176,45 @@ def _few(n_columns: int, n_rows: int) -> Iterator[slice]:
     return (slice(start, min(n_columns, start + step)) for start in range(0, n_columns, step))
 
 
-def _slice(places: np.ndarray) -> slice | np.ndarray:
-    ordered = len(places) and (np.diff(places) == 1).all()
-    return slice(int(places[0]), int(places[-1]) + 1) if ordered else places
+def _slice(indices: np.ndarray) -> slice | np.ndarray:
+    consecutive = len(indices) and (np.diff(indices) == 1).all()
+    return slice(int(indices[0]), int(indices[-1]) + 1) if consecutive else indices
 
 
 def _of(table: pd.DataFrame, record: BetaRun) -> np.ndarray:
     """Mark the trials of a record's session and run, (n_trials,) bool."""
-    inside = np.ones(len(table), dtype=bool)
+    in_record = np.ones(len(table), dtype=bool)
     for key, value in (("session", record.session), ("run", record.run)):
         if value is not None:
-            inside &= (table[key] == value).to_numpy()
-    return inside
+            in_record &= (table[key] == value).to_numpy()
+    return in_record
 
 
 def _where(record: BetaRun) -> str:
     labels = (("session", record.session), ("run", record.run))
-    words = [f"{key} {value}" for key, value in labels if value is not None]
-    return ", ".join(words) or "the record of all trials"
+    phrases = [f"{key} {value}" for key, value in labels if value is not None]
+    return ", ".join(phrases) or "the record of all trials"
 
 
-def _check_names(record: BetaRun, shown: np.ndarray, subject: str) -> None:
-    names = np.asarray(record.image_ids)
-    if len(names) != record.betas.shape[0]:
+def _check_names(record: BetaRun, shown_ids: np.ndarray, subject: str) -> None:
+    image_ids = np.asarray(record.image_ids)
+    if len(image_ids) != record.betas.shape[0]:
         raise ValueError(
-            f"{subject}: {_where(record)} has {record.betas.shape[0]} betas and {len(names)} names of pictures"
+            f"{subject}: {_where(record)} has {record.betas.shape[0]} betas and {len(image_ids)} names of pictures"
         )
-    if len(names) != len(shown):
+    if len(image_ids) != len(shown_ids):
         raise ValueError(
-            f"{subject}: {_where(record)} has {len(names)} betas, and the trial table {len(shown)} usable trials there"
+            f"{subject}: {_where(record)} has {len(image_ids)} betas, and the trial table {len(shown_ids)} usable "
+            "trials there"
         )
-    wrong = np.flatnonzero(names != shown)
-    if len(wrong):
-        first = "; ".join(f"place {n + 1}: betas {names[n]}, trials {shown[n]}" for n in wrong[:FIRST])
+    wrong_rows = np.flatnonzero(image_ids != shown_ids)
+    if len(wrong_rows):
+        examples = "; ".join(
+            f"place {row + 1}: betas {image_ids[row]}, trials {shown_ids[row]}" for row in wrong_rows[:FIRST]
+        )
         raise ValueError(
-            f"{subject}: {_where(record)}: {len(wrong)} of {len(names)} betas are of other pictures than the trial "
-            f"table says ({first}); sessions may be swapped or ids shifted"
+            f"{subject}: {_where(record)}: {len(wrong_rows)} of {len(image_ids)} betas are of other pictures than the "
+            f"trial table says ({examples}); sessions may be swapped or ids shifted"
         )
 
 
@@ -216,99 +223,109 @@ def _check_scale(record: BetaRun, values: np.ndarray, rows: np.ndarray, subject:
     if record.unit not in PLAUSIBLE or len(rows) < 2:
         return
     low, high = PLAUSIBLE[record.unit]
-    some = values[_slice(rows), :: max(1, values.shape[1] // SCALED)]  # (n_rows, n_some)
+    sampled = values[_slice(rows), :: max(1, values.shape[1] // SCALED)]  # (n_rows, n_sampled)
     with np.errstate(invalid="ignore"):
-        spread = some.std(axis=0, ddof=1, dtype=np.float64)  # (n_some,)
-    spread = spread[np.isfinite(spread) & (spread > 0)]
-    if not len(spread):
+        sds = sampled.std(axis=0, ddof=1, dtype=np.float64)  # (n_sampled,)
+    sds = sds[np.isfinite(sds) & (sds > 0)]
+    if not len(sds):
         return  # masked as constant or not finite, and counted there
-    typical = float(np.median(spread))
-    if low <= typical <= high:
+    median_sd = float(np.median(sds))
+    if low <= median_sd <= high:
         return
     cause = ""
-    if low <= typical / SCALE <= high:
-        cause = f"; {typical / SCALE:.3g} would be: integer betas that were not divided by {SCALE:.0f}?"
-    elif low <= typical * SCALE <= high:
-        cause = f"; {typical * SCALE:.3g} would be: betas divided by {SCALE:.0f} that were percent already?"
+    if low <= median_sd / SCALE <= high:
+        cause = f"; {median_sd / SCALE:.3g} would be: integer betas that were not divided by {SCALE:.0f}?"
+    elif low <= median_sd * SCALE <= high:
+        cause = f"; {median_sd * SCALE:.3g} would be: betas divided by {SCALE:.0f} that were percent already?"
     raise ValueError(
         f"{subject}: {_where(record)}: betas in {UNITS[record.unit]} have a standard deviation over trials of "
-        f"{typical:.3g} (median of columns), plausible is {low:g} to {high:g}{cause}"
+        f"{median_sd:.3g} (median of columns), plausible is {low:g} to {high:g}{cause}"
     )
 
 
 def _why_masked(values: np.ndarray, usable: np.ndarray, reasons: tuple[str, str]) -> np.ndarray:
-    rows = np.flatnonzero(usable)
+    usable_rows = np.flatnonzero(usable)
     finite, constant = np.ones((2, values.shape[1]), dtype=bool)  # (n_columns,) each
     step = max(1, CACHED_VALUES // values.shape[1])
-    for start in range(0, len(rows), step):
-        some = values[_slice(rows[start : start + step])]
-        finite &= np.isfinite(some).all(axis=0)
-        constant &= (some == values[rows[0]]).all(axis=0)
+    for start in range(0, len(usable_rows), step):
+        block = values[_slice(usable_rows[start : start + step])]
+        finite &= np.isfinite(block).all(axis=0)
+        constant &= (block == values[usable_rows[0]]).all(axis=0)
     return np.where(~finite, reasons[0], np.where(constant, reasons[1], "")).astype(object)
 
 
-def _check_repeats(made: Betas, shown: pd.DataFrame, usable: np.ndarray, subject: str) -> None:
+def _check_repeats(betas: Betas, usable_trials: pd.DataFrame, usable: np.ndarray, subject: str) -> None:
     """Refuse sessions whose betas agree with another session's pictures, and note how far they agree with their own."""
-    columns = np.flatnonzero(made.bad == "")
-    n_compared = min(len(columns), int(np.clip(COMPARED_VALUES // len(shown), *COMPARED)))
+    columns = np.flatnonzero(betas.bad == "")
+    n_compared = min(len(columns), int(np.clip(COMPARED_VALUES // len(usable_trials), *COMPARED)))
     columns = columns[np.unique(np.linspace(0, len(columns) - 1, n_compared).astype(int))]
-    session, names = pd.factorize(shown["session"])  # (n_usable,), (n_sessions,)
-    image = pd.factorize(shown["image_id"])[0]  # (n_usable,)
-    if len(names) < 2 or not len(columns) or len(np.unique(image)) == len(image):
+    session, sessions = pd.factorize(usable_trials["session"])  # (n_usable,), (n_sessions,)
+    image = pd.factorize(usable_trials["image_id"])[0]  # (n_usable,)
+    if len(sessions) < 2 or not len(columns) or len(np.unique(image)) == len(image):
         return
-    trials = repeats.patterns(made.values[:, columns][usable], session)  # (n_usable, n_compared)
-    agreements = {number: repeats.agreement(trials, image, session, number) for number in range(len(names))}
-    doubtful = {
-        number: agreement for number, agreement in agreements.items() if agreement is not None and agreement.z < OWN_Z
+    patterns = repeats.patterns(betas.values[:, columns][usable], session)  # (n_usable, n_compared)
+    agreements = {
+        session_number: repeats.agreement(patterns, image, session, session_number)
+        for session_number in range(len(sessions))
     }
-    if len(names) > NULL_SESSIONS and 2 * len(doubtful) >= len(names):
-        doubtful = {}
-    for number, other in itertools.permutations(doubtful, 2):
-        changed = _exchanged(image, session, number, other)
-        better = None if changed is None else repeats.agreement(trials, changed, session, number)
-        if better is not None and better.z >= OTHER_Z:
-            named = doubtful[number]
+    low_agreements = {
+        session_number: agreement
+        for session_number, agreement in agreements.items()
+        if agreement is not None and agreement.z < OWN_Z
+    }
+    if len(sessions) > NULL_SESSIONS and 2 * len(low_agreements) >= len(sessions):
+        low_agreements = {}
+    for session_number, other_number in itertools.permutations(low_agreements, 2):
+        exchanged_image = _exchanged(image, session, session_number, other_number)
+        other_agreement = (
+            None if exchanged_image is None else repeats.agreement(patterns, exchanged_image, session, session_number)
+        )
+        if other_agreement is not None and other_agreement.z >= OTHER_Z:
+            own_agreement = low_agreements[session_number]
             raise ValueError(
-                f"{subject}: betas of session {names[number]} agree with other sessions' betas of the same pictures if "
-                f"they are taken for those of session {names[other]} (r {better.r:.3f} above chance, {better.z:.0f} "
-                f"standard deviations), and not as they are named (r {named.r:.3f}, {named.z:.1f}): were the files of "
-                "these sessions exchanged? get both again"
+                f"{subject}: betas of session {sessions[session_number]} agree with other sessions' betas of the same "
+                f"pictures if they are taken for those of session {sessions[other_number]} (r {other_agreement.r:.3f} "
+                f"above chance, {other_agreement.z:.0f} standard deviations), and not as they are named (r "
+                f"{own_agreement.r:.3f}, {own_agreement.z:.1f}): were the files of these sessions exchanged? get both "
+                "again"
             )
-    rounded = {str(names[number]): round(a.r, 4) for number, a in agreements.items() if a is not None}
-    made.note |= {"agreement_of_repeats": rounded}
+    rounded_r = {
+        str(sessions[session_number]): round(a.r, 4) for session_number, a in agreements.items() if a is not None
+    }
+    betas.note |= {"agreement_of_repeats": rounded_r}
 
 
-def _exchanged(image: np.ndarray, session: np.ndarray, number: int, other: int) -> np.ndarray | None:
+def _exchanged(image: np.ndarray, session: np.ndarray, session_number: int, other_number: int) -> np.ndarray | None:
     """Exchange the pictures of two sessions' trials, (n_usable,); None where they have not as many."""
-    mine, theirs = np.flatnonzero(session == number), np.flatnonzero(session == other)
-    if len(theirs) != len(mine):
+    own_rows, other_rows = np.flatnonzero(session == session_number), np.flatnonzero(session == other_number)
+    if len(other_rows) != len(own_rows):
         return None
-    changed = image.copy()
-    changed[mine], changed[theirs] = image[theirs], image[mine]
-    return changed
+    exchanged_image = image.copy()
+    exchanged_image[own_rows], exchanged_image[other_rows] = image[other_rows], image[own_rows]
+    return exchanged_image
 
 
-def _standardise(made: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd.DataFrame | None) -> None:
+def _standardise(betas: Betas, table: pd.DataFrame, usable: np.ndarray, parts: pd.DataFrame | None) -> None:
     """Bring each session to mean 0 and standard deviation 1, in place; what is constant in one session is masked."""
-    training = usable if parts is None else usable & parts["part"].isin(("train", "val")).to_numpy()  # (n_trials,)
-    without = []
+    is_training = usable if parts is None else usable & parts["part"].isin(("train", "val")).to_numpy()  # (n_trials,)
+    untrained_sessions = []
     for session, rows in table.groupby("session", sort=False).indices.items():
-        here = rows[usable[rows]]  # rows of the session's usable trials
-        if not len(here):
+        session_rows = rows[usable[rows]]  # rows of the session's usable trials
+        if not len(session_rows):
             continue
-        fitted = here[training[here]]
-        if len(fitted) < 2:
-            without.append(str(session))
-            fitted = here
-        at, measured = _slice(here), _slice(fitted)
-        for columns in _few(made.values.shape[1], len(here)):
-            some, all_ = made.values[measured, columns], made.values[at, columns]
-            made.values[at, columns], constant = cleaning.standardise_by(all_, some)
-            bad = made.bad[columns]
-            made.bad[columns] = np.where((bad == "") & constant, "constant", bad)
-    made.note["units"] += ", then z-score per session (sample standard deviation)"
-    made.note["statistics"] = "all trials" if parts is None else "training and validation trials"
-    ours = "session" if parts is None or without else "none"
-    made.note["transductive"] = max(ours, made.note["transductive"], key=WIDTHS.index)
+        reference_rows = session_rows[is_training[session_rows]]
+        if len(reference_rows) < 2:
+            untrained_sessions.append(str(session))
+            reference_rows = session_rows
+        session_index, reference_index = _slice(session_rows), _slice(reference_rows)
+        for columns in _few(betas.values.shape[1], len(session_rows)):
+            reference, block = betas.values[reference_index, columns], betas.values[session_index, columns]
+            betas.values[session_index, columns], constant = cleaning.standardise_by(block, reference)
+            bad = betas.bad[columns]
+            betas.bad[columns] = np.where((bad == "") & constant, "constant", bad)
+    betas.note["units"] += ", then z-score per session (sample standard deviation)"
+    betas.note["statistics"] = "all trials" if parts is None else "training and validation trials"
+    own_width = "session" if parts is None or untrained_sessions else "none"
+    betas.note["transductive"] = max(own_width, betas.note["transductive"], key=WIDTHS.index)
     if parts is not None:
-        made.note["sessions_without_training_trials"] = without
+        betas.note["sessions_without_training_trials"] = untrained_sessions

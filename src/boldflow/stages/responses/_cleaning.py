@@ -51,19 +51,21 @@ class Cleaner:
         ValueError
             If there are no confounds where some are needed, they are of another length, or nothing is left.
         """
-        entry, n = self.entry, len(series)
-        kept = np.ones(n, dtype=bool)  # (n_run_volumes,)
+        entry, n_run_volumes = self.entry, len(series)
+        uncensored = np.ones(n_run_volumes, dtype=bool)  # (n_run_volumes,)
         if not any(entry.get(key) for key in KEYS):
-            return cleaning.detrend_and_standardise(series), kept
-        table = table_of(run, n) if entry.get("confounds") or "censor_mm" in entry else {}
-        regressors = [confounds.regressors(table, entry["confounds"])] if entry.get("confounds") else []
+            return cleaning.detrend_and_standardise(series), uncensored
+        confound_table = table_of(run, n_run_volumes) if entry.get("confounds") or "censor_mm" in entry else {}
+        regressors = [confounds.regressors(confound_table, entry["confounds"])] if entry.get("confounds") else []
         if "high_pass_hz" in entry:
-            regressors.append(cleaning.cosines(n, self.tr_s, entry["high_pass_hz"]))
+            regressors.append(cleaning.cosines(n_run_volumes, self.tr_s, entry["high_pass_hz"]))
         if "censor_mm" in entry:
-            kept = np.less_equal(confounds.displacement(table), entry["censor_mm"])
-            self.n_censored += int((~kept).sum())
-        fitted = kept & self._training(run, n)
-        return cleaning.regress_and_standardise(series, np.hstack([np.empty((n, 0)), *regressors]), fitted), kept
+            uncensored = np.less_equal(confounds.displacement(confound_table), entry["censor_mm"])
+            self.n_censored += int((~uncensored).sum())
+        reference = uncensored & self._training(run, n_run_volumes)
+        return cleaning.regress_and_standardise(
+            series, np.hstack([np.empty((n_run_volumes, 0)), *regressors]), reference
+        ), uncensored
 
     def count(self, kept: np.ndarray) -> np.ndarray:
         """Count censored windows, and give those volumes of each that its average is taken over.
@@ -78,10 +80,10 @@ class Cleaner:
         bool array of the same shape
             Of a window that is censored wholly, all: the sidecar counts them.
         """
-        wholly = np.logical_not(kept.any(axis=1, keepdims=True))  # (n_trials, 1)
+        all_censored = np.logical_not(kept.any(axis=1, keepdims=True))  # (n_trials, 1)
         self.windows["touched"] += int((~kept.all(axis=1)).sum())
-        self.windows["wholly"] += int(wholly.sum())
-        return np.logical_or(kept, wholly)
+        self.windows["wholly"] += int(all_censored.sum())
+        return np.logical_or(kept, all_censored)
 
     def note(self) -> dict[str, Any]:
         """Say for the sidecar what was done; the plain way says its unit alone."""
@@ -96,19 +98,24 @@ class Cleaner:
             note["censored"] = {"volumes": self.n_censored, "windows": self.windows}
         return note
 
-    def _training(self, run: Run, n: int) -> np.ndarray:
+    def _training(self, run: Run, n_run_volumes: int) -> np.ndarray:
         """Mark the volumes that statistics may see."""
         if self.parts is None:
-            return np.ones(n, dtype=bool)
-        here = self.parts[(self.parts["session"] == run.session) & (self.parts["run"] == run.run)]
+            return np.ones(n_run_volumes, dtype=bool)
+        run_parts = self.parts[(self.parts["session"] == run.session) & (self.parts["run"] == run.run)]
         covered = {
-            test: cleaning.covered(here["onset_s"][where].to_numpy(), self.start_s, self.n_volumes, self.tr_s, n)
-            for test, where in (("no", here["part"].isin(("train", "val"))), ("yes", here["part"] == "test"))
+            is_test: cleaning.covered(
+                run_parts["onset_s"][in_part].to_numpy(), self.start_s, self.n_volumes, self.tr_s, n_run_volumes
+            )
+            for is_test, in_part in (
+                ("no", run_parts["part"].isin(("train", "val"))),
+                ("yes", run_parts["part"] == "test"),
+            )
         }
         training = covered["no"] & ~covered["yes"]  # (n_run_volumes,)
         if not training.any():
             self.whole_runs.append(f"{run.session}/{run.run}")
-            return np.ones(n, dtype=bool)
+            return np.ones(n_run_volumes, dtype=bool)
         return training
 
 
@@ -148,12 +155,12 @@ def parts_of(split: pd.DataFrame, trials: pd.DataFrame, subject: str, name: str)
     ValueError
         If the split has several folds, or not these trials.
     """
-    of_subject = split[split["subject"] == subject]
-    n_folds = of_subject["fold"].nunique()
+    subject_split = split[split["subject"] == subject]
+    n_folds = subject_split["fold"].nunique()
     if n_folds != 1:
         raise ValueError(f"split {name!r} has {n_folds} folds: statistics of its training trials need one fold")
     keys = [key for key in assignment.TRIAL if key != "subject"]
-    parts = trials[[*keys, "onset_s"]].merge(of_subject[[*keys, "part"]], on=keys, how="left")
-    if len(of_subject) != len(trials) or parts["part"].isna().any():
+    parts = trials[[*keys, "onset_s"]].merge(subject_split[[*keys, "part"]], on=keys, how="left")
+    if len(subject_split) != len(trials) or parts["part"].isna().any():
         raise ValueError(f"split {name!r} and the trial table do not list the same trials of {subject}")
     return parts

@@ -38,7 +38,7 @@ class Columns:
 def grid(run: Run) -> tuple[Any, ...]:
     """What the columns of a run depend on, to be compared with those of the run before."""
     if isinstance(run, SurfaceRun):
-        return tuple(part.tobytes() for sphere in run.spheres for part in (sphere.vertices, sphere.faces))
+        return tuple(array.tobytes() for sphere in run.spheres for array in (sphere.vertices, sphere.faces))
     return run.bold.shape[:3], run.affine.tobytes(), b"" if run.mask is None else run.mask.tobytes()
 
 
@@ -81,46 +81,48 @@ def samples_of(side: Hemisphere, entry: Mapping[str, Any]) -> np.ndarray:
     return projection.depth_samples(side.pial, side.white)
 
 
-def _voxels(first: BoldRun) -> Columns:
-    if first.mask is None:
-        raise ValueError(f"space native needs a mask, and {first.session} {first.run} has none")
-    mask = first.mask
+def _voxels(first_run: BoldRun) -> Columns:
+    if first_run.mask is None:
+        raise ValueError(f"space native needs a mask, and {first_run.session} {first_run.run} has none")
+    mask = first_run.mask
     i, j, k = np.nonzero(mask)  # (n_voxels,) each
-    note = {"grid": Grid(first.bold.shape[:3], first.affine).note()}
+    note = {"grid": Grid(first_run.bold.shape[:3], first_run.affine).note()}
     return Columns(lambda run: run.bold[mask].T.astype(np.float64), pd.DataFrame({"i": i, "j": j, "k": k}), note)
 
 
-def _projected(first: BoldRun, entry: Entry, sides: Sequence[Hemisphere]) -> Columns:
-    shape, affine = first.bold.shape[:3], first.affine
-    how: dict[str, Any] = {key: entry[key] for key in PROJECTING if key in entry}
-    mask = first.mask if entry.get("mask_samples") else None
+def _projected(first_run: BoldRun, entry: Entry, sides: Sequence[Hemisphere]) -> Columns:
+    shape, affine = first_run.bold.shape[:3], first_run.affine
+    projecting: dict[str, Any] = {key: entry[key] for key in PROJECTING if key in entry}
+    mask = first_run.mask if entry.get("mask_samples") else None
     if mask is None and entry.get("mask_samples"):
-        raise ValueError(f"mask_samples needs a mask, and session {first.session}, run {first.run} has none")
+        raise ValueError(f"mask_samples needs a mask, and session {first_run.session}, run {first_run.run} has none")
 
     def build(side: Hemisphere) -> sparse.csr_array:
-        kind = how.get("interpolation", "linear")
-        return projection.interpolation_matrix(samples_of(side, how), affine, shape, mask, kind)
+        interpolation = projecting.get("interpolation", "linear")
+        return projection.interpolation_matrix(samples_of(side, projecting), affine, shape, mask, interpolation)
 
-    made_of = [how, shape, affine, mask]
-    halves = [  # (n_vertices, n_voxels) of each hemisphere
+    made_of = [projecting, shape, affine, mask]
+    side_matrices = [  # (n_vertices, n_voxels) of each hemisphere
         kept("core.responses.projection", [*made_of, side.pial, side.white, side.faces], functools.partial(build, side))
         for side in sides
     ]
-    project = projection.Projector(sparse.csr_array(sparse.vstack(halves)), shape)
-    return Columns(lambda run: project(run.bold), _vertices(halves), how)
+    project = projection.Projector(sparse.csr_array(sparse.vstack(side_matrices)), shape)
+    return Columns(lambda run: project(run.bold), _vertices(side_matrices), projecting)
 
 
-def _resampled(first: SurfaceRun, entry: Entry, sides: Sequence[Hemisphere]) -> Columns:
-    how = entry.get("resampling", spheres.HOW[0])
-    halves = []  # (n_vertices, n_own_vertices) of each hemisphere
-    for side, sphere in zip(sides, first.spheres, strict=True):
-        made_of = (side.sphere, sphere.vertices, sphere.faces, how)
-        halves.append(kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of)))
+def _resampled(first_run: SurfaceRun, entry: Entry, sides: Sequence[Hemisphere]) -> Columns:
+    method = entry.get("resampling", spheres.HOW[0])
+    side_matrices = []  # (n_vertices, n_own_vertices) of each hemisphere
+    for side, sphere in zip(sides, first_run.spheres, strict=True):
+        made_of = (side.sphere, sphere.vertices, sphere.faces, method)
+        side_matrices.append(
+            kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of))
+        )
 
     def apply(run: SurfaceRun) -> np.ndarray:
-        return np.hstack([(matrix @ bold.T).T for matrix, bold in zip(halves, run.bold, strict=True)])
+        return np.hstack([(matrix @ bold.T).T for matrix, bold in zip(side_matrices, run.bold, strict=True)])
 
-    return Columns(apply, _vertices(halves), {"resampling": how})
+    return Columns(apply, _vertices(side_matrices), {"resampling": method})
 
 
 def kept(module: str, made_of: Sequence[Any], build: Callable[[], sparse.csr_array]) -> sparse.csr_array:
@@ -138,12 +140,17 @@ def kept(module: str, made_of: Sequence[Any], build: Callable[[], sparse.csr_arr
     -------
     sparse array
     """
-    parts = [digest(p.tobytes()) + str(p.shape) if isinstance(p, np.ndarray) else canonical(p) for p in made_of]
-    return matrices.kept(FOLDER, digest("\n".join([code_digest(f"boldflow.{module}:*"), *parts])), build)
+    ingredients = [
+        digest(ingredient.tobytes()) + str(ingredient.shape)
+        if isinstance(ingredient, np.ndarray)
+        else canonical(ingredient)
+        for ingredient in made_of
+    ]
+    return matrices.kept(FOLDER, digest("\n".join([code_digest(f"boldflow.{module}:*"), *ingredients])), build)
 
 
-def _vertices(halves: Sequence[sparse.csr_array]) -> pd.DataFrame:
+def _vertices(side_matrices: Sequence[sparse.csr_array]) -> pd.DataFrame:
     """Name each column of the two hemispheres."""
-    sizes = [matrix.shape[0] for matrix in halves]
-    hemisphere, vertex = np.repeat(HEMISPHERES, sizes), np.concatenate([np.arange(size) for size in sizes])
+    n_vertices = [matrix.shape[0] for matrix in side_matrices]
+    hemisphere, vertex = np.repeat(HEMISPHERES, n_vertices), np.concatenate([np.arange(n) for n in n_vertices])
     return pd.DataFrame({"hemisphere": hemisphere, "vertex": vertex})

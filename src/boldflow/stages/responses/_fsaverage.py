@@ -48,19 +48,21 @@ def resampled(
         If the columns are not two hemispheres of a mesh of the fsaverage family, the betas' mesh is the coarser one,
         or the spheres of an average are not there.
     """
-    n_targets, how = N_VERTICES[entry["space"]], entry.get("resampling", HOW[0])
+    n_targets, method = N_VERTICES[entry["space"]], entry.get("resampling", HOW[0])
     n_vertices = _vertices_of(first, entry["space"])
     subset = spheres.subsampling_matrix(n_targets, n_vertices)  # (n_targets, n_vertices), one hemisphere
-    halves = [subset, subset]
-    note: dict[str, Any] = {"resampling": how, "n_vertices_before": n_vertices}
-    if how == "average" and n_vertices > n_targets:
-        halves = _averaging(n_vertices, n_targets, mesh_folder)
+    side_matrices = [subset, subset]
+    note: dict[str, Any] = {"resampling": method, "n_vertices_before": n_vertices}
+    if method == "average" and n_vertices > n_targets:
+        side_matrices = _averaging(n_vertices, n_targets, mesh_folder)
         note["ceilings"] = AVERAGED
-    matrix, chosen = (sparse.csr_array(sparse.block_diag(two)) for two in (halves, [subset, subset]))
+    matrix, subsampling = (
+        sparse.csr_array(sparse.block_diag(matrices)) for matrices in (side_matrices, [subset, subset])
+    )
     places = {"hemisphere": np.repeat(HEMISPHERES, n_targets), "vertex": np.tile(np.arange(n_targets), 2)}
-    taken = chosen.indices  # (2 * n_targets,) columns of the betas
-    rois = {name: inside[taken] for name, inside in first.rois.items()}
-    ceilings = {} if "ceilings" in note else {name: values[taken] for name, values in first.ceilings.items()}
+    subset_columns = subsampling.indices  # (2 * n_targets,) columns of the betas
+    rois = {name: mask[subset_columns] for name, mask in first.rois.items()}
+    ceilings = {} if "ceilings" in note else {name: ceiling[subset_columns] for name, ceiling in first.ceilings.items()}
 
     def brought(record: BetaRun) -> BetaRun:
         betas = _Resampled(record.betas, matrix)
@@ -69,11 +71,11 @@ def resampled(
     return brought(first), map(brought, records), note
 
 
-def _vertices_of(first: BetaRun, space: str) -> int:
+def _vertices_of(first_record: BetaRun, space: str) -> int:
     """Count the vertices of a hemisphere of betas on fsaverage; others are refused."""
-    n_columns = first.betas.shape[1]
+    n_columns = first_record.betas.shape[1]
     n_vertices = n_columns // 2
-    vertex = first.places.get("vertex")
+    vertex = first_record.places.get("vertex")
     if vertex is None or n_columns % 2 or not np.array_equal(vertex, np.tile(np.arange(n_vertices), 2)):
         raise ValueError(
             f"{n_columns} columns of betas are not the left and then the right hemisphere of fsaverage, whose response "
@@ -90,11 +92,13 @@ def _averaging(n_vertices: int, n_targets: int, mesh_folder: str | None) -> list
     space = next((space for space, n in N_VERTICES.items() if n == n_vertices), None)
     if space is None:
         raise ValueError(f"betas have {n_vertices} vertices a hemisphere, which no mesh has that could be averaged")
-    halves = []
+    side_matrices = []
     for side in mesh(space, mesh_folder):
         made_of = (side.sphere[:n_targets], side.sphere, side.faces, "average")
-        halves.append(kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of)))
-    return halves
+        side_matrices.append(
+            kept("core.responses.spheres", made_of, functools.partial(spheres.resampling_matrix, *made_of))
+        )
+    return side_matrices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,16 +113,16 @@ class _Resampled:
         return self.betas.shape[0], self.matrix.shape[0]
 
     def blocks(self, chosen: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        rows = self.matrix[np.flatnonzero(chosen)]  # (n_chosen, n_columns)
-        needed = np.zeros(self.matrix.shape[1], dtype=bool)  # (n_columns,)
-        needed[rows.indices] = True
-        small = sparse.csc_array(rows[:, np.flatnonzero(needed)], dtype=np.float32)
-        if small.nnz == small.shape[0] and (small.data == 1).all():  # a choice of columns
-            target = small.indices
-            for trials, columns, values in blocks_of(self.betas, needed):
-                yield trials, target[columns], values
+        chosen_rows = self.matrix[np.flatnonzero(chosen)]  # (n_chosen, n_columns)
+        is_needed = np.zeros(self.matrix.shape[1], dtype=bool)  # (n_columns,)
+        is_needed[chosen_rows.indices] = True
+        needed_weights = sparse.csc_array(chosen_rows[:, np.flatnonzero(is_needed)], dtype=np.float32)
+        if needed_weights.nnz == needed_weights.shape[0] and (needed_weights.data == 1).all():  # a choice of columns
+            target_columns = needed_weights.indices
+            for trials, columns, block in blocks_of(self.betas, is_needed):
+                yield trials, target_columns[columns], block
             return
-        products = np.zeros((self.shape[0], small.shape[0]), dtype=np.float32)  # (n_trials, n_chosen)
-        for trials, columns, values in blocks_of(self.betas, needed):
-            products[trials] += (small[:, columns] @ values.T).T
-        yield slice(None), np.arange(small.shape[0]), products
+        products = np.zeros((self.shape[0], needed_weights.shape[0]), dtype=np.float32)  # (n_trials, n_chosen)
+        for trials, columns, block in blocks_of(self.betas, is_needed):
+            products[trials] += (needed_weights[:, columns] @ block.T).T
+        yield slice(None), np.arange(needed_weights.shape[0]), products

@@ -59,15 +59,15 @@ class Glm:
 
     def __init__(self, cleaner: Cleaner, subject: str, table: str | None) -> None:
         self.cleaner, self.entry, self.tr_s, self.subject = cleaner, cleaner.entry, cleaner.tr_s, subject
-        kind, step_s = self.entry.get("hrf", "canonical"), self.entry.get("hrf_step_s", STEP_S)
-        self.note: dict[str, Any] = {"method": self.entry["method"], "hrf": kind}
-        if kind == "table":
+        hrf_kind, step_s = self.entry.get("hrf", "canonical"), self.entry.get("hrf_step_s", STEP_S)
+        self.note: dict[str, Any] = {"method": self.entry["method"], "hrf": hrf_kind}
+        if hrf_kind == "table":
             assert table is not None  # the catalogue's check asks for it
-            values = hrf_tables.read(table)
-            self.kernels = hrf.from_table(values, step_s, self.tr_s)
-            self.note["hrf_table"] = {"sha256": digest(values.tobytes()), "step_s": step_s}
+            hrf_table = hrf_tables.read(table)
+            self.kernels = hrf.from_table(hrf_table, step_s, self.tr_s)
+            self.note["hrf_table"] = {"sha256": digest(hrf_table.tobytes()), "step_s": step_s}
         else:
-            self.kernels = hrf.family(self.tr_s) if kind == "library" else hrf.canonical(self.tr_s)
+            self.kernels = hrf.family(self.tr_s) if hrf_kind == "library" else hrf.canonical(self.tr_s)
         self.note["n_hrfs"] = len(self.kernels)
         self.penalties = [float(penalty) for penalty in self.entry.get("ridge", [0.0])]
         drift = self.entry.get("drift", "cosine")
@@ -94,40 +94,44 @@ class Glm:
             If a trial's response lies outside its run or cannot be told from the others, if drift and confounds leave
             nothing of a run, or if no volume is left to choose from.
         """
-        sets = [(h, p) for h in range(len(self.kernels)) for p in range(len(self.penalties))]
-        chosen, choices = self._choose(series()) if len(sets) > 1 else (None, {})
-        made: Estimated | None = None
+        pairs = [(h, p) for h in range(len(self.kernels)) for p in range(len(self.penalties))]
+        column_pairs, choices = self._choose(series()) if len(pairs) > 1 else (None, {})
+        estimated: Estimated | None = None
         for run in series():
-            if made is None:
+            if estimated is None:
                 n_columns = run.values.shape[1]
-                values = np.zeros((n_trials, n_columns), dtype=np.float32, order="F")
-                made = Estimated(values, np.full(n_columns, "", dtype=object), run.columns, choices, {})
-            usable = run.trials[run.trials["usable"]]
-            if len(usable):
-                made.values[usable.index.to_numpy()], why = self._run(run, usable, sets, chosen)
-                made.bad[:] = np.where(made.bad == "", why, made.bad)
-        assert made is not None  # there is a run
+                betas = np.zeros((n_trials, n_columns), dtype=np.float32, order="F")
+                estimated = Estimated(betas, np.full(n_columns, "", dtype=object), run.columns, choices, {})
+            usable_trials = run.trials[run.trials["usable"]]
+            if len(usable_trials):
+                estimated.values[usable_trials.index.to_numpy()], reasons = self._run(
+                    run, usable_trials, pairs, column_pairs
+                )
+                estimated.bad[:] = np.where(estimated.bad == "", reasons, estimated.bad)
+        assert estimated is not None  # there is a run
         self.note["n_cut_trials"] = self.n_cut
-        made.note.update({"units": UNITS, "transductive": "run", "glm": self.note})
-        return made
+        estimated.note.update({"units": UNITS, "transductive": "run", "glm": self.note})
+        return estimated
 
     def _run(
-        self, run: Series, usable: pd.DataFrame, sets: list[tuple[int, int]], chosen: np.ndarray | None
+        self, run: Series, usable_trials: pd.DataFrame, pairs: list[tuple[int, int]], column_pairs: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         try:
-            design = self._design(run, usable)
-            self._check_inside(usable, len(run.values))
+            design = self._design(run, usable_trials)
+            self._check_inside(usable_trials, len(run.values))
             nuisance = glm.basis(design.nuisance)  # (n_volumes, rank), orthonormal
-            chosen_sets, place = ([0], None) if chosen is None else np.unique(chosen, return_inverse=True)
+            distinct_pairs, pair_index = (
+                ([0], None) if column_pairs is None else np.unique(column_pairs, return_inverse=True)
+            )
             weights = [  # (n_volumes, n_trials) of each set
                 self._weights(design.trials[kernel], nuisance, self.penalties[penalty])
-                for kernel, penalty in (sets[k] for k in chosen_sets)
+                for kernel, penalty in (pairs[pair] for pair in distinct_pairs)
             ]
         except ValueError as error:
             raise ValueError(f"{run.label(self.subject)}: {error}") from None
         spread = glm.spread(run.values, nuisance)  # (n_columns,)
         with np.errstate(invalid="ignore", over="ignore"):
-            betas = (glm.betas(weights, run.values, place) / spread).astype(np.float32)  # (n_usable, n_columns)
+            betas = (glm.betas(weights, run.values, pair_index) / spread).astype(np.float32)  # (n_usable, n_columns)
         return betas, why_masked(run.values, np.isnan(spread))
 
     def _weights(self, trials: np.ndarray, nuisance: np.ndarray, penalty: float) -> np.ndarray:
@@ -135,47 +139,63 @@ class Glm:
             return glm.lss_weights(trials, nuisance)
         return glm.ridge_weights(trials, nuisance, penalty)
 
-    def _design(self, run: Series, usable: pd.DataFrame) -> _Design:
-        n = len(run.values)
-        parts = [
+    def _design(self, run: Series, usable_trials: pd.DataFrame) -> _Design:
+        n_volumes = len(run.values)
+        nuisance_parts = [
             glm.nuisance(
-                n, self.tr_s, self.note["drift"], self.note.get("high_pass_hz", 0.0), self.note.get("drift_order", 0)
+                n_volumes,
+                self.tr_s,
+                self.note["drift"],
+                self.note.get("high_pass_hz", 0.0),
+                self.note.get("drift_order", 0),
             )
         ]
         if self.entry.get("confounds"):
-            parts.append(confounds.regressors(table_of(run.run, n), self.entry["confounds"]))
-        other = run.trials[~run.trials["usable"]]
-        if len(other):  # they were shown too: one regressor for all of them
-            shown = hrf.regressors(*_times(other), n, self.tr_s, hrf.canonical(self.tr_s)[0])
-            parts.append(shown.sum(axis=1, keepdims=True))
-        trials = [hrf.regressors(*_times(usable), n, self.tr_s, kernel) for kernel in self.kernels]
-        return _Design(trials, np.hstack(parts))
+            nuisance_parts.append(confounds.regressors(table_of(run.run, n_volumes), self.entry["confounds"]))
+        unusable_trials = run.trials[~run.trials["usable"]]
+        if len(unusable_trials):  # they were shown too: one regressor for all of them
+            unusable_regressors = hrf.regressors(
+                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0]
+            )
+            nuisance_parts.append(unusable_regressors.sum(axis=1, keepdims=True))
+        trial_regressors = [
+            hrf.regressors(*_times(usable_trials), n_volumes, self.tr_s, kernel) for kernel in self.kernels
+        ]
+        return _Design(trial_regressors, np.hstack(nuisance_parts))
 
-    def _check_inside(self, usable: pd.DataFrame, n: int) -> None:
+    def _check_inside(self, usable_trials: pd.DataFrame, n_run_volumes: int) -> None:
         """Refuse trials of whose canonical response next to nothing lies in the run, and count those that are cut."""
-        onsets, durations = _times(usable)
-        n_long = max(n, int(np.ceil((float((onsets + durations).max()) + hrf.LENGTH_S) / self.tr_s)) + 1)
+        onsets, durations = _times(usable_trials)
+        n_long_volumes = max(
+            n_run_volumes, int(np.ceil((float((onsets + durations).max()) + hrf.LENGTH_S) / self.tr_s)) + 1
+        )
         kernel = hrf.canonical(self.tr_s)[0]
-        here, whole = (hrf.regressors(onsets, durations, size, self.tr_s, kernel) for size in (n, n_long))
-        shares = glm.shares(here, whole)  # (n_usable,)
-        outside = np.flatnonzero(shares < LEAST_SHARE)
-        if len(outside):
-            first = usable.iloc[outside[0]]
+        run_regressors, long_regressors = (
+            hrf.regressors(onsets, durations, n_volumes, self.tr_s, kernel)
+            for n_volumes in (n_run_volumes, n_long_volumes)
+        )
+        shares = glm.shares(run_regressors, long_regressors)  # (n_usable,)
+        outside_trials = np.flatnonzero(shares < LEAST_SHARE)
+        if len(outside_trials):
+            first_trial = usable_trials.iloc[outside_trials[0]]
             raise ValueError(
-                f"{len(outside)} trials have next to no response in the run, the first is trial {first['trial']} at "
-                f"{first['onset_s']:g} s of {n * self.tr_s:g} s ({shares[outside[0]]:.1%} of its squares, at least "
-                f"{LEAST_SHARE:.0%} are needed): was the run cut short?"
+                f"{len(outside_trials)} trials have next to no response in the run, the first is trial "
+                f"{first_trial['trial']} at {first_trial['onset_s']:g} s of {n_run_volumes * self.tr_s:g} s "
+                f"({shares[outside_trials[0]]:.1%} of its squares, at least {LEAST_SHARE:.0%} are needed): was the "
+                "run cut short?"
             )
         self.n_cut += int((shares < CUT_SHARE).sum())
 
     def _choose(self, series: Iterator[Series]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Choose response and penalty of each column by the errors of volumes that are left out."""
-        fits = self.entry["method"] == "lsa" and "ridge" in self.entry
-        penalties = self.penalties if fits else list(glm.PENALTIES)
-        total = self._errors(series, penalties)  # (n_kernels, n_penalties, n_columns)
-        best = total.reshape(-1, total.shape[2]).argmin(axis=0)  # (n_columns,), of pairs of kernel and penalty
-        kernel, penalty = np.divmod(best, len(penalties))  # (n_columns,) each
-        penalty = penalty if fits else np.zeros_like(penalty)
+        chooses_penalty = self.entry["method"] == "lsa" and "ridge" in self.entry
+        penalties = self.penalties if chooses_penalty else list(glm.PENALTIES)
+        total_errors = self._errors(series, penalties)  # (n_kernels, n_penalties, n_columns)
+        best_pairs = total_errors.reshape(-1, total_errors.shape[2]).argmin(
+            axis=0
+        )  # (n_columns,), of pairs of kernel and penalty
+        kernel, penalty = np.divmod(best_pairs, len(penalties))  # (n_columns,) each
+        penalty = penalty if chooses_penalty else np.zeros_like(penalty)
         choices: dict[str, np.ndarray] = {"hrf": kernel}
         choices |= {"ridge_penalty": np.asarray(self.penalties)[penalty]} if len(self.penalties) > 1 else {}
         self.note["choices"] |= {
@@ -186,49 +206,54 @@ class Glm:
 
     def _errors(self, series: Iterator[Series], penalties: list[float]) -> np.ndarray:
         """Add up the errors of volumes that are left out, (n_kernels, n_penalties, n_columns), over runs."""
-        total: np.ndarray | None = None
-        n_seen, n_all, without = 0, 0, []
+        total_errors: np.ndarray | None = None
+        n_choice_volumes, n_volumes, unused_runs = 0, 0, []
         for run in series:
-            usable = run.trials[run.trials["usable"]]
-            seen = self._seen(run)
-            n_all += len(seen)
-            if not len(usable):
+            usable_trials = run.trials[run.trials["usable"]]
+            may_choose = self._seen(run)
+            n_volumes += len(may_choose)
+            if not len(usable_trials):
                 continue
             try:
-                design = self._design(run, usable)
+                design = self._design(run, usable_trials)
             except ValueError as error:
                 raise ValueError(f"{run.label(self.subject)}: {error}") from None
-            if seen.sum() < design.nuisance.shape[1] + SPARE:
-                without.append(f"{run.run.session}/{run.run.run}")
+            if may_choose.sum() < design.nuisance.shape[1] + SPARE:
+                unused_runs.append(f"{run.run.session}/{run.run.run}")
                 continue
-            n_seen += int(seen.sum())
+            n_choice_volumes += int(may_choose.sum())
             errors = glm.left_out_errors(
-                [trials[seen] for trials in design.trials],
-                design.nuisance[seen],
-                run.values[seen],
+                [regressors[may_choose] for regressors in design.trials],
+                design.nuisance[may_choose],
+                run.values[may_choose],
                 penalties,
-                [glm.unit(trials) for trials in design.trials],
+                [glm.unit(regressors) for regressors in design.trials],
             )
-            total = np.nan_to_num(errors) + (0 if total is None else total)
-        if total is None:
+            total_errors = np.nan_to_num(errors) + (0 if total_errors is None else total_errors)
+        if total_errors is None:
             raise ValueError(
                 f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of "
                 f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
                 "duration_s), or an entry that chooses nothing"
             )
-        self.note["choices"] = {"by": CHOSEN_BY, "volumes": n_seen, "of_volumes": n_all, "runs_without": without}
-        return total
+        self.note["choices"] = {
+            "by": CHOSEN_BY,
+            "volumes": n_choice_volumes,
+            "of_volumes": n_volumes,
+            "runs_without": unused_runs,
+        }
+        return total_errors
 
     def _seen(self, run: Series) -> np.ndarray:
         """Mark the volumes that choices may see: in no window of a trial that neither trains nor validates."""
-        n, parts = len(run.values), self.cleaner.parts
+        n_volumes, parts = len(run.values), self.cleaner.parts
         assert parts is not None  # the catalogue's check asks for a split where there is a choice
-        here = parts[(parts["session"] == run.run.session) & (parts["run"] == run.run.run)]
-        trains = here["part"].isin(("train", "val"))
-        if not trains.any():
-            return np.zeros(n, dtype=bool)
+        run_parts = parts[(parts["session"] == run.run.session) & (parts["run"] == run.run.run)]
+        is_training = run_parts["part"].isin(("train", "val"))
+        if not is_training.any():
+            return np.zeros(n_volumes, dtype=bool)
         window = (self.cleaner.start_s, self.cleaner.n_volumes, self.tr_s)
-        return ~cleaning.covered(here.loc[~trains, "onset_s"].to_numpy(), *window, n)
+        return ~cleaning.covered(run_parts.loc[~is_training, "onset_s"].to_numpy(), *window, n_volumes)
 
 
 def _times(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -45,29 +45,31 @@ def mesh(space: str, folder: str | None = None) -> list[Hemisphere]:
     FileNotFoundError
         If the folder lacks a file.
     """
-    name = FOLDERS[space]
+    folder_name = FOLDERS[space]
     if folder is None:
         if space != FSAVERAGE5:
-            raise ValueError(f"the mesh of {space} is not inside: set mesh_folder to a folder that holds {name}/surf")
-        files = datasets.fetch_surf_fsaverage(FSAVERAGE5)
-        return [_of_nilearn(files, side) for side in HEMISPHERES]
-    surf = Path(folder).expanduser() / name / "surf"
-    return [_of_freesurfer(surf, prefix, N_VERTICES[space]) for prefix in FREESURFER]
+            raise ValueError(
+                f"the mesh of {space} is not inside: set mesh_folder to a folder that holds {folder_name}/surf"
+            )
+        mesh_files = datasets.fetch_surf_fsaverage(FSAVERAGE5)
+        return [_of_nilearn(mesh_files, side) for side in HEMISPHERES]
+    surf_folder = Path(folder).expanduser() / folder_name / "surf"
+    return [_of_freesurfer(surf_folder, prefix, N_VERTICES[space]) for prefix in FREESURFER]
 
 
 def _of_nilearn(files: dict[str, str], side: str) -> Hemisphere:
-    loaded = {kind: surface.load_surf_mesh(files[f"{kind}_{side}"]) for kind in ("pial", "white", "sphere")}
-    points = {kind: part.coordinates.astype(np.float64) for kind, part in loaded.items()}
-    return Hemisphere(**points, faces=np.asarray(loaded["pial"].faces, dtype=np.int64))
+    meshes = {kind: surface.load_surf_mesh(files[f"{kind}_{side}"]) for kind in ("pial", "white", "sphere")}
+    coordinates = {kind: surface_mesh.coordinates.astype(np.float64) for kind, surface_mesh in meshes.items()}
+    return Hemisphere(**coordinates, faces=np.asarray(meshes["pial"].faces, dtype=np.int64))
 
 
 def _of_freesurfer(folder: Path, prefix: str, n_vertices: int) -> Hemisphere:
-    points = {}
+    coordinates = {}
     for kind in ("pial", "white", "sphere"):
         path = folder / f"{prefix}.{kind}"
         if not path.is_file():
             raise FileNotFoundError(f"mesh_folder lacks {path}")
-        points[kind], faces = surfaces.triangles(path)
-        if len(points[kind]) != n_vertices:
-            raise ValueError(f"{path} has {len(points[kind])} vertices, expected {n_vertices}")
-    return Hemisphere(**points, faces=faces)
+        coordinates[kind], faces = surfaces.triangles(path)
+        if len(coordinates[kind]) != n_vertices:
+            raise ValueError(f"{path} has {len(coordinates[kind])} vertices, expected {n_vertices}")
+    return Hemisphere(**coordinates, faces=faces)

@@ -83,8 +83,8 @@ class Regions:
 
     def any_of(self, rois: Sequence[str], n_columns: int) -> np.ndarray:
         """Tell which of the columns lie in any of ``rois`` (all, where there are none), (n_columns,) bool."""
-        inside: np.ndarray = np.any([self.masks[name] for name in rois], axis=0) if rois else np.ones(n_columns, bool)
-        return inside
+        in_rois: np.ndarray = np.any([self.masks[name] for name in rois], axis=0) if rois else np.ones(n_columns, bool)
+        return in_rois
 
     def only(self, inside: np.ndarray) -> "Regions":
         """Leave the columns out that are not ``inside``, (n_columns,) bool."""
@@ -92,7 +92,7 @@ class Regions:
 
 
 def regions_of(
-    named: Mapping[str, np.ndarray],
+    dataset_regions: Mapping[str, np.ndarray],
     runs: Iterator[Any],
     subject: str,
     entry: Entry,
@@ -103,7 +103,7 @@ def regions_of(
 
     Parameters
     ----------
-    named : dict of bool arrays of shape (n_columns,)
+    dataset_regions : dict of bool arrays of shape (n_columns,)
         Regions of the data set's plug-in.
     runs : iterator of records
         Recordings of the subject; where there are files, the first is looked at for the places of its columns.
@@ -128,22 +128,25 @@ def regions_of(
     FileNotFoundError
         If a file is not there; lists those looked for and the regions there are.
     """
-    _check_names(named, subject, entry, files)
-    _check_files(named, subject, files)
+    _check_names(dataset_regions, subject, entry, files)
+    _check_files(dataset_regions, subject, files)
     contents = {name: [regions.read(row.file, row.kind, row.choice) for row in rows] for name, rows in files.items()}
-    placed: dict[str, list[_Placed]] = {}
+    placements: dict[str, list[_Placed]] = {}
     if files:
-        first = next(runs, None)
-        if first is None:
+        first_run = next(runs, None)
+        if first_run is None:
             raise ValueError(f"{subject} has no run")
-        runs = itertools.chain([first], runs)
-        columns = _Columns.of(first, subject, entry, mesh_folder)
+        runs = itertools.chain([first_run], runs)
+        columns = _Columns.of(first_run, subject, entry, mesh_folder)
         for name, rows in files.items():
             pairs = zip(rows, contents[name], strict=True)
-            placed[name] = [_Placed(row, content, *columns.place(row, content)) for row, content in pairs]
-    masks = dict(named) | {name: np.any([part.inside for part in parts], axis=0) for name, parts in placed.items()}
-    _check_filled(masks, placed, subject)
-    notes = {name: _note(masks[name], parts) for name, parts in placed.items()}
+            placements[name] = [_Placed(row, content, *columns.place(row, content)) for row, content in pairs]
+    masks = dict(dataset_regions) | {
+        name: np.any([placement.inside for placement in region_placements], axis=0)
+        for name, region_placements in placements.items()
+    }
+    _check_filled(masks, placements, subject)
+    notes = {name: _note(masks[name], region_placements) for name, region_placements in placements.items()}
     return Regions(subject, dict(sorted(masks.items())), {"regions": notes} if files else {}), runs
 
 
@@ -157,11 +160,16 @@ class _Placed:
     how: str
 
 
-def _note(mask: np.ndarray, parts: Sequence[_Placed]) -> dict[str, Any]:
+def _note(mask: np.ndarray, region_placements: Sequence[_Placed]) -> dict[str, Any]:
     """Say for the sidecar which files gave a region."""
     files = [
-        {"file": part.row.label, "sha256": part.content.sha256, "n_inside": int(part.inside.sum()), "how": part.how}
-        for part in parts
+        {
+            "file": placement.row.label,
+            "sha256": placement.content.sha256,
+            "n_inside": int(placement.inside.sum()),
+            "how": placement.how,
+        }
+        for placement in region_placements
     ]
     return {"n_inside": int(mask.sum()), "files": files}
 
@@ -181,14 +189,14 @@ class _Columns:
     native: tuple[Mesh, Mesh] | None
 
     @classmethod
-    def of(cls, first: Run, subject: str, entry: Entry, mesh_folder: str | None) -> "_Columns":
-        native = first.spheres if isinstance(first, SurfaceRun) else None
+    def of(cls, first_run: Run, subject: str, entry: Entry, mesh_folder: str | None) -> "_Columns":
+        native_spheres = first_run.spheres if isinstance(first_run, SurfaceRun) else None
         grid = None
         if entry["space"] == NATIVE:
-            if not isinstance(first, BoldRun) or first.mask is None:
+            if not isinstance(first_run, BoldRun) or first_run.mask is None:
                 raise ValueError(f"regions of files need a grid of voxels, and the recording of {subject} gives none")
-            grid = first.bold.shape[:3], first.affine, first.mask
-        return cls(subject, entry, mesh_folder, grid, native)
+            grid = first_run.bold.shape[:3], first_run.affine, first_run.mask
+        return cls(subject, entry, mesh_folder, grid, native_spheres)
 
     def place(self, row: RegionRow, content: RegionFile) -> tuple[np.ndarray, str]:
         """Bring what a file holds to the columns, (n_columns,) bool, and say how."""
@@ -196,14 +204,14 @@ class _Columns:
             return self._in_voxels(row, content, *self.grid)
         n_vertices = N_VERTICES[self.entry["space"]]
         if content.kind == "volume":
-            halves, how = self._sampled(row, content)
+            side_masks, how = self._sampled(row, content)
         else:
-            half, how = self._on_mesh(row, content, n_vertices)
-            halves = [half, half]
+            side_mask, how = self._on_mesh(row, content, n_vertices)
+            side_masks = [side_mask, side_mask]
         for k, side in enumerate(HEMISPHERES):
             if row.hemisphere not in ("", side):
-                halves[k] = np.zeros(n_vertices, dtype=bool)
-        return np.concatenate(halves), how
+                side_masks[k] = np.zeros(n_vertices, dtype=bool)
+        return np.concatenate(side_masks), how
 
     def _in_voxels(
         self, row: RegionRow, content: RegionFile, shape: tuple[int, ...], affine: np.ndarray, mask: np.ndarray
@@ -227,41 +235,43 @@ class _Columns:
                 "sample a volume takes the white and pial surface in its space; give a label, annotation or overlay on "
                 "the subject's surface or on fsaverage (FreeSurfer's mri_vol2surf makes one)"
             )
-        points = [samples_of(side, self.entry) for side in mesh(self.entry["space"], self.mesh_folder)]
-        halves = [projection.mostly_inside(some, content.affine, content.inside) for some in points]  # (n_vertices,)
-        return halves, f"at least half of {points[0].shape[1]} samples of a vertex lie in it"
+        sample_points = [samples_of(side, self.entry) for side in mesh(self.entry["space"], self.mesh_folder)]
+        side_masks = [
+            projection.mostly_inside(side_points, content.affine, content.inside) for side_points in sample_points
+        ]  # (n_vertices,)
+        return side_masks, f"at least half of {sample_points[0].shape[1]} samples of a vertex lie in it"
 
     def _on_mesh(self, row: RegionRow, content: RegionFile, n_vertices: int) -> tuple[np.ndarray, str]:
         """Bring a region of a surface to a hemisphere of the mesh."""
-        side = HEMISPHERES.index(row.hemisphere)
-        sphere = None if self.native is None else self.native[side]
+        side_index = HEMISPHERES.index(row.hemisphere)
+        sphere = None if self.native is None else self.native[side_index]
         n_native = 0 if sphere is None else len(sphere.vertices)
         n_file, is_native = (
             self._label(row, content, n_native) if content.kind == "label" else (len(content.inside), False)
         )
-        inside = np.pad(content.inside, (0, n_file - len(content.inside)))  # (n_file,)
+        mask = np.pad(content.inside, (0, n_file - len(content.inside)))  # (n_file,)
         if sphere is not None and (is_native or n_file == n_native):
-            target = mesh(self.entry["space"], self.mesh_folder)[side].sphere
-            matrix = spheres.resampling_matrix(target, sphere.vertices, sphere.faces, "nearest")
+            target_sphere = mesh(self.entry["space"], self.mesh_folder)[side_index].sphere
+            matrix = spheres.resampling_matrix(target_sphere, sphere.vertices, sphere.faces, "nearest")
             return (
-                matrix @ inside > 0,
+                matrix @ mask > 0,
                 f"nearest of {n_native} vertices of the subject's surface, by registered spheres",
             )
-        finer = [n for n in N_VERTICES.values() if n >= n_vertices]
-        if n_file not in finer:
-            fits = [*map(str, finer), *([f"{n_native} (the surface of {self.subject})"] if n_native else [])]
+        n_allowed = [n for n in N_VERTICES.values() if n >= n_vertices]
+        if n_file not in n_allowed:
+            allowed = [*map(str, n_allowed), *([f"{n_native} (the surface of {self.subject})"] if n_native else [])]
             raise ValueError(
                 f"{row.path} is of {n_file} vertices; for a response in {self.entry['space']} a hemisphere must "
-                f"have {' or '.join(fits)}"
+                f"have {' or '.join(allowed)}"
             )
         if n_file == n_vertices:
-            return inside, "vertex by vertex"
-        subset = spheres.subsampling_matrix(n_vertices, n_file) @ inside > 0  # (n_vertices,)
-        return subset, f"first {n_vertices} of {n_file} vertices of a hemisphere: FreeSurfer's icosahedra nest"
+            return mask, "vertex by vertex"
+        subset_mask = spheres.subsampling_matrix(n_vertices, n_file) @ mask > 0  # (n_vertices,)
+        return subset_mask, f"first {n_vertices} of {n_file} vertices of a hemisphere: FreeSurfer's icosahedra nest"
 
     def _label(self, row: RegionRow, content: RegionFile, n_native: int) -> tuple[int, bool]:
         """Tell how many vertices the surface of a label has, which its file does not say, and if it is a subject's."""
-        owner, needed = content.owner, len(content.inside)
+        owner, n_needed = content.owner, len(content.inside)
         if not owner and n_native and not row.shared:
             raise ValueError(
                 f"{row.path} does not say whether it is of the surface of {self.subject} or of fsaverage: write its "
@@ -269,45 +279,51 @@ class _Columns:
             )
         is_native = bool(owner) and not owner.startswith("fsaverage") and n_native > 0
         if owner and owner not in AVERAGES and not is_native:
-            there = ", ".join([*AVERAGES, *([self.subject] if n_native else [])])
-            raise ValueError(f"{row.path} is of subject {owner!r} (its first line); this response needs one of {there}")
+            allowed_text = ", ".join([*AVERAGES, *([self.subject] if n_native else [])])
+            raise ValueError(
+                f"{row.path} is of subject {owner!r} (its first line); this response needs one of {allowed_text}"
+            )
         # without a name it is of the coarsest mesh that has all its vertices
-        likely = min((n for n in AVERAGES.values() if n >= needed), default=max(AVERAGES.values()))
-        n_file = n_native if is_native else AVERAGES.get(owner, likely)
-        if needed > n_file:
-            raise ValueError(f"{row.path} names vertex {needed - 1}, and its surface has {n_file} vertices")
+        n_likely = min((n for n in AVERAGES.values() if n >= n_needed), default=max(AVERAGES.values()))
+        n_file = n_native if is_native else AVERAGES.get(owner, n_likely)
+        if n_needed > n_file:
+            raise ValueError(f"{row.path} names vertex {n_needed - 1}, and its surface has {n_file} vertices")
         return n_file, is_native
 
 
-def _check_names(named: Mapping[str, Any], subject: str, entry: Entry, files: Mapping[str, list[RegionRow]]) -> None:
-    for name in sorted(set(named) & set(files)):
+def _check_names(
+    dataset_regions: Mapping[str, Any], subject: str, entry: Entry, files: Mapping[str, list[RegionRow]]
+) -> None:
+    for name in sorted(set(dataset_regions) & set(files)):
         raise ValueError(
             f"ROI {name!r} of {subject} is given twice: by the data set, and by region_files "
             f"({', '.join(row.label for row in files[name])}); rename the one in region_files"
         )
-    missing = sorted(set(entry["rois"]) - set(named) - set(files))
-    if missing:
-        raise ValueError(f"{subject} has no ROI {missing}; there are: {_listed({*named, *files})}")
+    missing_rois = sorted(set(entry["rois"]) - set(dataset_regions) - set(files))
+    if missing_rois:
+        raise ValueError(f"{subject} has no ROI {missing_rois}; there are: {_listed({*dataset_regions, *files})}")
 
 
-def _check_files(named: Mapping[str, Any], subject: str, files: Mapping[str, list[RegionRow]]) -> None:
-    absent = {name: [row.path for row in rows if not row.file.is_file()] for name, rows in files.items()}
-    if any(absent.values()):
-        looked = "; ".join(f"{name}: {', '.join(paths)}" for name, paths in absent.items() if paths)
-        there = {*named, *(name for name, paths in absent.items() if not paths)}
+def _check_files(dataset_regions: Mapping[str, Any], subject: str, files: Mapping[str, list[RegionRow]]) -> None:
+    absent_paths = {name: [row.path for row in rows if not row.file.is_file()] for name, rows in files.items()}
+    if any(absent_paths.values()):
+        absent_text = "; ".join(f"{name}: {', '.join(paths)}" for name, paths in absent_paths.items() if paths)
+        available = {*dataset_regions, *(name for name, paths in absent_paths.items() if not paths)}
         raise FileNotFoundError(
-            f"{subject} lacks files of region_files (not there, or links without content): {looked}; regions that "
-            f"there are: {_listed(there)}"
+            f"{subject} lacks files of region_files (not there, or links without content): {absent_text}; regions that "
+            f"there are: {_listed(available)}"
         )
 
 
-def _check_filled(masks: Mapping[str, np.ndarray], placed: Mapping[str, Sequence[_Placed]], subject: str) -> None:
+def _check_filled(masks: Mapping[str, np.ndarray], placements: Mapping[str, Sequence[_Placed]], subject: str) -> None:
     """Refuse a region, (n_columns,) bool, that is empty; says what its files hold."""
     for name, mask in masks.items():
         if not mask.any():
-            held = [f"{part.row.label} holds {part.content.holds}" for part in placed.get(name, ())]
-            because = f" ({'; '.join(held)})" if held else ""
-            raise ValueError(f"ROI {name!r} of {subject} is empty{because}; there are: {_listed(masks)}")
+            contents_text = [
+                f"{placement.row.label} holds {placement.content.holds}" for placement in placements.get(name, ())
+            ]
+            reason = f" ({'; '.join(contents_text)})" if contents_text else ""
+            raise ValueError(f"ROI {name!r} of {subject} is empty{reason}; there are: {_listed(masks)}")
 
 
 def _rounded(affine: np.ndarray) -> list[list[float]]:

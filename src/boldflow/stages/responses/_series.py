@@ -39,32 +39,32 @@ def series_of(
         If repetition times disagree, a run comes twice or has another number of columns than those before, runs and
         trials do not match, or there is no run.
     """
-    trials = {key: rows for key, rows in table.groupby(["session", "run"])}
-    columns, before = None, None
-    seen: set[tuple[str, str]] = set()
-    for run in tqdm(runs, total=len(trials), desc=f"project to {entry['space']}", unit="run"):
+    trials_of_run = {key: rows for key, rows in table.groupby(["session", "run"])}
+    columns, grid_before = None, None
+    bold_keys: set[tuple[str, str]] = set()
+    for run in tqdm(runs, total=len(trials_of_run), desc=f"project to {entry['space']}", unit="run"):
         key = (run.session, run.run)
         _check_tr(run, subject, tr_s)
-        if key in seen:
+        if key in bold_keys:
             raise ValueError(f"{subject} has BOLD of session {run.session}, run {run.run} twice")
-        seen.add(key)
-        if key not in trials:
+        bold_keys.add(key)
+        if key not in trials_of_run:
             continue
-        if columns is None or grid(run) != before:
-            columns, before = _new_columns(run, entry, mesh_folder, columns), grid(run)
-        yield Series(run, columns.apply(run), trials[key], columns)
-    if set(trials) != seen:
-        lone = sorted(set(trials) ^ seen)[:5]
-        counts = f"{len(trials)} runs have trials and {len(seen)} have BOLD"
-        raise ValueError(f"{subject}: {counts}; without its other half (session, run): {lone}")
+        if columns is None or grid(run) != grid_before:
+            columns, grid_before = _new_columns(run, entry, mesh_folder, columns), grid(run)
+        yield Series(run, columns.apply(run), trials_of_run[key], columns)
+    if set(trials_of_run) != bold_keys:
+        lone_keys = sorted(set(trials_of_run) ^ bold_keys)[:5]
+        counts_text = f"{len(trials_of_run)} runs have trials and {len(bold_keys)} have BOLD"
+        raise ValueError(f"{subject}: {counts_text}; without its other half (session, run): {lone_keys}")
     if columns is None:
         raise ValueError(f"{subject} has no run")
 
 
-def _new_columns(run: Run, entry: Entry, mesh_folder: str | None, before: Columns | None) -> Columns:
+def _new_columns(run: Run, entry: Entry, mesh_folder: str | None, columns_before: Columns | None) -> Columns:
     """Say how a run on a grid of its own becomes columns: as many as those of the runs before."""
     columns = columns_of(run, entry, mesh_folder)
-    n_columns, n_before = len(columns.places), len((before or columns).places)
+    n_columns, n_before = len(columns.places), len((columns_before or columns).places)
     if n_columns != n_before:
         raise ValueError(f"session {run.session}, {run.run} has {n_columns} columns, the ones before {n_before}")
     return columns
@@ -77,8 +77,8 @@ def why_masked(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
 
 
 def _check_tr(run: Run, subject: str, tr_s: float) -> None:
-    stated = {**run.tr_s, "facts": tr_s}
-    if max(stated.values()) - min(stated.values()) > TOLERANCE_S:
-        statements = ", ".join(f"{where}: {value:g} s" for where, value in stated.items())
-        where = f"{subject}, session {run.session}, run {run.run}"
-        raise ValueError(f"{where}: repetition times disagree ({statements}); mend the wrong one")
+    tr_of_source = {**run.tr_s, "facts": tr_s}
+    if max(tr_of_source.values()) - min(tr_of_source.values()) > TOLERANCE_S:
+        statements = ", ".join(f"{source}: {tr:g} s" for source, tr in tr_of_source.items())
+        run_label = f"{subject}, session {run.session}, run {run.run}"
+        raise ValueError(f"{run_label}: repetition times disagree ({statements}); mend the wrong one")

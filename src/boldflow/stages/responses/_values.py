@@ -38,9 +38,9 @@ class Values:
         ``counted`` (n_rows, n_volumes) says over which volumes a window's average is taken.
         """
         # the mean over the last axis in memory rounds as it has since the first version
-        last = np.ascontiguousarray(windows.transpose(2, 0, 1))  # (n_columns, n_rows, n_volumes)
-        some = True if counted.all() else counted[None]
-        self.averaged[rows] = last.mean(axis=2, where=some).T
+        volumes_last = np.ascontiguousarray(windows.transpose(2, 0, 1))  # (n_columns, n_rows, n_volumes)
+        averaged_over = True if counted.all() else counted[None]
+        self.averaged[rows] = volumes_last.mean(axis=2, where=averaged_over).T
         if self.by_volume is not None:
             self.by_volume[rows] = windows
 
@@ -56,9 +56,9 @@ def without(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
         return values
     if values.flags.c_contiguous:
         return compacted(values[:, None], keep)[:, 0]
-    for left, column in enumerate(np.flatnonzero(keep)):
-        if left != column:
-            values[:, left] = values[:, column]
+    for target, column in enumerate(np.flatnonzero(keep)):
+        if target != column:
+            values[:, target] = values[:, column]
     return values[:, : int(keep.sum())]
 
 
@@ -66,10 +66,10 @@ def compacted(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Leave columns out of (n_trials, n_volumes, n_columns) in place: a copy would double the memory of the stage."""
     n_trials, n_volumes, _ = values.shape
     n_kept = int(keep.sum())
-    left: np.ndarray = values.reshape(-1)[: n_trials * n_volumes * n_kept].reshape(n_trials, n_volumes, n_kept)
+    compact: np.ndarray = values.reshape(-1)[: n_trials * n_volumes * n_kept].reshape(n_trials, n_volumes, n_kept)
     for trial in range(n_trials):  # what is written lies before what is still to be read
-        left[trial] = values[trial][:, keep]
-    return left
+        compact[trial] = values[trial][:, keep]
+    return compact
 
 
 def variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,10 +77,10 @@ def variance_components(averaged: np.ndarray, usable: np.ndarray, image: np.ndar
 
     ``averaged`` is (n_trials, n_columns), ``usable`` bool and ``image`` int (n_trials,).
     """
-    block = max(1, BLOCK_VALUES // len(averaged))
-    parts = [
-        ceilings.variance_components(averaged[:, start : start + block][usable], image[usable])
-        for start in range(0, averaged.shape[1], block)
+    n_block_columns = max(1, BLOCK_VALUES // len(averaged))
+    block_variances = [
+        ceilings.variance_components(averaged[:, start : start + n_block_columns][usable], image[usable])
+        for start in range(0, averaged.shape[1], n_block_columns)
     ]
-    signal, noise = (np.concatenate(variances) for variances in zip(*parts, strict=True))
+    signal, noise = (np.concatenate(variances) for variances in zip(*block_variances, strict=True))
     return signal, noise

@@ -64,8 +64,8 @@ def run(
         If repetition times disagree, runs and trials do not match, a window leaves its run, or too many vertices are
         without signal.
     """
-    entry, data_set, stated = read_entry(settings), read_entry(dataset), read_facts(facts, _Facts)
-    outside = recording in stated.recordings_outside
+    entry, data_set, dataset_facts = read_entry(settings), read_entry(dataset), read_facts(facts, _Facts)
+    is_outside = recording in dataset_facts.recordings_outside
     table = tables.read(trials)
     task = _Task(
         subject=subject,
@@ -73,36 +73,38 @@ def run(
         entry=entry,
         data_set=data_set,
         plugin=plugin_of("datasets", data_set),
-        root=open_dataset(receipt, source) if outside else open_dataset(source, receipt),
+        root=open_dataset(receipt, source) if is_outside else open_dataset(source, receipt),
         table=table,
         parts=next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None),
-        tr_s=stated.tr_s,
+        tr_s=dataset_facts.tr_s,
         hrf_table=next(iter(hrf), None),
         mesh_folder=read_settings(places).get("mesh_folder"),
         region_files=read_region_files(regions),
     )
     with fixed_threads(1):
-        made = _of_betas(task) if entry["kind"] == "betas" else _of_runs(task)
-    rows, keep, masked = _chosen_columns(task, made)
-    averaged, kept = made.values.only(keep)
-    signal, noise = variance_components(
+        full_responses = _of_betas(task) if entry["kind"] == "betas" else _of_runs(task)
+    vertex_rows, keep, n_masked_by_reason = _chosen_columns(task, full_responses)
+    averaged, kept_responses = full_responses.values.only(keep)
+    signal_var, noise_var = variance_components(
         averaged, table["usable"].to_numpy(dtype=bool), pd.factorize(table["image_id"])[0]
     )
-    arrays.write(responses, kept)
+    arrays.write(responses, kept_responses)
     note = _Note(
-        shape=list(kept.shape),
+        shape=list(kept_responses.shape),
         space=entry["space"],
         tr_s=task.tr_s,
-        n_masked=sum(masked.values()),
-        masked=masked,
+        n_masked=sum(n_masked_by_reason.values()),
+        masked=n_masked_by_reason,
         settings=dict(entry),
         dataset=dict(data_set),
         data=receipts.content_digest(source, receipt),
         code=code,
         versions=sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
     )
-    content = asdict(note) | made.note | made.regions.note
-    tables.write(vertices, rows.assign(signal_var=signal, noise_var=noise).reset_index(drop=True), content)
+    content = asdict(note) | full_responses.note | full_responses.regions.note
+    tables.write(
+        vertices, vertex_rows.assign(signal_var=signal_var, noise_var=noise_var).reset_index(drop=True), content
+    )
     sidecars.write(sidecar, content)
 
 
@@ -144,9 +146,11 @@ class _Task:
         """Take runs to columns."""
         return series_of(runs, self.table, self.subject, self.entry, self.mesh_folder, self.tr_s)
 
-    def regions(self, named: Mapping[str, np.ndarray], records: Iterator[Any]) -> tuple[Regions, Iterator[Any]]:
+    def regions(
+        self, dataset_regions: Mapping[str, np.ndarray], records: Iterator[Any]
+    ) -> tuple[Regions, Iterator[Any]]:
         """Join the data set's regions with those of files; the records come back, the first one included."""
-        return regions_of(named, records, self.subject, self.entry, self.region_files, self.mesh_folder)
+        return regions_of(dataset_regions, records, self.subject, self.entry, self.region_files, self.mesh_folder)
 
 
 @dataclass(frozen=True)
@@ -177,24 +181,24 @@ class _Note:
 def _of_betas(task: _Task) -> _Made:
     """Take published betas as responses; published ceilings become columns of the table of vertices."""
     records = task.plugin.betas(task.root, task.subject, task.data_set, task.recording)
-    first, records = _betas.opened(records, task.subject)
+    first_record, records = _betas.opened(records, task.subject)
     resampling: dict[str, Any] = {}
     if task.entry["space"] != NATIVE:
-        first, records, resampling = _fsaverage.resampled(first, records, task.entry, task.mesh_folder)
-    grid = {"grid": first.grid.note()} if first.grid and task.entry["space"] == NATIVE else {}
-    regions, records = task.regions(first.rois, records)
-    inside = regions.any_of(task.entry["rois"], first.betas.shape[1])
+        first_record, records, resampling = _fsaverage.resampled(first_record, records, task.entry, task.mesh_folder)
+    grid_note = {"grid": first_record.grid.note()} if first_record.grid and task.entry["space"] == NATIVE else {}
+    regions, records = task.regions(first_record.rois, records)
+    inside = regions.any_of(task.entry["rois"], first_record.betas.shape[1])
     betas = _betas.read(records, task.table, task.subject, task.entry, task.parts, BAD, inside)
-    places = betas.places.assign(**{f"published_{name}": values for name, values in betas.ceilings.items()})
+    places = betas.places.assign(**{f"published_{name}": ceiling for name, ceiling in betas.ceilings.items()})
     values = Values(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
-    return _Made(values, regions.only(inside), betas.note | resampling | grid)
+    return _Made(values, regions.only(inside), betas.note | resampling | grid_note)
 
 
 def _of_runs(task: _Task) -> _Made:
     """Make responses of runs: a window per trial, or betas of a linear model."""
     # regions first: a missing one stops before the work
-    named = task.plugin.rois(task.root, task.subject, task.entry["space"], task.data_set)
-    regions, runs = task.regions(named, task.runs())
+    dataset_regions = task.plugin.rois(task.root, task.subject, task.entry["space"], task.data_set)
+    regions, runs = task.regions(dataset_regions, task.runs())
     start_s, n_volumes = cleaning.window_volumes(task.entry["start_s"], task.entry["duration_s"], task.tr_s)
     cleaner = Cleaner(task.entry, start_s, n_volumes, task.tr_s, task.parts)
     if task.entry["kind"] == "glm":
@@ -218,46 +222,46 @@ def _windows(task: _Task, series: Iterator[Series], cleaner: Cleaner) -> Values:
     """Clean each run and cut its windows; one run is in memory at a time."""
     window = (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
     values: Values | None = None
-    for of_run in series:
+    for run_series in series:
         if values is None:
-            shape = (len(task.table), cleaner.n_volumes, of_run.values.shape[1])
+            shape = (len(task.table), cleaner.n_volumes, run_series.values.shape[1])
             values = Values.empty(shape, task.entry["average"])
-        values.columns = of_run.columns
-        rows = of_run.trials[of_run.trials["usable"]]
+        values.columns = run_series.columns
+        usable_trials = run_series.trials[run_series.trials["usable"]]
         try:
-            cleaned, uncensored = cleaner.clean(of_run.run, of_run.values)
-            onsets = rows["onset_s"].to_numpy()
-            cut = cleaning.windows(cleaned, onsets, *window)  # (n_usable, n_volumes, n_columns)
+            cleaned, uncensored = cleaner.clean(run_series.run, run_series.values)
+            onsets = usable_trials["onset_s"].to_numpy()
+            run_windows = cleaning.windows(cleaned, onsets, *window)  # (n_usable, n_volumes, n_columns)
             counted = cleaner.count(cleaning.windows(uncensored[:, None], onsets, *window)[:, :, 0])
         except ValueError as error:
-            raise ValueError(f"{of_run.label(task.subject)}: {error}") from None
-        if len(rows):
-            values.bad = np.where(values.bad == "", why_masked(of_run.values, np.isnan(cleaned[0])), values.bad)
-        values.enter(rows.index.to_numpy(), cut.astype(np.float32), counted)
+            raise ValueError(f"{run_series.label(task.subject)}: {error}") from None
+        if len(usable_trials):
+            values.bad = np.where(values.bad == "", why_masked(run_series.values, np.isnan(cleaned[0])), values.bad)
+        values.enter(usable_trials.index.to_numpy(), run_windows.astype(np.float32), counted)
     assert values is not None  # there is a run
     return values
 
 
-def _chosen_columns(task: _Task, made: _Made) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
+def _chosen_columns(task: _Task, full_responses: _Made) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
     """Choose the columns of the response's regions that have signal.
 
     Returns
     -------
-    rows : DataFrame
+    vertex_rows : DataFrame
         Places and regions of the columns that are kept.
     keep : bool array of shape (n_columns,)
     masked : dict
         How many columns of the regions are left out, by reason.
     """
-    rows, asked_for = made.regions.onto(made.values.columns.places, task.entry["rois"])
-    reasons = made.values.bad[asked_for]
+    vertex_rows, in_rois = full_responses.regions.onto(full_responses.values.columns.places, task.entry["rois"])
+    reasons = full_responses.values.bad[in_rois]
     masked = {reason: int((reasons == reason).sum()) for reason in BAD}
-    share, limit = float((reasons != "").mean()), task.entry["max_masked"]
-    if share > limit:
+    masked_share, limit = float((reasons != "").mean()), task.entry["max_masked"]
+    if masked_share > limit:
         raise ValueError(
-            f"{task.subject}: {share:.0%} of {reasons.size} vertices are without signal "
+            f"{task.subject}: {masked_share:.0%} of {reasons.size} vertices are without signal "
             f"({', '.join(f'{count} {reason}' for reason, count in masked.items())}), the limit (max_masked) is "
             f"{limit:.0%}; look at BOLD, mask and space"
         )
-    keep = asked_for & (made.values.bad == "")
-    return rows[keep], keep, masked
+    keep = in_rois & (full_responses.values.bad == "")
+    return vertex_rows[keep], keep, masked
