@@ -59,13 +59,13 @@ def _set_keys(value: Any) -> Any:
 
 def recorded(reprs: Sequence[str]) -> list[Any]:
     """Read parameters as Snakemake records them: without names, as Python writes them."""
-    values = []
+    parameters = []
     for text in reprs:
         try:
-            values.append(decoded(ast.literal_eval(text)))
+            parameters.append(decoded(ast.literal_eval(text)))
         except (ValueError, SyntaxError):
-            values.append(text)
-    return values
+            parameters.append(text)
+    return parameters
 
 
 def is_code(value: Any) -> bool:
@@ -86,25 +86,33 @@ def of_params(old: Sequence[Any], new: Mapping[str, Any]) -> list[Cause]:
     list of Cause
         Sorted, each once. A value that differs is compared with the recorded one that resembles it most.
     """
-    now = {name: decoded(value) for name, value in new.items()}
-    before = list(old)
-    for name in list(now):
-        same = next((index for index, was in enumerate(before) if _text(was) == _text(now[name])), None)
-        if same is not None:
-            del before[same], now[name]
+    new_values = {name: decoded(value) for name, value in new.items()}
+    old_values = list(old)
+    for name in list(new_values):
+        same_index = next(
+            (index for index, old_value in enumerate(old_values) if _text(old_value) == _text(new_values[name])), None
+        )
+        if same_index is not None:
+            del old_values[same_index], new_values[name]
     pairs = sorted(
-        ((_likeness(was, now[name]), index, name) for name in now for index, was in enumerate(before)),
+        (
+            (_likeness(old_value, new_values[name]), index, name)
+            for name in new_values
+            for index, old_value in enumerate(old_values)
+        ),
         key=lambda pair: (-pair[0], pair[1], pair[2]),
     )
     causes: list[Cause] = []
-    taken: set[int] = set()
+    taken_indices: set[int] = set()
     for likeness, index, name in pairs:
-        if likeness > 0 and index not in taken and name in now:
-            taken.add(index)
-            causes += of_value(name, before[index], now.pop(name))
-    causes += [Cause("rule", f"the rule has a new parameter, {name}: {shown(value)}") for name, value in now.items()]
-    left = [value for index, value in enumerate(before) if index not in taken]
-    causes += [Cause("rule", f"the rule no longer has a parameter that was {shown(value)}") for value in left]
+        if likeness > 0 and index not in taken_indices and name in new_values:
+            taken_indices.add(index)
+            causes += of_value(name, old_values[index], new_values.pop(name))
+    causes += [
+        Cause("rule", f"the rule has a new parameter, {name}: {shown(value)}") for name, value in new_values.items()
+    ]
+    removed_values = [value for index, value in enumerate(old_values) if index not in taken_indices]
+    causes += [Cause("rule", f"the rule no longer has a parameter that was {shown(value)}") for value in removed_values]
     return sorted(set(causes))
 
 
@@ -113,11 +121,13 @@ def of_value(name: str, old: Any, new: Any) -> list[Cause]:
     old, new = decoded(old), decoded(new)
     if is_code(old) or is_code(new):
         return of_code(old if is_code(old) else {}, new if is_code(new) else {})
-    of = new.get("name") if isinstance(new, dict) else None
+    entry_name = new.get("name") if isinstance(new, dict) else None
     causes = []
-    for path, was, now in differences(old, new):
-        place = f"{path} of {of}" if of and path else ".".join(part for part in (name, path) if part)
-        causes.append(Cause("setting", f"setting {place}: {shown(was)} -> {shown(now)}"))
+    for path, old_value, new_value in differences(old, new):
+        setting_path = (
+            f"{path} of {entry_name}" if entry_name and path else ".".join(part for part in (name, path) if part)
+        )
+        causes.append(Cause("setting", f"setting {setting_path}: {shown(old_value)} -> {shown(new_value)}"))
     return causes
 
 
@@ -128,22 +138,22 @@ def of_code(old: Mapping[str, str], new: Mapping[str, str]) -> list[Cause]:
     """
     if old and symbols.ROOTS in new and symbols.ROOTS not in old:
         return [Cause("module", ONCE)]
-    of_old, of_new = symbols.recorded(old), symbols.recorded(new)
+    old_definitions, new_definitions = symbols.recorded(old), symbols.recorded(new)
     causes = []
-    for module, words in _compared(old, new):
-        rows = (
+    for module, change in _compared(old, new):
+        definition_changes = (
             []
-            if of_old is None or of_new is None
-            else _compared(_of_module(module, of_old), _of_module(module, of_new))
+            if old_definitions is None or new_definitions is None
+            else _compared(_of_module(module, old_definitions), _of_module(module, new_definitions))
         )
         if module.startswith(ADAPTER):
-            causes.append(Cause("adapter", f"adapter {module.removeprefix(ADAPTER)} {words}"))
+            causes.append(Cause("adapter", f"adapter {module.removeprefix(ADAPTER)} {change}"))
         elif module in OF_RULE:
             causes.append(Cause("module", OF_RULE[module].format(old.get(module, NOTHING), new.get(module, NOTHING))))
-        elif rows:
-            causes += [Cause("module", f"{_place(key)} {difference}") for key, difference in rows]
+        elif definition_changes:
+            causes += [Cause("module", f"{_place(key)} {difference}") for key, difference in definition_changes]
         else:
-            causes.append(Cause("module", f"module {module} {words}"))
+            causes.append(Cause("module", f"module {module} {change}"))
     return sorted(causes)
 
 
@@ -171,11 +181,11 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
     """Yield key path, value before and value now of all that differs in nested settings."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            step = f"{path}.{key}" if path else str(key)
-            yield from differences(old.get(key, NOTHING), new.get(key, NOTHING), step)
+            key_path = f"{path}.{key}" if path else str(key)
+            yield from differences(old.get(key, NOTHING), new.get(key, NOTHING), key_path)
     elif _rows(old) and _rows(new) and len(old) == len(new):
-        for index, (was, now) in enumerate(zip(old, new, strict=True)):
-            yield from differences(was, now, f"{path}[{index}]")
+        for index, (old_item, new_item) in enumerate(zip(old, new, strict=True)):
+            yield from differences(old_item, new_item, f"{path}[{index}]")
     elif _text(old) != _text(new):
         yield path, old, new
 
@@ -200,10 +210,10 @@ def of_job(job: Job, checksum: Callable[[str], str], makers: Mapping[str, Job]) 
     list of Cause
         Sorted, each once; empty when nothing changed. What follows from another job's rerun is not listed.
     """
-    gone = [path for path in job.output if not Path(path).exists()]
-    if job.output and len(gone) == len(job.output) and not job.records:
+    missing_outputs = [path for path in job.output if not Path(path).exists()]
+    if job.output and len(missing_outputs) == len(job.output) and not job.records:
         return [Cause("output", "never made")]
-    causes = [Cause("output", f"{path} is missing") for path in gone]
+    causes = [Cause("output", f"{path} is missing") for path in missing_outputs]
     causes += [Cause("output", f"{path} was cut off") for path in job.reason.get("incomplete_output", [])]
     if not job.output:
         return causes
@@ -216,9 +226,9 @@ def of_job(job: Job, checksum: Callable[[str], str], makers: Mapping[str, Job]) 
             causes.append(Cause("rule", f"it was made by rule {record['rule']}, now by {job.rule}"))
     if job.reason.get("software"):
         causes.append(Cause("software", f"the software environment of rule {job.rule} changed"))
-    text = " ".join(cause.text for cause in causes)
-    newer = [path for path in job.reason.get("updated_input", []) if path not in text]
-    causes += [file_cause(path, "is newer than what was made from it") for path in newer]
+    causes_text = " ".join(cause.text for cause in causes)
+    newer_inputs = [path for path in job.reason.get("updated_input", []) if path not in causes_text]
+    causes += [file_cause(path, "is newer than what was made from it") for path in newer_inputs]
     return sorted(set(causes))
 
 
@@ -239,21 +249,23 @@ def _of_inputs(
     job: Job, record: Mapping[str, Any], checksum: Callable[[str], str], makers: Mapping[str, Job]
 ) -> list[Cause]:
     causes = []
-    before, now = set(record["input"] or []), set(job.input)
-    for paths, word in ((now - before, "reads now"), (before - now, "no longer reads")):
+    old_inputs, new_inputs = set(record["input"] or []), set(job.input)
+    for paths, verb in ((new_inputs - old_inputs, "reads now"), (old_inputs - new_inputs, "no longer reads")):
         if paths:
-            first = ", ".join(sorted(paths)[:MANY])
-            more = f" and {len(paths) - MANY} more" if len(paths) > MANY else ""
-            causes.append(Cause("input", f"{job.rule} {word}: {first}{more}"))
-    sums = record["input_checksums"] or {}
-    for path in sorted(before & now):
+            first_paths = ", ".join(sorted(paths)[:MANY])
+            more_text = f" and {len(paths) - MANY} more" if len(paths) > MANY else ""
+            causes.append(Cause("input", f"{job.rule} {verb}: {first_paths}{more_text}"))
+    recorded_checksums = record["input_checksums"] or {}
+    for path in sorted(old_inputs & new_inputs):
         if not Path(path).exists():
             if path not in makers:
                 causes.append(file_cause(path, "is missing"))
-        elif path in sums:
-            was, sum_now = str(sums[path]).removeprefix("sha256:"), checksum(path)
-            if was != sum_now:
-                causes.append(file_cause(path, f"changed: SHA-256 {was[:SHORT]} -> {sum_now[:SHORT]}{_now(path)}"))
+        elif path in recorded_checksums:
+            old_checksum, new_checksum = str(recorded_checksums[path]).removeprefix("sha256:"), checksum(path)
+            if old_checksum != new_checksum:
+                causes.append(
+                    file_cause(path, f"changed: SHA-256 {old_checksum[:SHORT]} -> {new_checksum[:SHORT]}{_now(path)}")
+                )
         elif record["endtime"] is not None and Path(path).stat().st_mtime > record["endtime"] + CLOCK_S:
             causes.append(file_cause(path, "is newer than what was made from it (too large for a checksum)"))
     return causes
@@ -291,7 +303,7 @@ def _likeness(old: Any, new: Any) -> float:
     if is_code(old) != is_code(new):
         return 0.0
     if isinstance(old, dict) and isinstance(new, dict):
-        shared = len(old.keys() & new.keys()) / (len(old.keys() | new.keys()) or 1)
-        return 0.1 + shared + (old.get("name", 0) == new.get("name", 1))
-    alike = type(old) is type(new) or {type(old), type(new)} <= {int, float}
-    return 0.5 if alike and not isinstance(old, dict) else 0.0
+        overlap = len(old.keys() & new.keys()) / (len(old.keys() | new.keys()) or 1)
+        return 0.1 + overlap + (old.get("name", 0) == new.get("name", 1))
+    same_type = type(old) is type(new) or {type(old), type(new)} <= {int, float}
+    return 0.5 if same_type and not isinstance(old, dict) else 0.0

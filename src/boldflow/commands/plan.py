@@ -55,9 +55,9 @@ def ask(targets: Sequence[str], config: Sequence[str]) -> list[Job]:
         raise FileNotFoundError(
             f"{PROGRAM} does not exist here ({Path.cwd()}); start the command in the project's folder"
         )
-    asked = json.dumps({"targets": list(targets), "config": list(config)})
-    done = subprocess.run([sys.executable, str(PROGRAM), asked], capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if not NOISE.match(line)]
-        raise Broken("\n".join(lines) or f"{PROGRAM} ended with {done.returncode} and said nothing")
-    return [Job(**row) for row in json.loads(done.stdout)["jobs"]]
+    request = json.dumps({"targets": list(targets), "config": list(config)})
+    process = subprocess.run([sys.executable, str(PROGRAM), request], capture_output=True, text=True, check=False)
+    if process.returncode:
+        lines = [line for line in process.stderr.splitlines() if not NOISE.match(line)]
+        raise Broken("\n".join(lines) or f"{PROGRAM} ended with {process.returncode} and said nothing")
+    return [Job(**row) for row in json.loads(process.stdout)["jobs"]]

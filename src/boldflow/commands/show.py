@@ -33,8 +33,8 @@ def show(study: str) -> str:
         command = f"snakemake --profile cpu --config study={study}"
         raise FileNotFoundError(f"{path} does not exist; {command} makes it")
     report = folder / "report" / "index.html"
-    place = f"report: {report}" if report.is_file() else "the report is not written yet"
-    return f"{_head(tables.read(path))}\ntable: {path}\n{place}"
+    report_text = f"report: {report}" if report.is_file() else "the report is not written yet"
+    return f"{_head(tables.read(path))}\ntable: {path}\n{report_text}"
 
 
 def _head(board: pd.DataFrame) -> str:

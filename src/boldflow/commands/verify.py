@@ -37,47 +37,54 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     path = Path(file)
     if not path.is_file():
         return f"{file}: cannot be said: there is no such file", UNKNOWN
-    place = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else file
+    relative_path = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else file
     try:
         note = note_of(path)
     except ValueError as error:
         return f"{file}: cannot be said: {error}", UNKNOWN
     try:
-        jobs = plan.ask([place], config)
+        jobs = plan.ask([relative_path], config)
     except plan.Broken as error:
         return _without_plan(file, path, note, str(error))
     makers = {output: job for job in jobs for output in job.output}
-    if place not in makers:
-        return _without_plan(file, path, note, f"no rule makes {place}")
+    if relative_path not in makers:
+        return _without_plan(file, path, note, f"no rule makes {relative_path}")
     checksum = cache(changes.sha256)
-    maker = makers[place]
-    here = [*changes.of_job(maker, checksum, makers), *of_note(note, maker.params), *_of_tables(note, maker.input)]
-    here += _rewritten(place, maker, config)
-    above: dict[Cause, list[Job]] = {}
+    maker = makers[relative_path]
+    own_causes = [
+        *changes.of_job(maker, checksum, makers),
+        *of_note(note, maker.params),
+        *_of_tables(note, maker.input),
+    ]
+    own_causes += _rewritten(relative_path, maker, config)
+    upstream_jobs: dict[Cause, list[Job]] = {}
     fetched_anew: Counter[str] = Counter()
     for job in jobs:
         if job is not maker:
             causes = [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_checkpoint(job, checksum)]
-            lasting = [cause for cause in causes if not _of_fetch_code(job, cause)]
-            fetched_anew[job.rule] += len(lasting) < len(causes)
-            for cause in lasting:
-                above.setdefault(cause, []).append(job)
-    lines = [f"{file}", *_made_from(note, maker, place, jobs)]
+            lasting_causes = [cause for cause in causes if not _of_fetch_code(job, cause)]
+            fetched_anew[job.rule] += len(lasting_causes) < len(causes)
+            for cause in lasting_causes:
+                upstream_jobs.setdefault(cause, []).append(job)
+    lines = [f"{file}", *_made_from(note, maker, relative_path, jobs)]
     if fetched_anew.total():
         rules = ", ".join(f"{rule} {count}" for rule, count in fetched_anew.items() if count)
         lines.append(f"code of fetching changed, which counts only where something else arrives: {rules}")
-    causes = sorted(set(_one_per_table(here))) + sorted(set(above) - set(here))
-    words = [cause for cause in causes if cause.kind not in NO_DIFFERENCE]
-    if words:
+    causes = sorted(set(_one_per_table(own_causes))) + sorted(set(upstream_jobs) - set(own_causes))
+    counted_causes = [cause for cause in causes if cause.kind not in NO_DIFFERENCE]
+    if counted_causes:
         lines.append("not as it was")
-        for cause in words:
-            where = Counter(job.rule for job in above.get(cause, []))
-            upstream = ", ".join(f"{rule} {count}" for rule, count in where.items())
-            lines.append(f"  {cause.text}" + (f"  (upstream: {upstream})" if upstream and cause not in here else ""))
-    if len(causes) > len(words):
-        lines.append(f"gone on the way, would be made again from the same: {len(causes) - len(words)}")
-    verdict, code = _verdict(words)
-    return "\n".join([*lines, verdict]), code
+        for cause in counted_causes:
+            n_by_rule = Counter(job.rule for job in upstream_jobs.get(cause, []))
+            upstream_text = ", ".join(f"{rule} {count}" for rule, count in n_by_rule.items())
+            lines.append(
+                f"  {cause.text}"
+                + (f"  (upstream: {upstream_text})" if upstream_text and cause not in own_causes else "")
+            )
+    if len(causes) > len(counted_causes):
+        lines.append(f"gone on the way, would be made again from the same: {len(causes) - len(counted_causes)}")
+    verdict, exit_code = _verdict(counted_causes)
+    return "\n".join([*lines, verdict]), exit_code
 
 
 def note_of(path: Path) -> dict[str, Any]:
@@ -94,8 +101,12 @@ def note_of(path: Path) -> dict[str, Any]:
         return tables.sidecar(path)
     if path.suffix == ".json":
         return sidecars.read(path)
-    beside = [path.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf", ".parquet", ".json")]
-    notes = (note_of(other) for other in [*beside, path.parent / "config.json"] if other.is_file())
+    sidecar_paths = [path.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf", ".parquet", ".json")]
+    notes = (
+        note_of(sidecar_path)
+        for sidecar_path in [*sidecar_paths, path.parent / "config.json"]
+        if sidecar_path.is_file()
+    )
     return next((note for note in notes if MADE_BY in note), {})
 
 
@@ -133,15 +144,20 @@ def _of_fetch_code(job: Job, cause: Cause) -> bool:
 def _of_tables(note: Mapping[str, Any], inputs: Sequence[str]) -> list[Cause]:
     """Compare the tables that a figure was drawn from, by the SHA-256 inside the figure."""
     causes = []
-    for name, was in note.get("tables", {}).items() if isinstance(note.get("tables"), dict) else ():
+    for name, recorded_sha256 in note.get("tables", {}).items() if isinstance(note.get("tables"), dict) else ():
         paths = [path for path in inputs if name in (path, Path(path).name)]
-        sums = {path: changes.sha256(path) for path in paths if Path(path).is_file()}
-        if not sums:
+        checksums = {path: changes.sha256(path) for path in paths if Path(path).is_file()}
+        if not checksums:
             causes.append(Cause("table", f"table {name} is missing"))
-        elif was not in sums.values():  # a bare name may stand for several tables: one of them must be it
-            place, now = next(iter(sums.items())) if len(sums) == 1 else (f"{name} ({len(sums)} files)", "")
-            to = f" -> {now[: changes.SHORT]}" if now else ""
-            causes.append(Cause("table", f"table {place} changed: SHA-256 {was[: changes.SHORT]}{to}"))
+        elif recorded_sha256 not in checksums.values():
+            # a bare name may stand for several tables: one of them must be it
+            table_text, current_sha256 = (
+                next(iter(checksums.items())) if len(checksums) == 1 else (f"{name} ({len(checksums)} files)", "")
+            )
+            change_text = f" -> {current_sha256[: changes.SHORT]}" if current_sha256 else ""
+            causes.append(
+                Cause("table", f"table {table_text} changed: SHA-256 {recorded_sha256[: changes.SHORT]}{change_text}")
+            )
     return causes
 
 
@@ -155,52 +171,58 @@ def _one_per_table(causes: Sequence[Cause]) -> list[Cause]:
     ]
 
 
-def _rewritten(place: str, job: Job, config: Sequence[str]) -> list[Cause]:
+def _rewritten(path: str, job: Job, config: Sequence[str]) -> list[Cause]:
     """Tell whether a file was written by something else after its job ended; what was made from it is the witness."""
-    ended = job.records.get(place, {}).get("endtime")
-    if ended is None or abs(Path(place).stat().st_mtime - ended) <= changes.CLOCK_S:
+    end_time = job.records.get(path, {}).get("endtime")
+    if end_time is None or abs(Path(path).stat().st_mtime - end_time) <= changes.CLOCK_S:
         return []
-    now = changes.sha256(place)
-    seen = {str(was).removeprefix("sha256:") for was in _seen_by_later(place, config)}
-    if now in seen:
+    current_sha256 = changes.sha256(path)
+    recorded_sha256s = {str(checksum).removeprefix("sha256:") for checksum in _seen_by_later(path, config)}
+    if current_sha256 in recorded_sha256s:
         return []
-    if seen:
-        words = (
-            f"changed since others were made from it: SHA-256 {min(seen)[: changes.SHORT]} -> {now[: changes.SHORT]}"
+    if recorded_sha256s:
+        message = (
+            f"changed since others were made from it: SHA-256 {min(recorded_sha256s)[: changes.SHORT]} -> "
+            f"{current_sha256[: changes.SHORT]}"
         )
-        return [changes.file_cause(place, words)]
-    return [Cause("file", f"file {place} was written again, or replaced, after its job ended")]
+        return [changes.file_cause(path, message)]
+    return [Cause("file", f"file {path} was written again, or replaced, after its job ended")]
 
 
-def _seen_by_later(place: str, config: Sequence[str]) -> list[str]:
+def _seen_by_later(path: str, config: Sequence[str]) -> list[str]:
     """Checksums that jobs of the study recorded of a file when they read it."""
-    parts = Path(place).parts
-    study = [f"study={parts[2]}"] if parts[:2] == ("results", "studies") and not config else []
+    parts = Path(path).parts
+    study_config = [f"study={parts[2]}"] if parts[:2] == ("results", "studies") and not config else []
     try:
-        later = plan.ask([], [*config, *study])
+        later_jobs = plan.ask([], [*config, *study_config])
     except plan.Broken:
         return []
-    records = [record for job in later if place in job.input for record in job.records.values()]
-    return [record["input_checksums"][place] for record in records if place in (record["input_checksums"] or {})]
+    records = [record for job in later_jobs if path in job.input for record in job.records.values()]
+    return [record["input_checksums"][path] for record in records if path in (record["input_checksums"] or {})]
 
 
-def _made_from(note: Mapping[str, Any], job: Job, place: str, jobs: Sequence[Job]) -> list[str]:
+def _made_from(note: Mapping[str, Any], job: Job, path: str, jobs: Sequence[Job]) -> list[str]:
     """Write what made the file, as was recorded then."""
-    record = job.records.get(place, {})
-    old = changes.recorded(record.get("params") or [])
-    code_of_note = changes.decoded(note.get("code"))
-    code: dict[str, str] = code_of_note or next((value for value in old if changes.is_code(value)), {})
-    settings = [note[key] for key in COMPARED[1:] if key in note] or [v for v in old if not changes.is_code(v)]
-    simulated = ["SIMULATED data"] if note.get("simulated") else []
-    steps = Counter(other.rule for other in jobs if other.output and other is not job)
+    record = job.records.get(path, {})
+    recorded_params = changes.recorded(record.get("params") or [])
+    note_code = changes.decoded(note.get("code"))
+    code: dict[str, str] = note_code or next((value for value in recorded_params if changes.is_code(value)), {})
+    settings = [note[key] for key in COMPARED[1:] if key in note] or [
+        v for v in recorded_params if not changes.is_code(v)
+    ]
+    simulated_text = ["SIMULATED data"] if note.get("simulated") else []
+    n_by_rule = Counter(other_job.rule for other_job in jobs if other_job.output and other_job is not job)
     return [
         "made from",
-        *[f"  {word}" for word in simulated],
+        *[f"  {word}" for word in simulated_text],
         *[f"  data: {text}" for text in _arrivals(jobs)],
         *[f"  settings: {changes.shown(value)}" for value in settings],
         f"  code: {_n_modules(code)} modules of rule {job.rule}, digest {_digest(code)}",
-        *[f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()],
-        "  steps before: " + (", ".join(f"{rule} {count}" for rule, count in steps.items()) or "none"),
+        *[
+            f"  table: {name} SHA-256 {checksum[: changes.SHORT]}"
+            for name, checksum in (note.get("tables") or {}).items()
+        ],
+        "  steps before: " + (", ".join(f"{rule} {count}" for rule, count in n_by_rule.items()) or "none"),
     ]
 
 
@@ -212,12 +234,12 @@ def _of_checkpoint(job: Job, checksum: Callable[[str], str]) -> list[Cause]:
             note = receipts.read(path)
         except (FileNotFoundError, ValueError):
             continue  # of_job has said so
-        for row in note["files"]:
-            place = str(Path(note["root"]) / row["path"])
-            if not Path(place).is_file():
-                causes.append(changes.file_cause(place, "has gone since it arrived"))
-            elif f"sha256:{checksum(place)}" != row["checksum"]:
-                causes.append(changes.file_cause(place, "has changed since it arrived"))
+        for file_row in note["files"]:
+            file_path = str(Path(note["root"]) / file_row["path"])
+            if not Path(file_path).is_file():
+                causes.append(changes.file_cause(file_path, "has gone since it arrived"))
+            elif f"sha256:{checksum(file_path)}" != file_row["checksum"]:
+                causes.append(changes.file_cause(file_path, "has changed since it arrived"))
     return causes
 
 
@@ -252,16 +274,21 @@ def _without_plan(file: str, path: Path, note: Mapping[str, Any], error: str) ->
         settings = [note[key] for key in COMPARED[1:] if key in note]
         lines += ["made from", *[f"  settings: {changes.shown(value)}" for value in settings]]
         lines += [f"  code: {_n_modules(code)} modules, digest {_digest(code)}"]
-        lines += [f"  table: {name} SHA-256 {was[: changes.SHORT]}" for name, was in (note.get("tables") or {}).items()]
+        lines += [
+            f"  table: {name} SHA-256 {checksum[: changes.SHORT]}"
+            for name, checksum in (note.get("tables") or {}).items()
+        ]
     causes = sorted(set(_of_sources(code)))
     inputs = [str(table) for table in path.resolve().parent.parent.glob("*.parquet")]
     causes += [cause for cause in _of_tables(note, inputs) if "missing" not in cause.text]
     lines += ["not as it was", *[f"  {cause.text}" for cause in causes]] if causes else []
-    why = "\n".join(f"  {line}" for line in error.splitlines())
+    reason = "\n".join(f"  {line}" for line in error.splitlines())
     if causes:
-        verdict, result = _verdict(causes)
-        return "\n".join([*lines, f"{verdict}; more cannot be said, since Snakemake stops at this:\n{why}"]), result
-    return "\n".join([*lines, f"cannot be said, since Snakemake stops at this:\n{why}"]), UNKNOWN
+        verdict, exit_code = _verdict(causes)
+        return "\n".join(
+            [*lines, f"{verdict}; more cannot be said, since Snakemake stops at this:\n{reason}"]
+        ), exit_code
+    return "\n".join([*lines, f"cannot be said, since Snakemake stops at this:\n{reason}"]), UNKNOWN
 
 
 def _of_sources(code: Mapping[str, str]) -> list[Cause]:
@@ -274,8 +301,8 @@ def _of_sources(code: Mapping[str, str]) -> list[Cause]:
     except ModuleNotFoundError as error:
         return [Cause("module", f"it cannot be made again: {error}")]
     except SyntaxError as error:
-        words = f"{Path(str(error.filename)).name}, line {error.lineno}: {error.msg}"
-        return [Cause("module", f"a module does not parse: {words}")]
+        message = f"{Path(str(error.filename)).name}, line {error.lineno}: {error.msg}"
+        return [Cause("module", f"a module does not parse: {message}")]
 
 
 def _n_modules(code: Mapping[str, str]) -> int:

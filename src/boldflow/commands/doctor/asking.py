@@ -59,16 +59,16 @@ def ask(command: Sequence[str], seconds: float) -> Answer:
     except OSError as error:
         return Answer("", f"{command[0]}: {error.strerror}")
     try:
-        text, said = process.communicate(timeout=seconds)
+        text, error_text = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        for sign in (signal.SIGTERM, signal.SIGKILL):  # srun gives its job up on the first
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):  # srun gives its job up on the first
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, sign)
+                os.killpg(process.pid, signal_number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=2)
         return Answer("", f"{command[0]} did not answer in {seconds:g} s")
     if process.returncode:
-        lines = [line.strip() for line in (said or text).splitlines() if line.strip()]
+        lines = [line.strip() for line in (error_text or text).splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines
         return Answer(text, errors[-1] if errors else f"{command[0]} ended with {process.returncode}")
     return Answer(text)

@@ -97,23 +97,23 @@ def examine_cluster(waits: Waits) -> Cluster | None:
     ping = ask(["scontrol", "ping"], wait)
     if not ping.error and " UP" not in ping.text:
         ping = Answer(ping.text, " ".join(ping.text.split()) or "scontrol ping says nothing")
-    silent = Answer("", "not asked, since the controller does not answer")
-    settings = silent if ping.error else ask(["scontrol", "show", "config"], wait)
+    no_answer = Answer("", "not asked, since the controller does not answer")
+    settings = no_answer if ping.error else ask(["scontrol", "show", "config"], wait)
     config = dict(re.findall(r"^(\w+)\s*= ?(.*?)\s*$", settings.text, re.MULTILINE))
-    limits = silent if ping.error else ask(["scontrol", "show", "partition", "-o"], wait)
-    nodes = silent if ping.error else ask(["sinfo", "-h", "-N", "-o", "%R|%N|%c|%m|%G|%t"], wait)
+    limits = no_answer if ping.error else ask(["scontrol", "show", "partition", "-o"], wait)
+    nodes = no_answer if ping.error else ask(["sinfo", "-h", "-N", "-o", "%R|%N|%c|%m|%G|%t"], wait)
     # as Snakemake's plug-in asks after its jobs
     query = ["sacct", "-X", "--parsable2", "--clusters", "all", "--noheader", "--format=JobIdRaw,State"]
     sacct = ask([*query, "--starttime", "now-1hour", "--endtime", "now", "--name", "boldflow-doctor"], wait)
     user = getpass.getuser()
-    of = [f"cluster={config['ClusterName']}"] if "ClusterName" in config else []
+    cluster_filter = [f"cluster={config['ClusterName']}"] if "ClusterName" in config else []
     columns = "format=account,defaultqos,maxsubmitjobs"
-    rows = ask(["sacctmgr", "-nP", "show", "associations", f"user={user}", *of, columns], wait)
-    default = ask(["sacctmgr", "-nP", "show", "user", user, "format=defaultaccount"], wait)
-    table = [line.split("|") for line in rows.text.splitlines() if line.count("|") == 2]
-    account = default.text.strip() if not default.error else ""
-    chosen = [row for row in table if row[0] == account] or table
-    submit = [int(row[2]) for row in chosen if row[2].isdigit()]
+    associations = ask(["sacctmgr", "-nP", "show", "associations", f"user={user}", *cluster_filter, columns], wait)
+    account_answer = ask(["sacctmgr", "-nP", "show", "user", user, "format=defaultaccount"], wait)
+    association_rows = [line.split("|") for line in associations.text.splitlines() if line.count("|") == 2]
+    account = account_answer.text.strip() if not account_answer.error else ""
+    account_rows = [row for row in association_rows if row[0] == account] or association_rows
+    submit_limits = [int(row[2]) for row in account_rows if row[2].isdigit()]
     return Cluster(
         version=version,
         controller=ping,
@@ -122,11 +122,11 @@ def examine_cluster(waits: Waits) -> Cluster | None:
         partitions=read_partitions(limits.text, nodes.text),
         partitions_error=limits.error or nodes.error,
         sacct=sacct,
-        accounts=sorted({row[0] for row in table}),
-        accounts_error=rows.error,
+        accounts=sorted({row[0] for row in association_rows}),
+        accounts_error=associations.error,
         default_account=account,
-        default_qos=chosen[0][1] if chosen else "",
-        max_submit=min(submit, default=None),
+        default_qos=account_rows[0][1] if account_rows else "",
+        max_submit=min(submit_limits, default=None),
         groups=tuple(_groups()),
     )
 
@@ -136,44 +136,44 @@ def read_partitions(limits: str, nodes: str) -> list[Partition]:
 
     Memory and CPUs are those of the largest node, less what the partition's own limits take away.
     """
-    table = [line.split("|") for line in nodes.splitlines() if line.count("|") == 5]
+    node_rows = [line.split("|") for line in nodes.splitlines() if line.count("|") == 5]
     partitions = []
     for line in limits.splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))
         if "PartitionName" not in fields:
             continue
-        rows = [row[1:] for row in table if row[0] == fields["PartitionName"]]
-        partitions.append(_partition(fields, rows))
+        partition_rows = [row[1:] for row in node_rows if row[0] == fields["PartitionName"]]
+        partitions.append(_partition(fields, partition_rows))
     return sorted(partitions, key=lambda partition: not partition.default)
 
 
-def _partition(fields: dict[str, str], rows: list[list[str]]) -> Partition:
+def _partition(fields: dict[str, str], node_rows: list[list[str]]) -> Partition:
     """Make a partition of its fields and of rows of its nodes: name, CPUs, memory, GPUs, state."""
-    gpus = [gpus_of(gres) for *_, gres, _ in rows]
-    most: dict[str, int] = {}
-    for of_node in gpus:
-        most |= {model: max(count, most.get(model, 0)) for model, count in of_node.items()}
+    gpus_of_nodes = [gpus_of(gres) for *_, gres, _ in node_rows]
+    max_gpus: dict[str, int] = {}
+    for node_gpus in gpus_of_nodes:
+        max_gpus |= {model: max(count, max_gpus.get(model, 0)) for model, count in node_gpus.items()}
     return Partition(
         name=fields["PartitionName"],
         fields=fields,
-        nodes=frozenset(row[0] for row in rows),
-        working=sum(works(row[-1]) for row in rows),
-        with_gpus=sum(map(bool, gpus)),
-        cpus=_least([row[1] for row in rows], fields.get("MaxCPUsPerNode")),
-        mem_mb=_least([row[2] for row in rows], fields.get("MaxMemPerNode")),
-        gpus=most,
+        nodes=frozenset(row[0] for row in node_rows),
+        working=sum(works(row[-1]) for row in node_rows),
+        with_gpus=sum(map(bool, gpus_of_nodes)),
+        cpus=_least([row[1] for row in node_rows], fields.get("MaxCPUsPerNode")),
+        mem_mb=_least([row[2] for row in node_rows], fields.get("MaxMemPerNode")),
+        gpus=max_gpus,
     )
 
 
 def gpus_of(gres: str) -> dict[str, int]:
     """Count a node's GPUs by model from text such as ``gpu:a100:4(S:0-1),gpu:2``; a model may be empty."""
-    counts: dict[str, int] = {}
+    n_by_model: dict[str, int] = {}
     for item in re.sub(r"\([^)]*\)", "", gres).split(","):
         parts = item.split(":")
         if parts[0] == "gpu" and parts[-1].isdigit() and int(parts[-1]):
             model = parts[1] if len(parts) == 3 else ""
-            counts[model] = counts.get(model, 0) + int(parts[-1])
-    return counts
+            n_by_model[model] = n_by_model.get(model, 0) + int(parts[-1])
+    return n_by_model
 
 
 def works(state: str) -> bool:
@@ -186,12 +186,12 @@ def minutes(text: str) -> int | None:
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
     if not match:
         return None
-    days, *rest = match.groups()
-    numbers = [int(part) for part in rest if part is not None]
-    if days is None and len(numbers) < 3:
-        return numbers[0]
-    hours, more = numbers[0], numbers[1] if len(numbers) > 1 else 0
-    return (24 * int(days or 0) + hours) * 60 + more
+    days, *clock_parts = match.groups()
+    clock_numbers = [int(part) for part in clock_parts if part is not None]
+    if days is None and len(clock_numbers) < 3:
+        return clock_numbers[0]
+    hours, n_minutes = clock_numbers[0], clock_numbers[1] if len(clock_numbers) > 1 else 0
+    return (24 * int(days or 0) + hours) * 60 + n_minutes
 
 
 def seconds_of(config: Mapping[str, str], key: str) -> int | None:

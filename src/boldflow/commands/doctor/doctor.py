@@ -45,17 +45,17 @@ def doctor(write: str, force: bool, jobs: bool, waits: Waits | None = None) -> t
     FileNotFoundError
         If the working folder is not the project's.
     """
-    folder, limits = Path.cwd(), waits or Waits()
+    folder, time_limits = Path.cwd(), waits or Waits()
     if not (folder / "profiles").is_dir():
         raise FileNotFoundError(f"profiles does not exist here ({folder}); start the command in the project's folder")
-    machine = examine_machine(folder, limits)
+    machine = examine_machine(folder, time_limits)
     findings = list(of_machine(machine))
-    cluster = examine_cluster(limits)
+    cluster = examine_cluster(time_limits)
     if cluster is None:
         findings.append(Finding(OK, "Slurm", "no sbatch here", "jobs run on this machine"))
         findings += propose(write, force, lambda: profile.for_machine(_base("cpu"), machine))
     else:
-        findings += _of_slurm(cluster, machine, write, force, limits if jobs else None)
+        findings += _of_slurm(cluster, machine, write, force, time_limits if jobs else None)
     return _report(findings)
 
 
@@ -64,8 +64,8 @@ def _of_slurm(cluster: Cluster, machine: Machine, write: str, force: bool, waits
     folder = Path.cwd()
     yield from of_cluster(cluster)
     if cluster.controller.error or cluster.partitions_error:
-        why = cluster.controller.error or cluster.partitions_error
-        yield Finding(BAD, "profile", f"none proposed: {why}", "start doctor again when Slurm answers")
+        reason = cluster.controller.error or cluster.partitions_error
+        yield Finding(BAD, "profile", f"none proposed: {reason}", "start doctor again when Slurm answers")
         return
     choice = partitions.choose(cluster)
     yield from of_partitions(cluster, choice, _asked(folder))
@@ -78,7 +78,7 @@ def _of_slurm(cluster: Cluster, machine: Machine, write: str, force: bool, waits
         yield Finding(WARN, "compute nodes", "not found out: no probe was run (--no-jobs)", todo)
     for node in nodes:
         yield from of_node(node)
-    gpu_rules = [rule for rule, asked in (_base("cpu").get("set-resources") or {}).items() if "gpu" in asked]
+    gpu_rules = [rule for rule, resources in (_base("cpu").get("set-resources") or {}).items() if "gpu" in resources]
     yield from propose(
         write,
         force,
@@ -110,16 +110,16 @@ def propose(write: str, force: bool, make: Callable[[], dict[str, str]]) -> Iter
     except ValueError as error:
         yield Finding(BAD, "profile", f"none proposed: {error}", "restore it with git")
         return
-    use = f"snakemake --profile {write}"
-    there = {name: Path(write, name) for name in files if Path(write, name).exists()}
-    other = [name for name, path in there.items() if path.read_text(encoding="utf-8") != files[name]]
-    if len(there) == len(files) and not other:
-        yield Finding(OK, "profile", f"{write} is already as proposed", use)
-    elif other and not force:
-        names = " and ".join(str(there[name]) for name in other)
-        yield Finding(WARN, "profile", f"nothing written: {names} would be overwritten", "--force overwrites")
+    command = f"snakemake --profile {write}"
+    existing_paths = {name: Path(write, name) for name in files if Path(write, name).exists()}
+    differing_names = [name for name, path in existing_paths.items() if path.read_text(encoding="utf-8") != files[name]]
+    if len(existing_paths) == len(files) and not differing_names:
+        yield Finding(OK, "profile", f"{write} is already as proposed", command)
+    elif differing_names and not force:
+        paths_text = " and ".join(str(existing_paths[name]) for name in differing_names)
+        yield Finding(WARN, "profile", f"nothing written: {paths_text} would be overwritten", "--force overwrites")
     else:
-        yield _write(write, files, use)
+        yield _write(write, files, command)
 
 
 def _write(folder: str, files: dict[str, str], use: str) -> Finding:

@@ -48,17 +48,17 @@ class Draft:
         for key, value in self.settings.items():
             if value == {}:
                 continue
-            decided = any(f"{key}.{name}" in self.reasons for name in value) if isinstance(value, dict) else False
+            has_reason = any(f"{key}.{name}" in self.reasons for name in value) if isinstance(value, dict) else False
             lines += commented(
-                self.reasons.get(key) or f"as in {base}" + (" but where a reason stands" if decided else "")
+                self.reasons.get(key) or f"as in {base}" + (" but where a reason stands" if has_reason else "")
             )
             if not isinstance(value, dict):
                 lines.append(f"{scalar(key)}: {scalar(value)}")
                 continue
             lines.append(f"{scalar(key)}:")
-            for name, inner in value.items():
+            for name, inner_value in value.items():
                 lines += commented(self.reasons.get(f"{key}.{name}", ""), 2)
-                lines.append(f"  {scalar(name)}: {scalar(inner)}")
+                lines.append(f"  {scalar(name)}: {scalar(inner_value)}")
         return "\n".join(lines) + "\n"
 
 

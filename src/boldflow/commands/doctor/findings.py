@@ -43,12 +43,12 @@ def of_folder(what: str, look: Mapping[str, Any]) -> Iterator[Finding]:
 def of_scratch(what: str, look: Mapping[str, Any]) -> Iterator[Finding]:
     """Judge folders for temporary files."""
     words = [
-        f"{place['name']} {place['state']}"
-        + (f" ({place['path']})" if place["path"] not in ("", place["name"]) else "")
-        + (f", {gigabytes(place['free'])} free" if place["state"] == "writable" else "")
-        for place in look["scratch"]
+        f"{folder['name']} {folder['state']}"
+        + (f" ({folder['path']})" if folder["path"] not in ("", folder["name"]) else "")
+        + (f", {gigabytes(folder['free'])} free" if folder["state"] == "writable" else "")
+        for folder in look["scratch"]
     ]
-    if any(place["state"] == "writable" and place["free"] >= GB for place in look["scratch"]):
+    if any(folder["state"] == "writable" and folder["free"] >= GB for folder in look["scratch"]):
         yield Finding(OK, what, "; ".join(words))
     else:
         todo = "set TMPDIR to a writable folder with some GB free"

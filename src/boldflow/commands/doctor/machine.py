@@ -44,43 +44,45 @@ def examine_machine(folder: Path, waits: Waits) -> Machine:
         Of the project.
     waits : Waits
     """
-    cores, cores_of = usable_cores()
-    mem_mb, mem_of = usable_memory()
-    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    annex = shutil.which("git-annex", path=here) or "git-annex"
-    smi = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    state = folder / ".snakemake"
+    cores, cores_text = usable_cores()
+    mem_mb, mem_text = usable_memory()
+    search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    annex_program = shutil.which("git-annex", path=search_path) or "git-annex"
+    smi_command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    state_folder = folder / ".snakemake"
     with contextlib.suppress(OSError):  # the lock test says so
-        state.mkdir(exist_ok=True)
+        state_folder.mkdir(exist_ok=True)
     return Machine(
         host=socket.gethostname(),
         cores=cores,
-        cores_of=cores_of,
+        cores_of=cores_text,
         mem_mb=mem_mb,
-        mem_of=mem_of,
+        mem_of=mem_text,
         disk_free=shutil.disk_usage(folder).free,
         venv=(folder / ".venv" / "bin" / "python").exists(),
         programs={
             "git": ask(["git", "--version"], waits.client),
-            "git-annex": ask([annex, "version", "--raw"], waits.client),
+            "git-annex": ask([annex_program, "version", "--raw"], waits.client),
         },
         torch=probe.torch(waits.torch),
-        gpus=ask(smi, waits.client) if shutil.which("nvidia-smi") else Answer("", "no nvidia-smi"),
+        gpus=ask(smi_command, waits.client) if shutil.which("nvidia-smi") else Answer("", "no nvidia-smi"),
         look=probe.look(
-            {"folder": str(state), "places": asking.PLACES, "hosts": asking.HOSTS, "connect_s": waits.connect}
+            {"folder": str(state_folder), "places": asking.PLACES, "hosts": asking.HOSTS, "connect_s": waits.connect}
         ),
     )
 
 
 def usable_cores(cgroups: Path = CGROUPS, own_cgroups: Path = OWN_CGROUPS) -> tuple[int, str]:
     """Count the cores that this process may use, and say of how many."""
-    there, allowed = os.cpu_count() or 1, len(os.sched_getaffinity(0))
+    n_cores, n_allowed = os.cpu_count() or 1, len(os.sched_getaffinity(0))
     quotas = [
-        int(a) / int(b) for a, b in (text.split() for text in _limits("cpu.max", cgroups, own_cgroups)) if a != "max"
+        int(quota_us) / int(period_us)
+        for quota_us, period_us in (text.split() for text in _limits("cpu.max", cgroups, own_cgroups))
+        if quota_us != "max"
     ]
-    usable = min([allowed, *(max(1, int(quota)) for quota in quotas)])
-    why = ", the others are not for this process" if usable < there else ""
-    return usable, f"of {there}{why}"
+    n_usable = min([n_allowed, *(max(1, int(quota)) for quota in quotas)])
+    reason_text = ", the others are not for this process" if n_usable < n_cores else ""
+    return n_usable, f"of {n_cores}{reason_text}"
 
 
 def usable_memory(cgroups: Path = CGROUPS, own_cgroups: Path = OWN_CGROUPS) -> tuple[int, str]:

@@ -18,39 +18,39 @@ def of_machine(machine: Machine) -> Iterator[Finding]:
     """Judge this machine."""
     yield Finding(OK, "cores", f"{machine.cores} usable ({machine.cores_of})")
     yield Finding(OK, "memory", f"{machine.mem_mb} MB usable ({machine.mem_of})")
-    need = DEMO_BYTES + (0 if machine.venv else VENV_BYTES)
-    words = f"{gigabytes(machine.disk_free)} free for the project (a quota of your account would not show here)"
-    words += f"; needed for {'the demo' if machine.venv else 'the demo and .venv'}: about {gigabytes(need)}"
-    short = machine.disk_free < need
-    yield Finding(BAD if short else OK, "disk", words, "make room or move the project" if short else "")
-    recent = version_info[:2] >= (3, 11)
-    yield Finding(OK if recent else BAD, "Python", python_version(), "" if recent else "3.11 or later is needed")
+    needed_bytes = DEMO_BYTES + (0 if machine.venv else VENV_BYTES)
+    disk_text = f"{gigabytes(machine.disk_free)} free for the project (a quota of your account would not show here)"
+    disk_text += f"; needed for {'the demo' if machine.venv else 'the demo and .venv'}: about {gigabytes(needed_bytes)}"
+    is_short = machine.disk_free < needed_bytes
+    yield Finding(BAD if is_short else OK, "disk", disk_text, "make room or move the project" if is_short else "")
+    is_recent = version_info[:2] >= (3, 11)
+    yield Finding(OK if is_recent else BAD, "Python", python_version(), "" if is_recent else "3.11 or later is needed")
     yield from _of_programs(machine)
     yield from _of_torch(machine)
     yield from of_folder("file locks", machine.look)
     yield from of_scratch("scratch", machine.look)
-    silent = unreached(machine.look)
-    if silent:
-        yield Finding(WARN, "network", f"not reached: {silent}", "downloads fail here; the demo needs none")
+    unreached_hosts = unreached(machine.look)
+    if unreached_hosts:
+        yield Finding(WARN, "network", f"not reached: {unreached_hosts}", "downloads fail here; the demo needs none")
     else:
         yield Finding(OK, "network", f"reached {', '.join(asking.HOSTS)}")
 
 
 def _of_torch(machine: Machine) -> Iterator[Finding]:
-    names = [" ".join(line.split()) for line in machine.gpus.text.splitlines()]
-    none = f"none ({machine.gpus.error or 'nvidia-smi lists none'})"
-    yield Finding(OK, "GPUs here", "; ".join(names) or none)
-    torch = machine.torch
-    if "error" in torch:
-        yield Finding(BAD, "torch", torch["error"], "run make to set .venv up")
+    gpu_names = [" ".join(line.split()) for line in machine.gpus.text.splitlines()]
+    none_text = f"none ({machine.gpus.error or 'nvidia-smi lists none'})"
+    yield Finding(OK, "GPUs here", "; ".join(gpu_names) or none_text)
+    torch_facts = machine.torch
+    if "error" in torch_facts:
+        yield Finding(BAD, "torch", torch_facts["error"], "run make to set .venv up")
         return
-    build = f"built for CUDA {torch['cuda']}" if torch["cuda"] else "built without CUDA"
-    words = f"{torch['version']}, {build}, sees {torch['devices']} GPU"
-    if names and not torch["devices"]:
-        yield Finding(WARN, "torch", words, "torch cannot use the GPU here: install its build for CUDA")
+    build = f"built for CUDA {torch_facts['cuda']}" if torch_facts["cuda"] else "built without CUDA"
+    torch_text = f"{torch_facts['version']}, {build}, sees {torch_facts['devices']} GPU"
+    if gpu_names and not torch_facts["devices"]:
+        yield Finding(WARN, "torch", torch_text, "torch cannot use the GPU here: install its build for CUDA")
     else:
-        yield Finding(OK, "torch", words)
-    if torch["devices"] and len(gpu_ids(machine.look)) != 1:
+        yield Finding(OK, "torch", torch_text)
+    if torch_facts["devices"] and len(gpu_ids(machine.look)) != 1:
         todo = "name one GPU before a run that uses it here, for example: export CUDA_VISIBLE_DEVICES=0"
         yield Finding(WARN, "CUDA_VISIBLE_DEVICES", str(machine.look["visible"]), todo)
 

@@ -39,32 +39,46 @@ def examine_node(partition: str, gpu: bool, account: str, folder: Path, waits: W
     waits : Waits
     """
     name = f"boldflow-doctor-{os.getpid()}-{secrets.token_hex(3)}"
-    where = ["-p", partition, *(["-A", account] if account else []), *(["--gpus=1"] if gpu else [])]
+    partition_options = ["-p", partition, *(["-A", account] if account else []), *(["--gpus=1"] if gpu else [])]
     # Slurm counts whole seconds and minutes
-    size = ["-N1", "-n1", "-c1", "--mem=2000", "-t", "2", f"--immediate={max(1, int(waits.queue))}", "--input=none"]
+    size_options = [
+        "-N1",
+        "-n1",
+        "-c1",
+        "--mem=2000",
+        "-t",
+        "2",
+        f"--immediate={max(1, int(waits.queue))}",
+        "--input=none",
+    ]
     # a node where our Python does not start can still say the rest
-    start = 'p="$1"; "$p" -c "" 2>/dev/null || p=python3; exec "$p" -c "$2" "$3"'
+    start_script = 'p="$1"; "$p" -c "" 2>/dev/null || p=python3; exec "$p" -c "$2" "$3"'
     source = Path(probe.__file__).read_text(encoding="utf-8")
-    state = folder / ".snakemake"
+    state_folder = folder / ".snakemake"
     try:
-        with held_file(state) as (held, token):
-            asked = {
-                **{"folder": str(state), "places": asking.PLACES, "hosts": asking.HOSTS, "connect_s": waits.connect},
-                **{"held": held, "token": token, "appear_s": waits.appear, "torch_s": waits.torch if gpu else 0},
+        with held_file(state_folder) as (held_path, token):
+            request = {
+                **{
+                    "folder": str(state_folder),
+                    "places": asking.PLACES,
+                    "hosts": asking.HOSTS,
+                    "connect_s": waits.connect,
+                },
+                **{"held": held_path, "token": token, "appear_s": waits.appear, "torch_s": waits.torch if gpu else 0},
             }
-            shell = ["/bin/sh", "-c", start, "sh", sys.executable, source, json.dumps(asked)]
-            limit = waits.queue + waits.work + (waits.torch if gpu else 0)
-            answer = ask(["srun", "-J", name, *where, *size, *shell], limit)
+            command = ["/bin/sh", "-c", start_script, "sh", sys.executable, source, json.dumps(request)]
+            limit_s = waits.queue + waits.work + (waits.torch if gpu else 0)
+            answer = ask(["srun", "-J", name, *partition_options, *size_options, *command], limit_s)
     except OSError as error:
         return Node(partition, gpu, {}, f"the lock that a node is to be refused cannot be taken here: {error}")
     if "did not answer" in answer.error:
         ask(["scancel", "--name", name], waits.client)
     lines = [line for line in answer.text.splitlines() if line.startswith(probe.MARK)]
     if lines:
-        seen = json.loads(lines[-1].removeprefix(probe.MARK))
-        return Node(partition, gpu, {**seen, "asked_python": sys.executable})
-    busy = re.search(r"nodes are busy|immediately|did not answer|Unable to contact|timed out", answer.error)
-    return Node(partition, gpu, {}, answer.error or "the job ended and said nothing", busy=bool(busy))
+        probe_facts = json.loads(lines[-1].removeprefix(probe.MARK))
+        return Node(partition, gpu, {**probe_facts, "asked_python": sys.executable})
+    busy_match = re.search(r"nodes are busy|immediately|did not answer|Unable to contact|timed out", answer.error)
+    return Node(partition, gpu, {}, answer.error or "the job ended and said nothing", busy=bool(busy_match))
 
 
 @contextlib.contextmanager

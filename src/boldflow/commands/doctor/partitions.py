@@ -35,15 +35,20 @@ def choose(cluster: Cluster) -> Choice:
     serves GPU jobs where there is none of the first kind. One that preempts, or is preempted by, the default partition
     serves only where no other does.
     """
-    left_out = {partition.name: refusal(partition, cluster) for partition in cluster.partitions}
-    usable = [partition for partition in cluster.partitions if not left_out[partition.name]]
-    plain = [partition for partition in usable if not partition.gpu_only] or usable
-    gpu = [partition for partition in usable if partition.gpu_only] or [part for part in usable if part.max_gpu]
-    rank = {part.name: _against_default(part, usable, cluster) for part in usable}
-    plain, gpu = ([part for part in kind if not rank[part.name]] or kind for kind in (plain, gpu))
-    used = {part.name for part in (*plain, *gpu)}
-    left_out |= {name: why for name, why in rank.items() if name not in used}
-    return Choice(plain, gpu, {name: why for name, why in left_out.items() if why})
+    reason_by_name = {partition.name: refusal(partition, cluster) for partition in cluster.partitions}
+    usable = [partition for partition in cluster.partitions if not reason_by_name[partition.name]]
+    plain_partitions = [partition for partition in usable if not partition.gpu_only] or usable
+    gpu_partitions = [partition for partition in usable if partition.gpu_only] or [
+        part for part in usable if part.max_gpu
+    ]
+    default_objections = {part.name: _against_default(part, usable, cluster) for part in usable}
+    plain_partitions, gpu_partitions = (
+        [part for part in group if not default_objections[part.name]] or group
+        for group in (plain_partitions, gpu_partitions)
+    )
+    used_names = {part.name for part in (*plain_partitions, *gpu_partitions)}
+    reason_by_name |= {name: reason for name, reason in default_objections.items() if name not in used_names}
+    return Choice(plain_partitions, gpu_partitions, {name: reason for name, reason in reason_by_name.items() if reason})
 
 
 def refusal(partition: Partition, cluster: Cluster) -> str:
@@ -57,8 +62,10 @@ def refusal(partition: Partition, cluster: Cluster) -> str:
         return "only root may use it"
     if fields.get("MinNodes", "0") not in ("0", "1"):
         return f"it takes jobs of {fields['MinNodes']} nodes or more, ours use one"
-    allowed, denied = _names(fields, "AllowAccounts"), _names(fields, "DenyAccounts")
-    if cluster.account and (cluster.account in denied or (allowed and cluster.account not in allowed)):
+    allowed_accounts, denied_accounts = _names(fields, "AllowAccounts"), _names(fields, "DenyAccounts")
+    if cluster.account and (
+        cluster.account in denied_accounts or (allowed_accounts and cluster.account not in allowed_accounts)
+    ):
         return f"account {cluster.account} may not use it"
     groups = _names(fields, "AllowGroups")
     if groups and groups.isdisjoint(cluster.groups):
@@ -105,12 +112,15 @@ def kept_limits(partition: Partition, plain: Sequence[Partition]) -> list[str]:
     that fits both (each ratio is at most 1, the others are no larger than the plain partition's own).
     """
     own_limits = limits(partition)
-    kept: list[str] = []
+    kept_keys: list[str] = []
     for key in LIMITS:
-        tight = [sum(own_limits[name] < limits(other)[name] for name in [*kept, key]) for other in plain]
-        if max(tight, default=0) <= 1:
-            kept.append(key)
-    return kept
+        n_tighter = [
+            sum(own_limits[name] < limits(plain_partition)[name] for name in [*kept_keys, key])
+            for plain_partition in plain
+        ]
+        if max(n_tighter, default=0) <= 1:
+            kept_keys.append(key)
+    return kept_keys
 
 
 def partitions_text(cluster: Cluster, choice: Choice) -> str:
@@ -119,32 +129,32 @@ def partitions_text(cluster: Cluster, choice: Choice) -> str:
         "Proposed by `python -m boldflow doctor`: limits read off Slurm for one job on one node, in minutes, MB, CPUs "
         "and GPUs. Delete a partition that jobs should not use."
     )
-    for name, why in choice.left_out.items():
-        lines += commented(f"{name} is left out: {why}")
+    for name, reason in choice.left_out.items():
+        lines += commented(f"{name} is left out: {reason}")
     lines.append("partitions:")
     for partition in choice.used:
-        gpus = partition.max_gpu if partition in choice.gpu else 0
+        n_gpus = partition.max_gpu if partition in choice.gpu else 0
         only_gpu = partition not in choice.plain
-        others = [part for part in choice.plain if part not in choice.gpu] if gpus else []
-        kept = kept_limits(partition, others)
-        lines += commented("; ".join(_words(partition, gpus, only_gpu, cluster)), 2)
+        plain_partitions = [part for part in choice.plain if part not in choice.gpu] if n_gpus else []
+        kept_keys = kept_limits(partition, plain_partitions)
+        lines += commented("; ".join(_words(partition, n_gpus, only_gpu, cluster)), 2)
         lines.append(f"  {scalar(partition.name)}:")
         for key, value in limits(partition).items():
             if math.isfinite(value):
-                lines += [f"    {key}: {value}"] if key in kept else _unsaid(key, value)
-        lines.append(f"    max_gpu: {gpus}")
+                lines += [f"    {key}: {value}"] if key in kept_keys else _unsaid(key, value)
+        lines.append(f"    max_gpu: {n_gpus}")
         models = sorted(partition.gpus)
-        if gpus and "" not in models:
+        if n_gpus and "" not in models:
             lines.append(f"    available_gpu_models: {scalar(models)}")
     return "\n".join(lines) + "\n"
 
 
-def _words(partition: Partition, gpus: int, only_gpu: bool, cluster: Cluster) -> list[str]:
-    """Say what a partition is; ``gpus`` on a node that its jobs may take."""
+def _words(partition: Partition, n_gpus: int, only_gpu: bool, cluster: Cluster) -> list[str]:
+    """Say what a partition is; ``n_gpus`` on a node that its jobs may take."""
     words = [f"{partition.working} of {len(partition.nodes)} nodes take jobs"]
     words += ["default partition"] if partition.default else []
     words += ["GPU jobs come here"] if only_gpu else []
-    words += ["its GPUs are left to GPU partitions"] if partition.max_gpu and not gpus else []
+    words += ["its GPUs are left to GPU partitions"] if partition.max_gpu and not n_gpus else []
     words += ["a job gets whole nodes"] if partition.fields.get("OverSubscribe") == "EXCLUSIVE" else []
     words += ["its jobs can be preempted"] if preemptible(partition, cluster) else []
     return words

@@ -62,18 +62,18 @@ def locking(folder: str, flock: Any = fcntl.flock) -> str:
     try:
         with open(path, "w") as handle:
             flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = second_lock(path)
+            held_outcome = second_lock(path)
             flock(handle, fcntl.LOCK_UN)
-            free = second_lock(path)
+            free_outcome = second_lock(path)
     except OSError as error:
         return f"no lock can be taken: {error}"
     finally:
         _remove(path)
-    if held == TAKEN:
+    if held_outcome == TAKEN:
         return "a second process got the lock that the first held"
-    if held != REFUSED:
-        return f"the second process failed: {held}"
-    return "" if free == TAKEN else f"a lock that was given back cannot be taken: {free}"
+    if held_outcome != REFUSED:
+        return f"the second process failed: {held_outcome}"
+    return "" if free_outcome == TAKEN else f"a lock that was given back cannot be taken: {free_outcome}"
 
 
 def linking(folder: str) -> str:
@@ -93,8 +93,8 @@ def linking(folder: str) -> str:
 def scratch(places: list[list[str]]) -> list[dict[str, Any]]:
     """Look at scratch folders, each ``[name, path]`` or ``[name of a variable, ""]``."""
     states: list[dict[str, Any]] = []
-    for name, default in places:
-        path = default or os.environ.get(name, "")
+    for name, default_path in places:
+        path = default_path or os.environ.get(name, "")
         entry: dict[str, Any] = {"name": name, "path": path, "state": "not set", "free": 0}
         if path:
             entry["state"] = "missing"
@@ -133,15 +133,15 @@ def network(hosts: list[str], seconds: float) -> dict[str, str]:
 def torch(seconds: float) -> dict[str, Any]:
     """Import torch in a process of its own: version, CUDA it was built for, devices it sees, or ``error``."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", TORCH], capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         return {"error": f"import took more than {seconds:g} s"}
-    if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]}
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen
+    if process.returncode:
+        return {"error": (process.stderr.strip().splitlines() or [f"ended with {process.returncode}"])[-1]}
+    torch_facts: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return torch_facts
 
 
 def held_elsewhere(path: str, token: str, seconds: float) -> dict[str, Any]:
@@ -156,34 +156,34 @@ def held_elsewhere(path: str, token: str, seconds: float) -> dict[str, Any]:
     while True:
         try:
             with open(path) as handle:
-                seen = handle.read() == token
+                is_seen = handle.read() == token
         except OSError:
-            seen = False
-        after = time.monotonic() - start
-        if seen or after > seconds:
-            return {"seen": seen, "after": after, "lock": second_lock(path) if seen else ""}
+            is_seen = False
+        waited_s = time.monotonic() - start
+        if is_seen or waited_s > seconds:
+            return {"seen": is_seen, "after": waited_s, "lock": second_lock(path) if is_seen else ""}
         time.sleep(0.5)
 
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """Do what a request asks for: ``folder``, ``places``, ``hosts`` with ``connect_s``, ``held``, ``torch_s``."""
     folder = asked["folder"]
-    there = os.path.isdir(folder)
-    seen: dict[str, Any] = {
+    folder_exists = os.path.isdir(folder)
+    facts: dict[str, Any] = {
         "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "python": sys.executable,
-        "folder": there,
-        "lock": locking(folder) if there else "the folder is not there",
-        "link": linking(folder) if there else "the folder is not there",
+        "folder": folder_exists,
+        "lock": locking(folder) if folder_exists else "the folder is not there",
+        "link": linking(folder) if folder_exists else "the folder is not there",
         "scratch": scratch(asked["places"]),
         "network": network(asked["hosts"], asked["connect_s"]),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
     if "held" in asked:
-        seen["held"] = held_elsewhere(asked["held"], asked["token"], asked["appear_s"])
+        facts["held"] = held_elsewhere(asked["held"], asked["token"], asked["appear_s"])
     if asked.get("torch_s"):
-        seen["torch"] = torch(asked["torch_s"])
-    return seen
+        facts["torch"] = torch(asked["torch_s"])
+    return facts
 
 
 def _remove(path: str) -> None:

@@ -27,15 +27,17 @@ def for_machine(base: Mapping[str, Any], machine: Machine) -> dict[str, str]:
     """Write a profile for a machine without Slurm from that in profiles/cpu: file name to text."""
     draft = Draft.of(base)
     draft.put("cores", machine.cores, f"usable here ({machine.cores_of})")
-    memory = f"MB: nine tenths of the {machine.mem_mb} MB usable here ({machine.mem_of})"
-    draft.put("resources.mem_mb", machine.mem_mb * 9 // 10, memory)
-    torch = machine.torch
-    if why := without_cuda(torch):
-        draft.reasons["set-resources"] = f"as in profiles/cpu: no GPU, since {why}"
+    memory_reason = f"MB: nine tenths of the {machine.mem_mb} MB usable here ({machine.mem_of})"
+    draft.put("resources.mem_mb", machine.mem_mb * 9 // 10, memory_reason)
+    torch_facts = machine.torch
+    if no_gpu_reason := without_cuda(torch_facts):
+        draft.reasons["set-resources"] = f"as in profiles/cpu: no GPU, since {no_gpu_reason}"
     else:
         draft.settings["set-resources"] = draft.set_resources(without="gpu")
-        single = "one GPU job at a time, on the GPU that CUDA_VISIBLE_DEVICES names, since nothing hands them out here"
-        draft.put("resources.gpu", 1, f"torch {torch['version']} sees {torch['devices']}; {single}")
+        one_gpu_reason = (
+            "one GPU job at a time, on the GPU that CUDA_VISIBLE_DEVICES names, since nothing hands them out here"
+        )
+        draft.put("resources.gpu", 1, f"torch {torch_facts['version']} sees {torch_facts['devices']}; {one_gpu_reason}")
     head = [f"Proposed by `python -m boldflow doctor` on {machine.host}, from profiles/cpu."]
     return {CONFIG: draft.text(head, "profiles/cpu")}
 
@@ -73,16 +75,16 @@ def for_cluster(
         _decide_status(draft, cluster)
     if cluster.max_submit is not None and cluster.max_submit < draft.settings.get("jobs", math.inf):
         draft.put("jobs", cluster.max_submit, "your account may have no more in the queue (MaxSubmitJobs)")
-    if ending := short_end(cluster):
-        _reason_of_end(draft, ending)
+    if end_text := short_end(cluster):
+        _reason_of_end(draft, end_text)
     _decide_partition(draft, choice)
     draft.put("default-resources.gpu", 0, "a rule asks for one where its plug-in's facts say so, never for more")
     draft.settings["set-resources"] = draft.set_resources(without="slurm_partition")
-    if why := no_gpu(machine, choice, nodes):
-        _decide_no_gpu(draft, gpu_rules, why)
-    name = cluster.config.get("ClusterName", "(its name was not found out)")
+    if no_gpu_reason := no_gpu(machine, choice, nodes):
+        _decide_no_gpu(draft, gpu_rules, no_gpu_reason)
+    cluster_id = cluster.config.get("ClusterName", "(its name was not found out)")
     head = [
-        f"Proposed by `python -m boldflow doctor` on {machine.host} for the cluster {name}, from profiles/slurm.",
+        f"Proposed by `python -m boldflow doctor` on {machine.host} for the cluster {cluster_id}, from profiles/slurm.",
         "Start Snakemake on a login node, inside tmux or screen.",
     ]
     files = {PARTITIONS: partitions_text(cluster, choice)} if len(choice.used) > 1 else {}
@@ -104,28 +106,34 @@ def _decide_no_gpu(draft: Draft, gpu_rules: Sequence[str], why: str) -> None:
 def _decide_account(draft: Draft, cluster: Cluster) -> None:
     draft.settings["default-resources"].pop("slurm_account", None)
     if cluster.account:
-        whose = "your only one" if len(cluster.accounts) == 1 else f"your default of {', '.join(cluster.accounts)}"
-        reason = f"{whose} (sacctmgr); in quotes twice, since Snakemake evaluates values as Python"
+        account_text = (
+            "your only one" if len(cluster.accounts) == 1 else f"your default of {', '.join(cluster.accounts)}"
+        )
+        reason = f"{account_text} (sacctmgr); in quotes twice, since Snakemake evaluates values as Python"
         draft.put("default-resources.slurm_account", f"'{cluster.account}'", reason)
         draft.settings.pop("slurm-no-account", None)
     elif cluster.accounts_error or not cluster.accounting:
-        why = cluster.accounts_error or "Slurm keeps no accounts here"
-        reason = f"{why}. Plug-in 2.8.0 reads this key and does no more: it tries to guess an account, warns, goes on"
+        no_account_text = cluster.accounts_error or "Slurm keeps no accounts here"
+        reason = (
+            f"{no_account_text}. Plug-in 2.8.0 reads this key and does no more: it tries to guess an account, warns, "
+            "goes on"
+        )
         draft.put("slurm-no-account", True, reason)
 
 
 def _decide_status(draft: Draft, cluster: Cluster) -> None:
-    age = seconds_of(cluster.config, "MinJobAge")
-    known_s = f"{age} s (MinJobAge)" if age is not None else "MinJobAge, which was not found out"
-    why = cluster.sacct.error or cluster.config["AccountingStorageType"]
+    age_s = seconds_of(cluster.config, "MinJobAge")
+    known_text = f"{age_s} s (MinJobAge)" if age_s is not None else "MinJobAge, which was not found out"
+    sacct_problem = cluster.sacct.error or cluster.config["AccountingStorageType"]
     reason = (
-        f"sacct cannot be used: {why}. squeue knows ended jobs for {known_s}; Snakemake looks each {LOOK_S} s or sooner"
+        f"sacct cannot be used: {sacct_problem}. squeue knows ended jobs for {known_text}; Snakemake looks each "
+        f"{LOOK_S} s or sooner"
     )
     draft.put("slurm-status-command", "squeue", reason)
     key = "slurm-init-seconds-before-status-checks"
-    if age is not None and 3 * draft.settings.get(key, FIRST_LOOK_S) > age:
-        reason = f"a third of MinJobAge ({age} s) at most: above it the plug-in leaves squeue for sacct"
-        draft.put(key, max(1, age // 3), reason)
+    if age_s is not None and 3 * draft.settings.get(key, FIRST_LOOK_S) > age_s:
+        reason = f"a third of MinJobAge ({age_s} s) at most: above it the plug-in leaves squeue for sacct"
+        draft.put(key, max(1, age_s // 3), reason)
 
 
 def _decide_partition(draft: Draft, choice: Choice) -> None:
@@ -134,8 +142,8 @@ def _decide_partition(draft: Draft, choice: Choice) -> None:
         reason = "beside this file: a job goes where limits are nearest above its needs (a slurm_partition would win)"
         draft.put("slurm-partition-config", PARTITIONS, reason)
         return
-    others = "; ".join(f"{name}: {why}" for name, why in choice.left_out.items())
-    reason = "the only one that your jobs can use" + (f" ({others})" if others else "")
+    others_text = "; ".join(f"{name}: {refusal}" for name, refusal in choice.left_out.items())
+    reason = "the only one that your jobs can use" + (f" ({others_text})" if others_text else "")
     draft.put("default-resources.slurm_partition", f"'{choice.used[0].name}'", reason)
 
 
@@ -158,25 +166,27 @@ def no_gpu(machine: Machine, choice: Choice, nodes: Sequence[Node]) -> str:
     if not choice.gpu:
         return "no partition that you can use has GPUs"
     for look in (node.look for node in nodes if node.gpu and not node.error):
-        why = without_cuda(look["torch"])
-        if not why and len(gpu_ids(look)) != 1:
-            why = f"CUDA_VISIBLE_DEVICES is {look['visible']} in a job that asked for one"
-        return f"{why}, on {look['host']}" if why else ""
+        reason = without_cuda(look["torch"])
+        if not reason and len(gpu_ids(look)) != 1:
+            reason = f"CUDA_VISIBLE_DEVICES is {look['visible']} in a job that asked for one"
+        return f"{reason}, on {look['host']}" if reason else ""
     # this machine may have no GPU where a node has; the build is the same
     return without_cuda(machine.torch) if not machine.torch.get("cuda") else ""
 
 
 def short_end(cluster: Cluster) -> str:
     """Say that jobs are killed soon after they are told to end; empty where there is time to keep progress."""
-    wait = seconds_of(cluster.config, "KillWait")
-    words = []
-    if wait is not None and wait < KEEP_S:
-        words.append(f"KillWait: a job that is cancelled or at its time limit has {wait} s from SIGTERM to SIGKILL")
+    kill_wait_s = seconds_of(cluster.config, "KillWait")
+    sentences = []
+    if kill_wait_s is not None and kill_wait_s < KEEP_S:
+        sentences.append(
+            f"KillWait: a job that is cancelled or at its time limit has {kill_wait_s} s from SIGTERM to SIGKILL"
+        )
     for partition in cluster.partitions:
-        grace = seconds_of(partition.fields, "GraceTime") or 0
-        if grace < KEEP_S and preemptible(partition, cluster):
-            words.append(f"GraceTime: a preempted job in {partition.name} has {grace} s")
-    return "; ".join(words)
+        grace_s = seconds_of(partition.fields, "GraceTime") or 0
+        if grace_s < KEEP_S and preemptible(partition, cluster):
+            sentences.append(f"GraceTime: a preempted job in {partition.name} has {grace_s} s")
+    return "; ".join(sentences)
 
 
 def read_base(path: Path) -> dict[str, Any]:

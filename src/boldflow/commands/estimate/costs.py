@@ -95,8 +95,8 @@ def cost_of(jobs: Iterable[Job]) -> Estimate:
         if not job.runs or job.rule == "all":
             continue
         dataset = job.wildcards.get("dataset", "")
-        place = (dataset, job.wildcards.get("subject", SHARED if dataset else ""), STAGES.get(job.rule, REST))
-        estimate.rows[place] += replace(_cost(job, sizes, estimate), jobs=1)
+        row_key = (dataset, job.wildcards.get("subject", SHARED if dataset else ""), STAGES.get(job.rule, REST))
+        estimate.rows[row_key] += replace(_cost(job, sizes, estimate), jobs=1)
     return estimate
 
 
@@ -174,10 +174,10 @@ def _of_checkpoint(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
     entry = entry_of(job)
     checkpoint = registry.load("features", entry["plugin"]).files_needed(entry)
     folder = CHECKPOINTS / checkpoint.folder
-    there = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
+    present_bytes = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
     if not checkpoint.n_bytes:
         estimate.unknown.add(checkpoint.name)
-    return Cost(fetch=max(0, checkpoint.n_bytes - there), memory=BASE)
+    return Cost(fetch=max(0, checkpoint.n_bytes - present_bytes), memory=BASE)
 
 
 def _of_subject(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
@@ -187,48 +187,52 @@ def _of_subject(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
     entry = sizes.datasets[dataset]
     plugin = registry.load("datasets", entry["plugin"])
     root = CLONES / dataset
-    there = 0
+    present_bytes = 0
     if root.is_dir():
         try:
             paths = [root / path for path in plugin.files_needed(root, subject, entry, recording)]
         except (NotImplementedError, FileNotFoundError):
             paths = []  # then the whole recording counts as still to be fetched: the estimate errs upwards
         # only annexed files are links, and only those with content lead somewhere
-        there = sum(path.stat().st_size for path in paths if path.is_symlink() and path.exists())
-    return Cost(fetch=max(0, sizes.of_dataset(dataset, recording).subjects[subject].fetch - there), memory=BASE)
+        present_bytes = sum(path.stat().st_size for path in paths if path.is_symlink() and path.exists())
+    return Cost(fetch=max(0, sizes.of_dataset(dataset, recording).subjects[subject].fetch - present_bytes), memory=BASE)
 
 
 def _of_model(job: Job, sizes: Sizes, estimate: Estimate) -> Cost:
     """What a model keeps by its facts (else the most of it), for each seed and fold, and predictions of all trials."""
-    names = job.wildcards
+    wildcards = job.wildcards
     subjects = json.loads(job.params["subjects"])
-    n_features = sizes.n_features(names["dataset"], names["feature"])
-    if names["response"] == NONE:  # a picture a trial
-        n_bytes = BYTES * sizes.of_dataset(names["dataset"]).n_images * n_features
+    n_features = sizes.n_features(wildcards["dataset"], wildcards["feature"])
+    if wildcards["response"] == NONE:  # a picture a trial
+        n_bytes = BYTES * sizes.of_dataset(wildcards["dataset"]).n_images * n_features
         return Cost(keep=2 * n_bytes, memory=BASE + 6 * n_bytes)
-    n_kept = sum(sizes.response(names["dataset"], subject, names["response"]).n_kept for subject in subjects)
-    _, recording = sizes.responses[names["dataset"], names["response"]]
-    by_subject = sizes.of_dataset(names["dataset"], recording).subjects
-    n_trials = sum(by_subject[subject].n_trials for subject in subjects)
+    n_kept = sum(sizes.response(wildcards["dataset"], subject, wildcards["response"]).n_kept for subject in subjects)
+    _, recording = sizes.responses[wildcards["dataset"], wildcards["response"]]
+    subject_sizes = sizes.of_dataset(wildcards["dataset"], recording).subjects
+    n_trials = sum(subject_sizes[subject].n_trials for subject in subjects)
     n_columns = n_kept // n_trials
-    data = BYTES * n_trials * (n_columns + n_features)
-    memory = BASE + 6 * data  # as the rule asks for
+    data_bytes = BYTES * n_trials * (n_columns + n_features)
+    memory = BASE + 6 * data_bytes  # as the rule asks for
     if job.rule in ("score_model", "analyse_latents"):
         return Cost(keep=ROW_BYTES * n_columns, memory=memory)
-    folds = by_subject[subjects[0]].n_runs if sizes.splits[names["dataset"], names["split"]]["test"] == "run" else 1
-    return Cost(keep=_kept_of_fits(job, n_trials, n_columns, n_features, folds), memory=memory)
+    n_folds = (
+        subject_sizes[subjects[0]].n_runs
+        if sizes.splits[wildcards["dataset"], wildcards["split"]]["test"] == "run"
+        else 1
+    )
+    return Cost(keep=_kept_of_fits(job, n_trials, n_columns, n_features, n_folds), memory=memory)
 
 
 def _kept_of_fits(job: Job, n_trials: int, n_columns: int, n_features: int, n_folds: int) -> int:
     """Bytes of weights and predictions of a trained model, over its seeds."""
     settings = entry_of(job)
     n_targets = n_features if settings["direction"] == "decode" else n_columns
-    across = n_features or settings.get("n_latents", 0)
-    data = BYTES * n_trials * (n_columns + n_features)
-    weights = {"weights": BYTES * n_columns * across, "data": data, "means": BYTES * n_targets}
+    n_weight_columns = n_features or settings.get("n_latents", 0)
+    data_bytes = BYTES * n_trials * (n_columns + n_features)
+    bytes_of_kind = {"weights": BYTES * n_columns * n_weight_columns, "data": data_bytes, "means": BYTES * n_targets}
     keeps = registry.facts(ModelFacts, "models", settings["plugin"]).keeps
-    of_seed = weights.get(keeps or "", max(weights.values())) * n_folds + BYTES * n_trials * n_targets
-    return len(settings["seeds"]) * of_seed
+    seed_bytes = bytes_of_kind.get(keeps or "", max(bytes_of_kind.values())) * n_folds + BYTES * n_trials * n_targets
+    return len(settings["seeds"]) * seed_bytes
 
 
 # by rule; every other job of a data set is one of a model

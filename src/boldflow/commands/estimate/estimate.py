@@ -53,15 +53,15 @@ def compare(costs: Estimate) -> list[Need]:
     -------
     list of Need
     """
-    by_place: dict[str, int] = {"resources": 0, "results": 0}
+    bytes_by_place: dict[str, int] = {"resources": 0, "results": 0}
     for (_, _, stage), cost in costs.rows.items():
-        by_place[PLACES.get(stage, "results")] += cost.fetch + cost.keep
-    by_device: dict[int, list[str]] = defaultdict(list)
-    for place in by_place:
-        by_device[_existing(place).stat().st_dev].append(place)
+        bytes_by_place[PLACES.get(stage, "results")] += cost.fetch + cost.keep
+    places_by_device: dict[int, list[str]] = defaultdict(list)
+    for place in bytes_by_place:
+        places_by_device[_existing(place).stat().st_dev].append(place)
     return [
-        Need(tuple(places), sum(by_place[place] for place in places), free_at(places[0]))
-        for places in by_device.values()
+        Need(tuple(places), sum(bytes_by_place[place] for place in places), free_at(places[0]))
+        for places in places_by_device.values()
     ]
 
 

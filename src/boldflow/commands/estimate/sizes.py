@@ -85,21 +85,21 @@ class Sizes:
         if facts.reads == "features":
             return sum(self.n_features(dataset, name) for name in entry["of"])
         plugin = registry.load("features", entry["plugin"])
-        stated = plugin.n_features(entry) if hasattr(plugin, "n_features") else None
-        if stated is not None:
-            return int(stated)
+        n_stated = plugin.n_features(entry) if hasattr(plugin, "n_features") else None
+        if n_stated is not None:
+            return int(n_stated)
         if facts.reads == "labels" or facts.checkpoint:
             return int(self.of_dataset(dataset).n_images)
-        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-        return int(describe(plugin.extractor(entry, None, "cpu"), [grey]).shape[1])
+        grey_picture = np.full((64, 64, 3), 128, dtype=np.uint8)
+        return int(describe(plugin.extractor(entry, None, "cpu"), [grey_picture]).shape[1])
 
     def response(self, dataset: str, subject: str, response: str) -> "ResponseSize":
         """Count the numbers of one subject's responses."""
         entry, recording = self.responses[dataset, response]
-        size = self.of_dataset(dataset, recording).subjects[subject]
-        columns = COLUMNS.get(entry["space"], size.n_voxels)
+        subject_size = self.of_dataset(dataset, recording).subjects[subject]
+        n_columns = COLUMNS.get(entry["space"], subject_size.n_voxels)
         n_volumes = max(1, round(entry["duration_s"] / self.tr_s[dataset]))
         n_volumes = n_volumes if entry.get("kind", "bold") == "bold" else 1  # betas are one number per trial
-        made = size.n_trials * columns * n_volumes
-        kept = size.n_trials * columns if entry["average"] else made
-        return ResponseSize(kept, made, size.n_voxels * size.n_volumes)
+        n_made = subject_size.n_trials * n_columns * n_volumes
+        n_kept = subject_size.n_trials * n_columns if entry["average"] else n_made
+        return ResponseSize(n_kept, n_made, subject_size.n_voxels * subject_size.n_volumes)

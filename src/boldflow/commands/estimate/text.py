@@ -45,18 +45,20 @@ def written(costs: Estimate, needs: Sequence[Need], study: str, memory: int, col
 def _table(costs: Estimate, memory: int, colour: bool) -> list[str]:
     """Write a line for each stage of each subject; those that need more memory than there is stand out."""
     rows: list[tuple[str, ...]] = [HEAD]
-    high = [False]
-    for dataset, subjects, stage, cost, many in _alike(costs):
+    over_memory = [False]
+    for dataset, subjects, stage, cost, each_text in _alike(costs):
         sizes = tuple(_gb(n_bytes, dataset in costs.unverified) for n_bytes in (cost.fetch, cost.keep))
-        rows.append((dataset, subjects + many, stage, str(cost.jobs), *sizes, _gb(cost.memory)))
-        high.append(cost.memory > memory)
-    total, about = costs.total, bool(costs.unverified)
-    rows.append(("total", "", "", str(total.jobs), _gb(total.fetch, about), _gb(total.keep, about), ""))
-    high.append(False)
-    width = [max(len(row[k]) for row in rows) for k in range(len(HEAD))]
+        rows.append((dataset, subjects + each_text, stage, str(cost.jobs), *sizes, _gb(cost.memory)))
+        over_memory.append(cost.memory > memory)
+    total_cost, is_about = costs.total, bool(costs.unverified)
+    rows.append(
+        ("total", "", "", str(total_cost.jobs), _gb(total_cost.fetch, is_about), _gb(total_cost.keep, is_about), "")
+    )
+    over_memory.append(False)
+    widths = [max(len(row[k]) for row in rows) for k in range(len(HEAD))]
     return [
-        _red(_line(row, width) + "  more than this machine has", colour) if too_high else _line(row, width)
-        for row, too_high in zip(rows, high, strict=True)
+        _red(_line(row, widths) + "  more than this machine has", colour) if too_high else _line(row, widths)
+        for row, too_high in zip(rows, over_memory, strict=True)
     ]
 
 
@@ -85,18 +87,18 @@ def _remarks(costs: Estimate) -> list[str]:
 
 def _alike(costs: Estimate) -> list[tuple[str, str, str, Cost, str]]:
     """Rows in the order of stages, subjects that cost the same in one row, whose numbers are of each."""
-    by_subject: dict[tuple[str, str], dict[str, Cost]] = defaultdict(dict)
+    costs_by_subject: dict[tuple[str, str], dict[str, Cost]] = defaultdict(dict)
     for (dataset, subject, stage), cost in costs.rows.items():
-        by_subject[dataset, subject][stage] = cost
+        costs_by_subject[dataset, subject][stage] = cost
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for (dataset, subject), stages in sorted(by_subject.items(), key=_order):
-        groups[dataset, repr([(name, stages.get(name)) for name in ORDER])].append(subject)
+    for (dataset, subject), stages in sorted(costs_by_subject.items(), key=_order):
+        groups[dataset, repr([(stage, stages.get(stage)) for stage in ORDER])].append(subject)
     rows = []
     for (dataset, _), subjects in groups.items():
-        stages = by_subject[dataset, subjects[0]]
-        name = subjects[0] if len(subjects) == 1 else f"{subjects[0]} .. {subjects[-1]}"
-        many = f" ({len(subjects)}, each)" if len(subjects) > 1 else ""
-        rows += [(dataset, name, stage, stages[stage], many) for stage in ORDER if stage in stages]
+        stages = costs_by_subject[dataset, subjects[0]]
+        subjects_text = subjects[0] if len(subjects) == 1 else f"{subjects[0]} .. {subjects[-1]}"
+        each_text = f" ({len(subjects)}, each)" if len(subjects) > 1 else ""
+        rows += [(dataset, subjects_text, stage, stages[stage], each_text) for stage in ORDER if stage in stages]
     return rows
 
 
