@@ -25,7 +25,7 @@ def latents(network: Autoencoder, state: State, inputs: np.ndarray) -> np.ndarra
 def reconstruct(network: Autoencoder, state: State, inputs: np.ndarray) -> np.ndarray:
     """Reconstruct trials with one seed's state, on the CPU: float32 (n_trials, n_inputs)."""
     return _in_blocks(
-        state, inputs, lambda parameters, values: network.forward(parameters, [Part(0, values[:, None])], [])
+        state, inputs, lambda parameters, block: network.forward(parameters, [Part(0, block[:, None])], [])
     )
 
 
@@ -43,9 +43,10 @@ def _in_blocks(
     state: State, inputs: np.ndarray, describe: Callable[[Parameters, torch.Tensor], torch.Tensor]
 ) -> np.ndarray:
     parameters = {name: torch.from_numpy(value)[None] for name, value in state.items()}  # a stack of one seed
-    values = np.ascontiguousarray(flat(inputs), dtype=np.float32)
+    flat_inputs = np.ascontiguousarray(flat(inputs), dtype=np.float32)
     with torch.inference_mode():
         blocks = [
-            describe(parameters, torch.from_numpy(values[n : n + BLOCK]))[0] for n in range(0, len(values), BLOCK)
+            describe(parameters, torch.from_numpy(flat_inputs[start : start + BLOCK]))[0]
+            for start in range(0, len(flat_inputs), BLOCK)
         ]
     return torch.cat(blocks).numpy() if blocks else np.empty((0, 0), dtype=np.float32)

@@ -98,13 +98,13 @@ def start(network: Network, seed: int) -> Parameters:
     generator = torch.Generator().manual_seed(seed)
     sizes = network.sizes()
     parameters: Parameters = {}
-    for name, size in sizes.items():
+    for name, shape in sizes.items():
         kind = name.rpartition("_")[2]
         if kind in ("gain", "shift"):
-            parameters[name] = torch.full(size, 1.0 if kind == "gain" else 0.0)
+            parameters[name] = torch.full(shape, 1.0 if kind == "gain" else 0.0)
         else:
             bound = 1 / math.sqrt(sizes[name.rpartition("_")[0] + "_weight"][-1])
-            parameters[name] = torch.empty(size).uniform_(-bound, bound, generator=generator)
+            parameters[name] = torch.empty(shape).uniform_(-bound, bound, generator=generator)
     return parameters
 
 
@@ -131,8 +131,8 @@ class FmriMlp:
         """Name the parameters."""
         w, f = self.width, self.n_features
         sizes: Sizes = {}
-        for subject, n in enumerate(self.vertices):
-            sizes |= {f"input{subject}_weight": (w, n), f"input{subject}_bias": (w,)}
+        for subject, n_vertices in enumerate(self.vertices):
+            sizes |= {f"input{subject}_weight": (w, n_vertices), f"input{subject}_bias": (w,)}
         sizes |= {"norm_gain": (w,), "norm_shift": (w,)}
         for k in range(self.depth):
             sizes |= {f"block{k}_weight": (w, w), f"block{k}_bias": (w,)}
@@ -142,10 +142,10 @@ class FmriMlp:
 
     def noise(self, generator: torch.Generator, n_trials: int) -> list[torch.Tensor]:
         """Draw the masks of dropout, each (n_trials, n_trs, width): 0, or what keeps the mean."""
-        shares = [self.dropout, *[self.block_dropout] * self.depth]
+        rates = [self.dropout, *[self.block_dropout] * self.depth]
         shape = (n_trials, self.n_trs, self.width)
-        drawn = (torch.rand(shape, generator=generator, device=generator.device) for _ in shares)
-        return [(uniform >= share) / (1 - share) for uniform, share in zip(drawn, shares, strict=True)]
+        uniforms = (torch.rand(shape, generator=generator, device=generator.device) for _ in rates)
+        return [(uniform >= rate) / (1 - rate) for uniform, rate in zip(uniforms, rates, strict=True)]
 
     def forward(
         self,
@@ -158,11 +158,11 @@ class FmriMlp:
         hidden = _first(parameters, parts, spare)  # (n_seeds, n_trials, n_trs, width)
         hidden = _drop(functional.gelu(_norm(hidden, parameters, "norm")), noise, 0)
         for k in range(self.depth):
-            inner = _norm(_linear(hidden, parameters, f"block{k}", spare), parameters, f"block{k}")
-            hidden = hidden + _drop(functional.gelu(inner), noise, k + 1)
-        time = parameters["time_weight"][:, 0, None, :, None]  # (n_seeds, 1, n_trs, 1)
-        mixed = (hidden * time).sum(dim=2) + parameters["time_bias"][:, None]  # (n_seeds, n_trials, width)
-        return _linear(_linear(mixed, parameters, "output", spare), parameters, "head", spare)
+            block_hidden = _norm(_linear(hidden, parameters, f"block{k}", spare), parameters, f"block{k}")
+            hidden = hidden + _drop(functional.gelu(block_hidden), noise, k + 1)
+        time_weight = parameters["time_weight"][:, 0, None, :, None]  # (n_seeds, 1, n_trs, 1)
+        tr_sum = (hidden * time_weight).sum(dim=2) + parameters["time_bias"][:, None]  # (n_seeds, n_trials, width)
+        return _linear(_linear(tr_sum, parameters, "output", spare), parameters, "head", spare)
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,11 @@ class FmriLinear:
     def sizes(self) -> Sizes:
         """Name the parameters."""
         sizes: Sizes = {}
-        for subject, n in enumerate(self.vertices):
-            sizes |= {f"input{subject}_weight": (self.n_features, n), f"input{subject}_bias": (self.n_features,)}
+        for subject, n_vertices in enumerate(self.vertices):
+            sizes |= {
+                f"input{subject}_weight": (self.n_features, n_vertices),
+                f"input{subject}_bias": (self.n_features,),
+            }
         return sizes | {"time_weight": (1, self.n_trs), "time_bias": (1,)}
 
     def noise(self, generator: torch.Generator, n_trials: int) -> list[torch.Tensor]:
@@ -196,13 +199,13 @@ class FmriLinear:
         spare: SpareMemory | None = None,
     ) -> torch.Tensor:
         """Decode a batch, (n_seeds, n_trials, n_features)."""
-        time = parameters["time_weight"][:, 0]  # (n_seeds, n_trs)
-        by_part = []
+        time_weight = parameters["time_weight"][:, 0]  # (n_seeds, n_trs)
+        part_outputs = []
         for part in parts:
-            mixed = torch.matmul(time, part.inputs).transpose(0, 1)  # (n_seeds, n_trials, n_vertices)
+            mixed_inputs = torch.matmul(time_weight, part.inputs).transpose(0, 1)  # (n_seeds, n_trials, n_vertices)
             weight, bias = parameters[f"input{part.subject}_weight"], parameters[f"input{part.subject}_bias"]
-            by_part.append(layers.linear(mixed, weight, bias * time.sum(dim=1, keepdim=True), spare))
-        return _in_order(by_part, parts) + parameters["time_bias"][:, None]
+            part_outputs.append(layers.linear(mixed_inputs, weight, bias * time_weight.sum(dim=1, keepdim=True), spare))
+        return _in_order(part_outputs, parts) + parameters["time_bias"][:, None]
 
 
 @dataclass(frozen=True)
@@ -216,8 +219,8 @@ class LinearMap:
     def sizes(self) -> Sizes:
         """Name the parameters."""
         sizes: Sizes = {}
-        for subject, n in enumerate(self.vertices):
-            sizes[f"input{subject}_weight"] = (self.n_features, n * self.n_trs)
+        for subject, n_vertices in enumerate(self.vertices):
+            sizes[f"input{subject}_weight"] = (self.n_features, n_vertices * self.n_trs)
             sizes[f"input{subject}_bias"] = (self.n_features,)
         return sizes
 
@@ -233,33 +236,33 @@ class LinearMap:
         spare: SpareMemory | None = None,
     ) -> torch.Tensor:
         """Decode a batch, (n_seeds, n_trials, n_features)."""
-        flat = [Part(part.subject, part.inputs.flatten(1)[:, None], part.places) for part in parts]
-        return _first(parameters, flat, spare)[:, :, 0]
+        flat_parts = [Part(part.subject, part.inputs.flatten(1)[:, None], part.places) for part in parts]
+        return _first(parameters, flat_parts, spare)[:, :, 0]
 
 
 def _first(parameters: Parameters, parts: Sequence[Part], spare: SpareMemory | None) -> torch.Tensor:
     """Take each TR through the input layers of all seeds as one product, (n_seeds, n_trials, n_trs, width)."""
-    by_part = []
+    part_outputs = []
     for part in parts:
         weight, bias = parameters[f"input{part.subject}_weight"], parameters[f"input{part.subject}_bias"]
-        rows = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias, spare)  # (n_rows, n_seeds, width)
-        by_part.append(rows.unflatten(0, part.inputs.shape[:2]).permute(2, 0, 1, 3))
-    return _in_order(by_part, parts).contiguous()
+        row_outputs = layers.shared_linear(part.inputs.flatten(0, 1), weight, bias, spare)  # (n_rows, n_seeds, width)
+        part_outputs.append(row_outputs.unflatten(0, part.inputs.shape[:2]).permute(2, 0, 1, 3))
+    return _in_order(part_outputs, parts).contiguous()
 
 
-def _in_order(by_part: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
+def _in_order(part_outputs: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
     """Put what parts gave, trials on the second axis, into the order of the batch."""
     if parts[0].places is None:
-        return by_part[0]
+        return part_outputs[0]
     places = torch.cat([part.places for part in parts if part.places is not None])  # (n_trials,)
-    return torch.cat(list(by_part), dim=1)[:, torch.argsort(places)]
+    return torch.cat(list(part_outputs), dim=1)[:, torch.argsort(places)]
 
 
 def _linear(x: torch.Tensor, parameters: Parameters, name: str, spare: SpareMemory | None) -> torch.Tensor:
     """Take (n_seeds, ..., n) through a layer of each seed."""
     rows = x.reshape(len(x), -1, x.shape[-1])  # (n_seeds, n_rows, n)
-    flat = layers.linear(rows, parameters[f"{name}_weight"], parameters[f"{name}_bias"], spare)
-    return flat.view(*x.shape[:-1], -1)
+    row_outputs = layers.linear(rows, parameters[f"{name}_weight"], parameters[f"{name}_bias"], spare)
+    return row_outputs.view(*x.shape[:-1], -1)
 
 
 def _norm(x: torch.Tensor, parameters: Parameters, name: str) -> torch.Tensor:
@@ -268,5 +271,5 @@ def _norm(x: torch.Tensor, parameters: Parameters, name: str) -> torch.Tensor:
     return functional.layer_norm(x, x.shape[-1:]) * gain[:, None, None] + shift[:, None, None]
 
 
-def _drop(x: torch.Tensor, noise: Sequence[torch.Tensor], number: int) -> torch.Tensor:
-    return x * noise[number] if noise else x
+def _drop(x: torch.Tensor, noise: Sequence[torch.Tensor], layer: int) -> torch.Tensor:
+    return x * noise[layer] if noise else x

@@ -48,15 +48,15 @@ def erk_densities(shapes: Sequence[tuple[int, int]], sparsity: float) -> list[fl
     sizes = np.array([n * m for n, m in shapes], dtype=np.float64)
     n_kept = (1 - sparsity) * sizes.sum()
     raw = np.array([(n + m) / (n * m) for n, m in shapes])  # (n_layers,)
-    full = np.zeros(len(shapes), dtype=bool)
+    is_full = np.zeros(len(shapes), dtype=bool)
     while True:
-        n_left = n_kept - sizes[full].sum()
-        scale = n_left / (raw * sizes)[~full].sum() if (~full).any() else 0.0
-        density = np.where(full, 1.0, scale * raw)
-        over = ~full & (density >= 1)
-        if not over.any():
-            return [float(value) for value in density]
-        full |= over
+        n_left = n_kept - sizes[is_full].sum()
+        scale = n_left / (raw * sizes)[~is_full].sum() if (~is_full).any() else 0.0
+        density = np.where(is_full, 1.0, scale * raw)
+        is_over = ~is_full & (density >= 1)
+        if not is_over.any():
+            return [float(share) for share in density]
+        is_full |= is_over
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class DenseAutoencoder:
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """(n_out, n_in) of each layer."""
-        width = [self.n_inputs, self.n_inputs // 3, self.n_inputs // 6, self.n_latents]
-        width += width[-2::-1]
-        return [(after, before) for before, after in itertools.pairwise(width)]
+        widths = [self.n_inputs, self.n_inputs // 3, self.n_inputs // 6, self.n_latents]
+        widths += widths[-2::-1]
+        return [(n_out, n_in) for n_in, n_out in itertools.pairwise(widths)]
 
     def sizes(self) -> Sizes:
         """Name the parameters."""
@@ -114,9 +114,9 @@ class DenseAutoencoder:
             spread = math.sqrt(1 / n_in) / 0.87962566103423978  # s.d. of a normal truncated at 2
             weight = torch.empty(n_out, n_in)
             torch.nn.init.trunc_normal_(weight, 0.0, spread, -2 * spread, 2 * spread, generator=generator)
-            places = torch.randperm(n_out * n_in, generator=generator)[: round(density * n_out * n_in)]
+            weight_indices = torch.randperm(n_out * n_in, generator=generator)[: round(density * n_out * n_in)]
             mask = torch.zeros(n_out * n_in, dtype=torch.bool)
-            mask[places] = True
+            mask[weight_indices] = True
             mask = mask.view(n_out, n_in)
             parameters |= {
                 f"layer{k}_weight": weight * mask,
@@ -198,8 +198,8 @@ def _batch_norm(x: torch.Tensor, parameters: Parameters, name: str, training: bo
     if training:
         batch_mean, batch_var = x.mean(dim=1), x.var(dim=1, correction=0)  # each (n_seeds, n)
         with torch.no_grad():
-            for running, new in ((mean, batch_mean), (var, batch_var)):
-                running.mul_(MOMENTUM).add_(new, alpha=1 - MOMENTUM)
+            for running_stat, batch_stat in ((mean, batch_mean), (var, batch_var)):
+                running_stat.mul_(MOMENTUM).add_(batch_stat, alpha=1 - MOMENTUM)
         mean, var = batch_mean, batch_var
     factor = parameters[f"{name}_gain"] * torch.rsqrt(var + EPSILON)  # (n_seeds, n)
     return (x - mean[:, None]) * factor[:, None] + parameters[f"{name}_shift"][:, None]

@@ -62,28 +62,37 @@ def fit_network(
     RuntimeError
         If the device is "cuda" and torch finds none.
     """
-    data = Resident(subjects, settings["subject_layers"], device)
-    network = make(data.vertices, data.n_trs, data.n_features)
-    by_ridge = settings.get("start") == "ridge"
-    recipe, place = recipe_of(settings, try_start=by_ridge), keeper or Nowhere()
-    again = settings.get("refit", False) and data.is_val.any()
+    resident = Resident(subjects, settings["subject_layers"], device)
+    network = make(resident.vertices, resident.n_trs, resident.n_features)
+    starts_at_ridge = settings.get("start") == "ridge"
+    recipe, root_keeper = recipe_of(settings, try_start=starts_at_ridge), keeper or Nowhere()
+    refits = settings.get("refit", False) and resident.is_val.any()
     # made when first asked for: on training trials, and on all
-    start = functools.cache(functools.partial(_start, network, subjects, settings, device))
-    fitted: list[Trained] = []
+    make_start = functools.cache(functools.partial(_start, network, subjects, settings, device))
+    trained_seeds: list[Trained] = []
     rows: Rows = []
-    for together in [list(seeds)] if stacked else [[seed] for seed in seeds]:
-        part = place.part("seeds" if stacked else f"seed{together[0]}")
-        if by_ridge:  # all seeds start alike: what is left to chance is the order of trials
-            recipe = replace(recipe, order_seed=(settings["order_seed"], *together))
-        choice = part.part("choice") if again else part
-        trained, lines = train(network, data, recipe, together, start(False), choice)
-        rows += [{"stage": "choice" if again else "fit", **line} for line in lines]
-        for number, (seed, best) in enumerate(zip(together, trained, strict=True) if again else ()):
-            last, lines = train(network, data, recipe, [seed], start(True), part.part(f"all{seed}"), True, best.epoch)
-            trained[number] = last[0]
-            rows += [{"stage": "all", **line} for line in lines]
-        fitted += trained
-    states = [{name: value.numpy() for name, value in of_seed.values.items()} for of_seed in fitted]
+    for seed_group in [list(seeds)] if stacked else [[seed] for seed in seeds]:
+        group_keeper = root_keeper.part("seeds" if stacked else f"seed{seed_group[0]}")
+        if starts_at_ridge:  # all seeds start alike: what is left to chance is the order of trials
+            recipe = replace(recipe, order_seed=(settings["order_seed"], *seed_group))
+        choice_keeper = group_keeper.part("choice") if refits else group_keeper
+        trained, fit_rows = train(network, resident, recipe, seed_group, make_start(False), choice_keeper)
+        rows += [{"stage": "choice" if refits else "fit", **row} for row in fit_rows]
+        for number, (seed, best_fit) in enumerate(zip(seed_group, trained, strict=True) if refits else ()):
+            refitted, fit_rows = train(
+                network,
+                resident,
+                recipe,
+                [seed],
+                make_start(True),
+                group_keeper.part(f"all{seed}"),
+                True,
+                best_fit.epoch,
+            )
+            trained[number] = refitted[0]
+            rows += [{"stage": "all", **row} for row in fit_rows]
+        trained_seeds += trained
+    states = [{name: value.numpy() for name, value in fit.values.items()} for fit in trained_seeds]
     return Fitted(states, rows)
 
 
@@ -118,18 +127,18 @@ def fit_autoencoder(
     """
     if len(subjects) != 1:
         raise ValueError(f"an autoencoder is fitted to one subject, found {len(subjects)}")
-    for key, right in (("micro_batch", None), ("monitor", "loss")):
-        if settings.get(key) != right:
-            raise ValueError(f"an autoencoder has no other {key} than {right}, found {settings.get(key)!r}")
+    for key, required in (("micro_batch", None), ("monitor", "loss")):
+        if settings.get(key) != required:
+            raise ValueError(f"an autoencoder has no other {key} than {required}, found {settings.get(key)!r}")
     # it learns from inputs alone: no second copy of them on the device
-    used = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
-    data = replace(used, targets=np.empty((len(used.inputs), 0), dtype=np.float32))
-    keys = settings.but(n_epochs=0) if settings["untrained"] else settings
+    fit_data = _training(subjects[0]) if settings["keep"] == "last" else subjects[0]
+    inputs_alone = replace(fit_data, targets=np.empty((len(fit_data.inputs), 0), dtype=np.float32))
+    fit_settings = settings.but(n_epochs=0) if settings["untrained"] else settings
 
-    def of_sizes(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
+    def make_network(vertices: tuple[int, ...], n_trs: int, n_features: int) -> Autoencoder:
         return make(vertices[0] * n_trs)
 
-    return fit_network(of_sizes, [data], keys, seeds, device, keeper, stacked=False)
+    return fit_network(make_network, [inputs_alone], fit_settings, seeds, device, keeper, stacked=False)
 
 
 def decode(network: Network, state: State, inputs: np.ndarray) -> np.ndarray:
@@ -150,8 +159,8 @@ def decode(network: Network, state: State, inputs: np.ndarray) -> np.ndarray:
     predicted = np.empty((len(inputs), network.n_features), dtype=np.float32)
     with torch.inference_mode():
         for k in range(0, len(inputs), BLOCK):
-            values = np.ascontiguousarray(with_time(inputs[k : k + BLOCK]), dtype=np.float32)
-            predicted[k : k + BLOCK] = network.forward(parameters, [Part(0, torch.from_numpy(values))], [])[0].numpy()
+            block = np.ascontiguousarray(with_time(inputs[k : k + BLOCK]), dtype=np.float32)
+            predicted[k : k + BLOCK] = network.forward(parameters, [Part(0, torch.from_numpy(block))], [])[0].numpy()
     return predicted
 
 
@@ -169,13 +178,13 @@ def of_subject(state: State, number: int) -> State:
     ValueError
         If there is no such subject.
     """
-    layers = {int(match[1]) for name in state if (match := re.fullmatch(r"input(\d+)_weight", name))}
-    if len(layers) == 1:
+    layer_numbers = {int(match[1]) for name in state if (match := re.fullmatch(r"input(\d+)_weight", name))}
+    if len(layer_numbers) == 1:
         return state
-    if number not in layers:
-        raise ValueError(f"there is no pooled subject {number}; there are {len(layers)}, from 0")
-    kept = {name: value for name, value in state.items() if not name.startswith("input")}
-    return kept | {f"input0_{part}": state[f"input{number}_{part}"] for part in ("weight", "bias")}
+    if number not in layer_numbers:
+        raise ValueError(f"there is no pooled subject {number}; there are {len(layer_numbers)}, from 0")
+    shared_state = {name: value for name, value in state.items() if not name.startswith("input")}
+    return shared_state | {f"input0_{part}": state[f"input{number}_{part}"] for part in ("weight", "bias")}
 
 
 def _start(
@@ -186,27 +195,27 @@ def _start(
         return network.start
     if settings.get("start") != "ridge":
         return lambda seed: start(network, seed)
-    everyone = [data if every_trial else _training(data) for data in subjects]
-    if not settings["subject_layers"] and len(everyone) > 1:
+    ridge_data = [data if every_trial else _training(data) for data in subjects]
+    if not settings["subject_layers"] and len(ridge_data) > 1:
         inputs, targets, groups, is_val = (
-            np.concatenate([getattr(data, name) for data in everyone]) for name in FIELDS
+            np.concatenate([getattr(data, name) for data in ridge_data]) for name in FIELDS
         )
-        everyone = [TrainingData(inputs, targets, groups, is_val)]
-    values: Parameters = {}
-    over_time = isinstance(network, FmriLinear)
-    for number, data in enumerate(everyone):
-        inputs = with_time(data.inputs).mean(axis=1) if over_time else flat(data.inputs)
+        ridge_data = [TrainingData(inputs, targets, groups, is_val)]
+    parameters: Parameters = {}
+    has_time_map = isinstance(network, FmriLinear)
+    for number, data in enumerate(ridge_data):
+        inputs = with_time(data.inputs).mean(axis=1) if has_time_map else flat(data.inputs)
         ridge = fit_ridge(inputs, data.targets, ALPHAS, data.groups, device=device)
-        values[f"input{number}_weight"] = torch.from_numpy(np.ascontiguousarray(ridge.weights.T))
-        values[f"input{number}_bias"] = torch.from_numpy(ridge.intercept)
+        parameters[f"input{number}_weight"] = torch.from_numpy(np.ascontiguousarray(ridge.weights.T))
+        parameters[f"input{number}_bias"] = torch.from_numpy(ridge.intercept)
     if isinstance(network, FmriLinear):
-        values |= {"time_weight": torch.full((1, network.n_trs), 1 / network.n_trs), "time_bias": torch.zeros(1)}
-    return lambda seed: {name: value.clone() for name, value in values.items()}
+        parameters |= {"time_weight": torch.full((1, network.n_trs), 1 / network.n_trs), "time_bias": torch.zeros(1)}
+    return lambda seed: {name: value.clone() for name, value in parameters.items()}
 
 
 def _training(data: TrainingData) -> TrainingData:
     """Leave the validation trials out."""
     if not data.is_val.any():
         return data
-    kept = ~data.is_val
-    return TrainingData(*(getattr(data, name)[kept] for name in FIELDS))
+    is_train = ~data.is_val
+    return TrainingData(*(getattr(data, name)[is_train] for name in FIELDS))

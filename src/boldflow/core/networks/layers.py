@@ -80,8 +80,8 @@ def shared_linear(
 
 def _multiply(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> None:
     width = COLUMNS if out.device.type == "cpu" else out.shape[1]
-    for some, into in zip(b.split(width, 1), out.split(width, 1), strict=True):
-        torch.mm(a, some, out=into)
+    for b_columns, out_columns in zip(b.split(width, 1), out.split(width, 1), strict=True):
+        torch.mm(a, b_columns, out=out_columns)
 
 
 class _Linear(torch.autograd.Function):
@@ -96,15 +96,15 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor, None]:
         x, weight = ctx.saved_tensors
-        (of_output,) = upstream  # (n_seeds, n_rows, n_outputs)
-        of_x = torch.bmm(of_output, weight) if ctx.needs_input_grad[0] else None
-        of_weight = ctx.spare.like(weight)
-        if of_weight.device.type != "cpu":  # one product for all seeds
-            torch.bmm(of_output.transpose(1, 2), x, out=of_weight)
-            return of_x, of_weight, of_output.sum(dim=1), None
-        for into, of_seed, inputs in zip(of_weight, of_output, x, strict=True):
-            _multiply(of_seed.T, inputs, into)
-        return of_x, of_weight, of_output.sum(dim=1), None
+        (grad_output,) = upstream  # (n_seeds, n_rows, n_outputs)
+        grad_x = torch.bmm(grad_output, weight) if ctx.needs_input_grad[0] else None
+        grad_weight = ctx.spare.like(weight)
+        if grad_weight.device.type != "cpu":  # one product for all seeds
+            torch.bmm(grad_output.transpose(1, 2), x, out=grad_weight)
+            return grad_x, grad_weight, grad_output.sum(dim=1), None
+        for seed_grad_weight, seed_grad_output, seed_x in zip(grad_weight, grad_output, x, strict=True):
+            _multiply(seed_grad_output.T, seed_x, seed_grad_weight)
+        return grad_x, grad_weight, grad_output.sum(dim=1), None
 
 
 class _SharedLinear(torch.autograd.Function):
@@ -119,7 +119,7 @@ class _SharedLinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor, None]:
         x, weight = ctx.saved_tensors
-        of_output = upstream[0].flatten(1)  # (n_rows, n_seeds * n_outputs)
-        of_weight = ctx.spare.like(weight)
-        _multiply(of_output.T, x, of_weight.flatten(0, 1))
-        return None, of_weight, of_output.sum(dim=0).view(weight.shape[:2]), None
+        grad_output = upstream[0].flatten(1)  # (n_rows, n_seeds * n_outputs)
+        grad_weight = ctx.spare.like(weight)
+        _multiply(grad_output.T, x, grad_weight.flatten(0, 1))
+        return None, grad_weight, grad_output.sum(dim=0).view(weight.shape[:2]), None

@@ -121,57 +121,59 @@ def mixed_loss(
     return loss
 
 
-def same_picture(groups: torch.Tensor, others: torch.Tensor | None = None, first: int = 0) -> torch.Tensor:
+def same_picture(groups: torch.Tensor, other_groups: torch.Tensor | None = None, first_row: int = 0) -> torch.Tensor:
     """Mark pairs of different trials that show the same picture.
 
     Parameters
     ----------
     groups : int tensor of shape (n_trials,)
-    others : int tensor of shape (n_others,), optional
-        By default the same trials; else all trials, of which ``groups`` are those from ``first`` on.
-    first : int
+    other_groups : int tensor of shape (n_others,), optional
+        By default the same trials; else all trials, of which ``groups`` are those from ``first_row`` on.
+    first_row : int
 
     Returns
     -------
     bool tensor of shape (n_trials, n_others)
     """
-    others = groups if others is None else others
-    same = groups[:, None] == others[None]  # (n_trials, n_others)
+    other_groups = groups if other_groups is None else other_groups
+    is_same = groups[:, None] == other_groups[None]  # (n_trials, n_others)
     rows = torch.arange(len(groups), device=groups.device)
-    same[rows, rows + first] = False
-    return same
+    is_same[rows, rows + first_row] = False
+    return is_same
 
 
-def batch_ranks(similarity: torch.Tensor, left_out: torch.Tensor | None = None, first: int = 0) -> tuple[Any, Any, Any]:
+def batch_ranks(
+    similarity: torch.Tensor, left_out: torch.Tensor | None = None, first_candidate: int = 0
+) -> tuple[Any, Any, Any]:
     """Count, for each query, the candidates above its own and level with it.
 
     Parameters
     ----------
     similarity : tensor of shape (n_seeds, n_queries, n_candidates)
-        Scores; the own candidate of query i is i + ``first``.
+        Scores; the own candidate of query i is i + ``first_candidate``.
     left_out : bool tensor of shape (n_queries, n_candidates), optional
         Candidates that do not count.
-    first : int
+    first_candidate : int
 
     Returns
     -------
-    above, tied, size : int tensors of shape (n_seeds, n_queries)
-        ``tied`` counts the own candidate too; ``size`` is the number of candidates that count.
+    n_above, n_tied, n_candidates : int tensors of shape (n_seeds, n_queries)
+        ``n_tied`` counts the own candidate too; ``n_candidates`` is the number of candidates that count.
     """
-    n = similarity.shape[1]
-    rows = torch.arange(n, device=similarity.device)
-    own_score = similarity[:, rows, rows + first][:, :, None]  # (n_seeds, n_queries, 1)
-    counts = torch.ones(similarity.shape[1:], dtype=torch.bool, device=similarity.device)
+    n_queries = similarity.shape[1]
+    rows = torch.arange(n_queries, device=similarity.device)
+    own_score = similarity[:, rows, rows + first_candidate][:, :, None]  # (n_seeds, n_queries, 1)
+    is_counted = torch.ones(similarity.shape[1:], dtype=torch.bool, device=similarity.device)
     if left_out is not None:
-        counts = ~left_out
-    above = ((similarity > own_score) & counts).sum(dim=2)
-    tied = ((similarity == own_score) & counts).sum(dim=2)
-    return above, tied, counts.sum(dim=1).expand_as(above)
+        is_counted = ~left_out
+    n_above = ((similarity > own_score) & is_counted).sum(dim=2)
+    n_tied = ((similarity == own_score) & is_counted).sum(dim=2)
+    return n_above, n_tied, is_counted.sum(dim=1).expand_as(n_above)
 
 
-def top_k(above: torch.Tensor, tied: torch.Tensor, k: int) -> torch.Tensor:
+def top_k(n_above: torch.Tensor, n_tied: torch.Tensor, k: int) -> torch.Tensor:
     """Give each query's chance of having its own candidate among the first ``k``, ties shared."""
-    return ((k - above) / tied).clamp(0, 1)
+    return ((k - n_above) / n_tied).clamp(0, 1)
 
 
 def inverse_normalised_ranks(
@@ -192,16 +194,16 @@ def inverse_normalised_ranks(
     tensor of shape (n_seeds,)
         .5 where there is nothing to be told apart.
     """
-    places = []
-    for first in range(0, predicted.shape[1], BLOCK):
-        rows = slice(first, first + BLOCK)
-        left_out = same_picture(groups[rows], groups, first) if masked else None
-        above, tied, size = batch_ranks(scores(predicted[:, rows], targets), left_out, first)
-        rank = above + (tied - 1) / 2  # (n_seeds, n_queries)
-        places.append(torch.where(size > 1, 1 - rank / (size - 1).clamp(min=1), 0.5))
-    return torch.cat(places, dim=1).mean(dim=1)
+    inverse_ranks = []
+    for start in range(0, predicted.shape[1], BLOCK):
+        rows = slice(start, start + BLOCK)
+        left_out = same_picture(groups[rows], groups, start) if masked else None
+        n_above, n_tied, n_candidates = batch_ranks(scores(predicted[:, rows], targets), left_out, start)
+        rank = n_above + (n_tied - 1) / 2  # (n_seeds, n_queries)
+        inverse_ranks.append(torch.where(n_candidates > 1, 1 - rank / (n_candidates - 1).clamp(min=1), 0.5))
+    return torch.cat(inverse_ranks, dim=1).mean(dim=1)
 
 
-def _own(likelihood: torch.Tensor) -> torch.Tensor:
+def _own(log_likelihood: torch.Tensor) -> torch.Tensor:
     """Mean of minus the diagonal, (n_seeds,)."""
-    return -likelihood.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
+    return -log_likelihood.diagonal(dim1=-2, dim2=-1).mean(dim=-1)

@@ -53,17 +53,25 @@ class OvercompleteAutoencoder:
 
     def sizes(self) -> Sizes:
         """Name the parameters."""
-        wide = (self.n_latents, self.n_inputs)
-        sizes: Sizes = {"encoder_weight": wide, "encoder_bias": wide[:1], "decoder_weight": wide}
-        sizes["decoder_bias"] = wide[1:]
-        return sizes | ({"log_threshold": wide[:1]} if self.code == "jumprelu" else {})
+        weight_shape = (self.n_latents, self.n_inputs)
+        sizes: Sizes = {
+            "encoder_weight": weight_shape,
+            "encoder_bias": weight_shape[:1],
+            "decoder_weight": weight_shape,
+        }
+        sizes["decoder_bias"] = weight_shape[1:]
+        return sizes | ({"log_threshold": weight_shape[:1]} if self.code == "jumprelu" else {})
 
     def start(self, seed: int) -> Parameters:
         """Draw unit directions at random; the encoder starts with the same."""
         generator = torch.Generator().manual_seed(seed)
-        drawn = functional.normalize(torch.randn(self.n_latents, self.n_inputs, generator=generator), dim=1)
+        directions = functional.normalize(torch.randn(self.n_latents, self.n_inputs, generator=generator), dim=1)
         parameters = {name: torch.zeros(size) for name, size in self.sizes().items()}
-        parameters |= {"encoder_weight": drawn.clone(), "decoder_weight": drawn, "silent": torch.zeros(self.n_latents)}
+        parameters |= {
+            "encoder_weight": directions.clone(),
+            "decoder_weight": directions,
+            "silent": torch.zeros(self.n_latents),
+        }
         if self.code == "jumprelu":
             parameters["log_threshold"].fill_(math.log(self.threshold))
         return parameters
@@ -84,28 +92,28 @@ class OvercompleteAutoencoder:
 
     def encode(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Give the latents of (n_trials, n_inputs), (n_seeds, n_trials, n_latents), most of them 0."""
-        before = self._before(parameters, inputs)
+        preactivation = self._preactivation(parameters, inputs)
         if self.code == "jumprelu":
-            return before * (before > parameters["log_threshold"].exp()[:, None])
-        value, index = top_code(before, self.k)
-        return torch.zeros_like(before).scatter(2, index, value)
+            return preactivation * (preactivation > parameters["log_threshold"].exp()[:, None])
+        value, index = top_code(preactivation, self.k)
+        return torch.zeros_like(preactivation).scatter(2, index, value)
 
     def loss(self, parameters: Parameters, parts: Sequence[Part], spare: SpareMemory | None = None) -> torch.Tensor:
         """Give the loss of a training batch, (n_seeds,), and count the steps for which each unit was silent."""
         inputs = inputs_of(parts)
-        reconstruction, share, active = self._through(parameters, inputs, spare)
+        reconstruction, active_share, is_active = self._through(parameters, inputs, spare)
         with torch.no_grad():
-            parameters["silent"].add_(1).mul_(~active)
+            parameters["silent"].add_(1).mul_(~is_active)
         error = squared_errors(reconstruction, inputs)
-        return error + self.l0 * share if self.code == "jumprelu" else error
+        return error + self.l0 * active_share if self.code == "jumprelu" else error
 
     def measure(self, parameters: Parameters, parts: Sequence[Part]) -> dict[str, torch.Tensor]:
         """Measure validation trials, each (n_seeds,): ``loss``, ``mse``, and ``zeros``, the share of latents at 0."""
         inputs = inputs_of(parts)
-        reconstruction, share, _ = self._through(parameters, inputs)
+        reconstruction, active_share, _ = self._through(parameters, inputs)
         error = squared_errors(reconstruction, inputs)
-        loss = error + self.l0 * share if self.code == "jumprelu" else error
-        return {"loss": loss, "mse": error, "zeros": 1 - share}
+        loss = error + self.l0 * active_share if self.code == "jumprelu" else error
+        return {"loss": loss, "mse": error, "zeros": 1 - active_share}
 
     @torch.no_grad()
     def settle(
@@ -125,9 +133,9 @@ class OvercompleteAutoencoder:
         if not dead.any():
             return
         inputs = inputs_of(parts())
-        missed = inputs - self._through(parameters, inputs)[0]  # (n_seeds, n_trials, n_inputs)
+        residual = inputs - self._through(parameters, inputs)[0]  # (n_seeds, n_trials, n_inputs)
         for number, seed in enumerate(seeds):
-            self._revive(parameters, moments, number, seed, step, dead[number], missed[number])
+            self._revive(parameters, moments, number, seed, step, dead[number], residual[number])
 
     def _revive(
         self,
@@ -137,18 +145,18 @@ class OvercompleteAutoencoder:
         seed: int,
         step: int,
         dead: torch.Tensor,
-        missed: torch.Tensor,
+        residual: torch.Tensor,
     ) -> None:
         """Start dead units (n_latents,) of a seed anew, in the directions of trials' errors (n_trials, n_inputs)."""
         units = torch.nonzero(dead)[:, 0]
-        size = missed.norm(dim=1)  # (n_trials,)
-        n_revived = int(min(len(units), int((size > 0).sum())))
+        residual_norm = residual.norm(dim=1)  # (n_trials,)
+        n_revived = int(min(len(units), int((residual_norm > 0).sum())))
         if not n_revived:
             return
-        draw = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0]))
-        trial = torch.multinomial(size.square().cpu(), n_revived, generator=draw).to(size.device)
+        generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0]))
+        trial = torch.multinomial(residual_norm.square().cpu(), n_revived, generator=generator).to(residual_norm.device)
         units, alive = units[:n_revived], ~dead
-        direction = functional.normalize(missed[trial], dim=1)  # (n_revived, n_inputs)
+        direction = functional.normalize(residual[trial], dim=1)  # (n_revived, n_inputs)
         length = parameters["encoder_weight"][number, alive].norm(dim=1).mean() if alive.any() else 1.0
         parameters["decoder_weight"][number, units] = direction
         parameters["encoder_weight"][number, units] = direction * length
@@ -161,7 +169,9 @@ class OvercompleteAutoencoder:
                 if name in moment:
                     moment[name][number, units] = 0
 
-    def _before(self, parameters: Parameters, inputs: torch.Tensor, spare: SpareMemory | None = None) -> torch.Tensor:
+    def _preactivation(
+        self, parameters: Parameters, inputs: torch.Tensor, spare: SpareMemory | None = None
+    ) -> torch.Tensor:
         """Give (n_seeds, n_trials, n_latents) before the code."""
         centred = inputs - parameters["decoder_bias"][:, None]
         return layers.linear(centred, parameters["encoder_weight"], parameters["encoder_bias"], spare)
@@ -170,24 +180,24 @@ class OvercompleteAutoencoder:
         self, parameters: Parameters, inputs: torch.Tensor, spare: SpareMemory | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Give the reconstruction, the share of active latents (n_seeds,) and which units were active."""
-        before = self._before(parameters, inputs, spare)  # (n_seeds, n_trials, n_latents)
+        preactivation = self._preactivation(parameters, inputs, spare)  # (n_seeds, n_trials, n_latents)
         if self.code == "topk":
-            value, index = top_code(before, self.k)  # each (n_seeds, n_trials, k)
+            value, index = top_code(preactivation, self.k)  # each (n_seeds, n_trials, k)
             reconstruction = decode_sparse(value, index, parameters["decoder_weight"])
-            active = torch.zeros(len(before), self.n_latents, device=before.device)
-            active.scatter_add_(1, index.flatten(1), (value > 0).flatten(1).float())
-            share = (value > 0).float().sum(dim=(1, 2)) / before[0].numel()
+            n_active = torch.zeros(len(preactivation), self.n_latents, device=preactivation.device)
+            n_active.scatter_add_(1, index.flatten(1), (value > 0).flatten(1).float())
+            active_share = (value > 0).float().sum(dim=(1, 2)) / preactivation[0].numel()
         else:
             threshold = parameters["log_threshold"].exp()[:, None]
-            latent, on = JumpReLU.apply(before, threshold, self.bandwidth)
+            latent, gate = JumpReLU.apply(preactivation, threshold, self.bandwidth)
             reconstruction = torch.bmm(latent, parameters["decoder_weight"])
-            share, active = on.mean(dim=(1, 2)), on.detach().sum(dim=1)
-        return reconstruction + parameters["decoder_bias"][:, None], share, active > 0
+            active_share, n_active = gate.mean(dim=(1, 2)), gate.detach().sum(dim=1)
+        return reconstruction + parameters["decoder_bias"][:, None], active_share, n_active > 0
 
 
-def top_code(before: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def top_code(preactivation: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Keep the k largest of the last axis: values (negative ones become 0) and indices, each (..., k)."""
-    value, index = before.topk(k, dim=-1, sorted=False)
+    value, index = preactivation.topk(k, dim=-1, sorted=False)
     return functional.relu(value), index
 
 
@@ -206,10 +216,10 @@ def decode_sparse(value: torch.Tensor, index: torch.Tensor, decoder: torch.Tenso
     n_seeds, n_latents, n_inputs = decoder.shape
     value = value.to(decoder.dtype)  # embedding_bag takes one precision, and autocast leaves it alone
     rows = index + n_latents * torch.arange(n_seeds, device=index.device)[:, None, None]  # of all seeds' decoders
-    summed = functional.embedding_bag(
+    reconstruction = functional.embedding_bag(
         rows.flatten(0, 1), decoder.reshape(-1, n_inputs), per_sample_weights=value.flatten(0, 1), mode="sum"
     )
-    return summed.view(n_seeds, -1, n_inputs)
+    return reconstruction.view(n_seeds, -1, n_inputs)
 
 
 class JumpReLU(torch.autograd.Function):
@@ -222,15 +232,17 @@ class JumpReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, threshold: torch.Tensor, bandwidth: float) -> tuple[torch.Tensor, ...]:
         """Give x * (x > threshold) and (x > threshold)."""
-        on = (x > threshold).to(x.dtype)
-        ctx.save_for_backward(x, threshold, on)
+        gate = (x > threshold).to(x.dtype)
+        ctx.save_for_backward(x, threshold, gate)
         ctx.bandwidth = bandwidth
-        return x * on, on
+        return x * gate, gate
 
     @staticmethod
-    def backward(ctx: Any, of_value: torch.Tensor, of_on: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(
+        ctx: Any, grad_value: torch.Tensor, grad_gate: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Give the gradients of x and of the threshold."""
-        x, threshold, on = ctx.saved_tensors
-        near = ((x - threshold).abs() < ctx.bandwidth / 2).to(x.dtype) / ctx.bandwidth
-        of_threshold = -near * (threshold * of_value + of_on)
-        return of_value * on, of_threshold.sum_to_size(threshold.shape), None
+        x, threshold, gate = ctx.saved_tensors
+        window = ((x - threshold).abs() < ctx.bandwidth / 2).to(x.dtype) / ctx.bandwidth
+        grad_threshold = -window * (threshold * grad_value + grad_gate)
+        return grad_value * gate, grad_threshold.sum_to_size(threshold.shape), None

@@ -42,24 +42,24 @@ def rate(name: str, step: int, n_steps: int, highest: float, warm_up: float) -> 
         return _one_cycle(step, n_steps, highest, warm_up)
     if name not in NAMES:
         raise ValueError(f"no schedule {name!r}; there are: {', '.join(NAMES)}")
-    rising = warm_up * n_steps
-    if step < rising:
-        return highest * (step + 1) / (math.floor(rising) + 1), None
+    n_rising = warm_up * n_steps
+    if step < n_rising:
+        return highest * (step + 1) / (math.floor(n_rising) + 1), None
     if name == "constant":
         return highest, None
-    return _between(highest, 0.0, (step - rising) / max(n_steps - rising, 1)), None
+    return _between(highest, 0.0, (step - n_rising) / max(n_steps - n_rising, 1)), None
 
 
 def _one_cycle(step: int, n_steps: int, highest: float, warm_up: float) -> tuple[float, float]:
-    turn, end = warm_up * n_steps - 1, n_steps - 1
-    first, (low, high) = highest / FIRST, MOMENTUM
-    if step <= turn:
-        done = step / turn if turn else 1.0
-        return _between(first, highest, done), _between(high, low, done)
-    done = (step - turn) / (end - turn)
-    return _between(highest, first / LAST, done), _between(low, high, done)
+    turn_step, last_step = warm_up * n_steps - 1, n_steps - 1
+    start_rate, (low_momentum, high_momentum) = highest / FIRST, MOMENTUM
+    if step <= turn_step:
+        share_done = step / turn_step if turn_step else 1.0
+        return _between(start_rate, highest, share_done), _between(high_momentum, low_momentum, share_done)
+    share_done = (step - turn_step) / (last_step - turn_step)
+    return _between(highest, start_rate / LAST, share_done), _between(low_momentum, high_momentum, share_done)
 
 
-def _between(start: float, end: float, done: float) -> float:
+def _between(start: float, end: float, share_done: float) -> float:
     """Go from start to end along half a cosine."""
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share_done))

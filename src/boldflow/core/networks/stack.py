@@ -53,7 +53,7 @@ class Stack:
         if not len(numbers):
             return
         rows = torch.from_numpy(numbers).to(device)
-        moments = {kind: {name: value[rows] for name, value in of.items()} for kind, of in self.moments.items()}
+        moments = {kind: {name: value[rows] for name, value in moment.items()} for kind, moment in self.moments.items()}
         self.hold({name: value.detach()[rows] for name, value in self.parameters.items()}, moments)
         self.best_parameters = {name: value[rows] for name, value in self.best_parameters.items()}
 
@@ -63,16 +63,18 @@ class Stack:
         state |= {f"at/{name}": getattr(self, name) for name in STANDING}
         if self.seeds:
             state |= {f"own/{name}": value.detach().cpu().numpy() for name, value in self.parameters.items()}
-            for kind, of in self.moments.items():
-                state |= {f"{kind}/{name}": value.cpu().numpy() for name, value in of.items()}
+            for kind, moment in self.moments.items():
+                state |= {f"{kind}/{name}": value.cpu().numpy() for name, value in moment.items()}
             state |= {f"best/{name}": value.cpu().numpy() for name, value in self.best_parameters.items()}
         return state
 
 
 def begin(seeds: Sequence[int], values: Parameters, choose: bool) -> Stack:
     """Start seeds at the parameters ``values``, which have an axis of seeds; ``choose``: the best epoch is kept."""
-    n = len(seeds)
-    stack = Stack(list(seeds), 0, np.zeros(n), np.full(n, -np.inf), np.zeros(n, int), np.zeros(n, int))
+    n_seeds = len(seeds)
+    stack = Stack(
+        list(seeds), 0, np.zeros(n_seeds), np.full(n_seeds, -np.inf), np.zeros(n_seeds, int), np.zeros(n_seeds, int)
+    )
     stack.hold(values)
     if choose:
         stack.best_parameters = {name: value.detach().clone() for name, value in values.items()}

@@ -53,8 +53,8 @@ class Stepper:
         rate, momentum = self.rate(stack.step)
         self._update(stack, rate, BETAS[0] if momentum is None else momentum)
         if isinstance(self.network, Autoencoder):
-            parts = functools.partial(self._parts, rows)
-            self.network.settle(stack.parameters, stack.moments, parts, stack.seeds, stack.step)
+            make_parts = functools.partial(self._parts, rows)
+            self.network.settle(stack.parameters, stack.moments, make_parts, stack.seeds, stack.step)
         stack.loss += loss.double().cpu().numpy() * len(rows)
 
     def rate(self, step: int) -> tuple[float, float | None]:
@@ -80,24 +80,24 @@ class Stepper:
         return self.data.batch(rows)[0]
 
     def _precision(self) -> Any:
-        lower = self.recipe.precision == "bfloat16"
-        return torch.autocast(self.data.device.type, torch.bfloat16) if lower else contextlib.nullcontext()
+        is_bfloat16 = self.recipe.precision == "bfloat16"
+        return torch.autocast(self.data.device.type, torch.bfloat16) if is_bfloat16 else contextlib.nullcontext()
 
     def _noise(self, stack: Stack, n_trials: int) -> list[torch.Tensor]:
         """Draw what a step needs at random, each seed's from seed and step alone, (n_seeds, n_trials, ...)."""
-        drawn = []
+        seed_noise = []
         for seed in stack.seeds:
-            number = np.random.SeedSequence([seed, stack.step]).generate_state(1, np.uint64)[0]
-            generator = torch.Generator(self.data.device).manual_seed(int(number >> np.uint64(1)))
-            drawn.append(self.network.noise(generator, n_trials))
-        return [torch.stack(of_seeds) for of_seeds in zip(*drawn, strict=True)]
+            generator_seed = np.random.SeedSequence([seed, stack.step]).generate_state(1, np.uint64)[0]
+            generator = torch.Generator(self.data.device).manual_seed(int(generator_seed >> np.uint64(1)))
+            seed_noise.append(self.network.noise(generator, n_trials))
+        return [torch.stack(tensors) for tensors in zip(*seed_noise, strict=True)]
 
     def _gradients(self, stack: Stack, rows: np.ndarray, noise: list[torch.Tensor]) -> torch.Tensor:
         """Leave the gradients of a batch; where memory is short, in pieces of half the size from then on."""
         while True:
-            self._spare.recycle(value.grad for value in stack.parameters.values())
-            for value in stack.parameters.values():
-                value.grad = None
+            self._spare.recycle(parameter.grad for parameter in stack.parameters.values())
+            for parameter in stack.parameters.values():
+                parameter.grad = None
             try:
                 if self.micro_batch >= len(rows):
                     return self._whole(stack, rows, noise)
@@ -123,29 +123,29 @@ class Stepper:
     def _in_pieces(self, stack: Stack, rows: np.ndarray, noise: list[torch.Tensor]) -> torch.Tensor:
         """Do the same in pieces: predictions without memory of how they came, their gradients, then piece by piece."""
         pieces = [slice(k, k + self.micro_batch) for k in range(0, len(rows), self.micro_batch)]
-        where = torch.from_numpy(rows).to(self.data.device)
+        device_rows = torch.from_numpy(rows).to(self.data.device)
         with torch.no_grad():
-            by_piece = [
+            piece_predictions = [
                 self.forward(stack, self._parts(rows[piece]), [mask[:, piece] for mask in noise]) for piece in pieces
             ]
-        predicted = torch.cat(by_piece, dim=1).requires_grad_()  # (n_seeds, n_trials, n_features)
-        loss = self.loss(stack, predicted, self.data.targets[where], self.data.groups[where])
+        predicted = torch.cat(piece_predictions, dim=1).requires_grad_()  # (n_seeds, n_trials, n_features)
+        loss = self.loss(stack, predicted, self.data.targets[device_rows], self.data.groups[device_rows])
         loss.sum().backward()
-        of_predicted = predicted.grad  # (n_seeds, n_trials, n_features)
-        assert of_predicted is not None
+        grad_predicted = predicted.grad  # (n_seeds, n_trials, n_features)
+        assert grad_predicted is not None
         for piece in pieces:
             parts = self._parts(rows[piece])
-            self.forward(stack, parts, [mask[:, piece] for mask in noise]).backward(of_predicted[:, piece])
+            self.forward(stack, parts, [mask[:, piece] for mask in noise]).backward(grad_predicted[:, piece])
         return loss.detach()
 
-    def _clip(self, stack: Stack, longest: float) -> None:
+    def _clip(self, stack: Stack, max_length: float) -> None:
         """Shorten the gradient of each seed to this length, as torch's ``clip_grad_norm_``."""
-        gradients = [value.grad for value in stack.parameters.values() if value.grad is not None]
+        gradients = [parameter.grad for parameter in stack.parameters.values() if parameter.grad is not None]
         for number in range(len(stack.seeds)):
-            of_seed = [gradient[number] for gradient in gradients]
-            factor = (longest / (torch.nn.utils.get_total_norm(of_seed) + 1e-6)).clamp(max=1)
+            seed_gradients = [gradient[number] for gradient in gradients]
+            factor = (max_length / (torch.nn.utils.get_total_norm(seed_gradients) + 1e-6)).clamp(max=1)
             if self.data.device.type != "cpu" or factor < 1:
-                for gradient in of_seed:
+                for gradient in seed_gradients:
                     gradient.mul_(factor)
 
     @torch.no_grad()

@@ -79,116 +79,124 @@ class _Fit:
         self.train_rows, self.val_rows = np.flatnonzero(is_train), np.flatnonzero(~is_train)
         if not len(self.train_rows):
             raise ValueError("there are no trials to train on: all are kept for validation")
-        self.per_epoch = -(-len(self.train_rows) // recipe.batch_size)
-        self.total = (recipe.n_epochs if n_epochs is None else n_epochs) * self.per_epoch
-        self.stepper = Stepper(network, data, recipe, recipe.n_epochs * self.per_epoch)
-        self.order = list(seeds)
+        self.steps_per_epoch = -(-len(self.train_rows) // recipe.batch_size)
+        self.n_steps = (recipe.n_epochs if n_epochs is None else n_epochs) * self.steps_per_epoch
+        self.stepper = Stepper(network, data, recipe, recipe.n_epochs * self.steps_per_epoch)
+        self.seeds = list(seeds)
         self.rows: Rows = []
-        self.done: dict[int, Trained] = {}
-        self._shuffled = (-1, np.zeros(0, dtype=int))
-        self.stack = stack.begin(self.order, self._start(start), bool(len(self.val_rows)))
+        self.trained: dict[int, Trained] = {}
+        self._epoch_order = (-1, np.zeros(0, dtype=int))
+        self.stack = stack.begin(self.seeds, self._start(start), bool(len(self.val_rows)))
 
     def _start(self, start: Callable[[int], Parameters]) -> Parameters:
         """Stack what the seeds start at, and the temperature where it is learned."""
-        of_seeds = [start(seed) for seed in self.order]
-        stacked = {name: torch.stack([of[name] for of in of_seeds]).to(self.data.device) for name in of_seeds[0]}
+        seed_parameters = [start(seed) for seed in self.seeds]
+        stacked = {
+            name: torch.stack([parameters[name] for parameters in seed_parameters]).to(self.data.device)
+            for name in seed_parameters[0]
+        }
         if self.recipe.contrast.learned:
-            first = float(np.log(self.recipe.contrast.scale))
-            stacked.setdefault(SCALE, torch.full((len(of_seeds),), first, device=self.data.device))
+            log_scale = float(np.log(self.recipe.contrast.scale))
+            stacked.setdefault(SCALE, torch.full((len(seed_parameters),), log_scale, device=self.data.device))
         return stacked
 
     def run(self, keeper: ProgressKeeper) -> tuple[list[Trained], Rows]:
         """Take all steps that are left."""
-        kept = keeper.load()
-        if kept:
-            self._restore(kept)
+        progress = keeper.load()
+        if progress:
+            self._restore(progress)
         elif self.recipe.try_start and len(self.val_rows):
             self._close_epoch(0)
-        while self.stack.step < self.total and self.stack.seeds:
-            epoch, number = divmod(self.stack.step, self.per_epoch)
-            first = number * self.recipe.batch_size
-            self.stepper.step(self.stack, self.train_rows[self._order(epoch)[first : first + self.recipe.batch_size]])
+        while self.stack.step < self.n_steps and self.stack.seeds:
+            epoch, batch = divmod(self.stack.step, self.steps_per_epoch)
+            start = batch * self.recipe.batch_size
+            self.stepper.step(self.stack, self.train_rows[self._order(epoch)[start : start + self.recipe.batch_size]])
             self.stack.step += 1
-            if number == self.per_epoch - 1:
+            if batch == self.steps_per_epoch - 1:
                 self._close_epoch(epoch + 1)
-            over = not self.stack.seeds or self.stack.step == self.total
-            keeper.boundary(self.total if over else self.stack.step, self.total, self._progress)
+            is_over = not self.stack.seeds or self.stack.step == self.n_steps
+            keeper.boundary(self.n_steps if is_over else self.stack.step, self.n_steps, self._progress)
         for number, seed in enumerate(self.stack.seeds):
             self._finish(seed, number)
-        return [self.done[seed] for seed in self.order], self.rows
+        return [self.trained[seed] for seed in self.seeds], self.rows
 
     def _order(self, epoch: int) -> np.ndarray:
         """Order of the training trials in an epoch, the same for all seeds."""
-        if epoch != self._shuffled[0]:
+        if epoch != self._epoch_order[0]:
             rng = np.random.default_rng([*self.recipe.order_seed, epoch])
-            self._shuffled = epoch, rng.permutation(len(self.train_rows))
-        return self._shuffled[1]
+            self._epoch_order = epoch, rng.permutation(len(self.train_rows))
+        return self._epoch_order[1]
 
     def _close_epoch(self, epoch: int) -> None:
         """Note the epoch (0: the start), and let seeds go whose best epoch lies too far back."""
-        lost = self.stack.loss / len(self.train_rows)  # (n_seeds,)
-        self.stack.loss = np.zeros_like(lost)
-        for seed, value in zip(self.stack.seeds, lost, strict=True):
-            if not np.isfinite(value):
-                raise ValueError(f"seed {seed}: the loss is {value} in epoch {epoch}; choose a lower learning_rate")
+        losses = self.stack.loss / len(self.train_rows)  # (n_seeds,)
+        self.stack.loss = np.zeros_like(losses)
+        for seed, loss in zip(self.stack.seeds, losses, strict=True):
+            if not np.isfinite(loss):
+                raise ValueError(f"seed {seed}: the loss is {loss} in epoch {epoch}; choose a lower learning_rate")
         measures = validate(self.stepper, self.stack, self.val_rows) if len(self.val_rows) else {}
-        self._note(epoch, lost, measures)
+        self._note(epoch, losses, measures)
         if not measures:
             return
         self._compare(epoch, measures)
         if self.recipe.patience and (self.stack.waited >= self.recipe.patience).any():
             self._let_go(self.stack.waited >= self.recipe.patience)
 
-    def _note(self, epoch: int, lost: np.ndarray, measures: dict[str, np.ndarray]) -> None:
+    def _note(self, epoch: int, losses: np.ndarray, measures: dict[str, np.ndarray]) -> None:
         """Add a row of each seed to the history."""
         rate = self.stepper.rate(self.stack.step - 1)[0] if epoch else 0.0
         for number, seed in enumerate(self.stack.seeds):
             row = {"seed": seed, "epoch": epoch, "trials": len(self.train_rows), "learning_rate": rate}
             row |= {
-                "loss": float(lost[number]) if epoch else float("nan"),
+                "loss": float(losses[number]) if epoch else float("nan"),
                 "micro_batch": min(self.stepper.micro_batch, self.recipe.batch_size),
             }
             self.rows.append(row | {name: float(values[number]) for name, values in measures.items()})
 
     def _compare(self, epoch: int, measures: dict[str, np.ndarray]) -> None:
         """Keep the parameters of seeds that were never better."""
-        at = self.stack
-        value = measures[MONITORS[self.recipe.monitor]] * (-1 if self.recipe.monitor == "loss" else 1)  # (n_seeds,)
-        better = value > at.best  # (n_seeds,)
-        for number in np.flatnonzero(better).tolist():
-            for name, best in at.best_parameters.items():
-                best[number].copy_(at.parameters[name].detach()[number])
-        at.best, at.epoch = np.where(better, value, at.best), np.where(better, epoch, at.epoch)
-        at.waited = np.where(better, 0, at.waited + 1)
+        seed_stack = self.stack
+        monitor_value = measures[MONITORS[self.recipe.monitor]] * (-1 if self.recipe.monitor == "loss" else 1)
+        is_better = monitor_value > seed_stack.best  # each (n_seeds,)
+        for number in np.flatnonzero(is_better).tolist():
+            for name, best_value in seed_stack.best_parameters.items():
+                best_value[number].copy_(seed_stack.parameters[name].detach()[number])
+        seed_stack.best, seed_stack.epoch = (
+            np.where(is_better, monitor_value, seed_stack.best),
+            np.where(is_better, epoch, seed_stack.epoch),
+        )
+        seed_stack.waited = np.where(is_better, 0, seed_stack.waited + 1)
 
-    def _let_go(self, stops: np.ndarray) -> None:
+    def _let_go(self, is_stopped: np.ndarray) -> None:
         """Finish the seeds that stop; the others train on without them."""
-        for number in np.flatnonzero(stops):
+        for number in np.flatnonzero(is_stopped):
             self._finish(self.stack.seeds[number], int(number))
-        self.stack.stay(np.flatnonzero(~stops), self.data.device)
+        self.stack.stay(np.flatnonzero(~is_stopped), self.data.device)
 
     def _finish(self, seed: int, number: int) -> None:
         """Take the parameters of a seed: of its best epoch, or the last."""
-        best = self.stack.best_parameters
-        epoch = int(self.stack.epoch[number]) if best else self.stack.step // self.per_epoch
-        values = {name: (best or self.stack.parameters)[name].detach()[number] for name in self.stack.parameters}
-        self.done[seed] = Trained(
-            {name: torch.atleast_1d(value.cpu().clone()) for name, value in values.items()}, epoch
+        best_parameters = self.stack.best_parameters
+        epoch = int(self.stack.epoch[number]) if best_parameters else self.stack.step // self.steps_per_epoch
+        parameters = {
+            name: (best_parameters or self.stack.parameters)[name].detach()[number] for name in self.stack.parameters
+        }
+        self.trained[seed] = Trained(
+            {name: torch.atleast_1d(value.cpu().clone()) for name, value in parameters.items()}, epoch
         )
 
     def _progress(self) -> Progress:
         """Give all that the next step needs, as arrays."""
         state = {"micro": np.array([self.stepper.micro_batch])} | self.stack.arrays()
-        for seed, trained in self.done.items():
+        for seed, trained in self.trained.items():
             state[f"done{seed}/epoch"] = np.array([trained.epoch])
             state |= {f"done{seed}/values/{name}": value.numpy() for name, value in trained.values.items()}
         return Progress(self.stack.step, state, self.rows)
 
-    def _restore(self, kept: Progress) -> None:
+    def _restore(self, progress: Progress) -> None:
         """Go on from what ``_progress`` gave."""
-        state = kept.state
-        self.rows, self.stepper.micro_batch = list(kept.rows), int(state["micro"][0])
-        for seed in (seed for seed in self.order if f"done{seed}/epoch" in state):
-            values = stack.tensors_under(state, f"done{seed}/values/", torch.device("cpu"))
-            self.done[seed] = Trained(values, int(state[f"done{seed}/epoch"][0]))
-        self.stack = stack.from_arrays(state, kept.step, self.data.device)
+        state = progress.state
+        self.rows, self.stepper.micro_batch = list(progress.rows), int(state["micro"][0])
+        for seed in (seed for seed in self.seeds if f"done{seed}/epoch" in state):
+            parameters = stack.tensors_under(state, f"done{seed}/values/", torch.device("cpu"))
+            self.trained[seed] = Trained(parameters, int(state[f"done{seed}/epoch"][0]))
+        self.stack = stack.from_arrays(state, progress.step, self.data.device)

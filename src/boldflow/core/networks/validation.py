@@ -34,24 +34,24 @@ def validate(stepper: Stepper, stack: Stack, rows: np.ndarray) -> dict[str, np.n
 
 
 def _decoded(stepper: Stepper, stack: Stack, val_rows: np.ndarray) -> dict[str, np.ndarray]:
-    size, masked, data = stepper.recipe.batch_size, stepper.recipe.contrast.masked, stepper.data
+    batch_size, masked, resident = stepper.recipe.batch_size, stepper.recipe.contrast.masked, stepper.data
     sums: dict[str, torch.Tensor] = {}
-    by_batch = []
-    for first in range(0, len(val_rows), size):
-        rows = val_rows[first : first + size]
-        parts, targets, groups = data.batch(rows)
+    batch_predictions = []
+    for start in range(0, len(val_rows), batch_size):
+        rows = val_rows[start : start + batch_size]
+        parts, targets, groups = resident.batch(rows)
         predicted = stepper.forward(stack, parts)  # (n_seeds, n_batch, n_features)
-        by_batch.append(predicted)
+        batch_predictions.append(predicted)
         left_out = losses.same_picture(groups) if masked else None
-        above, tied, _ = losses.batch_ranks(losses.scores(predicted, targets), left_out)
-        of_batch = {f"val_top{k}": losses.top_k(above, tied, k).sum(dim=1) for k in TOP}
-        of_batch["val_mean_rank"] = (above + (tied - 1) / 2).sum(dim=1)
-        of_batch["val_loss"] = stepper.loss(stack, predicted, targets, groups) * len(rows)
-        sums = {name: sums.get(name, 0) + value for name, value in of_batch.items()}
+        n_above, n_tied, _ = losses.batch_ranks(losses.scores(predicted, targets), left_out)
+        batch_sums = {f"val_top{k}": losses.top_k(n_above, n_tied, k).sum(dim=1) for k in TOP}
+        batch_sums["val_mean_rank"] = (n_above + (n_tied - 1) / 2).sum(dim=1)
+        batch_sums["val_loss"] = stepper.loss(stack, predicted, targets, groups) * len(rows)
+        sums = {name: sums.get(name, 0) + value for name, value in batch_sums.items()}
     means = {name: value / len(val_rows) for name, value in sums.items()}
-    where = torch.from_numpy(val_rows).to(data.device)
+    device_rows = torch.from_numpy(val_rows).to(resident.device)
     means["val_inv_norm_rank"] = losses.inverse_normalised_ranks(
-        torch.cat(by_batch, dim=1), data.targets[where], data.groups[where], masked
+        torch.cat(batch_predictions, dim=1), resident.targets[device_rows], resident.groups[device_rows], masked
     )
     return {name: value.double().cpu().numpy() for name, value in means.items()}
 
@@ -59,9 +59,9 @@ def _decoded(stepper: Stepper, stack: Stack, val_rows: np.ndarray) -> dict[str, 
 def _reconstructed(network: Autoencoder, stepper: Stepper, stack: Stack, val_rows: np.ndarray) -> dict[str, np.ndarray]:
     """Measure how each seed reconstructs the validation trials, means over trials."""
     sums: dict[str, torch.Tensor] = {}
-    size = stepper.recipe.batch_size
-    for first in range(0, len(val_rows), size):
-        rows = val_rows[first : first + size]
+    batch_size = stepper.recipe.batch_size
+    for start in range(0, len(val_rows), batch_size):
+        rows = val_rows[start : start + batch_size]
         for name, value in network.measure(stack.parameters, stepper.data.batch(rows)[0]).items():
             sums[f"val_{name}"] = sums.get(f"val_{name}", 0) + value * len(rows)
     return {name: (value / len(val_rows)).double().cpu().numpy() for name, value in sums.items()}
