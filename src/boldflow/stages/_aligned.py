@@ -34,8 +34,8 @@ class Aligned:
 
     def rows(self, fold: int, *parts: str) -> np.ndarray:
         """Rows of the trials of a fold that are in one of ``parts``, in the order of the split."""
-        chosen = (self.split["fold"] == fold) & self.split["part"].isin(parts)
-        return self.split.loc[chosen, "row"].to_numpy()
+        in_parts = (self.split["fold"] == fold) & self.split["part"].isin(parts)
+        return self.split.loc[in_parts, "row"].to_numpy()
 
 
 NOBODY = "none"  # in a subject's place: codes of pictures alone
@@ -60,38 +60,42 @@ def align(
         If responses and trials differ in length, an image has no features, or the split lacks trials.
     """
     table = tables.read(trials)
-    values = arrays.read(responses)
-    if check_length and len(values) != len(table):
-        raise ValueError(f"{responses} has {len(values)} rows, {trials} {len(table)}")
-    names = tables.read(str(index))["image_id"] if index else pd.Series(table["image_id"].unique())
-    table = table.assign(picture=_rows_of_pictures(table, names, trials, index), row=np.arange(len(table)))
+    response_rows = arrays.read(responses)
+    if check_length and len(response_rows) != len(table):
+        raise ValueError(f"{responses} has {len(response_rows)} rows, {trials} {len(table)}")
+    image_ids = tables.read(str(index))["image_id"] if index else pd.Series(table["image_id"].unique())
+    table = table.assign(picture=_rows_of_pictures(table, image_ids, trials, index), row=np.arange(len(table)))
     parts = _parts_of(split, table, trials, subject)
     if not features:
-        return Aligned(table, values, np.empty((len(names), 0), dtype=np.float32), parts)
-    described = arrays.read(str(features), ndim=2)  # (n_images, n_features)
-    if len(described) != len(names):
-        raise ValueError(f"{features} has {len(described)} rows, {index} names {len(names)} pictures: one for each")
+        return Aligned(table, response_rows, np.empty((len(image_ids), 0), dtype=np.float32), parts)
+    feature_rows = arrays.read(str(features), ndim=2)  # (n_images, n_features)
+    if len(feature_rows) != len(image_ids):
+        raise ValueError(
+            f"{features} has {len(feature_rows)} rows, {index} names {len(image_ids)} pictures: one for each"
+        )
     bands = tuple(Band(**band) for band in tables.sidecar(str(index)).get("bands", []))
-    return Aligned(table, values, described, parts, bands)
+    return Aligned(table, response_rows, feature_rows, parts, bands)
 
 
-def _rows_of_pictures(table: pd.DataFrame, names: pd.Series, trials: str, index: str | list[str]) -> np.ndarray:
+def _rows_of_pictures(table: pd.DataFrame, image_ids: pd.Series, trials: str, index: str | list[str]) -> np.ndarray:
     """Find the row of the features of each trial's picture, (n_trials,)."""
-    if names.duplicated().any():
-        raise ValueError(f"{index} names picture {names[names.duplicated()].iloc[0]!r} twice; each has one row")
-    order = pd.Series(range(len(names)), index=names)
-    lost = table.loc[~table["image_id"].isin(order.index), "image_id"].unique()
-    if len(lost):
-        raise ValueError(f"{len(lost)} images of {trials} are not in {index}, the first are {list(lost[:5])}")
-    return order.loc[table["image_id"]].to_numpy()
+    if image_ids.duplicated().any():
+        raise ValueError(f"{index} names picture {image_ids[image_ids.duplicated()].iloc[0]!r} twice; each has one row")
+    row_of_picture = pd.Series(range(len(image_ids)), index=image_ids)
+    missing_ids = table.loc[~table["image_id"].isin(row_of_picture.index), "image_id"].unique()
+    if len(missing_ids):
+        raise ValueError(
+            f"{len(missing_ids)} images of {trials} are not in {index}, the first are {list(missing_ids[:5])}"
+        )
+    return row_of_picture.loc[table["image_id"]].to_numpy()
 
 
 def _parts_of(split: str, table: pd.DataFrame, trials: str, subject: str) -> pd.DataFrame:
     """Read the subject's rows of a split, with the row of each trial in its table."""
-    whole = tables.read(split)
-    assignment.check_no_crossing(whole)
-    rows = table[[*assignment.TRIAL, "row"]]
-    parts = whole[whole["subject"] == subject].merge(rows, on=assignment.TRIAL, how="left")
+    split_table = tables.read(split)
+    assignment.check_no_crossing(split_table)
+    trial_rows = table[[*assignment.TRIAL, "row"]]
+    parts = split_table[split_table["subject"] == subject].merge(trial_rows, on=assignment.TRIAL, how="left")
     if parts["row"].isna().any() or parts.groupby("fold").size().ne(len(table)).any():
         raise ValueError(f"{split} and {trials} do not list the same trials of {subject}; make the split again")
     return parts.sort_values(["fold", "row"]).astype({"row": int})
@@ -114,11 +118,14 @@ def align_all(
     """
     if not responses:
         return [align_pictures(str(features), str(index), trials, split, subjects)]
-    each = zip(responses, trials, subjects, strict=True)
-    aligned = [align(values, features, index, table, split, subject) for values, table, subject in each]
-    folds = [data.n_folds for data in aligned]
-    if len(set(folds)) > 1:
-        raise ValueError(f"{split} has {folds} folds for {list(subjects)}: pooled subjects must have the same ones")
+    subject_paths = zip(responses, trials, subjects, strict=True)
+    aligned = [
+        align(responses_path, features, index, trials_path, split, subject)
+        for responses_path, trials_path, subject in subject_paths
+    ]
+    n_folds = [data.n_folds for data in aligned]
+    if len(set(n_folds)) > 1:
+        raise ValueError(f"{split} has {n_folds} folds for {list(subjects)}: pooled subjects must have the same ones")
     return aligned
 
 
@@ -141,20 +148,30 @@ def align_pictures(features: str, index: str, trials: Sequence[str], split: str,
     ValueError
         As ``align``.
     """
-    values, names = arrays.read(features, ndim=2), tables.read(index)["image_id"]
-    seen = []
+    feature_rows, image_ids = arrays.read(features, ndim=2), tables.read(index)["image_id"]
+    subject_parts = []
     for subject, path in zip(subjects, trials, strict=True):
         data = align(features, features, index, path, split, subject, check_length=False)
         picture = data.trials["picture"].to_numpy()[data.split["row"]]
-        seen.append(data.split.assign(picture=picture).drop_duplicates(["fold", "picture"]))
-    parts = pd.concat(seen, ignore_index=True).drop_duplicates(["fold", "picture"]).sort_values(["fold", "picture"])
-    shown = np.unique(parts["picture"])
-    row = pd.Series(range(len(shown)), index=shown)
-    table = pd.DataFrame({"session": "01", "run": "01", "trial": np.arange(1, len(shown) + 1)})
-    table = table.assign(image_id=names.to_numpy()[shown], picture=shown, row=np.arange(len(shown)))
+        subject_parts.append(data.split.assign(picture=picture).drop_duplicates(["fold", "picture"]))
+    parts = (
+        pd.concat(subject_parts, ignore_index=True)
+        .drop_duplicates(["fold", "picture"])
+        .sort_values(["fold", "picture"])
+    )
+    picture_rows = np.unique(parts["picture"])
+    row_of_picture = pd.Series(range(len(picture_rows)), index=picture_rows)
+    table = pd.DataFrame({"session": "01", "run": "01", "trial": np.arange(1, len(picture_rows) + 1)})
+    table = table.assign(
+        image_id=image_ids.to_numpy()[picture_rows], picture=picture_rows, row=np.arange(len(picture_rows))
+    )
     columns = ["subject", "fold", "row", "unit", "part"]
-    by_row = parts.assign(row=row.loc[parts["picture"]].to_numpy(), subject=NOBODY)[columns].reset_index(drop=True)
-    return Aligned(table, np.asarray(values[shown]), np.empty((len(names), 0), np.float32), by_row)
+    picture_split = parts.assign(row=row_of_picture.loc[parts["picture"]].to_numpy(), subject=NOBODY)[
+        columns
+    ].reset_index(drop=True)
+    return Aligned(
+        table, np.asarray(feature_rows[picture_rows]), np.empty((len(image_ids), 0), np.float32), picture_split
+    )
 
 
 def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.ndarray]:
@@ -164,16 +181,16 @@ def test_set(data: Aligned, has_images: bool) -> tuple[TestSet, np.ndarray, np.n
     -------
     (TestSet, image_id of each test image, rows of the test trials in the trial table)
     """
-    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
-    fold = np.repeat(np.arange(data.n_folds), [len(r) for r in rows])
-    where = np.concatenate(rows)
-    name = data.trials["image_id"].to_numpy()[where]
-    image, keys = pd.factorize(pd.MultiIndex.from_arrays([fold, name]))
-    first = np.unique(image, return_index=True)[1]
-    units = data.split.drop_duplicates("row").set_index("row")["unit"].loc[where].to_numpy()
+    fold_rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
+    fold = np.repeat(np.arange(data.n_folds), [len(rows) for rows in fold_rows])
+    test_rows = np.concatenate(fold_rows)
+    image_id = data.trials["image_id"].to_numpy()[test_rows]
+    image, image_keys = pd.factorize(pd.MultiIndex.from_arrays([fold, image_id]))
+    first_trials = np.unique(image, return_index=True)[1]
+    trial_unit = data.split.drop_duplicates("row").set_index("row")["unit"].loc[test_rows].to_numpy()
     # without pictures the unit of the split is the run, and the bootstrap resamples blocks
-    unit = pd.factorize(units[first] if has_images else np.arange(len(keys)))[0]
-    return TestSet(fold, image, fold[first], unit), name[first], where
+    image_unit = pd.factorize(trial_unit[first_trials] if has_images else np.arange(len(image_keys)))[0]
+    return TestSet(fold, image, fold[first_trials], image_unit), image_id[first_trials], test_rows
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]  # pytest: a name, not a test
@@ -188,8 +205,8 @@ def regions_of(places: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def smallest_region(places: pd.DataFrame) -> np.ndarray:
     """Name the smallest region that holds each of a response's vertices, (n_vertices,); empty where none does."""
-    names = [name for name in places if name.startswith("roi_")]
+    columns = [column for column in places if column.startswith("roi_")]
     roi = np.full(len(places), "", dtype=object)
-    for name in sorted(names, key=lambda n: -int(places[n].sum())):
-        roi[places[name].to_numpy()] = name.removeprefix("roi_")
+    for column in sorted(columns, key=lambda n: -int(places[n].sum())):
+        roi[places[column].to_numpy()] = column.removeprefix("roi_")
     return roi

@@ -40,9 +40,9 @@ class Predictions:
 
 def test_keys(data: Aligned) -> pd.DataFrame:
     """Give the keys (``KEYS``) of one subject's test trials, in the order of fold, then acquisition."""
-    rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
-    keys = data.trials.iloc[np.concatenate(rows)][["session", "run", "trial", "image_id"]]
-    fold = np.repeat(np.arange(data.n_folds), [len(part) for part in rows])
+    fold_rows = [data.rows(fold, "test") for fold in range(data.n_folds)]
+    keys = data.trials.iloc[np.concatenate(fold_rows)][["session", "run", "trial", "image_id"]]
+    fold = np.repeat(np.arange(data.n_folds), [len(rows) for rows in fold_rows])
     return keys.assign(subject=data.split["subject"].iloc[0], fold=fold)[KEYS].reset_index(drop=True)
 
 
@@ -63,8 +63,8 @@ def read(path: str, index: str, everyone: Sequence[Aligned]) -> Predictions:
         If the two files do not belong together, or their trials are not those that the split tests; names what differs.
     """
     values, keys = keyed.read(path, index, ndim=3, axis=AXIS)
-    sought = [test_keys(data) for data in everyone]
-    places = keyed.places_of(pd.concat(sought, ignore_index=True), keys, index)
+    subject_keys = [test_keys(data) for data in everyone]
+    places = keyed.places_of(pd.concat(subject_keys, ignore_index=True), keys, index)
     if len(places) != len(keys):
         raise ValueError(f"{index} has keys of {len(keys)} test trials, the split tests {len(places)}; train again")
-    return Predictions(values, tuple(np.split(places, np.cumsum([len(part) for part in sought])[:-1])))
+    return Predictions(values, tuple(np.split(places, np.cumsum([len(frame) for frame in subject_keys])[:-1])))

@@ -34,11 +34,13 @@ LARGE_GB = 2.0  # from here on the log warns of the size
 
 def share(n_rows: int, shard: str) -> slice:
     """Give the rows of one shard, such as "0-of-3": blocks that follow each other and differ by one row at most."""
-    part, _, n_parts = shard.partition("-of-")
-    k, n = int(part), int(n_parts)
-    if not 0 <= k < n:
-        raise ValueError(f"shard {shard!r} does not exist: they are numbered from 0-of-{n} to {n - 1}-of-{n}")
-    return slice(k * n_rows // n, (k + 1) * n_rows // n)
+    number_text, _, count_text = shard.partition("-of-")
+    number, n_shards = int(number_text), int(count_text)
+    if not 0 <= number < n_shards:
+        raise ValueError(
+            f"shard {shard!r} does not exist: they are numbered from 0-of-{n_shards} to {n_shards - 1}-of-{n_shards}"
+        )
+    return slice(number * n_rows // n_shards, (number + 1) * n_rows // n_shards)
 
 
 def describe(
@@ -81,61 +83,61 @@ def describe(
         If the process was asked to end; the rows so far are kept.
     """
     _require_pictures(rows, entry)
-    names = rows["image_id"].to_numpy()[kept.done :]
+    image_ids = rows["image_id"].to_numpy()[kept.done :]
     places = described.places(rows["sha256"].tolist()[kept.done :])
-    new = places < 0  # (n_left,): of the rows that are still to come
-    if not new.all():
-        LOG.info("%d of %d pictures were described before; their rows are taken", (~new).sum(), len(names))
+    is_new = places < 0  # (n_left,): of the rows that are still to come
+    if not is_new.all():
+        LOG.info("%d of %d pictures were described before; their rows are taken", (~is_new).sum(), len(image_ids))
     threads = registry.facts(FeatureFacts, "features", entry.plugin).threads
     with contextlib.ExitStack() as stack:
         stack.enter_context(fixed_threads(threads))
-        extractor = _extractor(entry, network, device) if new.any() or not len(names) else None
+        extractor = _extractor(entry, network, device) if is_new.any() or not len(image_ids) else None
         stack.enter_context(fixed_threads(threads))  # again: the plug-in may just have loaded torch
         pictures = stack.enter_context(stimuli.Pack(pack, rows))
         bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry.name, unit="image"))
         stack.enter_context(_interruption.deferred())
-        for values in _blocks(pictures, names, places, extractor, described, workers, BLOCK[device], entry.name):
+        for block in _blocks(pictures, image_ids, places, extractor, described, workers, BLOCK[device], entry.name):
             if not kept.done:
-                _warn_of_size(len(rows), values.shape[1])
-            kept.append(values)
-            bar.update(len(values))
+                _warn_of_size(len(rows), block.shape[1])
+            kept.append(block)
+            bar.update(len(block))
             if _interruption.requested():
                 kept.keep()
                 raise Stopped(f"asked to end; {kept.done} of {len(rows)} rows are kept, the next try goes on from them")
         if not len(rows) and extractor is not None:
             return extractor([]), {}
     kept.keep()
-    batches = [getattr(extractor, "batch", None), None if new.all() else described.batch]
-    sizes = [batch for batch in batches if batch is not None]
-    return kept.read(), {"batch": min(sizes)} if sizes else {}
+    possible_sizes = [getattr(extractor, "batch", None), None if is_new.all() else described.batch]
+    batch_sizes = [batch for batch in possible_sizes if batch is not None]
+    return kept.read(), {"batch": min(batch_sizes)} if batch_sizes else {}
 
 
 def _blocks(
     pictures: stimuli.Pack,
-    names: np.ndarray,
+    image_ids: np.ndarray,
     places: np.ndarray,
     extractor: Any,
     described: Described,
     workers: int,
-    size: int,
+    block_size: int,
     feature: str,
 ) -> Iterator[np.ndarray]:
     """Yield rows (n_block, n_features) block by block: taken where a place is given, else described."""
-    blocks = [slice(k, k + size) for k in range(0, len(names), size)]
-    parts = [names[block][places[block] < 0].tolist() for block in blocks]
-    ahead = _ahead(pictures, parts, getattr(extractor, "prepare", None), workers, 2 * size)
-    for block, part, images in zip(blocks, parts, ahead, strict=True):
-        new = places[block] < 0
-        if not part:
+    blocks = [slice(k, k + block_size) for k in range(0, len(image_ids), block_size)]
+    new_ids = [image_ids[block][places[block] < 0].tolist() for block in blocks]
+    prepared = _ahead(pictures, new_ids, getattr(extractor, "prepare", None), workers, 2 * block_size)
+    for block, block_ids, images in zip(blocks, new_ids, prepared, strict=True):
+        is_new = places[block] < 0
+        if not block_ids:
             yield described.rows(places[block])
             continue
-        values = extractor(images)
-        _check(values, part, feature)
-        if new.all():
-            yield values
+        new_rows = extractor(images)
+        _check(new_rows, block_ids, feature)
+        if is_new.all():
+            yield new_rows
             continue
         rows = described.rows(places[block])  # those of new pictures are any, and replaced
-        rows[new] = values
+        rows[is_new] = new_rows
         yield rows
 
 
@@ -155,26 +157,28 @@ def open_network(network: Sequence[str]) -> Path | None:
     note = receipts.read(receipt)
     command = receipts.command(receipt, note)
     for row in note["files"]:
-        place = Path(note["root"]) / row["path"]
-        annex.require_content(place, command)
-        checksum = annex.checksum(place)
+        path = Path(note["root"]) / row["path"]
+        annex.require_content(path, command)
+        checksum = annex.checksum(path)
         if checksum != row["checksum"]:
-            was = row["checksum"]
-            raise ValueError(f"{place} has changed since it arrived: was {was}, is {checksum}; run: {command}")
+            receipt_checksum = row["checksum"]
+            raise ValueError(
+                f"{path} has changed since it arrived: was {receipt_checksum}, is {checksum}; run: {command}"
+            )
     return Path(note["root"])
 
 
 def ticket(entry: Entry, code: str, table: str, network: Sequence[str], device: Device, shard: str) -> str:
     """Digest all that rows depend on."""
-    data = tables.sidecar(table).get("data", "")
-    origin = receipts.content_digest(*network)
-    return digest(canonical([dict(entry), code, data, origin, device, shard, versions(entry)]))
+    data_digest = tables.sidecar(table).get("data", "")
+    network_digest = receipts.content_digest(*network)
+    return digest(canonical([dict(entry), code, data_digest, network_digest, device, shard, versions(entry)]))
 
 
 def versions(entry: Entry) -> dict[str, str]:
     """Give the versions of the packages that shape a feature."""
-    opens = registry.facts(FeatureFacts, "features", entry.plugin).checkpoint
-    return sidecars.versions("numpy", "scipy", *(("pillow", "torch", "transformers") if opens else ()))
+    has_checkpoint = registry.facts(FeatureFacts, "features", entry.plugin).checkpoint
+    return sidecars.versions("numpy", "scipy", *(("pillow", "torch", "transformers") if has_checkpoint else ()))
 
 
 def row_ticket(entry: Entry, code: str, network: Sequence[str], device: Device) -> str:
@@ -183,10 +187,10 @@ def row_ticket(entry: Entry, code: str, network: Sequence[str], device: Device) 
 
 
 def _require_pictures(rows: pd.DataFrame, entry: Entry) -> None:
-    without = rows.loc[rows["height"] == 0, "image_id"]
-    if len(without):
-        first = without.iloc[0]
-        raise ValueError(f"feature {entry.name} reads pictures; {len(without)} have none, first {first!r}")
+    pictureless_ids = rows.loc[rows["height"] == 0, "image_id"]
+    if len(pictureless_ids):
+        first_id = pictureless_ids.iloc[0]
+        raise ValueError(f"feature {entry.name} reads pictures; {len(pictureless_ids)} have none, first {first_id!r}")
 
 
 def _extractor(entry: Entry, network: Sequence[str], device: Device) -> Any:
@@ -200,41 +204,43 @@ def _extractor(entry: Entry, network: Sequence[str], device: Device) -> Any:
 
 def _ahead(
     pack: stimuli.Pack,
-    parts: Sequence[Sequence[str]],
+    id_lists: Sequence[Sequence[str]],
     prepare: Callable[[np.ndarray], np.ndarray] | None,
     workers: int,
     n_ahead: int,
 ) -> Iterator[list[np.ndarray]]:
     """Yield the pictures of each part, each read (and prepared) by a worker while those before it are described."""
 
-    def get(name: str) -> np.ndarray:
+    def get(image_id: str) -> np.ndarray:
         try:
-            image = pack.read(name)
+            image = pack.read(image_id)
             return prepare(image) if prepare else image
         except Exception as error:
-            error.add_note(f"while image {name!r} was prepared")
+            error.add_note(f"while image {image_id!r} was prepared")
             raise
 
-    names = itertools.chain.from_iterable(parts)
+    image_ids = itertools.chain.from_iterable(id_lists)
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        waiting: deque[Future[np.ndarray]] = deque(pool.submit(get, name) for name in itertools.islice(names, n_ahead))
+        futures: deque[Future[np.ndarray]] = deque(
+            pool.submit(get, image_id) for image_id in itertools.islice(image_ids, n_ahead)
+        )
         try:
-            for part in parts:
-                images = [waiting.popleft().result() for _ in part]
-                waiting.extend(pool.submit(get, name) for name in itertools.islice(names, len(part)))
+            for ids in id_lists:
+                images = [futures.popleft().result() for _ in ids]
+                futures.extend(pool.submit(get, image_id) for image_id in itertools.islice(image_ids, len(ids)))
                 yield images
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _check(values: np.ndarray, names: Sequence[str], feature: str) -> None:
-    if values.ndim != 2 or len(values) != len(names):
-        raise ValueError(f"feature {feature} gave shape {values.shape} for {len(names)} pictures")
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
+def _check(rows: np.ndarray, image_ids: Sequence[str], feature: str) -> None:
+    if rows.ndim != 2 or len(rows) != len(image_ids):
+        raise ValueError(f"feature {feature} gave shape {rows.shape} for {len(image_ids)} pictures")
+    not_finite = ~np.isfinite(rows).all(axis=1)
+    if not_finite.any():
         raise ValueError(
-            f"feature {feature} gave values that are not finite for {int(bad.sum())} of {len(names)} pictures, the "
-            f"first is {names[int(bad.argmax())]!r}"
+            f"feature {feature} gave values that are not finite for {int(not_finite.sum())} of {len(image_ids)} "
+            f"pictures, the first is {image_ids[int(not_finite.argmax())]!r}"
         )
 
 

@@ -68,42 +68,42 @@ def run(
     entry = read_entry(settings)
     facts = registry.facts(FeatureFacts, "features", entry.plugin)
     rows = tables.read(table)
-    kept = described = None
-    more: dict[str, Any] = {}
+    partial_rows = described = None
+    extra_note: dict[str, Any] = {}
     if facts.reads == "labels":
         with fixed_threads(facts.threads):
-            values = plugin_of("features", entry).extractor(entry, None, device)(rows)
-        more = _names_of_columns(plugin_of("features", entry), entry, rows)
+            feature_rows = plugin_of("features", entry).extractor(entry, None, device)(rows)
+        extra_note = _names_of_columns(plugin_of("features", entry), entry, rows)
     elif facts.reads == "features":
-        joined, more = _members(entry["of"], members, member_indexes, table)
-        values = plugin_of("features", entry).extractor(entry, None, device)(joined)
+        member_features, extra_note = _members(entry["of"], members, member_indexes, table)
+        feature_rows = plugin_of("features", entry).extractor(entry, None, device)(member_features)
     elif parts:
-        values, more, ticket_of_rows = _gather(parts, len(rows))
+        feature_rows, extra_note, ticket_of_rows = _gather(parts, len(rows))
         described = Described(rows_folder(features), ticket_of_rows) if ticket_of_rows else None
     else:
-        place = Path(features).with_name(f".{Path(features).stem}.rows")
-        kept = Rows(place, ticket(entry, code, table, network, device, ""), len(rows))
+        partial_path = Path(features).with_name(f".{Path(features).stem}.rows")
+        partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, ""), len(rows))
         described = Described(rows_folder(features), row_ticket(entry, code, network, device))
-        values, more = describe(pack, rows, entry, network, device, workers, kept, described)
-    if len(values) != len(rows) or values.ndim != 2:
-        raise ValueError(f"feature {entry.name} gave shape {values.shape} for {len(rows)} pictures")
-    values = np.ascontiguousarray(values, dtype=np.float32)
-    arrays.write(features, values)
-    note = _note(entry, facts.kind, values, device, code, table, network) | more
+        feature_rows, extra_note = describe(pack, rows, entry, network, device, workers, partial_rows, described)
+    if len(feature_rows) != len(rows) or feature_rows.ndim != 2:
+        raise ValueError(f"feature {entry.name} gave shape {feature_rows.shape} for {len(rows)} pictures")
+    feature_rows = np.ascontiguousarray(feature_rows, dtype=np.float32)
+    arrays.write(features, feature_rows)
+    note = _note(entry, facts.kind, feature_rows, device, code, table, network) | extra_note
     tables.write(index, rows[["image_id"]], note)
     sidecars.write(sidecar, note)
-    of_picture = zip(rows["image_id"], map(np.ndarray.tobytes, values), strict=True)
-    sidecars.write(pictures, note_of_features(features, of_picture, note))
+    picture_rows = zip(rows["image_id"], map(np.ndarray.tobytes, feature_rows), strict=True)
+    sidecars.write(pictures, note_of_features(features, picture_rows, note))
     if described:
-        described.keep(features, rows["sha256"].tolist(), more.get("batch"))
-    if kept:
-        kept.remove()
+        described.keep(features, rows["sha256"].tolist(), extra_note.get("batch"))
+    if partial_rows:
+        partial_rows.remove()
 
 
 def _note(
     entry: Entry,
     kind: str,
-    values: np.ndarray,
+    feature_rows: np.ndarray,
     device: Device,
     code: str,
     table: str,
@@ -112,7 +112,7 @@ def _note(
     """Say what the rows are and what they were made of."""
     return {
         "kind": kind,
-        "shape": list(values.shape),
+        "shape": list(feature_rows.shape),
         "settings": dict(entry),
         "device": device,
         "code": code,
@@ -128,47 +128,51 @@ def _names_of_columns(plugin: ModuleType, entry: Entry, stimuli: pd.DataFrame) -
     return {"columns": plugin.columns(entry, stimuli)} if hasattr(plugin, "columns") else {}
 
 
-def _gather(parts: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any], str | None]:
+def _gather(shard_paths: Sequence[str], n_rows: int) -> tuple[np.ndarray, dict[str, Any], str | None]:
     """Join shards, each of which has to be the one of its place; the ticket of rows is theirs if they agree in it."""
-    shards = []
+    shard_rows = []
     devices, batches, row_tickets = set(), set(), set()
-    for k, part in enumerate(parts):
-        note, shard = weights.note(part), f"{k}-of-{len(parts)}"
-        rows = weights.read(part)["rows"]
+    for k, shard_path in enumerate(shard_paths):
+        note, shard = weights.note(shard_path), f"{k}-of-{len(shard_paths)}"
+        rows = weights.read(shard_path)["rows"]
         n_expected = len(range(*share(n_rows, shard).indices(n_rows)))
         if note.get("shard") != shard or len(rows) != n_expected:
             raise ValueError(
-                f"{part} holds {len(rows)} rows of shard {note.get('shard')!r}, expected {n_expected} of {shard!r}; "
-                f"make it again with: snakemake --profile cpu -f {part}"
+                f"{shard_path} holds {len(rows)} rows of shard {note.get('shard')!r}, expected {n_expected} of "
+                f"{shard!r}; make it again with: snakemake --profile cpu -f {shard_path}"
             )
-        shards.append(rows)
+        shard_rows.append(rows)
         devices.add(note["device"])
         batches |= {int(note["batch"])} if "batch" in note else set()
         row_tickets.add(note.get("row_ticket"))
-    full = [rows for rows in shards if len(rows)]  # a shard without pictures knows no width
-    note_of_all = {"device": " and ".join(sorted(devices)), **({"batch": min(batches)} if batches else {})}
-    return np.concatenate(full or shards), note_of_all, row_tickets.pop() if len(row_tickets) == 1 else None
+    filled_shards = [rows for rows in shard_rows if len(rows)]  # a shard without pictures knows no width
+    joint_note = {"device": " and ".join(sorted(devices)), **({"batch": min(batches)} if batches else {})}
+    return np.concatenate(filled_shards or shard_rows), joint_note, row_tickets.pop() if len(row_tickets) == 1 else None
 
 
 def _members(
-    names: Sequence[str], paths: Sequence[str], indexes: Sequence[str], table: str
+    member_names: Sequence[str], paths: Sequence[str], indexes: Sequence[str], table: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Map the features to be joined into memory, and note the columns and the making of each."""
-    pictures, data = tables.read(table)["image_id"], tables.sidecar(table)["data"]
-    joined, bands, notes, start = {}, [], {}, 0
-    for name, path, index in zip(names, paths, indexes, strict=True):
-        values, note = arrays.read(path, ndim=2), tables.sidecar(index)
-        if note["data"] != data or len(values) != len(pictures) or not tables.read(index)["image_id"].equals(pictures):
+    image_ids, data_digest = tables.read(table)["image_id"], tables.sidecar(table)["data"]
+    member_features, bands, notes, first_column = {}, [], {}, 0
+    for name, path, index in zip(member_names, paths, indexes, strict=True):
+        features, note = arrays.read(path, ndim=2), tables.sidecar(index)
+        if (
+            note["data"] != data_digest
+            or len(features) != len(image_ids)
+            or not tables.read(index)["image_id"].equals(image_ids)
+        ):
             raise ValueError(
-                f"{path} does not describe the pictures of {table}, {len(pictures)} in its order; make it again with: "
+                f"{path} does not describe the pictures of {table}, {len(image_ids)} in its order; make it again with: "
                 f"snakemake --profile cpu -f {path}"
             )
-        joined[name] = values
-        bands.append({"name": name, "start": start, "stop": start + values.shape[1]})
+        member_features[name] = features
+        bands.append({"name": name, "start": first_column, "stop": first_column + features.shape[1]})
         notes[name] = note
-        start += values.shape[1]
+        first_column += features.shape[1]
     untrained = any(note.get("untrained") for note in notes.values())
-    return joined, {"bands": bands, "members": notes} | ({"untrained": True} if untrained else {})
+    return member_features, {"bands": bands, "members": notes} | ({"untrained": True} if untrained else {})
 
 
 def _origin(receipt: str) -> dict[str, Any]:

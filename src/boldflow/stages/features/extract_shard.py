@@ -43,12 +43,12 @@ def run(
     """
     entry = read_entry(settings)
     rows = tables.read(table)
-    mine = rows.iloc[share(len(rows), shard)]
-    place = Path(part).with_name(f".{Path(part).stem}.rows")
-    kept = Rows(place, ticket(entry, code, table, network, device, shard), len(mine))
+    shard_rows = rows.iloc[share(len(rows), shard)]
+    partial_path = Path(part).with_name(f".{Path(part).stem}.rows")
+    partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, shard), len(shard_rows))
     row_digest = row_ticket(entry, code, network, device)
     described = Described(rows_folder(part), row_digest)
-    values, note = describe(pack, mine, entry, network, device, workers, kept, described)
-    about = {"shard": shard, "device": device, "row_ticket": row_digest}
-    weights.write(part, {"rows": values}, about | {key: str(value) for key, value in note.items()})
-    kept.remove()
+    feature_rows, note = describe(pack, shard_rows, entry, network, device, workers, partial_rows, described)
+    identity = {"shard": shard, "device": device, "row_ticket": row_digest}
+    weights.write(part, {"rows": feature_rows}, identity | {key: str(value) for key, value in note.items()})
+    partial_rows.remove()

@@ -18,25 +18,25 @@ WORKSPACE = "resources"  # folder of clones, receipts and what was unpacked
 REMOTE = re.compile(r"[a-z+]+://|([\w.-]+@)?[\w.-]+:(?!\\)")  # an address, or host:path as ssh writes it
 
 
-def require_agreement(entry: Entry, here: Entry) -> None:
+def require_agreement(entry: Entry, machine_entry: Entry) -> None:
     """Stop before the first byte of data that must be asked for, until the entry says who signed the agreement.
 
     Parameters
     ----------
     entry : the data set's catalogue entry
-    here : what it says of where this machine finds things, and of the agreement (``agreement``)
+    machine_entry : what it says of where this machine finds things, and of the agreement (``agreement``)
 
     Raises
     ------
     PermissionError
         If the data set has an agreement that nobody has signed; gives the form's address.
     """
-    form = registry.facts(DatasetFacts, "datasets", entry.plugin).agreement
-    if form and "agreement" not in here:
+    form_url = registry.facts(DatasetFacts, "datasets", entry.plugin).agreement
+    if form_url and "agreement" not in machine_entry:
         name = entry["name"]
         raise PermissionError(
             f"{name}: nothing was fetched, since its data may be used by those alone who signed its data access "
-            f"agreement, and datasets.{name}.agreement is not set. Read and sign it at {form} , then write "
+            f"agreement, and datasets.{name}.agreement is not set. Read and sign it at {form_url} , then write "
             f"agreement: {{name: YOUR NAME, date: THE DAY}} into datasets.{name} of config/config.yaml"
         )
 
@@ -55,13 +55,13 @@ def explained(name: str) -> Iterator[None]:
         raise
 
 
-def settle(entry: Entry, here: Entry, source: Source, root: Path, commit: str | None) -> str:
+def settle(entry: Entry, machine_entry: Entry, source: Source, root: Path, commit: str | None) -> str:
     """Bring the clone of a data set to a commit, from where the entry or the data set says; give the commit.
 
     Parameters
     ----------
     entry : the data set's catalogue entry
-    here : what it says of where this machine finds things (``origin``, ``public_url``)
+    machine_entry : what it says of where this machine finds things (``origin``, ``public_url``)
     source : what the data set's plug-in says
     root : folder of the clone
     commit : full name, or None for the newest
@@ -71,16 +71,16 @@ def settle(entry: Entry, here: Entry, source: Source, root: Path, commit: str | 
     FileNotFoundError
         If the entry names a folder or bundle as origin that is not there.
     """
-    url = here.get("origin", source.url)
-    if "origin" in here and not REMOTE.match(url):
+    url = machine_entry.get("origin", source.url)
+    if "origin" in machine_entry and not REMOTE.match(url):
         url = str(Path(url).expanduser())
         if not Path(url).exists():
             raise FileNotFoundError(
-                f"datasets.{entry['name']}.origin is {here['origin']!r}, and there is no such folder or bundle: "
-                f"correct it, or leave it out to clone from {source.url}"
+                f"datasets.{entry['name']}.origin is {machine_entry['origin']!r}, and there is no such folder or "
+                f"bundle: correct it, or leave it out to clone from {source.url}"
             )
     with explained(entry["name"]):
-        return annex.clone(url, root, commit, here.get("public_url", source.public_url))
+        return annex.clone(url, root, commit, machine_entry.get("public_url", source.public_url))
 
 
 def arrive(name: str, kind: str, root: Path, paths: list[str], what: str = "dataset") -> list[dict[str, Any]]:
@@ -99,12 +99,12 @@ def arrive(name: str, kind: str, root: Path, paths: list[str], what: str = "data
         with explained(name):
             annex.get(root, paths)
         rows = annex.describe(root, paths)
-        record = Path(WORKSPACE) / "trusted" / name / f"{what}.json"
-        changed = trust.others(record, _unverified(rows))
-        if changed:
-            annex.discard(root, changed)
+        record_path = Path(WORKSPACE) / "trusted" / name / f"{what}.json"
+        changed_paths = trust.others(record_path, _unverified(rows))
+        if changed_paths:
+            annex.discard(root, changed_paths)
             with explained(name):
-                annex.get(root, changed)
+                annex.get(root, changed_paths)
             rows = annex.describe(root, paths)
         try:
             checks.check(root, (row["path"] for row in rows))  # before a web page is trusted
@@ -112,7 +112,7 @@ def arrive(name: str, kind: str, root: Path, paths: list[str], what: str = "data
             annex.discard(root, (path for path in _unverified(rows) if checks.problem(root / path)))
             raise
         if _unverified(rows):
-            trust.confirm_each(record, f"files of {name}", _unverified(rows))
+            trust.confirm_each(record_path, f"files of {name}", _unverified(rows))
         return rows
     rows = annex.folder_receipt(root, paths)
     checks.check(root, (row["path"] for row in rows))

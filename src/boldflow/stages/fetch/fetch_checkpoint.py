@@ -43,90 +43,100 @@ def run(receipt: str, settings: str, places: str) -> None:
     ValueError
         If files are refused, or their checksums are others than known or first seen; shows both.
     """
-    entry, here = read_entry(settings), read_entry(places)
-    needed: Checkpoint | None = plugin_of("features", entry).files_needed(entry)
-    if needed is None:
+    entry, machine_entry = read_entry(settings), read_entry(places)
+    checkpoint: Checkpoint | None = plugin_of("features", entry).files_needed(entry)
+    if checkpoint is None:
         raise ValueError(f"features.{entry.name} has random weights: it needs no checkpoint")
-    base = Path(WORKSPACE) / "checkpoints"
-    folder, record = base / needed.folder, Path(WORKSPACE) / "trusted" / f"checkpoint-{needed.folder}.json"
-    base.mkdir(parents=True, exist_ok=True)
-    with FileLock(base / f".{needed.folder}.lock"), _source(entry.name, needed, here, folder, record) as source:
-        names = networks.chosen(source, needed.files)
-        networks.refuse_code(source, names, needed.sha256)
-        rows = annex.folder_receipt(source, names)
+    checkpoints_folder = Path(WORKSPACE) / "checkpoints"
+    folder, record_path = (
+        checkpoints_folder / checkpoint.folder,
+        Path(WORKSPACE) / "trusted" / f"checkpoint-{checkpoint.folder}.json",
+    )
+    checkpoints_folder.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(checkpoints_folder / f".{checkpoint.folder}.lock"),
+        _source(entry.name, checkpoint, machine_entry, folder, record_path) as source,
+    ):
+        file_names = networks.chosen(source, checkpoint.files)
+        networks.refuse_code(source, file_names, checkpoint.sha256)
+        rows = annex.folder_receipt(source, file_names)
         checksums = {row["path"]: row["checksum"] for row in rows}
-        _compare(needed, source, checksums)
-        trust.confirm(record, f"checkpoint {needed.name}", checksums)
-        for name in names if source != folder else []:
+        _compare(checkpoint, source, checksums)
+        trust.confirm(record_path, f"checkpoint {checkpoint.name}", checksums)
+        for name in file_names if source != folder else []:
             with atomic(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
-    about = {"name": needed.name, "origin": needed.address or f"huggingface.co/{needed.repository}"}
-    about |= {"origin": "a copy of the user's"} if "checkpoint_root" in here else {}
-    what = {"what": "checkpoint", "kind": "folder", "root": relative(folder)}
-    receipts.write(receipt, {**about, **what, "commit": needed.revision, "files": rows})
+    identity = {"name": checkpoint.name, "origin": checkpoint.address or f"huggingface.co/{checkpoint.repository}"}
+    identity |= {"origin": "a copy of the user's"} if "checkpoint_root" in machine_entry else {}
+    location = {"what": "checkpoint", "kind": "folder", "root": relative(folder)}
+    receipts.write(receipt, {**identity, **location, "commit": checkpoint.revision, "files": rows})
 
 
 @contextmanager
-def _source(name: str, needed: Checkpoint, here: Entry, folder: Path, record: Path) -> Iterator[Path]:
+def _source(name: str, checkpoint: Checkpoint, machine_entry: Entry, folder: Path, record_path: Path) -> Iterator[Path]:
     """Give a folder that holds the files: the user's, the workspace's where they have arrived, or a download's."""
-    if "checkpoint_root" in here:
-        root = Path(here["checkpoint_root"]).expanduser()
+    if "checkpoint_root" in machine_entry:
+        root = Path(machine_entry["checkpoint_root"]).expanduser()
         if not root.is_dir():
             raise FileNotFoundError(
-                f"features.{name}.checkpoint_root is {here['checkpoint_root']!r}, and there is no such folder"
+                f"features.{name}.checkpoint_root is {machine_entry['checkpoint_root']!r}, and there is no such folder"
             )
         yield root
         return
-    arrived = sidecars.read(record)["files"] if record.is_file() else {}
-    if arrived and all((folder / path).is_file() for path in arrived):
-        rows = annex.folder_receipt(folder, arrived)
-        if {row["path"]: row["checksum"] for row in rows} == arrived:
+    recorded_checksums = sidecars.read(record_path)["files"] if record_path.is_file() else {}
+    if recorded_checksums and all((folder / path).is_file() for path in recorded_checksums):
+        rows = annex.folder_receipt(folder, recorded_checksums)
+        if {row["path"]: row["checksum"] for row in rows} == recorded_checksums:
             yield folder
             return
         # damaged on this disk: it is fetched again
-    incoming = folder.with_name(f".{needed.folder}.incoming")  # stays when a download is cut off: it goes on from there
+    incoming = folder.with_name(
+        f".{checkpoint.folder}.incoming"
+    )  # stays when a download is cut off: it goes on from there
     incoming.mkdir(exist_ok=True)
-    whole = False
+    is_complete = False
     try:
         try:
-            _download(needed, incoming)
+            _download(checkpoint, incoming)
         except Exception as error:
             raise RuntimeError(
-                f"checkpoint {needed.name} could not be downloaded: {type(error).__name__}: {error}\n"
+                f"checkpoint {checkpoint.name} could not be downloaded: {type(error).__name__}: {error}\n"
                 "where this machine has no network, run `snakemake prefetch --profile cpu` (with your --config) in "
-                f"this folder on one that has, or name a folder that holds {', '.join(needed.files)} in "
+                f"this folder on one that has, or name a folder that holds {', '.join(checkpoint.files)} in "
                 f"features.{name}.checkpoint_root"
             ) from error
-        whole = True
+        is_complete = True
         yield incoming
     finally:
-        if whole:  # copied, or refused
+        if is_complete:  # copied, or refused
             shutil.rmtree(incoming, ignore_errors=True)
 
 
-def _download(needed: Checkpoint, folder: Path) -> None:
-    if needed.address is not None:
+def _download(checkpoint: Checkpoint, folder: Path) -> None:
+    if checkpoint.address is not None:
         with (
-            urllib.request.urlopen(needed.address, timeout=TIMEOUT_S) as answer,
-            (folder / needed.files[0]).open("wb") as file,
+            urllib.request.urlopen(checkpoint.address, timeout=TIMEOUT_S) as answer,
+            (folder / checkpoint.files[0]).open("wb") as file,
         ):
             shutil.copyfileobj(answer, file)
         return
-    if needed.repository is None or needed.revision is None:
+    if checkpoint.repository is None or checkpoint.revision is None:
         raise ValueError("no revision of it is known, so only a folder of yours can give it")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from huggingface_hub import snapshot_download
 
-    snapshot_download(needed.repository, revision=needed.revision, allow_patterns=list(needed.files), local_dir=folder)
+    snapshot_download(
+        checkpoint.repository, revision=checkpoint.revision, allow_patterns=list(checkpoint.files), local_dir=folder
+    )
 
 
-def _compare(needed: Checkpoint, source: Path, checksums: dict[str, str]) -> None:
+def _compare(checkpoint: Checkpoint, source: Path, checksums: dict[str, str]) -> None:
     """Refuse files that are not those whose checksums are known."""
-    for name, pinned in needed.sha256.items():
+    for name, pinned_sha256 in checkpoint.sha256.items():
         if name not in checksums:
-            raise FileNotFoundError(f"{source} has no {name}, which checkpoint {needed.name} needs")
-        if checksums[name] != f"sha256:{pinned}":
+            raise FileNotFoundError(f"{source} has no {name}, which checkpoint {checkpoint.name} needs")
+        if checksums[name] != f"sha256:{pinned_sha256}":
             raise ValueError(
-                f"{name} of checkpoint {needed.name} is not the pinned one (revision {needed.revision}): expected "
-                f"sha256:{pinned}, found {checksums[name]} in {source}"
+                f"{name} of checkpoint {checkpoint.name} is not the pinned one (revision {checkpoint.revision}): "
+                f"expected sha256:{pinned_sha256}, found {checksums[name]} in {source}"
             )

@@ -27,19 +27,19 @@ def run(receipt: str, settings: str, places: str) -> None:
     ValueError
         If the entry names another origin for a data set that is not cloned.
     """
-    entry, here = read_entry(settings), read_entry(places)
-    require_agreement(entry, here)
+    entry, machine_entry = read_entry(settings), read_entry(places)
+    require_agreement(entry, machine_entry)
     plugin = plugin_of("datasets", entry)
     source = plugin.source(entry, Path(WORKSPACE))
     if source.kind == "datalad":
         root = Path(WORKSPACE) / "clones" / entry["name"]
-        commit = settle(entry, here, source, root, source.commit)
+        commit = settle(entry, machine_entry, source, root, source.commit)
         if source.commit is None:
             origins.pin(WORKSPACE, entry["name"], commit)
     else:
-        of_clones = sorted({"origin", "public_url"} & set(here))
-        if of_clones:
-            raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {of_clones}")
+        clone_keys = sorted({"origin", "public_url"} & set(machine_entry))
+        if clone_keys:
+            raise ValueError(f"data set {entry['name']} is read from {source.url}, not cloned: leave out {clone_keys}")
         root, commit = Path(source.url), None
     paths = plugin.files_needed(root, "dataset", entry)
     content = {

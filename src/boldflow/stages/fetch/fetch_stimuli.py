@@ -65,37 +65,37 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
         checksums are not those of the first use.
     """
-    entry, here = read_entry(settings), read_entry(places)
-    require_agreement(entry, here)
-    stated = read_facts(facts, _Facts)
+    entry, machine_entry = read_entry(settings), read_entry(places)
+    require_agreement(entry, machine_entry)
+    dataset_facts = read_facts(facts, _Facts)
     note = receipts.read(source)
     plugin = plugin_of("datasets", entry)
-    about: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
-    if stated.stimuli_inside:
+    identity: dict[str, Any] = {key: note[key] for key in ("name", "origin", "commit")}
+    if dataset_facts.stimuli_inside:
         pictures = _Pictures(note["kind"], Path(note["root"]))
         if pictures.kind == "datalad":
-            settle(entry, here, plugin.source(entry, Path(WORKSPACE)), pictures.root, note["commit"])
+            settle(entry, machine_entry, plugin.source(entry, Path(WORKSPACE)), pictures.root, note["commit"])
     else:
-        pictures = _copy_of_the_users(entry.name, here.get("stimuli_root"), stated)
-        about |= {"origin": "a copy of the user's", "commit": None, "archive": pictures.archive}
+        pictures = _copy_of_the_users(entry.name, machine_entry.get("stimuli_root"), dataset_facts)
+        identity |= {"origin": "a copy of the user's", "commit": None, "archive": pictures.archive}
     paths = plugin.files_needed(pictures.root, "stimuli", entry)
-    if stated.images and not stated.stimuli_inside:
-        subjects = entry.get("subjects") or stated.subjects
+    if dataset_facts.images and not dataset_facts.stimuli_inside:
+        subjects = entry.get("subjects") or dataset_facts.subjects
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
-        shown = {image for table in tables for image in table["image_id"][table["usable"]]}
-        _check_count(entry.name, pictures.root, len(paths), len(shown))
+        shown_ids = {image_id for table in tables for image_id in table["image_id"][table["usable"]]}
+        _check_count(entry.name, pictures.root, len(paths), len(shown_ids))
     rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
-    if not stated.stimuli_inside:
+    if not dataset_facts.stimuli_inside:
         _confirm(entry.name, rows, pictures)
-    what = {"what": "stimuli", "kind": pictures.kind, "root": relative(pictures.root)}
-    receipts.write(receipt, {**about, **what, "files": rows})
+    location = {"what": "stimuli", "kind": pictures.kind, "root": relative(pictures.root)}
+    receipts.write(receipt, {**identity, **location, "files": rows})
 
 
 def _confirm(name: str, rows: list[dict[str, Any]], pictures: _Pictures) -> None:
     """Refuse pictures that are others than at first use."""
     checksums = {row["path"]: row["checksum"] for row in rows}
-    record = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
-    trust.confirm(record, f"stimuli of {name}", checksums, (pictures.archive or {}).get("checksum"))
+    record_path = Path(WORKSPACE) / "trusted" / f"{name}-stimuli.json"
+    trust.confirm(record_path, f"stimuli of {name}", checksums, (pictures.archive or {}).get("checksum"))
 
 
 def _check_count(name: str, root: Path, n_pictures: int, n_shown: int) -> None:

@@ -30,21 +30,21 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     FileNotFoundError
         If the recording is read from a folder of the user's own, and there is none.
     """
-    entry, here = read_entry(settings), read_entry(places)
-    require_agreement(entry, here)
+    entry, machine_entry = read_entry(settings), read_entry(places)
+    require_agreement(entry, machine_entry)
     note = receipts.read(source)
     plugin = plugin_of("datasets", entry)
-    about = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
+    identity = {key: note[key] for key in ("name", "kind", "origin", "root", "commit")}
     if recording in registry.facts(DatasetFacts, "datasets", entry.plugin).recordings_outside:
-        folder = _folder_of_betas(entry.name, here.get("betas_root"))
-        about |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(folder), "commit": None}
+        folder = _folder_of_betas(entry.name, machine_entry.get("betas_root"))
+        identity |= {"kind": "folder", "origin": "a copy of the user's", "root": relative(folder), "commit": None}
     elif note["kind"] == "datalad":  # the address may be another one by now
-        settle(entry, here, plugin.source(entry, Path(WORKSPACE)), Path(note["root"]), note["commit"])
-    root = Path(about["root"])
+        settle(entry, machine_entry, plugin.source(entry, Path(WORKSPACE)), Path(note["root"]), note["commit"])
+    root = Path(identity["root"])
     paths = plugin.files_needed(root, subject, entry, recording)
-    what = {"what": subject, "recording": recording}
-    rows = arrive(entry.name, about["kind"], root, paths, f"{subject}-{recording}")
-    receipts.write(receipt, {**about, **what, "files": rows})
+    recording_keys = {"what": subject, "recording": recording}
+    rows = arrive(entry.name, identity["kind"], root, paths, f"{subject}-{recording}")
+    receipts.write(receipt, {**identity, **recording_keys, "files": rows})
 
 
 def _folder_of_betas(name: str, betas_root: str | None) -> Path:

@@ -30,39 +30,39 @@ def beside(table: pd.DataFrame, published: pd.DataFrame) -> tuple[pd.DataFrame, 
         not.
     """
     table = table.copy()
-    ours = table[~table["simulated"].fillna(True).astype(bool) & table["gallery"].fillna("test").eq("test")]
-    mine = ours[KEYS].astype("string").fillna("").astype(object)
-    datasets, models = set(mine["dataset"]), set(mine["model"])
-    about = published[
+    measured_rows = table[~table["simulated"].fillna(True).astype(bool) & table["gallery"].fillna("test").eq("test")]
+    own_keys = measured_rows[KEYS].astype("string").fillna("").astype(object)
+    datasets, models = set(own_keys["dataset"]), set(own_keys["model"])
+    relevant_figures = published[
         published["dataset"].isin(datasets) | (published["model"].isin(models) & published["model"].ne(""))
     ]
     reasons = []
-    for figure in about.to_dict("records"):
-        fits, reason = _fits(mine, ours["protocol"], figure)
+    for figure in relevant_figures.to_dict("records"):
+        matching_index, reason = _fits(own_keys, measured_rows["protocol"], figure)
         reasons.append(reason)
-        table.loc[fits, "published_value"] = figure["value"] * UNITS[figure["unit"]]
-        table.loc[fits, "published_source"] = figure["source"]
-    return table, about[COLUMNS].assign(reason=reasons)
+        table.loc[matching_index, "published_value"] = figure["value"] * UNITS[figure["unit"]]
+        table.loc[matching_index, "published_source"] = figure["source"]
+    return table, relevant_figures[COLUMNS].assign(reason=reasons)
 
 
-def _fits(mine: pd.DataFrame, protocol: pd.Series, figure: dict[str, object]) -> tuple[pd.Index, str]:
+def _fits(own_keys: pd.DataFrame, protocol: pd.Series, figure: dict[str, object]) -> tuple[pd.Index, str]:
     """Find our rows that a published figure is of, or the reason that there is none."""
-    none = mine.index[:0]
+    no_rows = own_keys.index[:0]
     if figure["protocol"] != "published":
-        return none, f"found under another protocol than the publication's: {figure['note']}"
-    left = mine
+        return no_rows, f"found under another protocol than the publication's: {figure['note']}"
+    matching_keys = own_keys
     for key in ORDER:
         if figure["metric"] == OF_DATA and key in ("model", "feature"):
             continue
-        same = left[left[key] == figure[key]]
-        if same.empty:
-            return none, f"{key}: published {_name(figure[key])}, here {_names(left[key])}"
-        left = same
-    follows = protocol[left.index].eq("published").fillna(False).astype(bool)
-    if not follows.any():
-        protocols = _names(protocol[left.index].fillna(""))
-        return none, f"protocol: ours is {protocols}, not the published one"
-    return left.index[follows], ""
+        agreeing_keys = matching_keys[matching_keys[key] == figure[key]]
+        if agreeing_keys.empty:
+            return no_rows, f"{key}: published {_name(figure[key])}, here {_names(matching_keys[key])}"
+        matching_keys = agreeing_keys
+    is_published = protocol[matching_keys.index].eq("published").fillna(False).astype(bool)
+    if not is_published.any():
+        protocols = _names(protocol[matching_keys.index].fillna(""))
+        return no_rows, f"protocol: ours is {protocols}, not the published one"
+    return matching_keys.index[is_published], ""
 
 
 def _name(value: object) -> str:
@@ -71,5 +71,5 @@ def _name(value: object) -> str:
 
 def _names(values: pd.Series) -> str:
     names = sorted({_name(value) for value in values})
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    ending = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + ending

@@ -49,16 +49,16 @@ def read_pictures(paths: Sequence[str], source: pd.DataFrame) -> dict[tuple[str,
     images: dict[tuple[str, str], np.ndarray] = {}
     for pack_path, table_path in zip(paths[:n_packs], paths[n_packs:], strict=True):
         dataset = Path(pack_path).parent.name
-        names = np.unique(source.loc[source["dataset"] == dataset, columns].to_numpy(dtype=str))
+        image_ids = np.unique(source.loc[source["dataset"] == dataset, columns].to_numpy(dtype=str))
         with stimuli.Pack(pack_path, tables.read(table_path)) as pack:
-            images |= {(dataset, name): pack.read(name) for name in names if name}
+            images |= {(dataset, image_id): pack.read(image_id) for image_id in image_ids if image_id}
     return images
 
 
 def _read_rows(paths: Sequence[str]) -> pd.DataFrame:
     """Join Parquet tables; those without rows are left out, unless none has any."""
-    contents = [tables.read(path) for path in paths]
-    return pd.concat([content for content in contents if len(content)] or contents[:1], ignore_index=True)
+    frames = [tables.read(path) for path in paths]
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
 def _read_histories(paths: Sequence[str]) -> pd.DataFrame:
@@ -68,13 +68,13 @@ def _read_histories(paths: Sequence[str]) -> pd.DataFrame:
     """
     *histories, leaderboard = paths
     simulated = tables.read(leaderboard).drop_duplicates("dataset").set_index("dataset")["simulated"]
-    contents = []
+    frames = []
     for path in histories:
         history = tables.read_csv(path)
         if "epoch" in history:
-            names = dict(zip(FOLDERS, Path(path).parts[-len(FOLDERS) - 1 : -1], strict=True))
-            contents.append(history.assign(**names, simulated=bool(simulated[names["dataset"]])))
-    return pd.concat(contents, ignore_index=True) if contents else pd.DataFrame()
+            wildcards = dict(zip(FOLDERS, Path(path).parts[-len(FOLDERS) - 1 : -1], strict=True))
+            frames.append(history.assign(**wildcards, simulated=bool(simulated[wildcards["dataset"]])))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _read_pairs(paths: Sequence[str]) -> pd.DataFrame:

@@ -20,13 +20,13 @@ def run(costs: str, benchmarks: list[str], code: str) -> None:
     rows = []
     for path in map(Path, benchmarks):
         if path.is_file():
-            last = pd.read_csv(costs_of_work.benchmark(path), sep="\t", na_values="-").iloc[-1]
+            last_row = pd.read_csv(costs_of_work.benchmark(path), sep="\t", na_values="-").iloc[-1]
             rows.append(
                 {
                     "rule": path.parent.name,
                     "job": path.stem,
-                    "seconds": last["s"],
-                    "max_rss_mb": last["max_rss"],
+                    "seconds": last_row["s"],
+                    "max_rss_mb": last_row["max_rss"],
                 }
             )
     table = pd.DataFrame(rows, columns=["rule", "job", "seconds", "max_rss_mb"])

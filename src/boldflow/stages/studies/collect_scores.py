@@ -52,16 +52,16 @@ def run(
         table of published figures is wrong.
     """
     settings = read_settings(study)
-    rows = pd.concat([leaderboard.read(path) for path in scores], ignore_index=True)
-    drawn = _Draws.read(draws, draws_indexes)
-    drawn.check(rows)
-    table = _ordered(_with_primary(rows, settings["name"], **settings["primary"]))
-    differences = _compare(table, drawn)
-    table, others = beside(table, published.read(published_))
+    score_rows = pd.concat([leaderboard.read(path) for path in scores], ignore_index=True)
+    score_draws = _Draws.read(draws, draws_indexes)
+    score_draws.check(score_rows)
+    table = _ordered(_with_primary(score_rows, settings["name"], **settings["primary"]))
+    differences = _compare(table, score_draws)
+    table, unmatched_figures = beside(table, published.read(published_))
     tables.write(leaderboard_, table, {"study": settings, "code": code})
     tables.write_csv(csv, table)
     tables.write_csv(comparisons, differences)
-    tables.write_csv(elsewhere, others)
+    tables.write_csv(elsewhere, unmatched_figures)
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,22 @@ class _Draws:
         ValueError
             If a file and its table of ids do not belong together, or an id is in two of them; names both.
         """
-        parts: list[np.ndarray] = []
+        file_draws: list[np.ndarray] = []
         rows: dict[str, int] = {}
-        of: dict[str, str] = {}
+        path_of_id: dict[str, str] = {}
         for path, index in zip(paths, indexes, strict=True):
-            values, keys = keyed.read(path, index, ndim=2)
+            draws, keys = keyed.read(path, index, ndim=2)
             ids = keys[leaderboard.ID].tolist()
-            again = next((name for name in ids if name in of), None)
-            if again is not None:
-                raise ValueError(f"the score {again!r} has draws in {of[again]} and in {path}: each has them once")
+            repeated_id = next((score_id for score_id in ids if score_id in path_of_id), None)
+            if repeated_id is not None:
+                raise ValueError(
+                    f"the score {repeated_id!r} has draws in {path_of_id[repeated_id]} and in {path}: each has them "
+                    "once"
+                )
             rows |= dict(zip(ids, range(len(rows), len(rows) + len(ids)), strict=True))
-            of |= dict.fromkeys(ids, path)
-            parts.append(values)
-        return cls(np.concatenate(parts), rows)
+            path_of_id |= dict.fromkeys(ids, path)
+            file_draws.append(draws)
+        return cls(np.concatenate(file_draws), rows)
 
     def check(self, table: pd.DataFrame) -> None:
         """See that scores and draws are of the same ids, each once.
@@ -102,27 +105,31 @@ class _Draws:
         ValueError
             If a score comes twice or has no draws, or draws have no score; names the first.
         """
-        again = table.loc[table[leaderboard.ID].duplicated(), leaderboard.ID]
-        if len(again):
-            raise ValueError(f"the score {again.iloc[0]!r} comes twice in the study; each is there once")
+        repeated_ids = table.loc[table[leaderboard.ID].duplicated(), leaderboard.ID]
+        if len(repeated_ids):
+            raise ValueError(f"the score {repeated_ids.iloc[0]!r} comes twice in the study; each is there once")
         ids = set(table[leaderboard.ID])
-        without = [name for name in table[leaderboard.ID] if name not in self.rows]
-        spare = [name for name in self.rows if name not in ids]
-        if without or spare:
-            first = f"the score {without[0]!r} has none" if without else f"those of {spare[0]!r} have no score"
+        undrawn_ids = [score_id for score_id in table[leaderboard.ID] if score_id not in self.rows]
+        scoreless_ids = [score_id for score_id in self.rows if score_id not in ids]
+        if undrawn_ids or scoreless_ids:
+            example = (
+                f"the score {undrawn_ids[0]!r} has none"
+                if undrawn_ids
+                else f"those of {scoreless_ids[0]!r} have no score"
+            )
             raise ValueError(
-                f"{len(without)} scores have no bootstrap draws and {len(spare)} draws have no score: {first}; score "
-                "again"
+                f"{len(undrawn_ids)} scores have no bootstrap draws and {len(scoreless_ids)} draws have no score: "
+                f"{example}; score again"
             )
 
     def mean(self, table: pd.DataFrame) -> np.ndarray:
         """Average the draws of some scores, (n_draws,)."""
-        rows = [self.rows[name] for name in table[leaderboard.ID]]
+        rows = [self.rows[score_id] for score_id in table[leaderboard.ID]]
         mean: np.ndarray = self.values[rows].mean(axis=0, dtype=np.float64)
         return mean
 
 
-def _with_primary(rows: pd.DataFrame, study: str, metric: str, view: str) -> pd.DataFrame:
+def _with_primary(score_rows: pd.DataFrame, study: str, metric: str, view: str) -> pd.DataFrame:
     """Mark the rows of the primary metric.
 
     Raises
@@ -130,12 +137,12 @@ def _with_primary(rows: pd.DataFrame, study: str, metric: str, view: str) -> pd.
     ValueError
         If there are none.
     """
-    among_test_pictures = rows["gallery"].isna() | (rows["gallery"] == "test")
-    primary = (rows["metric"] == metric) & (rows["view"] == view) & among_test_pictures
-    if not primary.any():
-        there = sorted({f"{m} ({v})" for m, v in zip(rows["metric"], rows["view"], strict=True)})
-        raise ValueError(f"study {study}: no score is the primary metric {metric} ({view}); there are: {there}")
-    return leaderboard.tidy(rows.assign(study=study, primary=primary))
+    among_test_pictures = score_rows["gallery"].isna() | (score_rows["gallery"] == "test")
+    is_primary = (score_rows["metric"] == metric) & (score_rows["view"] == view) & among_test_pictures
+    if not is_primary.any():
+        available = sorted({f"{m} ({v})" for m, v in zip(score_rows["metric"], score_rows["view"], strict=True)})
+        raise ValueError(f"study {study}: no score is the primary metric {metric} ({view}); there are: {available}")
+    return leaderboard.tidy(score_rows.assign(study=study, primary=is_primary))
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +155,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="best").reset_index(drop=True)
 
 
-def _compare(table: pd.DataFrame, drawn: _Draws) -> pd.DataFrame:
+def _compare(table: pd.DataFrame, score_draws: _Draws) -> pd.DataFrame:
     """Compare all pairs of models, Holm over the pairs of a subject and metric.
 
     Where there are several seeds, each model's mean over its own is compared: a model in which nothing is left to
@@ -156,21 +163,21 @@ def _compare(table: pd.DataFrame, drawn: _Draws) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     with_interval = table[table["ci_method"].str.contains("bootstrap").fillna(False)]
-    apart = [name for name in SAME if name != SEED]
-    for key, part in with_interval.groupby(apart, sort=False, dropna=False):
-        models = [scores for _, scores in part.groupby(MODEL, sort=False, dropna=False)]
-        seeds = part[SEED].unique()
-        about = dict(zip(apart, key, strict=True)) | {SEED: seeds[0] if len(seeds) == 1 else OVER_SEEDS}
-        means = pd.DataFrame([scores.iloc[0].to_dict() | {"value": scores["value"].mean()} for scores in models])
-        draws = np.stack([drawn.mean(scores) for scores in models])  # (n_models, n_draws)
-        differences = compare(means["value"].to_numpy(), draws, int(part["n_test_images"].iloc[0]))
-        rows += [about | _of_pair(pair, means.iloc[pair.first], means.iloc[pair.second]) for pair in differences]
+    group_columns = [name for name in SAME if name != SEED]
+    for key, group_rows in with_interval.groupby(group_columns, sort=False, dropna=False):
+        model_scores = [scores for _, scores in group_rows.groupby(MODEL, sort=False, dropna=False)]
+        seeds = group_rows[SEED].unique()
+        identity = dict(zip(group_columns, key, strict=True)) | {SEED: seeds[0] if len(seeds) == 1 else OVER_SEEDS}
+        means = pd.DataFrame([scores.iloc[0].to_dict() | {"value": scores["value"].mean()} for scores in model_scores])
+        draws = np.stack([score_draws.mean(scores) for scores in model_scores])  # (n_models, n_draws)
+        differences = compare(means["value"].to_numpy(), draws, int(group_rows["n_test_images"].iloc[0]))
+        rows += [identity | _of_pair(pair, means.iloc[pair.first], means.iloc[pair.second]) for pair in differences]
     return pair_tables.tidy(pd.DataFrame(rows))
 
 
-def _of_pair(pair: Difference, first: pd.Series, second: pd.Series) -> dict[str, object]:
+def _of_pair(pair: Difference, row_a: pd.Series, row_b: pd.Series) -> dict[str, object]:
     """Columns of a pair of models, given a row of each."""
-    models = {f"{n}_a": first[n] for n in MODEL} | {f"{n}_b": second[n] for n in MODEL}
-    values = {"difference": pair.value, "ci_low": pair.ci_low, "ci_high": pair.ci_high}
+    model_columns = {f"{n}_a": row_a[n] for n in MODEL} | {f"{n}_b": row_b[n] for n in MODEL}
+    estimates = {"difference": pair.value, "ci_low": pair.ci_low, "ci_high": pair.ci_high}
     verdict = {"p": pair.p, "p_holm": pair.p_holm, "tied": pair.tied}
-    return models | values | verdict | {"primary": first["primary"], "simulated": first["simulated"]}
+    return model_columns | estimates | verdict | {"primary": row_a["primary"], "simulated": row_a["simulated"]}

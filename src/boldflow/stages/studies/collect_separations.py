@@ -19,16 +19,16 @@ def run(separations: list[str], table: str, csv: str, code: str) -> None:
         ``n_subjects``, over how many
     code : digests of the modules of this stage, JSON text
     """
-    whole = pd.concat([tables.read(path) for path in separations], ignore_index=True)
-    p = whole["p"].astype("float64")
-    q = np.full(len(whole), np.nan)
-    n_subjects = np.zeros(len(whole), dtype=int)
-    for rows in whole.groupby(FAMILY, sort=False).indices.values():
-        tested = rows[p.iloc[rows].notna().to_numpy()]
-        n_subjects[rows] = len(tested)
-        if len(tested):
-            q[tested] = adjusted(p.iloc[tested].to_numpy())
-    whole.insert(whole.columns.get_loc("p") + 1, "q", q)
-    whole.insert(whole.columns.get_loc("q") + 1, "n_subjects", n_subjects)
-    tables.write(table, whole, {"code": code, "units": {"value": "see metric"}})
-    tables.write_csv(csv, whole)
+    joined = pd.concat([tables.read(path) for path in separations], ignore_index=True)
+    p = joined["p"].astype("float64")
+    q = np.full(len(joined), np.nan)
+    n_subjects = np.zeros(len(joined), dtype=int)
+    for rows in joined.groupby(FAMILY, sort=False).indices.values():
+        tested_rows = rows[p.iloc[rows].notna().to_numpy()]
+        n_subjects[rows] = len(tested_rows)
+        if len(tested_rows):
+            q[tested_rows] = adjusted(p.iloc[tested_rows].to_numpy())
+    joined.insert(joined.columns.get_loc("p") + 1, "q", q)
+    joined.insert(joined.columns.get_loc("q") + 1, "n_subjects", n_subjects)
+    tables.write(table, joined, {"code": code, "units": {"value": "see metric"}})
+    tables.write_csv(csv, joined)

@@ -73,10 +73,10 @@ def run(
     rows: list[Row] = []
     with fixed_threads(1):
         for key, encoders in tqdm(groups.items(), desc="compare encoders", unit="subject"):
-            about: Row = {"study": study, **dict(zip(SAME, key, strict=True))}
+            identity: Row = {"study": study, **dict(zip(SAME, key, strict=True))}
             data_facts = facts_of[encoders[0].result.dataset]
-            compared = _rows(encoders, data_facts.images, n_draws)
-            rows += [{**about, **row, "simulated": data_facts.simulated} for row in compared]
+            pair_rows = _rows(encoders, data_facts.images, n_draws)
+            rows += [{**identity, **row, "simulated": data_facts.simulated} for row in pair_rows]
     table = pd.DataFrame(rows, columns=COLUMNS)
     tables.write(wins, table, {"code": code, "units": {"value": "share of vertices"}})
     tables.write_csv(csv, table)
@@ -109,45 +109,55 @@ class _Rivals:
 
     def having(self, seed: int) -> list[int]:
         """Numbers of the encoders that have a seed."""
-        return [number for number, seeds in enumerate(self.seeds) if seed in seeds]
+        return [encoder_number for encoder_number, seeds in enumerate(self.seeds) if seed in seeds]
 
-    def averaged(self, number: int, seed: int) -> np.ndarray:
+    def averaged(self, encoder_number: int, seed: int) -> np.ndarray:
         """Predictions of an encoder, (n_images, n_vertices)."""
-        values = self.predictions[number].of(self.seeds[number].index(seed))
-        return averaging.average_by(values, self.test.image, self.test.n_images)
+        predicted = self.predictions[encoder_number].of(self.seeds[encoder_number].index(seed))
+        return averaging.average_by(predicted, self.test.image, self.test.n_images)
 
 
 def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[Row]:
     """Compare the encoders of one subject, seed by seed."""
-    first = encoders[0]
-    files = (first.responses, first.features, first.index, first.trials, first.split)
-    data = align(*files, first.result.subject)
+    first_encoder = encoders[0]
+    paths = (
+        first_encoder.responses,
+        first_encoder.features,
+        first_encoder.index,
+        first_encoder.trials,
+        first_encoder.split,
+    )
+    data = align(*paths, first_encoder.result.subject)
     test, _, rows = test_set(data, has_images)
     measured = averaging.average_by(arrays.rows(data.responses, rows), test.image, test.n_images)
-    regions = regions_of(tables.read(first.vertices))
+    regions = regions_of(tables.read(first_encoder.vertices))
     counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
     # the images themselves come first
-    weights = np.concatenate([np.ones((1, test.n_units), dtype=int), counts])[:, test.unit]  # (1 + n_draws, n_images)
+    draw_weights = np.concatenate([np.ones((1, test.n_units), dtype=int), counts])[
+        :, test.unit
+    ]  # (1 + n_draws, n_images)
     rivals = _Rivals(
         encoders,
         [list(model_notes.read(encoder.config).entry["seeds"]) for encoder in encoders],
         [_predictions.read(encoder.predictions, encoder.predictions_index, [data]) for encoder in encoders],
         test,
     )
-    about = _about(test, "images" if has_images else "blocks")
-    table: list[Row] = []
+    shared_columns = _about(test, "images" if has_images else "blocks")
+    table_rows: list[Row] = []
     for seed in sorted({seed for seeds in rivals.seeds for seed in seeds}):
-        numbers = rivals.having(seed)
-        if len(numbers) < 2:
+        encoder_numbers = rivals.having(seed)
+        if len(encoder_numbers) < 2:
             continue
-        predicted = [rivals.averaged(number, seed) for number in numbers]
-        shares = win_draws(predicted, measured, list(regions.values()), weights)  # (n_pairs, 1 + n_draws, n_regions)
-        for place, (roi, mask) in enumerate(regions.items()):
-            size = {"seed": str(seed), "roi": roi, "n_vertices": int(mask.sum())}
-            for pair in win_shares(len(numbers), shares[:, 0, place], shares[:, 1:, place]):
-                sides = (encoders[numbers[pair.first]], encoders[numbers[pair.second]])
-                table.append({**about, **size, **_of_pair(pair, *sides)})
-    return table
+        predicted = [rivals.averaged(encoder_number, seed) for encoder_number in encoder_numbers]
+        shares = win_draws(
+            predicted, measured, list(regions.values()), draw_weights
+        )  # (n_pairs, 1 + n_draws, n_regions)
+        for region_number, (roi, mask) in enumerate(regions.items()):
+            region_columns = {"seed": str(seed), "roi": roi, "n_vertices": int(mask.sum())}
+            for pair in win_shares(len(encoder_numbers), shares[:, 0, region_number], shares[:, 1:, region_number]):
+                pair_encoders = (encoders[encoder_numbers[pair.first]], encoders[encoder_numbers[pair.second]])
+                table_rows.append({**shared_columns, **region_columns, **_of_pair(pair, *pair_encoders)})
+    return table_rows
 
 
 def _about(test: TestSet, unit: str) -> Mapping[str, object]:

@@ -41,22 +41,22 @@ def run(codes: list[str], table: str, csv: str, names: str, latents: str, code: 
     ValueError
         If no two codes have enough pictures in common.
     """
-    asked = read_settings(latents)
+    latent_settings = read_settings(latents)
     results = [ResultKey(**wildcards) for wildcards in read_settings(names)["results"]]
-    coded = [_Codes(result, path) for result, path in zip(results, codes, strict=True)]
-    matched: list[pd.DataFrame] = []
+    all_codes = [_Codes(result, path) for result, path in zip(results, codes, strict=True)]
+    unit_tables: list[pd.DataFrame] = []
     with fixed_threads(1):
-        for a, b in tqdm(list(itertools.combinations(coded, 2)), desc="match units", unit="pair"):
+        for a, b in tqdm(list(itertools.combinations(all_codes, 2)), desc="match units", unit="pair"):
             if all(getattr(a.result, name) == getattr(b.result, name) for name in SAME):
-                matched += _matched(a, b, asked["permutations"])
-    if not matched:
+                unit_tables += _matched(a, b, latent_settings["permutations"])
+    if not unit_tables:
         raise ValueError(
-            f"no two of {len(codes)} codes ({', '.join(asked['match'])}) share a data set, a split and {FEWEST} "
-            "held-out pictures; take latents.match off the study, or add subjects or features"
+            f"no two of {len(codes)} codes ({', '.join(latent_settings['match'])}) share a data set, a split and "
+            f"{FEWEST} held-out pictures; take latents.match off the study, or add subjects or features"
         )
-    whole = pd.concat(matched, ignore_index=True)[COLUMNS]
-    tables.write(table, whole, {"code": code, "units": {"r": "Pearson", "held_out": "Pearson"}})
-    tables.write_csv(csv, whole)
+    unit_table = pd.concat(unit_tables, ignore_index=True)[COLUMNS]
+    tables.write(table, unit_table, {"code": code, "units": {"r": "Pearson", "held_out": "Pearson"}})
+    tables.write_csv(csv, unit_table)
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,21 @@ class _Codes:
 
 def _matched(a: _Codes, b: _Codes, n_permutations: int) -> Sequence[pd.DataFrame]:
     """Match the units of two codes; nothing where they have too few pictures in common."""
-    sides = [codes.by_picture() for codes in (a, b)]
-    common = sorted(set(sides[0].index) & set(sides[1].index))
-    if len(common) < FEWEST:
+    picture_codes = [codes.by_picture() for codes in (a, b)]
+    common_ids = sorted(set(picture_codes[0].index) & set(picture_codes[1].index))
+    if len(common_ids) < FEWEST:
         return []
-    first, second = (np.stack(side.loc[common].to_list()).astype(np.float64) for side in sides)  # (n_common, n_units)
-    matching = np.arange(len(common)) % 2 == 0
-    pair = match_units(first, second, matching, n_permutations, seed=0)
-    about: dict[str, object] = {name: getattr(a.result, name) for name in SAME}
-    about |= {f"{name}_{side}": getattr(of.result, name) for side, of in (("a", a), ("b", b)) for name in OWN}
-    about |= {"stability": pair.stability, "p": pair.p, "n_permutations": n_permutations}
-    about |= {"n_matching": int(matching.sum()), "n_held_out": int((~matching).sum())}
-    about |= {"simulated": bool(tables.sidecar(a.path)["simulated"])}
-    units = {"unit_a": pair.first, "unit_b": pair.second, "r": pair.r, "held_out": pair.held_out}
-    return [pd.DataFrame({**units}).assign(**about)]
+    codes_a, codes_b = (
+        np.stack(side.loc[common_ids].to_list()).astype(np.float64) for side in picture_codes
+    )  # (n_common, n_units)
+    is_matching = np.arange(len(common_ids)) % 2 == 0
+    pair = match_units(codes_a, codes_b, is_matching, n_permutations, seed=0)
+    pair_columns: dict[str, object] = {name: getattr(a.result, name) for name in SAME}
+    pair_columns |= {
+        f"{name}_{side}": getattr(owner.result, name) for side, owner in (("a", a), ("b", b)) for name in OWN
+    }
+    pair_columns |= {"stability": pair.stability, "p": pair.p, "n_permutations": n_permutations}
+    pair_columns |= {"n_matching": int(is_matching.sum()), "n_held_out": int((~is_matching).sum())}
+    pair_columns |= {"simulated": bool(tables.sidecar(a.path)["simulated"])}
+    unit_columns = {"unit_a": pair.first, "unit_b": pair.second, "r": pair.r, "held_out": pair.held_out}
+    return [pd.DataFrame({**unit_columns}).assign(**pair_columns)]

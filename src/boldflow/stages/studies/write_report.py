@@ -99,15 +99,15 @@ def _drawing(path: Path, texts: FigureFacts) -> Drawing:
 
 def _response_note(path: Path, note: Mapping[str, Any]) -> str:
     """Say in a sentence what was done to a subject's responses."""
-    window, model = note.get("window"), note.get("glm")
+    window, glm_note = note.get("window"), note.get("glm")
     if window:
-        when = f"{window['n_volumes']} volumes from {window['start_s']:g} s after onset, TR {note['tr_s']:g} s"
-    elif model:
-        when = f"single-trial betas by {model['method'].upper()}, {model['hrf']} haemodynamic response"
+        window_text = f"{window['n_volumes']} volumes from {window['start_s']:g} s after onset, TR {note['tr_s']:g} s"
+    elif glm_note:
+        window_text = f"single-trial betas by {glm_note['method'].upper()}, {glm_note['hrf']} haemodynamic response"
     else:
-        when = "single-trial betas as published"
-    where = "/".join(path.parts[-4:-1])
+        window_text = "single-trial betas as published"
+    result_name = "/".join(path.parts[-4:-1])
     return (
-        f"{where}: {note['shape'][0]} trials, {note['shape'][-1]} {note['space']} columns ({note['n_masked']} without "
-        f"signal left out); {when}; {note['units']}"
+        f"{result_name}: {note['shape'][0]} trials, {note['shape'][-1]} {note['space']} columns ({note['n_masked']} "
+        f"without signal left out); {window_text}; {note['units']}"
     )

@@ -67,8 +67,8 @@ class Groups:
 
 def overlaps_of(pictures: Stimuli) -> list[Overlap]:
     """List pairs of pictures that are the same: by name, and by what they look like where they are at hand."""
-    by_name = same_names(pictures)
-    return by_name + (_same_looks(pictures, by_name) if pictures.packs else [])
+    name_overlaps = same_names(pictures)
+    return name_overlaps + (_same_looks(pictures, name_overlaps) if pictures.packs else [])
 
 
 def group(pictures: Stimuli, overlaps: Iterable[Overlap]) -> Groups:
@@ -79,36 +79,40 @@ def group(pictures: Stimuli, overlaps: Iterable[Overlap]) -> Groups:
     ValueError
         If a group has more than ``LARGEST_GROUP`` pictures.
     """
-    every = ((name, image) for name, images in pictures.images.items() for image in images)
+    all_pictures = ((name, image) for name, images in pictures.images.items() for image in images)
     pairs = (overlap.pair for overlap in overlaps)
-    joined = assignment.duplicate_groups(map(_full, every), ((_full(a), _full(b)) for a, b in pairs))
-    several = _several(joined)
-    here = pictures.images[pictures.dataset]
+    group_of_picture = assignment.duplicate_groups(map(_full, all_pictures), ((_full(a), _full(b)) for a, b in pairs))
+    several = _several(group_of_picture)
+    image_ids = pictures.images[pictures.dataset]
     # a group is named by its first picture here, whatever it is called in another data set
-    first: dict[str, str] = {}
-    for image in sorted(here):
-        first.setdefault(joined[_full((pictures.dataset, image))], image)
-    return Groups({image: first[joined[_full((pictures.dataset, image))]] for image in here}, several)
+    first_image: dict[str, str] = {}
+    for image in sorted(image_ids):
+        first_image.setdefault(group_of_picture[_full((pictures.dataset, image))], image)
+    return Groups(
+        {image: first_image[group_of_picture[_full((pictures.dataset, image))]] for image in image_ids}, several
+    )
 
 
 def same_names(pictures: Stimuli) -> list[Overlap]:
     """List pairs of pictures with one COCO number, by name or by the label ``coco_id``."""
-    labelled: dict[Picture, int] = {}
+    number_of_picture: dict[Picture, int] = {}
     for name, table in pictures.tables.items():
         if COCO_LABEL in table:
-            rows = table[table[COCO_LABEL].fillna("").str.fullmatch(r"\d+")]
-            labelled |= {(name, i): int(n) for i, n in zip(rows["image_id"], rows[COCO_LABEL], strict=True)}
-    by_number: dict[int, list[Picture]] = {}
+            numbered_rows = table[table[COCO_LABEL].fillna("").str.fullmatch(r"\d+")]
+            number_of_picture |= {
+                (name, i): int(n) for i, n in zip(numbered_rows["image_id"], numbered_rows[COCO_LABEL], strict=True)
+            }
+    pictures_of_number: dict[int, list[Picture]] = {}
     for name, images in pictures.images.items():
         for image in images:
-            number = labelled.get((name, image), duplicates.coco_id(image))
+            number = number_of_picture.get((name, image), duplicates.coco_id(image))
             if number is not None:
-                by_number.setdefault(number, []).append((name, image))
+                pictures_of_number.setdefault(number, []).append((name, image))
     return [
-        Overlap(*first, *other, COCO_NUMBER)
-        for first, *others in by_number.values()
-        if first[0] == pictures.dataset
-        for other in others
+        Overlap(*picture, *other_picture, COCO_NUMBER)
+        for picture, *other_pictures in pictures_of_number.values()
+        if picture[0] == pictures.dataset
+        for other_picture in other_pictures
     ]
 
 
@@ -118,37 +122,41 @@ def _full(picture: Picture) -> str:
 
 def _several(groups: Mapping[str, str]) -> list[list[str]]:
     """List groups of two or more, in full names."""
-    members: dict[str, list[str]] = {}
+    images_of_group: dict[str, list[str]] = {}
     for image, name in groups.items():
-        members.setdefault(name, []).append(image)
-    several = [sorted(names) for names in members.values() if len(names) > 1]
-    for names in several:
-        if len(names) > LARGEST_GROUP:
+        images_of_group.setdefault(name, []).append(image)
+    group_lists = [sorted(images) for images in images_of_group.values() if len(images) > 1]
+    for images in group_lists:
+        if len(images) > LARGEST_GROUP:
             raise ValueError(
-                f"{len(names)} pictures count as one, the first are {names[:5]}; more than {LARGEST_GROUP} are no "
+                f"{len(images)} pictures count as one, the first are {images[:5]}; more than {LARGEST_GROUP} are no "
                 "copies: look at them (a blank or broken picture?) before you split"
             )
-    return sorted(several)
+    return sorted(group_lists)
 
 
-def _same_looks(pictures: Stimuli, by_name: Sequence[Overlap]) -> list[Overlap]:
+def _same_looks(pictures: Stimuli, name_overlaps: Sequence[Overlap]) -> list[Overlap]:
     """List pairs of pictures that look the same, without those that names tell."""
-    listed = {overlap.pair for overlap in by_name}
-    packs, tables, here = pictures.packs, pictures.tables, pictures.dataset
-    views = {name: _hashes(name, pack, tables[name]) for name, pack in packs.items()}  # (whole, probes)
+    known_pairs = {overlap.pair for overlap in name_overlaps}
+    packs, tables, dataset = pictures.packs, pictures.tables, pictures.dataset
+    hashes = {name: _hashes(name, pack, tables[name]) for name, pack in packs.items()}  # (whole, probes)
     readers = {name: _reader(pack, tables[name]) for name, pack in packs.items()}
     overlaps = []
-    for other in packs:
-        pairs = dict.fromkeys(_same_pixels(tables[here], tables[other], here == other), SAME_PIXELS)
-        near = duplicates.near_pairs(*views[here], *(views[other] if other != here else (None, None)))
-        near = np.array([p for p in near if tuple(p) not in pairs], dtype=int).reshape(-1, 2)
-        for a, b in duplicates.confirmed_pairs(near, readers[here], readers[other]):
+    for other_dataset in packs:
+        pairs = dict.fromkeys(
+            _same_pixels(tables[dataset], tables[other_dataset], dataset == other_dataset), SAME_PIXELS
+        )
+        near_pairs = duplicates.near_pairs(
+            *hashes[dataset], *(hashes[other_dataset] if other_dataset != dataset else (None, None))
+        )
+        near_pairs = np.array([p for p in near_pairs if tuple(p) not in pairs], dtype=int).reshape(-1, 2)
+        for a, b in duplicates.confirmed_pairs(near_pairs, readers[dataset], readers[other_dataset]):
             pairs[(int(a), int(b))] = ALIKE
-        for (a, b), how in sorted(pairs.items()):
-            first = here, str(tables[here]["image_id"].iloc[a])
-            second = other, str(tables[other]["image_id"].iloc[b])
-            if (first, second) not in listed:
-                overlaps.append(Overlap(*first, *second, how))
+        for (a, b), found_by in sorted(pairs.items()):
+            picture = dataset, str(tables[dataset]["image_id"].iloc[a])
+            other_picture = other_dataset, str(tables[other_dataset]["image_id"].iloc[b])
+            if (picture, other_picture) not in known_pairs:
+                overlaps.append(Overlap(*picture, *other_picture, found_by))
     return overlaps
 
 
@@ -174,10 +182,10 @@ def _reader(pack: str, table: pd.DataFrame) -> Callable[[int], np.ndarray]:
     return read
 
 
-def _same_pixels(table: pd.DataFrame, other: pd.DataFrame, within: bool) -> list[tuple[int, int]]:
+def _same_pixels(table: pd.DataFrame, other_table: pd.DataFrame, same_dataset: bool) -> list[tuple[int, int]]:
     """Pair rows with the same SHA-256 of size and pixels."""
-    left = table.reset_index()[["index", "sha256"]]
-    right = other.reset_index()[["index", "sha256"]]
-    both = left[left["sha256"] != ""].merge(right, on="sha256")
-    pairs = zip(both["index_x"], both["index_y"], strict=True)
-    return [(int(a), int(b)) for a, b in pairs if not within or a < b]
+    rows_a = table.reset_index()[["index", "sha256"]]
+    rows_b = other_table.reset_index()[["index", "sha256"]]
+    joined = rows_a[rows_a["sha256"] != ""].merge(rows_b, on="sha256")
+    pairs = zip(joined["index_x"], joined["index_y"], strict=True)
+    return [(int(a), int(b)) for a, b in pairs if not same_dataset or a < b]

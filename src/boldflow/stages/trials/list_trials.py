@@ -36,8 +36,8 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     root = open_dataset(source)
     table = plugin_of("datasets", entry).trials(root, subject, entry)
     _check(table, subject)
-    more = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
-    table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *more]]
+    extra_columns = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
+    table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *extra_columns]]
     note: dict[str, Any] = {
         "units": {"onset_s": "s", "duration_s": "s"},
         "settings": dict(entry),
@@ -48,30 +48,30 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
 
 
 def _check(table: pd.DataFrame, subject: str) -> None:
-    missing = sorted(set(GIVEN) - set(table.columns))
-    if missing:
-        raise ValueError(f"trials of {subject} lack the columns {missing}; found {sorted(table.columns)}")
+    missing_columns = sorted(set(GIVEN) - set(table.columns))
+    if missing_columns:
+        raise ValueError(f"trials of {subject} lack the columns {missing_columns}; found {sorted(table.columns)}")
     if table.empty:
         raise ValueError(f"{subject} has no trials; expected one row per event")
-    twice = table[table.duplicated(["session", "run", "trial"])]
-    if len(twice):
-        row = twice.iloc[0]
+    repeated_trials = table[table.duplicated(["session", "run", "trial"])]
+    if len(repeated_trials):
+        row = repeated_trials.iloc[0]
         raise ValueError(f"{subject}: trial {row.trial} of session {row.session}, {row.run} is listed twice")
-    unnamed = table[table["image_id"].isna() | (table["image_id"] == "")]
-    if len(unnamed):
-        row = unnamed.iloc[0]
-        where = f"the first is trial {row.trial} of session {row.session}, {row.run}"
-        raise ValueError(f"{subject}: {len(unnamed)} of {len(table)} trials name no picture, {where}")
-    wrong = table[~np.isfinite(table[["onset_s", "duration_s"]]).all(axis=1) | (table["duration_s"] < 0)]
-    if len(wrong):
-        row = wrong.iloc[0]
+    unnamed_trials = table[table["image_id"].isna() | (table["image_id"] == "")]
+    if len(unnamed_trials):
+        row = unnamed_trials.iloc[0]
+        example = f"the first is trial {row.trial} of session {row.session}, {row.run}"
+        raise ValueError(f"{subject}: {len(unnamed_trials)} of {len(table)} trials name no picture, {example}")
+    wrong_trials = table[~np.isfinite(table[["onset_s", "duration_s"]]).all(axis=1) | (table["duration_s"] < 0)]
+    if len(wrong_trials):
+        row = wrong_trials.iloc[0]
         raise ValueError(
             f"{subject}: trial {row.trial} of session {row.session}, {row.run} has onset {row.onset_s} s and duration "
             f"{row.duration_s} s; expected finite seconds, a duration of 0 or more"
         )
-    backwards = table.groupby(["session", "run"])["onset_s"].diff() <= 0
-    if backwards.any():
-        row = table[backwards].iloc[0]
+    is_backwards = table.groupby(["session", "run"])["onset_s"].diff() <= 0
+    if is_backwards.any():
+        row = table[is_backwards].iloc[0]
         raise ValueError(
             f"{subject}: onset {row.onset_s} s of trial {row.trial} of session {row.session}, {row.run} does not lie "
             "after the trial above it; rows must be in the order of acquisition"

@@ -53,34 +53,36 @@ def run(
     ValueError
         If a duplicate group has more than ``LARGEST_GROUP`` pictures, or the rule leaves nothing to train or test on.
     """
-    rule, stated = read_entry(settings), read_facts(facts, _Facts)
-    rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)
-    pictures = _pictures(dataset, rule, rows, packs if stated.images else [], tables_)
-    overlaps = overlaps_of(pictures) if stated.images else []
+    rule, dataset_facts = read_entry(settings), read_facts(facts, _Facts)
+    trial_rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)
+    pictures = _pictures(dataset, rule, trial_rows, packs if dataset_facts.images else [], tables_)
+    overlaps = overlaps_of(pictures) if dataset_facts.images else []
     groups = group(pictures, overlaps)
-    named = _named(rule, read_entry(dataset_settings).plugin, rows)
-    table = assignment.make_split(rows, groups.of_image, rule, stated.split_unit, named)
-    windows: dict[str, Any] = {}
+    test_image_ids = _named(rule, read_entry(dataset_settings).plugin, trial_rows)
+    table = assignment.make_split(trial_rows, groups.of_image, rule, dataset_facts.split_unit, test_image_ids)
+    window_note: dict[str, Any] = {}
     if response:
-        table, windows = _apart(rows, table, read_entry(response), stated.tr_s)
+        table, window_note = _apart(trial_rows, table, read_entry(response), dataset_facts.tr_s)
     note = _Note(
         rule=dict(rule),
-        unit=stated.split_unit,
+        unit=dataset_facts.split_unit,
         counts=assignment.summary(table),
-        pictures_never_shown=len(set(groups.of_image) - set(rows["image_id"])),
-        published=_against_published(rows, table, rule, named),
+        pictures_never_shown=len(set(groups.of_image) - set(trial_rows["image_id"])),
+        published=_against_published(trial_rows, table, rule, test_image_ids),
         code=code,
         data=[tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
-        **_grouping(stated.images, bool(pictures.packs), rule, groups, overlaps),
+        **_grouping(dataset_facts.images, bool(pictures.packs), rule, groups, overlaps),
     )
-    content = asdict(note) | windows
+    content = asdict(note) | window_note
     tables.write(split, table, content)
-    by_subject = {
+    subject_notes = {
         "rows_by_subject": _checksums(table, note.rule),
-        "pictures_by_subject": {str(name): sorted(set(ids)) for name, ids in rows.groupby("subject")["image_id"]},
+        "pictures_by_subject": {
+            str(name): sorted(set(image_ids)) for name, image_ids in trial_rows.groupby("subject")["image_id"]
+        },
         "table_sha256": sha256(split),
     }
-    sidecars.write(sidecar, content | by_subject)
+    sidecars.write(sidecar, content | subject_notes)
 
 
 def _checksums(table: pd.DataFrame, rule: Mapping[str, Any]) -> dict[str, str]:
@@ -120,10 +122,10 @@ def _pictures(dataset: str, rule: Entry, rows: pd.DataFrame, packs: list[str], p
     """Name the pictures of the data set and of those it is compared with; without tables, what its trials show."""
     if not paths:
         return Stimuli({dataset: sorted(set(rows.loc[rows["usable"], "image_id"]))}, {}, {})
-    names = [dataset, *(name for name in rule["against"] if name != dataset)]
-    by_name = {name: tables.read(path) for name, path in zip(names, paths, strict=True)}
-    images = {name: list(table["image_id"]) for name, table in by_name.items()}
-    return Stimuli(images, by_name, dict(zip(names, packs, strict=True)) if packs else {})
+    datasets = [dataset, *(name for name in rule["against"] if name != dataset)]
+    table_of_dataset = {name: tables.read(path) for name, path in zip(datasets, paths, strict=True)}
+    images = {name: list(table["image_id"]) for name, table in table_of_dataset.items()}
+    return Stimuli(images, table_of_dataset, dict(zip(datasets, packs, strict=True)) if packs else {})
 
 
 def _grouping(
@@ -142,15 +144,15 @@ def _grouping(
 def _apart(rows: pd.DataFrame, table: pd.DataFrame, entry: Entry, tr_s: float) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Drop training trials whose windows overlap test trials', and count them by subject for the sidecar."""
     start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], tr_s)
-    first = pd.Series(
+    first_volumes = pd.Series(
         cleaning.first_volumes(rows["onset_s"].to_numpy(), start_s, tr_s),
         index=pd.MultiIndex.from_frame(rows[assignment.TRIAL]),
     )
-    kept = assignment.apart(table, first, n_volumes)
-    dropped = table["subject"][kept["part"] != table["part"]].value_counts()
-    counts = {str(subject): int(dropped.get(subject, 0)) for subject in sorted(set(table["subject"]))}
+    apart_table = assignment.apart(table, first_volumes, n_volumes)
+    n_dropped = table["subject"][apart_table["part"] != table["part"]].value_counts()
+    n_dropped_by_subject = {str(subject): int(n_dropped.get(subject, 0)) for subject in sorted(set(table["subject"]))}
     window = {"of": entry["name"], "start_s": start_s, "n_volumes": n_volumes}
-    return kept, {"windows": window, "dropped_for_overlap": counts}
+    return apart_table, {"windows": window, "dropped_for_overlap": n_dropped_by_subject}
 
 
 def _named(rule: Mapping[str, Any], plugin: str, rows: pd.DataFrame) -> list[str]:
@@ -160,20 +162,22 @@ def _named(rule: Mapping[str, Any], plugin: str, rows: pd.DataFrame) -> list[str
     test_sets: dict[str, str] = registry.literal("datasets", plugin, "TEST_SETS")
     if test_sets[rule["names"]] or "test_sets" not in rows:
         return test_sets[rule["names"]].split()
-    inside = rows["test_sets"].str.split().map(lambda names: rule["names"] in names)
-    return sorted(set(rows.loc[inside, "image_id"]))
+    in_test_set = rows["test_sets"].str.split().map(lambda names: rule["names"] in names)
+    return sorted(set(rows.loc[in_test_set, "image_id"]))
 
 
-def _against_published(rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, named: list[str]) -> dict[str, Any] | None:
+def _against_published(
+    rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, test_image_ids: list[str]
+) -> dict[str, Any] | None:
     """Say how a split by names compares with the published one, in which all pictures that are not named train."""
-    if not named:
+    if not test_image_ids:
         return None
-    shown = set(rows["image_id"])
-    changed = assignment.mended(rows, table, named)
+    shown_ids = set(rows["image_id"])
+    changed_rows = assignment.mended(rows, table, test_image_ids)
     return {
         "test_set": rule["names"],
-        "pictures": len(named),
-        "never_shown": sorted(set(named) - shown),
-        "same": changed.empty,
-        "mended": changed.to_dict(orient="records"),
+        "pictures": len(test_image_ids),
+        "never_shown": sorted(set(test_image_ids) - shown_ids),
+        "same": changed_rows.empty,
+        "mended": changed_rows.to_dict(orient="records"),
     }

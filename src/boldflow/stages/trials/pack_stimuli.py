@@ -26,5 +26,7 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     rows: pd.DataFrame = stimuli.write(pack, ((p.image_id, p.pixels, p.labels) for p in pictures), perceptual_hash)
     if rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
-    data = receipts.content_digest(source, receipt)
-    tables.write(table, rows, {"settings": dict(entry), "code": code, "data": data, "units": {"offset": "bytes"}})
+    data_digest = receipts.content_digest(source, receipt)
+    tables.write(
+        table, rows, {"settings": dict(entry), "code": code, "data": data_digest, "units": {"offset": "bytes"}}
+    )
