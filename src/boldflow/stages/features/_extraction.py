@@ -96,11 +96,11 @@ def describe(
         pictures = stack.enter_context(stimuli.Pack(pack, rows))
         bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry.name, unit="image"))
         stack.enter_context(_interruption.deferred())
-        for block in _blocks(pictures, image_ids, places, extractor, described, workers, BLOCK[device], entry.name):
+        for values in _blocks(pictures, image_ids, places, extractor, described, workers, BLOCK[device], entry.name):
             if not kept.done:
-                _warn_of_size(len(rows), block.shape[1])
-            kept.append(block)
-            bar.update(len(block))
+                _warn_of_size(len(rows), values.shape[1])
+            kept.append(values)
+            bar.update(len(values))
             if _interruption.requested():
                 kept.keep()
                 raise Stopped(f"asked to end; {kept.done} of {len(rows)} rows are kept, the next try goes on from them")

@@ -51,15 +51,15 @@ class ProgressFolder:
             If the process was asked to end.
         """
         self._show(step, total)
-        stop_requested = _interruption.requested()
-        if not (stop_requested or step >= total or time.monotonic() - self._last >= self._every_s):
+        stop = _interruption.requested()
+        if not (stop or step >= total or time.monotonic() - self._last >= self._every_s):
             return
         fit_progress = progress()
         path = progress_files.write(
             self._folder, self._ticket, fit_progress.step, fit_progress.state, fit_progress.rows
         )
         self._last = time.monotonic()
-        if stop_requested:
+        if stop:
             raise Stopped(f"asked to end; {step} of {total} steps are kept in {path}, from which the next try goes on")
 
     def _show(self, step: int, total: int) -> None:
