@@ -41,8 +41,8 @@ def average_over_subjects(predictions: list[np.ndarray], image_ids: list[np.ndar
     ValueError
         If an image comes twice in a subject: average its repeats first.
     """
-    for number, names in enumerate(image_ids):
-        if len(np.unique(names)) < len(names):
+    for number, subject_ids in enumerate(image_ids):
+        if len(np.unique(subject_ids)) < len(subject_ids):
             raise ValueError(f"subject {number} has images more than once: average the repeats first")
-    names, index = np.unique(np.concatenate(image_ids), return_inverse=True)
-    return average_by(np.concatenate(predictions), index, len(names)), names
+    distinct_ids, index = np.unique(np.concatenate(image_ids), return_inverse=True)
+    return average_by(np.concatenate(predictions), index, len(distinct_ids)), distinct_ids

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 def fixed_threads(n: int) -> Iterator[None]:
     """Run BLAS, OpenMP and (where it is loaded) torch on exactly ``n`` threads."""
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
+    n_before = torch.get_num_threads() if torch else None
     if torch:
         torch.set_num_threads(n)
     try:
@@ -19,4 +19,4 @@ def fixed_threads(n: int) -> Iterator[None]:
             yield
     finally:
         if torch:
-            torch.set_num_threads(before)
+            torch.set_num_threads(n_before)

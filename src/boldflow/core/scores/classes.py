@@ -40,9 +40,9 @@ class ClassScorer:
 
 
 def _auc_draws(scores: Array, classes: Array, unit: Array) -> Callable[[Array], Array]:
-    def draws(counts: Array) -> Array:
+    def draw_auc(counts: Array) -> Array:
         rows = np.arange(len(classes))
-        picked = (np.repeat(rows, draw[unit]) for draw in counts)
-        return np.array([metrics.class_auc(scores[p], classes[p]) for p in picked])
+        row_draws = (np.repeat(rows, draw[unit]) for draw in counts)
+        return np.array([metrics.class_auc(scores[drawn_rows], classes[drawn_rows]) for drawn_rows in row_draws])
 
-    return draws
+    return draw_auc

@@ -52,14 +52,19 @@ def compare(values: np.ndarray, draws: np.ndarray, n_units: int, level: float = 
     pairs = list(itertools.combinations(range(len(values)), 2))
     differences = [draws[a] - draws[b] for a, b in pairs]
     p = np.array(
-        [statistics.paired_p(values[a] - values[b], d, n_units) for (a, b), d in zip(pairs, differences, strict=True)]
+        [
+            statistics.paired_p(values[a] - values[b], difference_draws, n_units)
+            for (a, b), difference_draws in zip(pairs, differences, strict=True)
+        ]
     )
-    adjusted = statistics.holm(p) if len(p) else p
+    p_holm = statistics.holm(p) if len(p) else p
     results = []
-    for (a, b), d, plain, held in zip(pairs, differences, p, adjusted, strict=True):
-        low, high = statistics.percentile_interval(d, 1 - level)
-        tied = bool(low <= 0 <= high or held > level)
-        results.append(Difference(a, b, float(values[a] - values[b]), low, high, float(plain), float(held), tied))
+    for (a, b), difference_draws, pair_p, pair_p_holm in zip(pairs, differences, p, p_holm, strict=True):
+        low, high = statistics.percentile_interval(difference_draws, 1 - level)
+        tied = bool(low <= 0 <= high or pair_p_holm > level)
+        results.append(
+            Difference(a, b, float(values[a] - values[b]), low, high, float(pair_p), float(pair_p_holm), tied)
+        )
     return results
 
 
@@ -90,29 +95,29 @@ def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]
     A greedy cover of the pairs by cliques: at most as many groups as pairs, where all maximal cliques may be
     exponentially many.
     """
-    beside: list[set[int]] = [set() for _ in range(n_models)]
+    tied_with: list[set[int]] = [set() for _ in range(n_models)]
     for a, b in tied:
         if a == b or not (0 <= a < n_models and 0 <= b < n_models):
             raise ValueError(f"({a}, {b}) is no pair of {n_models} models")
-        beside[a].add(b)
-        beside[b].add(a)
-    covered: set[tuple[int, int]] = set()
-    groups = [[n] for n in range(n_models) if not beside[n]]
+        tied_with[a].add(b)
+        tied_with[b].add(a)
+    covered_pairs: set[tuple[int, int]] = set()
+    groups = [[n] for n in range(n_models) if not tied_with[n]]
     for a in range(n_models):
-        for b in sorted(other for other in beside[a] if other > a):
-            if (a, b) not in covered:
-                group = _clique_with(a, b, beside)
-                covered.update(itertools.combinations(group, 2))
+        for b in sorted(model for model in tied_with[a] if model > a):
+            if (a, b) not in covered_pairs:
+                group = _clique_with(a, b, tied_with)
+                covered_pairs.update(itertools.combinations(group, 2))
                 groups.append(group)
     return sorted(groups)
 
 
-def _clique_with(a: int, b: int, beside: Sequence[set[int]]) -> list[int]:
+def _clique_with(a: int, b: int, tied_with: Sequence[set[int]]) -> list[int]:
     """Add to a pair of ties each model in turn that is tied with all so far, sorted."""
     group = [a, b]
-    for other in range(len(beside)):
-        if other not in group and beside[other].issuperset(group):
-            group.append(other)
+    for model in range(len(tied_with)):
+        if model not in group and tied_with[model].issuperset(group):
+            group.append(model)
     return sorted(group)
 
 
@@ -154,46 +159,50 @@ def tie_letters(
     letters = pd.Series("", index=rows.index, dtype=object)
     seeds = compared_seeds(rows, pairs, same)
     rows = rows if seeds is None else rows.assign(**{SEED: seeds})
-    where, who = key_of(rows, same), key_of(rows, model)
-    compared = _pairs_by_comparison(pairs, same, model)
-    for key, index in where.groupby(where, sort=False).groups.items():
+    comparison_key, model_key = key_of(rows, same), key_of(rows, model)
+    compared_pairs = _pairs_by_comparison(pairs, same, model)
+    for key, index in comparison_key.groupby(comparison_key, sort=False).groups.items():
         part = rows.loc[index]
-        names = _best_first(part, who[index], lower)
-        place = {name: n for n, name in enumerate(names)}
-        here = [(place[a], place[b], tied) for a, b, tied in compared.get(key, []) if a in place and b in place]
-        if here and len(place) < len(part) and (seeds is None or seeds[index[0]] != OVER_SEEDS):
+        model_names = _best_first(part, model_key[index], lower)
+        place_of_model = {name: n for n, name in enumerate(model_names)}
+        place_pairs = [
+            (place_of_model[a], place_of_model[b], tied)
+            for a, b, tied in compared_pairs.get(key, [])
+            if a in place_of_model and b in place_of_model
+        ]
+        if place_pairs and len(place_of_model) < len(part) and (seeds is None or seeds[index[0]] != OVER_SEEDS):
             raise ValueError(f"two rows would be one model of the comparison {key!r}")
-        letters[index] = who[index].map(_letters_of(names, here))
+        letters[index] = model_key[index].map(_letters_of(model_names, place_pairs))
     return letters
 
 
 def _pairs_by_comparison(
-    pairs: pd.DataFrame, same: Sequence[str], model: Sequence[str]
+    pairs: pd.DataFrame, comparison_columns: Sequence[str], model_columns: Sequence[str]
 ) -> dict[object, list[tuple[str, str, bool]]]:
     """Give the pairs of each comparison: both models and whether they are tied."""
-    sides = {f"_{side}": key_of(pairs, [f"{name}_{side}" for name in model]) for side in ("a", "b")}
+    model_keys = {f"_{side}": key_of(pairs, [f"{name}_{side}" for name in model_columns]) for side in ("a", "b")}
     return {
         key: list(zip(part["_a"], part["_b"], part["tied"].astype(bool), strict=True))
-        for key, part in pairs.assign(**sides).groupby(key_of(pairs, same), sort=False)
+        for key, part in pairs.assign(**model_keys).groupby(key_of(pairs, comparison_columns), sort=False)
     }
 
 
-def _best_first(rows: pd.DataFrame, who: pd.Series, lower: Collection[str]) -> list[str]:
+def _best_first(rows: pd.DataFrame, model_key: pd.Series, lower: Collection[str]) -> list[str]:
     """Name the models of a comparison, the best by its mean first."""
     sign = 1 if rows["metric"].iloc[0] in lower else -1
-    means = (sign * rows["value"].astype(float)).groupby(who, sort=False).mean()
+    means = (sign * rows["value"].astype(float)).groupby(model_key, sort=False).mean()
     return list(means.sort_values(kind="stable").index)
 
 
-def _letters_of(names: Sequence[str], pairs: Sequence[tuple[int, int, bool]]) -> dict[str, str]:
-    """Give the letters of models; ``pairs`` of their places among ``names``, and whether they are tied."""
+def _letters_of(model_names: Sequence[str], pairs: Sequence[tuple[int, int, bool]]) -> dict[str, str]:
+    """Give the letters of models; ``pairs`` of their places among ``model_names``, and whether they are tied."""
     places = sorted({place for a, b, _ in pairs for place in (a, b)})
-    number = {place: k for k, place in enumerate(places)}
-    groups = tie_groups(len(places), [(number[a], number[b]) for a, b, tied in pairs if tied])
-    letters = dict.fromkeys(names, "")
+    number_of_place = {place: k for k, place in enumerate(places)}
+    groups = tie_groups(len(places), [(number_of_place[a], number_of_place[b]) for a, b, tied in pairs if tied])
+    letters = dict.fromkeys(model_names, "")
     for k, group in enumerate(groups):
         for n in group:
-            letters[names[places[n]]] += letter(k)
+            letters[model_names[places[n]]] += letter(k)
     return letters
 
 
@@ -212,9 +221,9 @@ def compared_seeds(rows: pd.DataFrame, pairs: pd.DataFrame, same: Sequence[str])
     """
     if SEED not in same:
         return None
-    apart = [name for name in same if name != SEED]
-    over = pairs[pairs[SEED].eq(OVER_SEEDS).fillna(False)]
-    return rows[SEED].where(~key_of(rows, apart).isin(set(key_of(over, apart))), OVER_SEEDS)
+    other_columns = [name for name in same if name != SEED]
+    mean_pairs = pairs[pairs[SEED].eq(OVER_SEEDS).fillna(False)]
+    return rows[SEED].where(~key_of(rows, other_columns).isin(set(key_of(mean_pairs, other_columns))), OVER_SEEDS)
 
 
 def key_of(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
@@ -229,6 +238,6 @@ def key_of(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     -------
     Series of str
     """
-    parts = [table[name].astype("string").fillna("") for name in columns]
-    joined = parts[0].str.cat(parts[1:], sep="\x1f") if len(parts) > 1 else parts[0]
+    texts = [table[name].astype("string").fillna("") for name in columns]
+    joined = texts[0].str.cat(texts[1:], sep="\x1f") if len(texts) > 1 else texts[0]
     return joined.astype(object)

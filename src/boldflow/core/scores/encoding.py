@@ -41,8 +41,8 @@ class EncodingScorer:
         self.signal, self.noise = ceilings.variance_components(responses.astype(np.float64), test.image)
         self._signal, self._noise = self.signal, self.noise  # of ceilings
         if ncsnr is not None:
-            total = np.var(responses, axis=0, dtype=np.float64, ddof=1)
-            self._signal, self._noise = ceilings.split_variance(total, ncsnr)
+            trial_variance = np.var(responses, axis=0, dtype=np.float64, ddof=1)
+            self._signal, self._noise = ceilings.split_variance(trial_variance, ncsnr)
         self.ceiling = ceilings.noise_ceiling(self._signal, self._noise, test.repeats)
 
     def pooled_ceiling(self, mask: Array) -> float:
@@ -51,8 +51,8 @@ class EncodingScorer:
 
     def correlation(self, predicted: Array) -> Array:
         """Pearson r of each vertex over test images, repeats averaged, (n_vertices,)."""
-        expected = averaging.average_by(predicted, self.test.image, self.test.n_images)
-        return metrics.correlation(expected, self.measured)
+        image_predictions = averaging.average_by(predicted, self.test.image, self.test.n_images)
+        return metrics.correlation(image_predictions, self.measured)
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_vertices).
@@ -61,51 +61,55 @@ class EncodingScorer:
         labels; where a model was refitted to them they are in the predictions already.
         """
         measured = self.measured if true is None else self.measured[true]
-        expected = averaging.average_by(predicted, self.test.image, self.test.n_images)
-        plain = self._sums(expected, measured, np.ones((1, self.test.n_images)))
-        summed: list[tuple[Array, dict[str, Array]]] = []  # regions and metrics share one pass over the same draws
+        image_predictions = averaging.average_by(predicted, self.test.image, self.test.n_images)
+        image_sums = self._sums(image_predictions, measured, np.ones((1, self.test.n_images)))
+        draw_sums: list[tuple[Array, dict[str, Array]]] = []  # regions and metrics share one pass over the same draws
 
-        def drawn(region: str, number: int) -> Callable[[Array], Array]:
-            def draws(counts: Array) -> Array:
-                for drawn_counts, sums in summed:
-                    if drawn_counts is counts:
-                        return sums[region][number]
-                summed.append((counts, self._sums(expected, measured, counts[:, self.test.unit].astype(np.float64))))
-                return summed[-1][1][region][number]
+        def draw_of(region: str, row: int) -> Callable[[Array], Array]:
+            def draw(counts: Array) -> Array:
+                for summed_counts, sums in draw_sums:
+                    if summed_counts is counts:
+                        return sums[region][row]
+                draw_sums.append(
+                    (counts, self._sums(image_predictions, measured, counts[:, self.test.unit].astype(np.float64)))
+                )
+                return draw_sums[-1][1][region][row]
 
-            return draws
+            return draw
 
         measures = []
-        by_chance = 1 / (self.test.n_images - 1)  # expected r^2 of two unrelated columns
+        chance_r2 = 1 / (self.test.n_images - 1)  # expected r^2 of two unrelated columns
         for region, mask in self.regions.items():
-            upper = self.pooled_ceiling(mask)
-            values = plain[region][:, 0]
+            ceiling = self.pooled_ceiling(mask)
+            region_values = image_sums[region][:, 0]
             measures += [
-                Measure("image", "r", values[0], drawn(region, 0), 0.0, float(np.sqrt(upper)), region),
-                Measure("image", "r2", values[1], drawn(region, 1), by_chance, upper, region, method="jackknife"),
-                Measure("image", "mse", values[2], drawn(region, 2), roi=region),
-                Measure("image", "ceiling", upper, roi=region, method="none"),
+                Measure("image", "r", region_values[0], draw_of(region, 0), 0.0, float(np.sqrt(ceiling)), region),
+                Measure(
+                    "image", "r2", region_values[1], draw_of(region, 1), chance_r2, ceiling, region, method="jackknife"
+                ),
+                Measure("image", "mse", region_values[2], draw_of(region, 2), roi=region),
+                Measure("image", "ceiling", ceiling, roi=region, method="none"),
             ]
-            if np.isfinite(values[3]):
-                share = Measure("image", "explained_share", values[3], drawn(region, 3), 0.0, 1.0, region)
-                measures.append(replace(share, method="jackknife"))
+            if np.isfinite(region_values[3]):
+                measure = Measure("image", "explained_share", region_values[3], draw_of(region, 3), 0.0, 1.0, region)
+                measures.append(replace(measure, method="jackknife"))
         return measures
 
-    def _sums(self, expected: Array, measured: Array, weights: Array) -> dict[str, Array]:
+    def _sums(self, image_predictions: Array, measured: Array, weights: Array) -> dict[str, Array]:
         """Region means of r, r^2 and MSE, and the share explained, under each weighting: (4, n_draws) by region."""
         member = np.stack([mask.astype(np.float64) for mask in self.regions.values()], axis=1)
         sums = np.zeros((4, len(weights), len(self.regions)))
-        total = weights.sum(axis=1, keepdims=True)
+        n_rows = weights.sum(axis=1, keepdims=True)
         for start in range(0, measured.shape[1], BLOCK):
             block = slice(start, start + BLOCK)
-            x, y = expected[:, block], measured[:, block]
+            x, y = image_predictions[:, block], measured[:, block]
             r = metrics.weighted_correlation(x, y, weights)
-            error = weights @ (x - y) ** 2 / total
+            error = weights @ (x - y) ** 2 / n_rows
             centred = y - y.mean(axis=0)
-            variance = (weights @ centred**2 / total - (weights @ centred / total) ** 2) * total / (total - 1)
-            fit = (r**2 - (1 - r**2) / np.where(total > 2, total - 2, np.nan)) * variance
-            for number, values in enumerate((r, r**2, error, fit)):
-                sums[number] += values @ member[block]
+            variance = (weights @ centred**2 / n_rows - (weights @ centred / n_rows) ** 2) * n_rows / (n_rows - 1)
+            explained_variance = (r**2 - (1 - r**2) / np.where(n_rows > 2, n_rows - 2, np.nan)) * variance
+            for number, vertex_values in enumerate((r, r**2, error, explained_variance)):
+                sums[number] += vertex_values @ member[block]
         sums[:3] /= member.sum(axis=0)
         signal = self.signal @ member
         sums[3] /= np.where(signal > 0, signal, np.nan)

@@ -60,12 +60,12 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, penalty: float = 1.0) -> np.ndarr
     weights = np.zeros(design.shape[1])
     weights[-1] = special.logit(y.mean())
     for _ in range(MOST_STEPS):
-        odds = special.expit(design @ weights)
-        slope = design.T @ (odds - y) + ridge * weights
-        spread = design * np.sqrt(odds * (1 - odds))[:, None]
-        curve = spread.T @ spread
-        curve[np.diag_indices_from(curve)] += ridge
-        step = linalg.cho_solve(linalg.cho_factor(curve, overwrite_a=True, check_finite=False), slope)
+        probability = special.expit(design @ weights)
+        gradient = design.T @ (probability - y) + ridge * weights
+        weighted_design = design * np.sqrt(probability * (1 - probability))[:, None]
+        hessian = weighted_design.T @ weighted_design
+        hessian[np.diag_indices_from(hessian)] += ridge
+        step = linalg.cho_solve(linalg.cho_factor(hessian, overwrite_a=True, check_finite=False), gradient)
         weights -= step
         if np.abs(step).max() < CLOSE * max(1.0, float(np.abs(weights).max())):
             return weights
@@ -146,9 +146,9 @@ class _Task:
     def scores(self, label: np.ndarray) -> np.ndarray:
         """Fit to labels of pictures, (n_pictures,), and score the held-out trials of all folds, (n_test_trials,)."""
         scores = []
-        for (inside, outside), fold in zip(self.inputs, self.folds, strict=True):
-            weights = fit_logistic(inside, label[fold.train_picture], self.penalty)
-            scores.append(outside @ weights[:-1] + weights[-1])
+        for (train_codes, test_codes), fold in zip(self.inputs, self.folds, strict=True):
+            weights = fit_logistic(train_codes, label[fold.train_picture], self.penalty)
+            scores.append(test_codes @ weights[:-1] + weights[-1])
         return np.concatenate(scores)
 
     def null(
@@ -158,8 +158,8 @@ class _Task:
         rng = np.random.default_rng(seed)
         areas = []
         for _ in range(n_permutations):
-            drawn = label[statistics.permute_within(np.arange(len(label)), block, rng)]
-            areas.append(area(self.scores(drawn), drawn[picture]))
+            permuted_label = label[statistics.permute_within(np.arange(len(label)), block, rng)]
+            areas.append(area(self.scores(permuted_label), permuted_label[picture]))
         return np.array(areas)
 
 
@@ -181,8 +181,8 @@ def norm_test(codes: np.ndarray, y: np.ndarray) -> float:
     -----
     bragg13/aigs-nsd-reconstruction, ``analysis.py``. It misses all that lies in directions, not in lengths.
     """
-    size = np.linalg.norm(codes, axis=1)
-    return float(stats.mannwhitneyu(size[y], size[~y]).pvalue)
+    length = np.linalg.norm(codes, axis=1)
+    return float(stats.mannwhitneyu(length[y], length[~y]).pvalue)
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:
@@ -199,8 +199,8 @@ def scaled_apart(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     y : bool array of shape (n_trials,)
     """
     scaled = np.empty(values.shape, dtype=np.float64)
-    for part in (y, ~y):
-        scaled[part] = (values[part] - values[part].mean()) / values[part].std()
+    for mask in (y, ~y):
+        scaled[mask] = (values[mask] - values[mask].mean()) / values[mask].std()
     return scaled
 
 
@@ -220,31 +220,34 @@ def embed(codes: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """
     from sklearn.manifold import TSNE  # slow to import, and only this needs it
 
-    nothing = np.full((len(codes), 2), np.nan)
+    undefined = np.full((len(codes), 2), np.nan)
     centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
-    axes, size, _ = linalg.svd(centred, full_matrices=False)
-    if not size[0] > 1e-6 * max(1.0, float(np.abs(codes).max())):
-        return {"pca": nothing, "tsne": nothing}
-    placed = np.zeros((len(codes), 2))
-    placed[:, : axes.shape[1]] = (axes * size)[:, :2]
-    placed *= np.sign(placed[np.abs(placed).argmax(axis=0), [0, 1]]) + (placed == 0).all(axis=0)
+    left_vectors, singular_values, _ = linalg.svd(centred, full_matrices=False)
+    if not singular_values[0] > 1e-6 * max(1.0, float(np.abs(codes).max())):
+        return {"pca": undefined, "tsne": undefined}
+    components = np.zeros((len(codes), 2))
+    components[:, : left_vectors.shape[1]] = (left_vectors * singular_values)[:, :2]
+    components *= np.sign(components[np.abs(components).argmax(axis=0), [0, 1]]) + (components == 0).all(axis=0)
     if len(codes) < 4:
-        return {"pca": placed, "tsne": nothing}
-    start = placed / max(float(placed[:, 0].std()), 1e-12) * 1e-4  # scikit-learn's own scale of a start
+        return {"pca": components, "tsne": undefined}
+    start = components / max(float(components[:, 0].std()), 1e-12) * 1e-4  # scikit-learn's own scale of a start
     perplexity = min(30.0, (len(codes) - 1) / 3)
-    neighbours = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(centred)
-    return {"pca": placed, "tsne": np.asarray(neighbours, dtype=np.float64)}
+    tsne = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(centred)
+    return {"pca": components, "tsne": np.asarray(tsne, dtype=np.float64)}
 
 
 def _scaled(fold: FoldCodes) -> tuple[np.ndarray, np.ndarray]:
     """Scale the codes of a fold by its training trials, on as many axes as they span at most."""
-    both = np.intersect1d(fold.train_picture, fold.test_picture)
-    if len(both):
-        raise ValueError(f"{len(both)} pictures are in training and in test, the first is {both[0]}")
+    shared_pictures = np.intersect1d(fold.train_picture, fold.test_picture)
+    if len(shared_pictures):
+        raise ValueError(
+            f"{len(shared_pictures)} pictures are in training and in test, the first is {shared_pictures[0]}"
+        )
     scaler = fit_scaler(fold.train)
-    inside = scale(fold.train.astype(np.float64), scaler)
-    outside = scale(fold.test.astype(np.float64), scaler)
-    if inside.shape[1] > len(inside):  # a ridge penalty does not see rotations: the rows span all that is fitted
-        axes = linalg.svd(inside, full_matrices=False)[2]
-        inside, outside = inside @ axes.T, outside @ axes.T
-    return inside, outside
+    train_codes = scale(fold.train.astype(np.float64), scaler)
+    test_codes = scale(fold.test.astype(np.float64), scaler)
+    # a ridge penalty does not see rotations: the rows span all that is fitted
+    if train_codes.shape[1] > len(train_codes):
+        axes = linalg.svd(train_codes, full_matrices=False)[2]
+        train_codes, test_codes = train_codes @ axes.T, test_codes @ axes.T
+    return train_codes, test_codes

@@ -53,38 +53,38 @@ def match_units(a: np.ndarray, b: np.ndarray, matching: np.ndarray, n_permutatio
             f"codes of {len(a)} and {len(b)} pictures, {int(matching.sum())} of them for matching: both must be of the "
             "same, and 3 or more on either side"
         )
-    first, second, r, held_out = _matched(a, b, matching)
+    a_units, b_units, r, held_out = _matched(a, b, matching)
     order = np.argsort(-r, kind="stable")
     stability = _mean(held_out)
     rng = np.random.default_rng(seed)
     null = np.empty(n_permutations)
     for n in range(n_permutations):
         shuffled = b.copy()
-        for part in (matching, ~matching):
-            shuffled[part] = b[rng.permutation(np.flatnonzero(part))]
+        for mask in (matching, ~matching):
+            shuffled[mask] = b[rng.permutation(np.flatnonzero(mask))]
         null[n] = _mean(_matched(a, shuffled, matching)[3])
     p = permutation_p(stability, null) if n_permutations else float("nan")
-    return Matches(first[order], second[order], r[order], held_out[order], stability, p)
+    return Matches(a_units[order], b_units[order], r[order], held_out[order], stability, p)
 
 
 def _matched(
     a: np.ndarray, b: np.ndarray, matching: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    inside, outside = (_correlations(a[part], b[part]) for part in (matching, ~matching))
-    alive = [np.flatnonzero(~np.isnan(inside).all(axis=axis)) for axis in (1, 0)]
-    between = inside[np.ix_(*alive)]
-    rows, columns = optimize.linear_sum_assignment(between, maximize=True)
-    first, second = alive[0][rows], alive[1][columns]
-    return first, second, inside[first, second], outside[first, second]
+    matching_r, held_out_r = (_correlations(a[mask], b[mask]) for mask in (matching, ~matching))
+    varying_units = [np.flatnonzero(~np.isnan(matching_r).all(axis=axis)) for axis in (1, 0)]
+    varying_r = matching_r[np.ix_(*varying_units)]
+    rows, columns = optimize.linear_sum_assignment(varying_r, maximize=True)
+    a_units, b_units = varying_units[0][rows], varying_units[1][columns]
+    return a_units, b_units, matching_r[a_units, b_units], held_out_r[a_units, b_units]
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson's r of each unit with each, (n_units_a, n_units_b), NaN where one does not vary."""
     scaled = []
-    for values in (a, b):
-        centred = values - values.mean(axis=0, dtype=np.float64)
+    for code in (a, b):
+        centred = code - code.mean(axis=0, dtype=np.float64)
         length = np.linalg.norm(centred, axis=0)
-        scaled.append(centred / np.where(length > 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0)), length, np.nan))
+        scaled.append(centred / np.where(length > 1e-9 * np.maximum(1.0, np.abs(code).max(axis=0)), length, np.nan))
     return np.asarray(scaled[0].T @ scaled[1])
 
 

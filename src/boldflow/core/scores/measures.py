@@ -39,9 +39,9 @@ class Measure:
         return self.view, self.metric, self.roi, self.gallery
 
 
-def query_measure(view: str, metric: str, values: Array, unit: Array, **more: object) -> Measure:
+def query_measure(view: str, metric: str, values: Array, unit: Array, **fields: object) -> Measure:
     """Make a measure that averages over queries (or takes their median, where the metric is one)."""
     median = metric_named(metric).median
     value = float(np.median(values) if median else np.mean(values))
-    of = statistics.median_draws if median else statistics.mean_draws
-    return Measure(view, metric, value, lambda counts: of(values, unit, counts), **more)  # type: ignore[arg-type]
+    draws_of = statistics.median_draws if median else statistics.mean_draws
+    return Measure(view, metric, value, lambda counts: draws_of(values, unit, counts), **fields)  # type: ignore[arg-type]

@@ -47,12 +47,17 @@ def identification_scores(predictions: np.ndarray, gallery: np.ndarray) -> np.nd
     array of shape (n_queries, n_candidates), float64
     """
     # equal candidates are scored once: a matrix product may give them last bits of their own, and break their tie
-    numbers: dict[bytes, int] = {}
-    same = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in np.ascontiguousarray(gallery)])
-    candidates = gallery[np.unique(same, return_index=True)[1]].astype(np.float64)
-    norms = np.linalg.norm(candidates, axis=1, keepdims=True)
-    scores: np.ndarray = predictions.astype(np.float64) @ (candidates / (norms + TINY)).T
-    return scores if len(numbers) == len(gallery) else scores[:, same]
+    number_of_candidate: dict[bytes, int] = {}
+    distinct_index = np.array(
+        [
+            number_of_candidate.setdefault(row.tobytes(), len(number_of_candidate))
+            for row in np.ascontiguousarray(gallery)
+        ]
+    )
+    distinct_candidates = gallery[np.unique(distinct_index, return_index=True)[1]].astype(np.float64)
+    norms = np.linalg.norm(distinct_candidates, axis=1, keepdims=True)
+    scores: np.ndarray = predictions.astype(np.float64) @ (distinct_candidates / (norms + TINY)).T
+    return scores if len(number_of_candidate) == len(gallery) else scores[:, distinct_index]
 
 
 def ranks(scores: np.ndarray, true: np.ndarray) -> Ranks:
@@ -116,13 +121,13 @@ def n_way_top1(ranked: Ranks, n: int) -> np.ndarray:
     ValueError
         If ``n`` is below 2 or above the gallery's size.
     """
-    size = ranked.gallery_size
-    if not 2 <= n <= size:
-        raise ValueError(f"{n} candidates cannot be drawn from a gallery of {size}: 2 to {size} can")
-    places = np.arange(size)
-    chance = np.exp(_log_choose(size - 1 - places, n - 1) - _log_choose(size - 1, n - 1))
-    reached = np.concatenate([[0.0], np.cumsum(chance)])
-    return (reached[ranked.above + ranked.tied] - reached[ranked.above]) / ranked.tied
+    gallery_size = ranked.gallery_size
+    if not 2 <= n <= gallery_size:
+        raise ValueError(f"{n} candidates cannot be drawn from a gallery of {gallery_size}: 2 to {gallery_size} can")
+    rank = np.arange(gallery_size)
+    chance = np.exp(_log_choose(gallery_size - 1 - rank, n - 1) - _log_choose(gallery_size - 1, n - 1))
+    cumulative_chance = np.concatenate([[0.0], np.cumsum(chance)])
+    return (cumulative_chance[ranked.above + ranked.tied] - cumulative_chance[ranked.above]) / ranked.tied
 
 
 def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -139,18 +144,18 @@ def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> n
     array of shape (n_queries,)
         Share of wrong candidates with lower Pearson correlation, ties counted half; chance .5.
     """
-    centred = [values - values.mean(axis=1, keepdims=True) for values in (predictions, gallery)]
+    centred = [vectors - vectors.mean(axis=1, keepdims=True) for vectors in (predictions, gallery)]
     ranked = ranks(identification_scores(*centred), true)
     return inverse_normalised_rank(ranked)
 
 
-def area(scores: np.ndarray, inside: np.ndarray) -> float:
+def area(scores: np.ndarray, in_class: np.ndarray) -> float:
     """Area under the ROC curve, ties shared: exact but for the last division.
 
     Parameters
     ----------
     scores : array of shape (n_units,)
-    inside : bool array of shape (n_units,)
+    in_class : bool array of shape (n_units,)
         Whether a unit is in the class that high scores speak for; some are and some are not.
 
     Returns
@@ -158,9 +163,9 @@ def area(scores: np.ndarray, inside: np.ndarray) -> float:
     float
         Chance .5.
     """
-    n = int(inside.sum())
-    above = scipy.stats.rankdata(scores)[inside].sum() - n * (n + 1) / 2
-    return float(above / (n * (len(inside) - n)))
+    n_in_class = int(in_class.sum())
+    n_above = scipy.stats.rankdata(scores)[in_class].sum() - n_in_class * (n_in_class + 1) / 2
+    return float(n_above / (n_in_class * (len(in_class) - n_in_class)))
 
 
 def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
@@ -178,16 +183,16 @@ def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
     """
     areas = []
     for label in range(scores.shape[1]):
-        inside = true == label
-        if 0 < inside.sum() < len(inside):
-            areas.append(area(scores[:, label], inside))
+        in_class = true == label
+        if 0 < in_class.sum() < len(in_class):
+            areas.append(area(scores[:, label], in_class))
     return float(np.mean(areas)) if areas else float("nan")
 
 
 def class_hits(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Give each unit's share of being right when the best-scoring class wins, ties shared, (n_units,)."""
-    best = scores == scores.max(axis=1, keepdims=True)
-    return best[np.arange(len(scores)), true] / best.sum(axis=1)
+    is_best = scores == scores.max(axis=1, keepdims=True)
+    return is_best[np.arange(len(scores)), true] / is_best.sum(axis=1)
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -203,19 +208,19 @@ def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         0 where a column does not vary: a constant prediction explains nothing.
     """
     # used again for every block: new memory costs as much as the sums, and sums of what lies together are quicker
-    room = np.empty((2, len(x) * FEW_COLUMNS))
+    buffers = np.empty((2, len(x) * FEW_COLUMNS))
     r = np.empty(x.shape[1])
     for k in range(0, x.shape[1], FEW_COLUMNS):
-        some = slice(k, k + FEW_COLUMNS)
-        r[some] = _correlation(*(_centred(z[:, some], into) for z, into in zip((x, y), room, strict=True)))
+        columns = slice(k, k + FEW_COLUMNS)
+        r[columns] = _correlation(*(_centred(z[:, columns], buffer) for z, buffer in zip((x, y), buffers, strict=True)))
     return r
 
 
-def _centred(z: np.ndarray, room: np.ndarray) -> np.ndarray:
-    into = room[: z.size].reshape(z.shape)
-    into[:] = z
-    into -= _mean(into)
-    return into
+def _centred(z: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+    centred = buffer[: z.size].reshape(z.shape)
+    centred[:] = z
+    centred -= _mean(centred)
+    return centred
 
 
 def _mean(z: np.ndarray) -> np.ndarray:
@@ -225,13 +230,13 @@ def _mean(z: np.ndarray) -> np.ndarray:
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    left_x, left_y = _mean(x), _mean(y)  # what rounding leaves; all that there is of a constant column
+    mean_x, mean_y = _mean(x), _mean(y)  # what rounding leaves; all that there is of a constant column
     mean_square_x, mean_square_y = (np.einsum("ij,ij->j", z, z) / len(z) for z in (x, y))
-    covariance = np.einsum("ij,ij->j", x, y) / len(x) - left_x * left_y
-    variance_x, variance_y = mean_square_x - left_x**2, mean_square_y - left_y**2
-    moves = (variance_x > FLAT * mean_square_x) & (variance_y > FLAT * mean_square_y)
-    product = np.where(moves, variance_x * variance_y, 1.0)
-    return np.where(moves, covariance / np.sqrt(product), 0.0)
+    covariance = np.einsum("ij,ij->j", x, y) / len(x) - mean_x * mean_y
+    variance_x, variance_y = mean_square_x - mean_x**2, mean_square_y - mean_y**2
+    varies = (variance_x > FLAT * mean_square_x) & (variance_y > FLAT * mean_square_y)
+    variance_product = np.where(varies, variance_x * variance_y, 1.0)
+    return np.where(varies, covariance / np.sqrt(variance_product), 0.0)
 
 
 def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -248,23 +253,25 @@ def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> n
     array of shape (n_draws, n_columns)
         0 where a column does not vary in a draw: a constant prediction explains nothing.
     """
-    blocks = range(0, x.shape[1], COLUMNS)
-    parts = [_weighted_correlation(x[:, k : k + COLUMNS], y[:, k : k + COLUMNS], weights) for k in blocks]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((len(weights), 0))
+    starts = range(0, x.shape[1], COLUMNS)
+    blocks = [
+        _weighted_correlation(x[:, start : start + COLUMNS], y[:, start : start + COLUMNS], weights) for start in starts
+    ]
+    return np.concatenate(blocks, axis=1) if blocks else np.zeros((len(weights), 0))
 
 
 def _weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    total = weights.sum(axis=1, keepdims=True)
+    weight_sum = weights.sum(axis=1, keepdims=True)
     x = x - x.mean(axis=0)
     y = y - y.mean(axis=0)
-    mean_x, mean_y = weights @ x / total, weights @ y / total
-    covariance = weights @ (x * y) / total - mean_x * mean_y
-    variance_x = weights @ x**2 / total - mean_x**2
-    variance_y = weights @ y**2 / total - mean_y**2
+    mean_x, mean_y = weights @ x / weight_sum, weights @ y / weight_sum
+    covariance = weights @ (x * y) / weight_sum - mean_x * mean_y
+    variance_x = weights @ x**2 / weight_sum - mean_x**2
+    variance_y = weights @ y**2 / weight_sum - mean_y**2
     floor_x, floor_y = FLAT * (x**2).mean(axis=0), FLAT * (y**2).mean(axis=0)
-    moves = (variance_x > floor_x) & (variance_y > floor_y)
-    product = np.where(moves, variance_x * variance_y, 1.0)
-    return np.where(moves, covariance / np.sqrt(product), 0.0)
+    varies = (variance_x > floor_x) & (variance_y > floor_y)
+    variance_product = np.where(varies, variance_x * variance_y, 1.0)
+    return np.where(varies, covariance / np.sqrt(variance_product), 0.0)
 
 
 def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:

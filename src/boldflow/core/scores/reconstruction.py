@@ -39,11 +39,11 @@ class ReconstructionScorer:
             for region, mask in self.regions.items():
                 x, y = reconstructed[:, mask], measured[:, mask]
                 errors = ((x - y) ** 2).mean(axis=1)
-                draws = _share_draws(((x - y) ** 2).sum(axis=1), y, unit)
-                value = float(draws(np.ones((1, self.test.n_units)))[0])
+                draw = _share_draws(((x - y) ** 2).sum(axis=1), y, unit)
+                value = float(draw(np.ones((1, self.test.n_units)))[0])
                 measures += [
                     query_measure(view, "mse", errors, unit, roi=region),
-                    Measure(view, "r2", value, draws, chance=0.0, roi=region),
+                    Measure(view, "r2", value, draw, chance=0.0, roi=region),
                     Measure(view, "r", float(np.mean(r[mask])), chance=0.0, roi=region, method="none"),
                 ]
         return measures
@@ -51,10 +51,12 @@ class ReconstructionScorer:
     def _views(self, predicted: Array) -> list[tuple[str, Array, Array, Array]]:
         """Give (view, reconstructed, measured, unit of each row); images are repeats averaged, or shown once."""
         test = self.test
-        averaged = [averaging.average_by(values, test.image, test.n_images) for values in (predicted, self.responses)]
+        image_means = [
+            averaging.average_by(values, test.image, test.n_images) for values in (predicted, self.responses)
+        ]
         return [
             ("trial", predicted, self.responses, test.unit[test.image]),
-            ("image", averaged[0], averaged[1], test.unit),
+            ("image", image_means[0], image_means[1], test.unit),
         ]
 
 
@@ -66,22 +68,22 @@ def code_measures(codes: Sequence[Array], test: TestSet) -> list[Measure]:
     codes : one array (n_test_trials_of_fold, n_latents) per fold
     test : TestSet
     """
-    zeros = np.concatenate([(code == 0).mean(axis=1) for code in codes])
-    dead = float(np.mean([(code == 0).all(axis=0).mean() for code in codes]))
-    share = query_measure("trial", "zeros", zeros, test.unit[test.image])
-    return [share, Measure("trial", "dead_units", dead, method="none")]
+    zero_shares = np.concatenate([(code == 0).mean(axis=1) for code in codes])
+    dead_share = float(np.mean([(code == 0).all(axis=0).mean() for code in codes]))
+    zeros_measure = query_measure("trial", "zeros", zero_shares, test.unit[test.image])
+    return [zeros_measure, Measure("trial", "dead_units", dead_share, method="none")]
 
 
 def _share_draws(errors: Array, measured: Array, unit: Array) -> Callable[[Array], Array]:
     """Give the share of variance under counts of the units, (n_draws, n_units) -> (n_draws,)."""
-    squares = (measured**2).sum(axis=1)
+    squared_lengths = (measured**2).sum(axis=1)
 
-    def draws(counts: Array) -> Array:
+    def draw(counts: Array) -> Array:
         weights = counts[:, unit].astype(np.float64)
-        size = weights.sum(axis=1)
-        total = weights @ squares
+        n_rows = weights.sum(axis=1)
+        total_squares = weights @ squared_lengths
         for start in range(0, measured.shape[1], BLOCK):
-            total -= ((weights @ measured[:, start : start + BLOCK]) ** 2).sum(axis=1) / size
-        return np.asarray(1 - (weights @ errors) / np.where(total > 0, total, np.nan))
+            total_squares -= ((weights @ measured[:, start : start + BLOCK]) ** 2).sum(axis=1) / n_rows
+        return np.asarray(1 - (weights @ errors) / np.where(total_squares > 0, total_squares, np.nan))
 
-    return draws
+    return draw

@@ -46,14 +46,14 @@ class RetrievalScorer:
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_features); ``true`` as in ``ClassScorer``."""
-        shown = np.arange(self.test.n_images) if true is None else true
+        shown_image = np.arange(self.test.n_images) if true is None else true
         measures: list[Measure] = []
         for view, decoded, image in self.test.views(predicted):
-            measures += self._test_gallery(view, decoded, image, shown)
-            measures += self._frequent(view, decoded, image, shown)
+            measures += self._test_gallery(view, decoded, image, shown_image)
+            measures += self._frequent(view, decoded, image, shown_image)
             if self.everything:
-                measures += self._full_gallery(view, decoded, image, shown)
-        return [*measures, *self._batches(predicted, shown), self._features(predicted, shown)]
+                measures += self._full_gallery(view, decoded, image, shown_image)
+        return [*measures, *self._batches(predicted, shown_image), self._features(predicted, shown_image)]
 
     def nearest(self, predicted: Array) -> tuple[Array, Array, Array]:
         """Rank and best candidates of each query of the last view.
@@ -61,22 +61,22 @@ class RetrievalScorer:
         Returns
         -------
         rank : array (n_queries,)
-        best : int array (n_queries, N_NEAREST)
+        best_images : int array (n_queries, N_NEAREST)
             Test images, best first; -1 where the gallery is smaller.
         score : array (n_queries, N_NEAREST)
         """
         _, decoded, image = self.test.views(predicted)[-1]
-        n = len(image)
-        rank, best = np.empty(n), np.full((n, N_NEAREST), -1)
-        score = np.full((n, N_NEAREST), np.nan)
-        for queries, there, scores in self._folds(decoded, image):
-            ranked = metrics.ranks(scores, np.searchsorted(there, image[queries]))
+        n_queries = len(image)
+        rank, best_images = np.empty(n_queries), np.full((n_queries, N_NEAREST), -1)
+        score = np.full((n_queries, N_NEAREST), np.nan)
+        for queries, gallery, scores in self._folds(decoded, image):
+            ranked = metrics.ranks(scores, np.searchsorted(gallery, image[queries]))
             rank[queries] = ranked.rank
-            k = min(N_NEAREST, len(there))
+            k = min(N_NEAREST, len(gallery))
             order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-            best[queries, :k] = there[order]
+            best_images[queries, :k] = gallery[order]
             score[queries, :k] = np.take_along_axis(scores, order, axis=1)
-        return rank, best, score
+        return rank, best_images, score
 
     @property
     def gallery_size(self) -> int:
@@ -97,81 +97,85 @@ class RetrievalScorer:
         folds = []
         for fold in np.unique(self.test.image_fold):
             queries = np.flatnonzero(self.test.image_fold[image] == fold)
-            there = np.flatnonzero(self.test.image_fold == fold)
-            folds.append((queries, there, metrics.identification_scores(decoded[queries], self.targets[there])))
+            gallery = np.flatnonzero(self.test.image_fold == fold)
+            folds.append((queries, gallery, metrics.identification_scores(decoded[queries], self.targets[gallery])))
         return folds
 
-    def _test_gallery(self, view: str, decoded: Array, image: Array, shown: Array) -> list[Measure]:
-        size, unit = self.gallery_size, self.test.unit[image]
-        above, tied = np.empty(len(image), int), np.empty(len(image), int)
-        pairs = np.empty(len(image))
-        drawn: dict[tuple[int, str], Array] = {}
-        for queries, there, scores in self._folds(decoded, image):
-            true = np.searchsorted(there, shown[image[queries]])
+    def _test_gallery(self, view: str, decoded: Array, image: Array, shown_image: Array) -> list[Measure]:
+        gallery_size, unit = self.gallery_size, self.test.unit[image]
+        n_above, n_tied = np.empty(len(image), int), np.empty(len(image), int)
+        two_way = np.empty(len(image))
+        draw_values: dict[tuple[int, str], Array] = {}
+        for queries, gallery, scores in self._folds(decoded, image):
+            true = np.searchsorted(gallery, shown_image[image[queries]])
             ranked = metrics.ranks(scores, true)
-            above[queries], tied[queries] = ranked.above, ranked.tied
-            pairs[queries] = metrics.two_way(decoded[queries], self.targets[there], true)
-            for n in (n for n in DRAWN if n < size):
+            n_above[queries], n_tied[queries] = ranked.above, ranked.tied
+            two_way[queries] = metrics.two_way(decoded[queries], self.targets[gallery], true)
+            for n in (n for n in DRAWN if n < gallery_size):
                 for name, values in _drawn(scores, true, n).items():
-                    drawn.setdefault((n, name), np.empty(len(image)))[queries] = values
-        measures = _rank_measures(view, metrics.Ranks(above, tied, size), unit, "test")
-        measures.append(query_measure(view, "two_way", pairs, unit, chance=0.5, gallery="test", gallery_size=size))
-        for (n, name), values in drawn.items():
-            more = {"chance": int(name[3:]) / n, "gallery": f"draws{n}", "gallery_size": n}
-            measures.append(query_measure(view, name, values, unit, **more))
+                    draw_values.setdefault((n, name), np.empty(len(image)))[queries] = values
+        measures = _rank_measures(view, metrics.Ranks(n_above, n_tied, gallery_size), unit, "test")
+        measures.append(
+            query_measure(view, "two_way", two_way, unit, chance=0.5, gallery="test", gallery_size=gallery_size)
+        )
+        for (n, name), values in draw_values.items():
+            fields = {"chance": int(name[3:]) / n, "gallery": f"draws{n}", "gallery_size": n}
+            measures.append(query_measure(view, name, values, unit, **fields))
         return measures
 
-    def _frequent(self, view: str, decoded: Array, image: Array, shown: Array) -> list[Measure]:
+    def _frequent(self, view: str, decoded: Array, image: Array, shown_image: Array) -> list[Measure]:
         """Find the pictures that are tested most often (of equal ones the first) among each other."""
         if self.gallery_size <= FREQUENT:
             return []
-        often = self.test.repeats if self.frequency is None else self.frequency
-        above, tied, rows = [], [], []
+        frequency = self.test.repeats if self.frequency is None else self.frequency
+        n_above, n_tied, query_rows = [], [], []
         for fold in np.unique(self.test.image_fold):
-            there = np.flatnonzero(self.test.image_fold == fold)
-            chosen = np.sort(there[np.argsort(-often[there], kind="stable")[:FREQUENT]])
-            queries = np.flatnonzero(np.isin(image, chosen))
-            scores = metrics.identification_scores(decoded[queries], self.targets[shown[chosen]])
-            ranked = metrics.ranks(scores, np.searchsorted(chosen, image[queries]))
-            above.append(ranked.above)
-            tied.append(ranked.tied)
-            rows.append(queries)
-        together = metrics.Ranks(np.concatenate(above), np.concatenate(tied), FREQUENT)
-        return _rank_measures(view, together, self.test.unit[image[np.concatenate(rows)]], f"frequent{FREQUENT}")
+            fold_images = np.flatnonzero(self.test.image_fold == fold)
+            frequent_images = np.sort(fold_images[np.argsort(-frequency[fold_images], kind="stable")[:FREQUENT]])
+            queries = np.flatnonzero(np.isin(image, frequent_images))
+            scores = metrics.identification_scores(decoded[queries], self.targets[shown_image[frequent_images]])
+            ranked = metrics.ranks(scores, np.searchsorted(frequent_images, image[queries]))
+            n_above.append(ranked.above)
+            n_tied.append(ranked.tied)
+            query_rows.append(queries)
+        all_ranked = metrics.Ranks(np.concatenate(n_above), np.concatenate(n_tied), FREQUENT)
+        return _rank_measures(
+            view, all_ranked, self.test.unit[image[np.concatenate(query_rows)]], f"frequent{FREQUENT}"
+        )
 
-    def _batches(self, predicted: Array, shown: Array) -> list[Measure]:
+    def _batches(self, predicted: Array, shown_image: Array) -> list[Measure]:
         """Find each trial among those of its batch; trials of the same picture are level, and share their rank."""
-        target = self.targets[shown[self.test.image]]
-        above, tied, size = (np.empty(len(target), int) for _ in range(3))
+        targets = self.targets[shown_image[self.test.image]]
+        n_above, n_tied, batch_sizes = (np.empty(len(targets), int) for _ in range(3))
         for fold in np.unique(self.test.fold):
-            whole = np.flatnonzero(self.test.fold == fold)
-            for rows in (whole[k : k + BATCH] for k in range(0, len(whole), BATCH)):
-                scores = metrics.identification_scores(predicted[rows], target[rows])
+            fold_rows = np.flatnonzero(self.test.fold == fold)
+            for rows in (fold_rows[k : k + BATCH] for k in range(0, len(fold_rows), BATCH)):
+                scores = metrics.identification_scores(predicted[rows], targets[rows])
                 ranked = metrics.ranks(scores, np.arange(len(rows)))
-                above[rows], tied[rows], size[rows] = ranked.above, ranked.tied, len(rows)
-        ranked = metrics.Ranks(above, tied, int(size.max()))
-        places = np.where(size > 1, 1 - ranked.rank / np.maximum(size - 1, 1), 0.5)
-        return _rank_measures("trial", ranked, self.test.unit[self.test.image], BATCHES, size, places)
+                n_above[rows], n_tied[rows], batch_sizes[rows] = ranked.above, ranked.tied, len(rows)
+        ranked = metrics.Ranks(n_above, n_tied, int(batch_sizes.max()))
+        inverse_ranks = np.where(batch_sizes > 1, 1 - ranked.rank / np.maximum(batch_sizes - 1, 1), 0.5)
+        return _rank_measures("trial", ranked, self.test.unit[self.test.image], BATCHES, batch_sizes, inverse_ranks)
 
-    def _features(self, predicted: Array, shown: Array) -> Measure:
+    def _features(self, predicted: Array, shown_image: Array) -> Measure:
         """Correlate each feature with the decoded one over trials, mean over features."""
         image = self.test.image
-        target = self.targets[shown[image]]
+        targets = self.targets[shown_image[image]]
 
-        def draws(counts: Array) -> Array:
+        def draw(counts: Array) -> Array:
             weights = counts[:, self.test.unit[image]].astype(np.float64)
-            return metrics.weighted_correlation(predicted, target, weights).mean(axis=1)
+            return metrics.weighted_correlation(predicted, targets, weights).mean(axis=1)
 
-        return Measure("trial", "feature_r", float(metrics.correlation(predicted, target).mean()), draws, 0.0)
+        return Measure("trial", "feature_r", float(metrics.correlation(predicted, targets).mean()), draw, 0.0)
 
-    def _full_gallery(self, view: str, decoded: Array, image: Array, shown: Array) -> list[Measure]:
+    def _full_gallery(self, view: str, decoded: Array, image: Array, shown_image: Array) -> list[Measure]:
         assert self.row is not None
-        above, tied = np.empty(len(image), int), np.empty(len(image), int)
+        n_above, n_tied = np.empty(len(image), int), np.empty(len(image), int)
         for fold, gallery in enumerate(self.galleries):
             queries = np.flatnonzero(self.test.image_fold[image] == fold)
-            ranked = gallery.ranks(decoded[queries], self.row[shown[image[queries]]])
-            above[queries], tied[queries] = ranked.above, ranked.tied
-        ranked = metrics.Ranks(above, tied, self.galleries[0].size)
+            ranked = gallery.ranks(decoded[queries], self.row[shown_image[image[queries]]])
+            n_above[queries], n_tied[queries] = ranked.above, ranked.tied
+        ranked = metrics.Ranks(n_above, n_tied, self.galleries[0].size)
         return _rank_measures(view, ranked, self.test.unit[image], "full")
 
 
@@ -180,40 +184,45 @@ def _rank_measures(
     ranked: metrics.Ranks,
     unit: Array,
     gallery: str,
-    sizes: Array | None = None,
-    places: Array | None = None,
+    gallery_sizes: Array | None = None,
+    inverse_ranks: Array | None = None,
 ) -> list[Measure]:
-    """Make the measures of ranks; ``sizes`` and ``places`` (n_queries,) where each query has a gallery of its own."""
-    size = ranked.gallery_size
-    every = np.array([size]) if sizes is None else sizes
-    places = metrics.inverse_normalised_rank(ranked) if places is None else places
-    measures = {f"top{k}": (metrics.top_k(ranked, k), np.minimum(k / every, 1).mean()) for k in TOP if k < size}
-    measures["inv_norm_rank"] = measures["inv_norm_rank_median"] = (places, 0.5)
-    measures["mean_rank"] = measures["median_rank"] = (ranked.rank, (every.mean() - 1) / 2)
-    if size >= N_WAY and sizes is None:
-        measures["nway50"] = (metrics.n_way_top1(ranked, N_WAY), 1 / N_WAY)
-    more = {"gallery": gallery, "gallery_size": size}
-    made = [query_measure(view, name, v, unit, chance=float(chance), **more) for name, (v, chance) in measures.items()]
+    """Make the measures of ranks; ``gallery_sizes``, ``inverse_ranks`` (n_queries,) where each query has a gallery."""
+    gallery_size = ranked.gallery_size
+    each_size = np.array([gallery_size]) if gallery_sizes is None else gallery_sizes
+    inverse_ranks = metrics.inverse_normalised_rank(ranked) if inverse_ranks is None else inverse_ranks
+    query_values = {
+        f"top{k}": (metrics.top_k(ranked, k), np.minimum(k / each_size, 1).mean()) for k in TOP if k < gallery_size
+    }
+    query_values["inv_norm_rank"] = query_values["inv_norm_rank_median"] = (inverse_ranks, 0.5)
+    query_values["mean_rank"] = query_values["median_rank"] = (ranked.rank, (each_size.mean() - 1) / 2)
+    if gallery_size >= N_WAY and gallery_sizes is None:
+        query_values["nway50"] = (metrics.n_way_top1(ranked, N_WAY), 1 / N_WAY)
+    fields = {"gallery": gallery, "gallery_size": gallery_size}
+    measures = [
+        query_measure(view, name, values, unit, chance=float(chance), **fields)
+        for name, (values, chance) in query_values.items()
+    ]
     # how far ranks lie apart is neither better nor worse: no interval, no p
     spread = float(ranked.rank.std(ddof=1)) if len(ranked.rank) > 1 else 0.0
-    return [*made, Measure(view, "sd_rank", spread, method="none", **more)]  # type: ignore[arg-type]
+    return [*measures, Measure(view, "sd_rank", spread, method="none", **fields)]  # type: ignore[arg-type]
 
 
 def _drawn(scores: Array, true: Array, n: int) -> dict[str, Array]:
     """Top-1 and top-5 of each query among its own candidate and ``n - 1`` others, mean over fixed draws."""
     rng = np.random.default_rng(n)
-    total = {f"top{k}": np.zeros(len(true)) for k in (1, 5)}
+    totals = {f"top{k}": np.zeros(len(true)) for k in (1, 5)}
     true_score = scores[np.arange(len(true)), true][:, None]
-    above, level = scores > true_score, scores == true_score
-    level[np.arange(len(true)), true] = False
+    is_above, is_level = scores > true_score, scores == true_score
+    is_level[np.arange(len(true)), true] = False
     for _ in range(N_DRAWN):
         # the true one is always in; of a draw that holds it already one candidate more is left out
-        pick = np.zeros(scores.shape[1], dtype=bool)
-        pick[rng.permutation(scores.shape[1])[:n]] = True
-        spare = int(np.flatnonzero(pick)[0])
-        sets = np.repeat(pick[None], len(true), axis=0)
-        sets[~pick[true], spare] = False
-        ranked = metrics.Ranks((above & sets).sum(axis=1), (level & sets).sum(axis=1) + 1, n)
+        is_picked = np.zeros(scores.shape[1], dtype=bool)
+        is_picked[rng.permutation(scores.shape[1])[:n]] = True
+        spare_candidate = int(np.flatnonzero(is_picked)[0])
+        in_draw = np.repeat(is_picked[None], len(true), axis=0)
+        in_draw[~is_picked[true], spare_candidate] = False
+        ranked = metrics.Ranks((is_above & in_draw).sum(axis=1), (is_level & in_draw).sum(axis=1) + 1, n)
         for k in (1, 5):
-            total[f"top{k}"] += metrics.top_k(ranked, k)
-    return {name: values / N_DRAWN for name, values in total.items()}
+            totals[f"top{k}"] += metrics.top_k(ranked, k)
+    return {name: values / N_DRAWN for name, values in totals.items()}

@@ -47,10 +47,10 @@ def jackknife_interval(value: float, left_out: np.ndarray, level: float = 0.95) 
     -----
     Tukey 1958, Ann. Math. Stat. 29, 614.
     """
-    n = len(left_out)
-    error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
-    half = float(special.ndtri((1 + level) / 2) * error)
-    return value - half, value + half
+    n_units = len(left_out)
+    standard_error = np.sqrt((n_units - 1) / n_units * ((left_out - left_out.mean()) ** 2).sum())
+    half_width = float(special.ndtri((1 + level) / 2) * standard_error)
+    return value - half_width, value + half_width
 
 
 def mean_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -69,19 +69,19 @@ def mean_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np.n
     """
     n_units = counts.shape[1]
     sums = np.bincount(unit, weights=values, minlength=n_units)
-    sizes = np.bincount(unit, minlength=n_units)
-    return (counts @ sums) / (counts @ sizes)
+    n_queries = np.bincount(unit, minlength=n_units)
+    return (counts @ sums) / (counts @ n_queries)
 
 
 def median_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Take the median of query values in each draw; the queries of a unit come together, (n_draws,)."""
     order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    reached = np.cumsum(counts[:, unit[order]], axis=1)
-    total = reached[:, -1:]
-    lower = np.argmax(reached >= (total + 1) // 2, axis=1)
-    upper = np.argmax(reached >= total // 2 + 1, axis=1)
-    return (ordered[lower] + ordered[upper]) / 2
+    sorted_values = values[order]
+    cumulative_counts = np.cumsum(counts[:, unit[order]], axis=1)
+    n_queries = cumulative_counts[:, -1:]
+    lower_index = np.argmax(cumulative_counts >= (n_queries + 1) // 2, axis=1)
+    upper_index = np.argmax(cumulative_counts >= n_queries // 2 + 1, axis=1)
+    return (sorted_values[lower_index] + sorted_values[upper_index]) / 2
 
 
 TAIL = 10  # draws beyond 0 from which on they are counted
@@ -91,9 +91,9 @@ GROUP_FROM = 8  # subjects from which on a group interval covers what it says (w
 
 def bootstrap_p(differences: np.ndarray) -> float:
     """Give the two-sided p of a difference from its paired bootstrap draws, (n_draws,); never 0."""
-    n = len(differences)
-    below, above = (differences <= 0).sum(), (differences >= 0).sum()
-    return float(min(1.0, 2 * (1 + min(below, above)) / (1 + n)))
+    n_draws = len(differences)
+    n_below, n_above = (differences <= 0).sum(), (differences >= 0).sum()
+    return float(min(1.0, 2 * (1 + min(n_below, n_above)) / (1 + n_draws)))
 
 
 def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
@@ -116,13 +116,13 @@ def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
     float
         From ``SMALLEST`` to the counted p.
     """
-    counted = bootstrap_p(differences)
-    beyond = min((differences <= 0).sum(), (differences >= 0).sum())
+    counted_p = bootstrap_p(differences)
+    n_beyond = min((differences <= 0).sum(), (differences >= 0).sum())
     # draws of n units spread less than samples by (n - 1) / n
-    error = differences.std() * np.sqrt(n_units / (n_units - 1)) if n_units > 1 else 0.0
-    if beyond >= TAIL or error <= 1e-12 * max(abs(value), 1e-300):
-        return counted
-    return float(np.clip(2 * special.stdtr(n_units - 1, -abs(value) / error), SMALLEST, counted))
+    standard_error = differences.std() * np.sqrt(n_units / (n_units - 1)) if n_units > 1 else 0.0
+    if n_beyond >= TAIL or standard_error <= 1e-12 * max(abs(value), 1e-300):
+        return counted_p
+    return float(np.clip(2 * special.stdtr(n_units - 1, -abs(value) / standard_error), SMALLEST, counted_p))
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -133,10 +133,10 @@ def holm(p: np.ndarray) -> np.ndarray:
     Holm 1979, Scand. J. Stat. 6, 65-70.
     """
     order = np.argsort(p)
-    steps = (len(p) - np.arange(len(p))) * p[order]
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
+    stepwise_p = (len(p) - np.arange(len(p))) * p[order]
+    adjusted_p = np.empty(len(p))
+    adjusted_p[order] = np.minimum(np.maximum.accumulate(stepwise_p), 1)
+    return adjusted_p
 
 
 def permutation_p(value: float, null: np.ndarray, larger_is_better: bool = True) -> float:
@@ -145,12 +145,12 @@ def permutation_p(value: float, null: np.ndarray, larger_is_better: bool = True)
     return float((1 + k) / (1 + len(null)))
 
 
-def permute_within(names: np.ndarray, block: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def permute_within(labels: np.ndarray, block: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Permute labels of images within blocks; all trials of an image get the same new label.
 
     Parameters
     ----------
-    names : int array of shape (n_images,)
+    labels : int array of shape (n_images,)
         What is permuted, one label per image.
     block : int array of shape (n_images,)
         Images change labels only with images of their own block (the part of the split, or the run).
@@ -160,10 +160,10 @@ def permute_within(names: np.ndarray, block: np.ndarray, rng: np.random.Generato
     -------
     int array of shape (n_images,)
     """
-    permuted = names.copy()
+    permuted = labels.copy()
     for number in np.unique(block):
-        where = np.flatnonzero(block == number)
-        permuted[where] = names[rng.permutation(where)]
+        rows = np.flatnonzero(block == number)
+        permuted[rows] = labels[rng.permutation(rows)]
     return permuted
 
 
