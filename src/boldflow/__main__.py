@@ -34,41 +34,41 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    chosen = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
-        text, code = _run(chosen)
+        text, exit_code = _run(options)
     except FileNotFoundError as error:
-        print(f"boldflow {chosen.command}: {error}", file=sys.stderr)
-        return 2 if chosen.command in ("estimate", "why", "verify") else 1
+        print(f"boldflow {options.command}: {error}", file=sys.stderr)
+        return 2 if options.command in ("estimate", "why", "verify") else 1
     try:
         print(text, flush=True)
     except BrokenPipeError:  # whoever reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+    return exit_code
 
 
-def _run(chosen: argparse.Namespace) -> tuple[str, int]:
+def _run(options: argparse.Namespace) -> tuple[str, int]:
     """Import and call the command alone that was asked for: each works where another's imports would not."""
-    if chosen.command == "show":
+    if options.command == "show":
         from boldflow.commands.show import show
 
-        return show(chosen.study), 0
-    if chosen.command == "estimate":
+        return show(options.study), 0
+    if options.command == "estimate":
         from boldflow.commands.estimate.estimate import estimate
 
-        return estimate(chosen.config, sys.stdout.isatty())
-    if chosen.command == "why":
+        return estimate(options.config, sys.stdout.isatty())
+    if options.command == "why":
         from boldflow.commands.why import why
 
-        return why(chosen.target, chosen.config)
-    if chosen.command == "verify":
+        return why(options.target, options.config)
+    if options.command == "verify":
         from boldflow.commands.verify import verify
 
-        return verify(chosen.file, chosen.config)
-    if chosen.command == "doctor":
+        return verify(options.file, options.config)
+    if options.command == "doctor":
         from boldflow.commands.doctor.doctor import doctor
 
-        return doctor(chosen.write, chosen.force, not chosen.no_jobs)
+        return doctor(options.write, options.force, not options.no_jobs)
     from boldflow.commands.config_page import config_page
 
     return config_page(), 0

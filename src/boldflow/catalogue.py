@@ -186,22 +186,22 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
     entry = config[section][name] or {}
     plugin = plugin_name(name, entry) if section in PLUGIN_SECTIONS else None
     keys = entry_schema(schemas, section, plugin)["properties"]
-    filled = {key: schema["default"] for key, schema in keys.items() if "default" in schema}
-    named = {"name": name} | ({"plugin": plugin} if plugin else {})
+    defaults = {key: schema["default"] for key, schema in keys.items() if "default" in schema}
+    identity = {"name": name} | ({"plugin": plugin} if plugin else {})
     # the files are places, the regions' names are not
-    names = {"regions_of_files": sorted(entry["region_files"])} if "region_files" in entry else {}
-    return {**filled, **entry, **named, **names}
+    region_names = {"regions_of_files": sorted(entry["region_files"])} if "region_files" in entry else {}
+    return {**defaults, **entry, **identity, **region_names}
 
 
 def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> list[str]:
     """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else most."""
-    of_plugin = literal(section, plugin, "READS") if plugin else {}
-    if rule in of_plugin or rule in READS.get(section, {}):
-        return list({**READS.get(section, {}), **of_plugin}[rule])
-    left_out = (*PLACES, "plugin", *NOT_READ.get(section, {}).get(rule, ()))
-    keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in left_out]
-    more = ["regions_of_files"] if section == "responses" else OF_ANY.get(section, [])
-    return list(dict.fromkeys([*keys, *more]))
+    plugin_reads = literal(section, plugin, "READS") if plugin else {}
+    if rule in plugin_reads or rule in READS.get(section, {}):
+        return list({**READS.get(section, {}), **plugin_reads}[rule])
+    unread_keys = (*PLACES, "plugin", *NOT_READ.get(section, {}).get(rule, ()))
+    keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in unread_keys]
+    extra_keys = ["regions_of_files"] if section == "responses" else OF_ANY.get(section, [])
+    return list(dict.fromkeys([*keys, *extra_keys]))
 
 
 def handed(config: Config, schemas: Config, section: str, name: str, rule: str, subject: str = "") -> Config:
@@ -210,14 +210,14 @@ def handed(config: Config, schemas: Config, section: str, name: str, rule: str, 
     Subjects are cut to the one of the job, where it has one, and sessions to those that this subject has: what an entry
     says of others is no parameter of its jobs.
     """
-    whole = settings(config, schemas, section, name)
-    keys = {key: whole.get(key) for key in keys_read(schemas, section, whole.get("plugin"), rule)}
-    if subject and "subjects" in keys:
-        keys["subjects"] = [subject]
-    if subject and "sessions" in keys:
-        keys["sessions"] = _sessions_of(dataset_facts(config, name), keys["sessions"], subject)
-    about = {key: whole[key] for key in ("name", "plugin") if key in whole}
-    return keys | about | {"section": section, "rule": rule}
+    entry = settings(config, schemas, section, name)
+    read_settings = {key: entry.get(key) for key in keys_read(schemas, section, entry.get("plugin"), rule)}
+    if subject and "subjects" in read_settings:
+        read_settings["subjects"] = [subject]
+    if subject and "sessions" in read_settings:
+        read_settings["sessions"] = _sessions_of(dataset_facts(config, name), read_settings["sessions"], subject)
+    identity = {key: entry[key] for key in ("name", "plugin") if key in entry}
+    return read_settings | identity | {"section": section, "rule": rule}
 
 
 def _sessions_of(stated: DatasetFacts, sessions: list[int] | None, subject: str) -> list[int] | None:
@@ -243,10 +243,10 @@ def expand(config: Config, study: Config) -> list[ResultKey]:
     results: dict[ResultKey, None] = {}
     for row in study["runs"]:
         for dataset in row["datasets"]:
-            whole = {"all": subjects(config, dataset), POOLED: [POOLED], NONE: [NONE]}
-            chosen = row["subjects"] if isinstance(row["subjects"], list) else whole[row["subjects"]]
-            lists = [chosen, *(row[key] for key in ROW_KEYS[2:])]
-            for subject, response, feature, model, split in itertools.product(*lists):
+            subjects_of_word = {"all": subjects(config, dataset), POOLED: [POOLED], NONE: [NONE]}
+            row_subjects = row["subjects"] if isinstance(row["subjects"], list) else subjects_of_word[row["subjects"]]
+            factors = [row_subjects, *(row[key] for key in ROW_KEYS[2:])]
+            for subject, response, feature, model, split in itertools.product(*factors):
                 results[ResultKey(dataset, subject, response, feature, model, split)] = None
     return list(results)
 
@@ -301,11 +301,11 @@ def traits(
     config: Config, schemas: Config, study: Config, results: Iterable[ResultKey]
 ) -> dict[ResultKey, frozenset[Trait]]:
     """Say of each result of a study what it is, as far as tables hang on it."""
-    listed = list(results)
-    comparable = {result for group in rivals(config, schemas, listed) for result in group}
-    asked = latents(study, schemas)
-    by_result = {}
-    for result in listed:
+    all_results = list(results)
+    comparable = {result for group in rivals(config, schemas, all_results) for result in group}
+    latent_settings = latents(study, schemas)
+    traits_of_result = {}
+    for result in all_results:
         direction = settings(config, schemas, "models", result.model)["direction"]
         kind = feature_facts(config, result.feature).kind if direction == Direction.DECODE else direction
         conditions = {
@@ -313,13 +313,13 @@ def traits(
             and tells_bands_apart(config, result.feature, result.model),
             Trait.LEARNS: model_facts(config, result.model).training,
             Trait.HAS_RIVALS: result in comparable,
-            Trait.IS_ASKED: direction == Direction.REPRESENT and bool(asked),
-            Trait.IS_MATCHED: direction == Direction.REPRESENT and result.model in asked.get("match", []),
+            Trait.IS_ASKED: direction == Direction.REPRESENT and bool(latent_settings),
+            Trait.IS_MATCHED: direction == Direction.REPRESENT and result.model in latent_settings.get("match", []),
             Trait.HAS_PICTURES: dataset_facts(config, result.dataset).images,
         }
         conditions |= {trait: trait == kind for trait in KINDS}
-        by_result[result] = frozenset({Trait.ANY, *(trait for trait, holds in conditions.items() if holds)})
-    return by_result
+        traits_of_result[result] = frozenset({Trait.ANY, *(trait for trait, holds in conditions.items() if holds)})
+    return traits_of_result
 
 
 def region_rows(template: str, subject: str) -> Iterator[Config]:
@@ -328,7 +328,9 @@ def region_rows(template: str, subject: str) -> Iterator[Config]:
         path = template.replace("{subject}", subject).replace("{hemisphere}", side)
         head, _, choice = path.rpartition(":")
         path, choice = (head, choice) if kind_of(head) else (path, "")
-        by_name = [short or f"{letter.lower()}h" for short, letter in IN_A_NAME.findall(path.rpartition("/")[2])]
-        hemisphere = " and ".join(sorted({*by_name, side} - {""}))
-        how = {"path": path, "kind": kind_of(path), "choice": choice, "hemisphere": hemisphere}
-        yield how | {"shared": "{subject}" not in template}
+        sides_in_name = [
+            short_name or f"{letter.lower()}h" for short_name, letter in IN_A_NAME.findall(path.rpartition("/")[2])
+        ]
+        hemisphere = " and ".join(sorted({*sides_in_name, side} - {""}))
+        file_row = {"path": path, "kind": kind_of(path), "choice": choice, "hemisphere": hemisphere}
+        yield file_row | {"shared": "{subject}" not in template}

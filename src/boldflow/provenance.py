@@ -47,11 +47,11 @@ def look(path: Path, names: str = "*") -> dict[str, Any]:
         ``n_files``, ``n_bytes``, and ``state``, a digest of names, sizes and times of change.
     """
     files = [(path.name, str(path))] if path.is_file() else []
-    for folder, below, names_inside in os.walk(path):
-        below[:] = [name for name in below if not name.startswith(".")]
-        fitting = (name for name in fnmatch.filter(names_inside, names) if not name.startswith("."))
-        inside = (os.path.join(folder, name) for name in fitting)
-        files += [(os.path.relpath(file, path), file) for file in inside if os.path.isfile(file)]
-    infos = [(name, os.stat(file)) for name, file in sorted(files)]
-    rows = [(name, info.st_size, info.st_mtime_ns) for name, info in infos]
+    for folder, subfolders, file_names in os.walk(path):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        fitting_names = (name for name in fnmatch.filter(file_names, names) if not name.startswith("."))
+        file_paths = (os.path.join(folder, name) for name in fitting_names)
+        files += [(os.path.relpath(file, path), file) for file in file_paths if os.path.isfile(file)]
+    file_stats = [(name, os.stat(file)) for name, file in sorted(files)]
+    rows = [(name, info.st_size, info.st_mtime_ns) for name, info in file_stats]
     return {"n_files": len(rows), "n_bytes": sum(row[1] for row in rows), "state": digest(canonical(rows))}

@@ -139,8 +139,8 @@ def literal(section: str, plugin: str, name: str) -> Any:
             try:
                 return ast.literal_eval(value)
             except ValueError:
-                place = f"{plugin_file(section, plugin)}: {_no_literal(value, name)}"
-                raise ValueError(f"{place}, must be a literal, readable without importing") from None
+                location = f"{plugin_file(section, plugin)}: {_no_literal(value, name)}"
+                raise ValueError(f"{location}, must be a literal, readable without importing") from None
     return {}
 
 
@@ -151,18 +151,18 @@ def facts(record: type[Facts], section: str, plugin: str) -> Facts:
 
 def _no_literal(value: ast.expr, name: str) -> str:
     """Name key, line and text of what is no literal in a value: SETTINGS['n']['default'] in line 7 is 'N'."""
-    inside: list[tuple[ast.expr | None, str]] = []
+    parts: list[tuple[ast.expr | None, str]] = []
     if isinstance(value, ast.Dict):
-        named = zip(value.keys, value.values, strict=True)
-        inside = [(item, f"{name}[{ast.unparse(key)}]" if key else f"{name}, **") for key, item in named]
-        inside += [(key, f"{name}, a key") for key in value.keys]
+        key_values = zip(value.keys, value.values, strict=True)
+        parts = [(item, f"{name}[{ast.unparse(key)}]" if key else f"{name}, **") for key, item in key_values]
+        parts += [(key, f"{name}, a key") for key in value.keys]
     elif isinstance(value, ast.List | ast.Tuple | ast.Set):
-        inside = [(item, f"{name}[{index}]") for index, item in enumerate(value.elts)]
-    for item, place in inside:
+        parts = [(item, f"{name}[{index}]") for index, item in enumerate(value.elts)]
+    for item, part_path in parts:
         try:
             ast.literal_eval(item or value)
         except ValueError:
-            return _no_literal(item, place) if item is not None else place
+            return _no_literal(item, part_path) if item is not None else part_path
     return f"{name} in line {value.lineno} is {ast.unparse(value)!r}"
 
 
@@ -172,12 +172,12 @@ def entry_schema(schemas: Config, section: str, plugin: str | None) -> Config:
     Of keys that plug-ins share a plug-in may have defaults of its own, ``DEFAULTS``.
     """
     base = schemas["config"]["$defs"][section]
-    of_plugin = literal(section, plugin, "SETTINGS") if plugin else {}
-    shared: Config = {}
-    for fact, of, keys in SHARED:
-        if plugin and section == of and literal(section, plugin, "FACTS").get(fact):
-            shared |= schemas["config"]["$defs"][keys]["properties"]
-    properties = {**base["properties"], **shared, **of_plugin}
+    plugin_properties = literal(section, plugin, "SETTINGS") if plugin else {}
+    shared_properties: Config = {}
+    for fact, fact_section, definition in SHARED:
+        if plugin and section == fact_section and literal(section, plugin, "FACTS").get(fact):
+            shared_properties |= schemas["config"]["$defs"][definition]["properties"]
+    properties = {**base["properties"], **shared_properties, **plugin_properties}
     for key, value in (literal(section, plugin, "DEFAULTS") if plugin else {}).items():
         properties[key] = {**properties[key], "default": value}
     return {

@@ -59,10 +59,10 @@ def files_needed(settings: Entry) -> Checkpoint | None:
     if settings["weights"] == "untrained":
         return None
     name = settings["checkpoint"]
-    published = CHECKPOINTS[name]
-    (file,) = published["sha256"]
+    checkpoint_facts = CHECKPOINTS[name]
+    (file,) = checkpoint_facts["sha256"]
     address = ADDRESS.format(file=file)
-    return Checkpoint(name, name, None, None, address, (file,), published["sha256"], published["n_bytes"])
+    return Checkpoint(name, name, None, None, address, (file,), checkpoint_facts["sha256"], checkpoint_facts["n_bytes"])
 
 
 def n_features(settings: Entry) -> int:
@@ -93,17 +93,17 @@ def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[
         layers = nn.ModuleList(nn.Conv2d(*sizes[:5]) for sizes in CONVOLUTIONS)
     if folder is not None:
         ((file, sha256),) = CHECKPOINTS[settings["checkpoint"]]["sha256"].items()
-        published = networks.tensors(folder / file, sha256)
-        for layer, place in zip(layers, PLACES, strict=True):
-            layer.load_state_dict({key: published[f"features.{place}.{key}"] for key in ("weight", "bias")})
+        tensors = networks.tensors(folder / file, sha256)
+        for layer, layer_index in zip(layers, PLACES, strict=True):
+            layer.load_state_dict({key: tensors[f"features.{layer_index}.{key}"] for key in ("weight", "bias")})
 
     def maps(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-        by_layer, states = {}, pixels
-        for number, (layer, sizes) in enumerate(zip(layers, CONVOLUTIONS, strict=True), start=1):
+        pooled_by_layer, states = {}, pixels
+        for layer_number, (layer, sizes) in enumerate(zip(layers, CONVOLUTIONS, strict=True), start=1):
             states = nn.functional.max_pool2d(states, 3, 2) if sizes[-1] else states
             states = nn.functional.relu(layer(states))
             grid = min(settings["grid"], states.shape[-1])
-            by_layer[f"conv{number}"] = nn.functional.adaptive_avg_pool2d(states.float(), grid).flatten(1)
-        return torch.cat([by_layer[name] for name in settings["maps"]], dim=1)
+            pooled_by_layer[f"conv{layer_number}"] = nn.functional.adaptive_avg_pool2d(states.float(), grid).flatten(1)
+        return torch.cat([pooled_by_layer[name] for name in settings["maps"]], dim=1)
 
     return Extractor(Wrapped(layers, maps), RULE, device, settings["precision"], settings.get("batch"))

@@ -60,14 +60,14 @@ def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[
     """
     from boldflow.core.pictures.extractor import Extractor, Wrapped
 
-    kind = "CLIPVisionModelWithProjection"
+    class_name = "CLIPVisionModelWithProjection"
     if folder is None:
-        network = networks.untrained("clip_vision_model", settings["architecture"], settings["seed"], kind)
+        network = networks.untrained("clip_vision_model", settings["architecture"], settings["seed"], class_name)
     else:
-        network = networks.pretrained(folder, kind)
+        network = networks.pretrained(folder, class_name)
     side = int(network.config.image_size)
-    usual = InputRule(side, keep_aspect=True, crop=side, mean=CLIP_MEAN, sd=CLIP_SD)
-    rule = of_processor(networks.processor_file(folder) if folder else {}, usual)
+    default_rule = InputRule(side, keep_aspect=True, crop=side, mean=CLIP_MEAN, sd=CLIP_SD)
+    rule = of_processor(networks.processor_file(folder) if folder else {}, default_rule)
     return Extractor(Wrapped(network, _embedding), rule, device, settings["precision"], settings.get("batch"))
 
 

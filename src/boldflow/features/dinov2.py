@@ -100,15 +100,15 @@ def files_needed(settings: Entry) -> Checkpoint | None:
 
 def n_features(settings: Entry) -> int | None:
     """Count the columns as far as they are known without the checkpoint."""
-    untrained = settings["weights"] == "untrained"
-    published = CHECKPOINTS.get(settings.get("checkpoint", ""), {})
-    width = settings["architecture"].get("hidden_size", 768) if untrained else published.get("width")
+    is_untrained = settings["weights"] == "untrained"
+    checkpoint_facts = CHECKPOINTS.get(settings.get("checkpoint", ""), {})
+    width = settings["architecture"].get("hidden_size", 768) if is_untrained else checkpoint_facts.get("width")
     if width is None:
         return None
     side = settings["size"] if settings["input"] == "direct" else PROCESSOR.side
-    patches = (side // 14) ** 2
-    per_layer = sum(patches if pool == "patches" else 1 for pool in _listed(settings["pool"]))
-    return int(width * per_layer * len(_listed(settings["layer"])))
+    n_patches = (side // 14) ** 2
+    n_vectors_per_layer = sum(n_patches if pool == "patches" else 1 for pool in _listed(settings["pool"]))
+    return int(width * n_vectors_per_layer * len(_listed(settings["layer"])))
 
 
 def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
@@ -124,8 +124,8 @@ def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[
     from boldflow.core.pictures.extractor import Extractor, Tapped
 
     if folder is None:
-        kind = TYPES["num_register_tokens" in settings["architecture"]]
-        network = networks.untrained(kind, settings["architecture"], settings["seed"])
+        model_type = TYPES["num_register_tokens" in settings["architecture"]]
+        network = networks.untrained(model_type, settings["architecture"], settings["seed"])
     else:
         network = networks.pretrained(folder)
     if network.config.model_type not in TYPES:
@@ -134,16 +134,16 @@ def extractor(settings: Entry, folder: Path | None, device: Device) -> Callable[
         rule = direct(settings["size"])
     else:
         rule = of_processor(networks.processor_file(folder) if folder else {}, PROCESSOR)
-    patch = network.config.patch_size
-    if rule.side % patch:
-        raise ValueError(f"the input is {rule.side} pixels wide, which its patches of {patch} do not divide")
-    places = layer_indices(settings["layer"], len(network.encoder.layer) + 1)
-    leave_after(network, max(places))
+    patch_size = network.config.patch_size
+    if rule.side % patch_size:
+        raise ValueError(f"the input is {rule.side} pixels wide, which its patches of {patch_size} do not divide")
+    indices = layer_indices(settings["layer"], len(network.encoder.layer) + 1)
+    leave_after(network, max(indices))
     n_prefix = 1 + getattr(network.config, "num_register_tokens", 0)
     pools = [partial(pooled, pool=pool, n_prefix=n_prefix) for pool in _listed(settings["pool"])]
     states = [network.embeddings, *network.encoder.layer]
-    tapped = Tapped(network, [states[place] for place in places], pools)
-    return Extractor(tapped, rule, device, settings["precision"], settings.get("batch"))
+    tapped_network = Tapped(network, [states[index] for index in indices], pools)
+    return Extractor(tapped_network, rule, device, settings["precision"], settings.get("batch"))
 
 
 def leave_after(network: Any, n_blocks: int) -> None:

@@ -82,5 +82,5 @@ class Extractor:
             n_features = len(settings["scales"]) * settings["orientations"] * settings["grid"] ** 2
             return np.empty((0, n_features), dtype=np.float32)
         energy = np.stack(pooled)
-        squeezed = np.sqrt(energy) if settings["nonlinearity"] == "sqrt" else np.log1p(LOG_GAIN * energy)
-        return squeezed.astype(np.float32)
+        compressed = np.sqrt(energy) if settings["nonlinearity"] == "sqrt" else np.log1p(LOG_GAIN * energy)
+        return compressed.astype(np.float32)

@@ -96,8 +96,8 @@ def _rows(network: Any, pixels: Any, layer: Any, pool: str) -> Any:
     states = getattr(outputs, "hidden_states", None)
     if not states:
         raise ValueError(f"a {type(network).__name__} tells no hidden states; choose pool: pooler")
-    chosen = [states[place] for place in layer_indices(layer, len(states))]
-    return torch.cat([_pooled(tokens, pool).float() for tokens in chosen], dim=1)
+    layer_states = [states[index] for index in layer_indices(layer, len(states))]
+    return torch.cat([_pooled(tokens, pool).float() for tokens in layer_states], dim=1)
 
 
 def _pooled(states: Any, pool: str) -> Any:

@@ -57,11 +57,13 @@ def _classes(stimuli: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]
     """Give the names of the classes, (n_classes,), and the class of each stimulus, (n_stimuli,)."""
     column = f"label_{label}"
     if column not in stimuli:
-        there = sorted(name.removeprefix("label_") for name in stimuli if name.startswith("label_"))
-        raise ValueError(f"stimuli have no label {label!r}; there are: {there}")
-    without = stimuli.loc[stimuli[column].isna() | (stimuli[column] == ""), "image_id"]
-    if len(without):
-        raise ValueError(f"{len(without)} stimuli lack the label {label!r}, the first is {without.iloc[0]!r}")
+        available = sorted(name.removeprefix("label_") for name in stimuli if name.startswith("label_"))
+        raise ValueError(f"stimuli have no label {label!r}; there are: {available}")
+    unlabelled_ids = stimuli.loc[stimuli[column].isna() | (stimuli[column] == ""), "image_id"]
+    if len(unlabelled_ids):
+        raise ValueError(
+            f"{len(unlabelled_ids)} stimuli lack the label {label!r}, the first is {unlabelled_ids.iloc[0]!r}"
+        )
     classes, index = np.unique(stimuli[column].to_numpy(dtype=str), return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"label {label!r} has one class only: {classes.tolist()}")

@@ -41,7 +41,7 @@ def join(members: Mapping[str, np.ndarray]) -> np.ndarray:
     ValueError
         If they describe different numbers of pictures.
     """
-    rows = {name: len(values) for name, values in members.items()}
-    if len(set(rows.values())) > 1:
-        raise ValueError(f"features that are joined describe different numbers of pictures: {rows}")
-    return np.concatenate([np.asarray(values, dtype=np.float32) for values in members.values()], axis=1)
+    n_rows = {name: len(feature) for name, feature in members.items()}
+    if len(set(n_rows.values())) > 1:
+        raise ValueError(f"features that are joined describe different numbers of pictures: {n_rows}")
+    return np.concatenate([np.asarray(feature, dtype=np.float32) for feature in members.values()], axis=1)

@@ -98,15 +98,17 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no row is chosen, one does not lie on fsaverage5, or no result has the measure.
     """
-    chosen, bands = _chosen(tables, settings)
-    kept = figure_style.results(chosen).head(settings["max_results"])
-    placed = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=figure_style.RESULT, how="left")
-    parts = []
+    chosen_maps, bands = _chosen(tables, settings)
+    drawn_results = figure_style.results(chosen_maps).head(settings["max_results"])
+    placed_maps = drawn_results.assign(_place=np.arange(len(drawn_results))).merge(
+        chosen_maps, on=figure_style.RESULT, how="left"
+    )
+    band_tables = []
     for order, (band, column) in enumerate({JOINT: "r2_joint", **bands}.items()):
-        parts.append(placed.assign(band=band, r2=placed[column].astype(float), _order=order))
-    table = pd.concat(parts, ignore_index=True)
-    there = table["r2"].notna().groupby([table[name] for name in [*figure_style.RESULT, "band"]]).transform("any")
-    table = table[there].sort_values(["_place", "subject", "_order", "hemisphere", "vertex"], kind="stable")
+        band_tables.append(placed_maps.assign(band=band, r2=placed_maps[column].astype(float), _order=order))
+    table = pd.concat(band_tables, ignore_index=True)
+    has_r2 = table["r2"].notna().groupby([table[name] for name in [*figure_style.RESULT, "band"]]).transform("any")
+    table = table[has_r2].sort_values(["_place", "subject", "_order", "hemisphere", "vertex"], kind="stable")
     columns = [*figure_style.RESULT, "subject", "band", "hemisphere", "vertex", "r2", "roi", "simulated"]
     return table[columns].reset_index(drop=True)
 
@@ -114,7 +116,7 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per result and a row per subject, the joint R² first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(figure_style.results(_chosen(tables, settings)[0])) - len(figure_style.results(table))
+    n_left_out = len(figure_style.results(_chosen(tables, settings)[0])) - len(figure_style.results(table))
     bands = list(dict.fromkeys(table["band"]))
     titles = figure_style.result_titles(table)
     rows = []
@@ -124,14 +126,14 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     shares = table["r2"].to_numpy(dtype=float)  # (n_rows,)
     limit = settings["limit"] or round_up(shares[shares > 0])
     extend = "max" if np.nanmax(shares, initial=0) > limit else "neither"
-    part_of = "unique to" if settings["measure"] == "unique" else "of it by"
+    band_prefix = "unique to" if settings["measure"] == "unique" else "of it by"
     return cortex.surface_figure(
         rows,
-        [cortex.SurfaceGroup("Joint R²" if band == JOINT else f"{part_of} {band}") for band in bands],
+        [cortex.SurfaceGroup("Joint R²" if band == JOINT else f"{band_prefix} {band}") for band in bands],
         settings["views"],
         tables.meshes,
         cortex.Scale("YlGnBu", 0, limit, "R² (image view)", extend),
-        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, n_left_out),
     )
 
 
@@ -146,11 +148,11 @@ def _chosen(tables: Tables, settings: Entry) -> tuple[pd.DataFrame, dict[str, st
     """Rows of results that tell bands apart, and the column of each band."""
     maps, prefix = tables["maps"], PREFIX[settings["measure"]]
     columns = {str(name).removeprefix(prefix): str(name) for name in maps if str(name).startswith(prefix)}
-    with_bands = maps[maps[list(columns.values())].notna().any(axis=1)] if columns else maps.iloc[:0]
-    if with_bands.empty:
+    maps_with_bands = maps[maps[list(columns.values())].notna().any(axis=1)] if columns else maps.iloc[:0]
+    if maps_with_bands.empty:
         raise ValueError(
             f"band map: no result has the measure {settings['measure']!r}; it needs a model that tells bands of a "
             "stack apart (for unique: fitted with unique: true)"
         )
-    chosen = cortex.choose_maps(with_bands, settings, "band map")
-    return chosen, {band: column for band, column in columns.items() if chosen[column].notna().any()}
+    chosen_maps = cortex.choose_maps(maps_with_bands, settings, "band map")
+    return chosen_maps, {band: column for band, column in columns.items() if chosen_maps[column].notna().any()}

@@ -78,28 +78,28 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     titles = figure_style.result_titles(table)
     blocks = []
     for key, part in table.groupby(figure_style.RESULT, sort=False):
-        placed = part.assign(row=part["roi"], panel=part["band"], open=part["measure"] == "unique")
-        blocks.append(dots.Block(titles[key], placed))
+        block_table = part.assign(row=part["roi"], panel=part["band"], open=part["measure"] == "unique")
+        blocks.append(dots.Block(titles[key], block_table))
     bands = [name for name in dict.fromkeys(table["band"]) if name != JOINT]
     panels = [dots.Panel(JOINT, "Joint R²", ceiling=True, references=(0.0,), scale="R²")]
     panels += [dots.Panel(band, f"by {band}", references=(0.0,), scale="R²") for band in bands]
     with mpl.rc_context(figure_style.RC):
-        kinds = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
-        return dots.figure_of(blocks, panels, kinds=kinds)
+        kind_names = ("product measure", "unique variance") if (table["measure"] == "unique").any() else ("", "")
+        return dots.figure_of(blocks, panels, kinds=kind_names)
 
 
 def _chosen(bands: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Rows that the settings name, with the places of their ROI and measure."""
-    keep = pd.Series(True, index=bands.index)
+    is_kept = pd.Series(True, index=bands.index)
     for key, column in (("models", "model"), ("features", "feature")):
         if settings[key]:
-            keep &= bands[column].isin(settings[key])
-    part = bands[keep]
-    there = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
-    unknown = [name for name in settings["rois"] if name not in there]
-    if part.empty or unknown:
-        reason = f"there is no ROI {unknown}" if unknown else "no result matches its settings"
-        raise ValueError(f"band shares: {reason}; ROIs there: {', '.join(there) or 'none'}")
-    order = {name: n for n, name in enumerate(settings["rois"] or there)}
-    part = part[part["roi"].isin(list(order))]
-    return part.assign(_roi=part["roi"].map(order), _measure=part["measure"].map(MEASURES.index))
+            is_kept &= bands[column].isin(settings[key])
+    part = bands[is_kept]
+    roi_names = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
+    unknown_rois = [name for name in settings["rois"] if name not in roi_names]
+    if part.empty or unknown_rois:
+        reason = f"there is no ROI {unknown_rois}" if unknown_rois else "no result matches its settings"
+        raise ValueError(f"band shares: {reason}; ROIs there: {', '.join(roi_names) or 'none'}")
+    place_of_roi = {name: n for n, name in enumerate(settings["rois"] or roi_names)}
+    part = part[part["roi"].isin(list(place_of_roi))]
+    return part.assign(_roi=part["roi"].map(place_of_roi), _measure=part["measure"].map(MEASURES.index))

@@ -91,15 +91,15 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no row is chosen, one does not lie on fsaverage5, or two results give one vertex different ceilings.
     """
-    chosen = cortex.choose_maps(tables["maps"], settings, "ceiling map")
-    kept = chosen[MODEL].drop_duplicates().head(settings["max_results"])
-    r = chosen["r"].to_numpy(dtype=float)
+    chosen_maps = cortex.choose_maps(tables["maps"], settings, "ceiling map")
+    drawn_models = chosen_maps[MODEL].drop_duplicates().head(settings["max_results"])
+    r = chosen_maps["r"].to_numpy(dtype=float)
     columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex", "ceiling", "explained", "roi", "simulated"]
-    table = chosen.assign(explained=np.sign(r) * r**2).merge(kept, on=MODEL)[columns]
-    order = [*PLACE, "subject", *MODEL, "hemisphere", "vertex"]
-    table = table.sort_values(order, kind="stable").reset_index(drop=True)
-    same = table.groupby([*PLACE, "subject", "hemisphere", "vertex"])["ceiling"]
-    spread = (same.max() - same.min()).max()
+    table = chosen_maps.assign(explained=np.sign(r) * r**2).merge(drawn_models, on=MODEL)[columns]
+    sort_columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex"]
+    table = table.sort_values(sort_columns, kind="stable").reset_index(drop=True)
+    ceilings_of_vertex = table.groupby([*PLACE, "subject", "hemisphere", "vertex"])["ceiling"]
+    spread = (ceilings_of_vertex.max() - ceilings_of_vertex.min()).max()
     if spread > 1e-6:
         raise ValueError(f"ceiling map: results on the same responses and split differ in NC by up to {spread:.3g}")
     return table
@@ -108,16 +108,16 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a row per subject, the ceiling first; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(cortex.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(
+    n_left_out = len(cortex.choose_maps(tables["maps"], settings, "ceiling map")[MODEL].drop_duplicates()) - len(
         table[MODEL].drop_duplicates()
     )
     models = list(table[MODEL].drop_duplicates().itertuples(index=False, name=None))
-    varying = [name for name in PLACE if len(table[name].unique()) > 1]
+    varying_keys = [name for name in PLACE if len(table[name].unique()) > 1]
     rows = []
     for key, part in table.groupby([*PLACE, "subject"], sort=True):
-        named = dict(zip(PLACE, map(str, key), strict=False))
-        block = " · ".join(named[name] for name in varying)
-        rows.append(_row(part, block, str(key[-1]), models, settings["borders"]))
+        value_of = dict(zip(PLACE, map(str, key), strict=False))
+        block_title = " · ".join(value_of[name] for name in varying_keys)
+        rows.append(_row(part, block_title, str(key[-1]), models, settings["borders"]))
     shares = table[["ceiling", "explained"]].to_numpy(dtype=float)  # (n_rows, 2)
     limit = settings["limit"] or round_up(shares)
     extend = "max" if np.nanmax(shares, initial=0) > limit else "neither"
@@ -128,7 +128,7 @@ def draw(tables: Tables, settings: Entry) -> Figure:
         settings["views"],
         tables.meshes,
         cortex.Scale("YlGnBu", 0, limit, "Share of variance: NC, sign(r) r² (image view)", extend),
-        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, n_left_out),
     )
 
 
@@ -137,7 +137,7 @@ def _row(
 ) -> cortex.SurfaceRow:
     """One subject's ceiling, then what each model (feature, model) explains."""
     results = [part[(part["feature"] == feature) & (part["model"] == model)] for feature, model in models]
-    first = next(result for result in results if len(result))
-    values: list[dict[str, np.ndarray] | None] = [hemispheres(first, "ceiling")]
-    values += [hemispheres(result, "explained") if len(result) else None for result in results]
-    return cortex.SurfaceRow(block, subject, values, hemispheres(first, "roi") if bordered else None)
+    first_result = next(result for result in results if len(result))
+    surface_values: list[dict[str, np.ndarray] | None] = [hemispheres(first_result, "ceiling")]
+    surface_values += [hemispheres(result, "explained") if len(result) else None for result in results]
+    return cortex.SurfaceRow(block, subject, surface_values, hemispheres(first_result, "roi") if bordered else None)

@@ -85,12 +85,12 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     keys = [*ROW, "subject", "seed"]
     areas = areas[[*keys, "auc", "ci_low", "ci_high", "p", "q", "label", "class"]]
     table = points[[*keys, "image_id", "in_class", "x", "y", "simulated"]].merge(areas, on=keys, how="left")
-    tested = table["q"].notna()
-    table["significant"] = (table["q"] <= settings["alpha"]).astype("boolean").where(tested)
+    is_tested = table["q"].notna()
+    table["significant"] = (table["q"] <= settings["alpha"]).astype("boolean").where(is_tested)
     rows = table[ROW].drop_duplicates()
     if settings["models"]:
-        rows = rows.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
-    rows = rows.head(settings["max_rows"]).assign(_row=lambda kept: range(len(kept)))
+        rows = rows.sort_values("model", key=lambda models: models.map(settings["models"].index), kind="stable")
+    rows = rows.head(settings["max_rows"]).assign(_row=lambda drawn_rows: range(len(drawn_rows)))
     table = table.merge(rows, on=ROW).sort_values(["_row", "subject"], kind="stable")
     columns = [*keys, "image_id", "in_class", "x", "y", "auc", "ci_low", "ci_high", "p", "q", "significant", "label"]
     return table[[*columns, "class", "simulated"]].reset_index(drop=True)
@@ -101,7 +101,7 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())
     rows = table[ROW].drop_duplicates().reset_index(drop=True)
-    varying = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
+    varying_keys = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
     width = LEFT_IN + len(subjects) * (PANEL_IN + GAP_IN) + 0.05
     height = HEAD_IN + len(rows) * (PANEL_IN + TITLE_IN) + FOOT_IN
     with mpl.rc_context(figure_style.RC):
@@ -111,17 +111,17 @@ def draw(tables: Tables, settings: Entry) -> Figure:
             figure_style.write_at(figure, x, height - HEAD_IN / 2 - 0.05, str(subject), weight="bold", size=9)
         for n, (_, row) in enumerate(rows.iterrows()):
             bottom = height - HEAD_IN - (n + 1) * (PANEL_IN + TITLE_IN)
-            name = "\n".join(str(row[key]) for key in varying)
-            figure_style.write_at(figure, 0.1, bottom + PANEL_IN / 2, name, ha="left")
+            row_label = "\n".join(str(row[key]) for key in varying_keys)
+            figure_style.write_at(figure, 0.1, bottom + PANEL_IN / 2, row_label, ha="left")
             points = table[(table[ROW] == row).all(axis=1)]
             for m, subject in enumerate(subjects):
-                place = (LEFT_IN + m * (PANEL_IN + GAP_IN), bottom, PANEL_IN, PANEL_IN)
-                axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"{row['model']} {subject}")
+                box = (LEFT_IN + m * (PANEL_IN + GAP_IN), bottom, PANEL_IN, PANEL_IN)
+                axes = figure.add_axes(figure_style.share_of(box, width, height), label=f"{row['model']} {subject}")
                 _panel(axes, points[points["subject"] == subject])
         legend = figure.legend(handles=_handles(table), loc="lower left", ncols=3, frameon=False, fontsize=7.5)
         legend.set_title("")
-        left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)
-        note = NAMES[settings["embedding"]] + (f"; models not drawn: {left_out}" if left_out else "")
+        n_left_out = len(_of_responses(tables["embeddings"])[ROW].drop_duplicates()) - len(rows)
+        note = NAMES[settings["embedding"]] + (f"; models not drawn: {n_left_out}" if n_left_out else "")
         figure_style.write_at(figure, width - 0.1, 0.32, note, ha="right", color=figure_style.GREY, size=7)
     return figure
 
@@ -132,11 +132,11 @@ def _points(embeddings: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     if settings["models"]:
         points = points[points["model"].isin(settings["models"])]
     if points.empty:
-        there = sorted(_of_responses(embeddings)["model"].unique())
-        raise ValueError(f"code panels: models {settings['models']} have no codes; there are: {there}")
-    first = points.groupby([*ROW, "subject"], sort=False)["seed"].transform("first")
-    x, y = (f"{settings['embedding']}_{n}" for n in (1, 2))
-    return points[points["seed"] == first].rename(columns={x: "x", y: "y"})
+        model_names = sorted(_of_responses(embeddings)["model"].unique())
+        raise ValueError(f"code panels: models {settings['models']} have no codes; there are: {model_names}")
+    first_seed = points.groupby([*ROW, "subject"], sort=False)["seed"].transform("first")
+    x_column, y_column = (f"{settings['embedding']}_{n}" for n in (1, 2))
+    return points[points["seed"] == first_seed].rename(columns={x_column: "x", y_column: "y"})
 
 
 def _handles(table: pd.DataFrame) -> list[Line2D]:
@@ -165,21 +165,29 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
         axes.set_axis_off()
         _say(axes, "no such result")
         return
-    test = part.iloc[0]
-    is_grey = not pd.isna(test["significant"]) and not test["significant"]
-    inside, outside = (DIM, PALE) if is_grey else (INSIDE, OUTSIDE)
-    placed = part[part["x"].notna()]
-    here = placed["in_class"].to_numpy(dtype=bool)  # (n_trials,)
-    size = float(np.clip(400 / max(len(placed), 1), 2, 16))
-    x, y = placed["x"].to_numpy(), placed["y"].to_numpy()
-    axes.scatter(x[~here], y[~here], s=size, facecolors="none", edgecolors=outside, linewidths=0.6, gid="others")
-    axes.scatter(x[here], y[here], s=size, color=inside, linewidths=0, gid="class")
-    if placed.empty:
+    class_test = part.iloc[0]
+    is_grey = not pd.isna(class_test["significant"]) and not class_test["significant"]
+    class_colour, other_colour = (DIM, PALE) if is_grey else (INSIDE, OUTSIDE)
+    placed_points = part[part["x"].notna()]
+    in_class = placed_points["in_class"].to_numpy(dtype=bool)  # (n_trials,)
+    marker_size = float(np.clip(400 / max(len(placed_points), 1), 2, 16))
+    x, y = placed_points["x"].to_numpy(), placed_points["y"].to_numpy()
+    axes.scatter(
+        x[~in_class],
+        y[~in_class],
+        s=marker_size,
+        facecolors="none",
+        edgecolors=other_colour,
+        linewidths=0.6,
+        gid="others",
+    )
+    axes.scatter(x[in_class], y[in_class], s=marker_size, color=class_colour, linewidths=0, gid="class")
+    if placed_points.empty:
         _say(axes, "all codes\nare equal")
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_color(PALE if is_grey else "#444444")
-    axes.set_title(_title(test, is_grey), fontsize=6.5, pad=2, color=DIM if is_grey else "black", linespacing=1.1)
+    axes.set_title(_title(class_test, is_grey), fontsize=6.5, pad=2, color=DIM if is_grey else "black", linespacing=1.1)
 
 
 def _title(test: pd.Series, is_grey: bool) -> str:

@@ -89,12 +89,12 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no model of the settings sees responses alone.
     """
-    ours = _ours(tables["leaderboard"], settings)
-    theirs = _published(tables["published"], ours, settings)
-    table = pd.concat([ours, theirs[ours.columns]], ignore_index=True)
-    places = {name: n for n, name in enumerate(settings["metrics"])}
-    order = {name: n for n, name in enumerate(settings["models"] or dict.fromkeys(ours["model"]))}
-    table = table.assign(_metric=table["metric"].map(places), _model=table["model"].map(order))
+    our_scores = _ours(tables["leaderboard"], settings)
+    published_scores = _published(tables["published"], our_scores, settings)
+    table = pd.concat([our_scores, published_scores[our_scores.columns]], ignore_index=True)
+    place_of_metric = {name: n for n, name in enumerate(settings["metrics"])}
+    place_of_model = {name: n for n, name in enumerate(settings["models"] or dict.fromkeys(our_scores["model"]))}
+    table = table.assign(_metric=table["metric"].map(place_of_metric), _model=table["model"].map(place_of_model))
     table = table.sort_values(["_metric", "_model", *ROW[:2], "split", "whose", "subject"], kind="stable")
     return table[["metric", *ROW, "subject", "whose", "value", "note", "simulated"]].reset_index(drop=True)
 
@@ -104,23 +104,23 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     table = source_table(tables, settings)
     subjects = sorted(table["subject"].unique())
     rows = table[ROW].drop_duplicates()
-    varying = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
+    varying_keys = ["model", *(name for name in ROW if name != "model" and len(rows[name].unique()) > 1)]
     blocks = [Block(metric, part, part.drop_duplicates(LINE)) for metric, part in table.groupby("metric", sort=False)]
-    left = max(LEFT_IN, 0.35 + 0.065 * max(len(_name(row, varying)) for row in rows.to_dict("records")))
+    left = max(LEFT_IN, 0.35 + 0.065 * max(len(_name(row, varying_keys)) for row in rows.to_dict("records")))
     width = max(left + len(subjects) * COLUMN_IN + 0.1, 5.0)
     notes = [text for text in dict.fromkeys(table["note"]) if text]
     marks = {text: chr(ord("a") + n % 26) for n, text in enumerate(notes)}
     footnotes = [line for text in notes for line in _wrapped(f"{marks[text]}  {text}", int(width * 20))]
-    tall = sum(LINE_IN * (len(block.lines) + 1) + BLOCK_GAP_IN for block in blocks)
-    height = HEAD_IN + tall + NOTE_IN * len(footnotes) + 0.15
-    columns = {subject: left + (n + 0.9) * COLUMN_IN for n, subject in enumerate(subjects)}
+    blocks_height = sum(LINE_IN * (len(block.lines) + 1) + BLOCK_GAP_IN for block in blocks)
+    height = HEAD_IN + blocks_height + NOTE_IN * len(footnotes) + 0.15
+    column_x = {subject: left + (n + 0.9) * COLUMN_IN for n, subject in enumerate(subjects)}
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
-        for subject, x in columns.items():
+        for subject, x in column_x.items():
             figure_style.write_at(figure, x, height - 0.2, str(subject), ha="right", weight="bold")
         y = height - HEAD_IN
         for block in blocks:
-            y = _draw_block(figure, block, y, columns, marks, varying)
+            y = _draw_block(figure, block, y, column_x, marks, varying_keys)
         for line in footnotes:
             y -= NOTE_IN
             figure_style.write_at(figure, 0.1, y + NOTE_IN / 2, line, ha="left", color=figure_style.GREY, size=6.5)
@@ -129,41 +129,50 @@ def draw(tables: Tables, settings: Entry) -> Figure:
 
 def _ours(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Scores of models of responses alone, several seeds averaged."""
-    view = np.where(board["metric"].isin(CODE), "trial", settings["view"])  # (n_rows,)
-    keep = (
+    views = np.where(board["metric"].isin(CODE), "trial", settings["view"])  # (n_rows,)
+    is_kept = (
         (board["direction"] == "represent")
         & (board["response"] != "none")
         & board["metric"].isin(settings["metrics"])
-        & (board["view"] == view)
+        & (board["view"] == views)
     )
-    scores = board[keep & (board["roi"].isna() | (board["roi"] == "all"))]
+    scores = board[is_kept & (board["roi"].isna() | (board["roi"] == "all"))]
     if settings["models"]:
         scores = scores[scores["model"].isin(settings["models"])]
     if scores.empty:
-        there = sorted(board.loc[board["direction"] == "represent", "model"].unique())
-        raise ValueError(f"code table: no model to show; those that see responses alone: {there}")
+        model_names = sorted(board.loc[board["direction"] == "represent", "model"].unique())
+        raise ValueError(f"code table: no model to show; those that see responses alone: {model_names}")
     keys = ["metric", *ROW, "subject", "simulated"]
     return scores.groupby(keys, sort=False)["value"].mean().reset_index().assign(whose=OURS, note="")
 
 
-def _published(published: pd.DataFrame, ours: pd.DataFrame, settings: Entry) -> pd.DataFrame:
+def _published(published: pd.DataFrame, our_scores: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Published figures of our models and subjects, with what was done otherwise; none beside simulated data."""
-    theirs = published[published["metric"].isin(settings["metrics"]) & (published["direction"] == "represent")]
-    measured = ours.loc[~ours["simulated"].astype(bool), ["metric", *ROW, "subject"]]
-    beside = theirs[["metric", "model", "subject", "dataset", "value", "split", "reason", "note"]]
-    beside = measured.merge(beside, on=["metric", "model", "subject", "dataset"], suffixes=("", "_theirs"))
-    why = beside["reason"].where(beside["reason"].ne(""), "the same protocol")
-    notes = beside["split_theirs"] + ": " + why + beside["note"].map(lambda text: f"; {text}" if text else "")
-    return beside.assign(whose=THEIRS, simulated=False, note=notes, value=beside["value"].astype(float))
+    published_scores = published[
+        published["metric"].isin(settings["metrics"]) & (published["direction"] == "represent")
+    ]
+    measured_keys = our_scores.loc[~our_scores["simulated"].astype(bool), ["metric", *ROW, "subject"]]
+    published_rows = published_scores[["metric", "model", "subject", "dataset", "value", "split", "reason", "note"]]
+    published_rows = measured_keys.merge(
+        published_rows, on=["metric", "model", "subject", "dataset"], suffixes=("", "_theirs")
+    )
+    reasons = published_rows["reason"].where(published_rows["reason"].ne(""), "the same protocol")
+    notes = (
+        published_rows["split_theirs"]
+        + ": "
+        + reasons
+        + published_rows["note"].map(lambda text: f"; {text}" if text else "")
+    )
+    return published_rows.assign(whose=THEIRS, simulated=False, note=notes, value=published_rows["value"].astype(float))
 
 
 def _draw_block(
     figure: Figure,
     block: Block,
     top: float,
-    columns: Mapping[str, float],
+    column_x: Mapping[str, float],
     marks: Mapping[str, str],
-    varying: list[str],
+    varying_keys: list[str],
 ) -> float:
     """Draw the lines of one metric below a height, and give the height below them; columns end at their places."""
     width, height = figure.get_size_inches()
@@ -176,11 +185,11 @@ def _draw_block(
         y -= LINE_IN
         is_published = row["whose"] == THEIRS
         style = {"color": figure_style.GREY, "style": "italic"} if is_published else {}
-        name = f"  published {marks[row['note']]}" if is_published else _name(row, varying)
-        figure_style.write_at(figure, 0.2, y + LINE_IN / 2, name, ha="left", **style)
+        line_label = f"  published {marks[row['note']]}" if is_published else _name(row, varying_keys)
+        figure_style.write_at(figure, 0.2, y + LINE_IN / 2, line_label, ha="left", **style)
         cells = block.rows[(block.rows[LINE] == pd.Series(row)[LINE]).all(axis=1)]
         for cell in cells.to_dict("records"):
-            x = columns[cell["subject"]]
+            x = column_x[cell["subject"]]
             figure_style.write_at(figure, x, y + LINE_IN / 2, _number(cell["value"]), ha="right", **style)
     return y - BLOCK_GAP_IN
 
@@ -193,11 +202,11 @@ def _number(value: float) -> str:
     return "\N{EN DASH}" if np.isnan(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _wrapped(text: str, n: int) -> list[str]:
-    """Break a text into lines of at most n characters, the later ones indented."""
+def _wrapped(text: str, max_chars: int) -> list[str]:
+    """Break a text into lines of at most ``max_chars`` characters, the later ones indented."""
     lines, line = [], ""
     for word in text.split(" "):
-        if len(line) + len(word) + 1 > n and line.strip():
+        if len(line) + len(word) + 1 > max_chars and line.strip():
             lines.append(line)
             line = "    " + word
         else:

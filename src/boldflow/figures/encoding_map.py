@@ -94,10 +94,12 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
-    chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
-    kept = figure_style.results(chosen).head(settings["max_results"])
+    chosen_maps = cortex.choose_maps(tables["maps"], settings, "encoding map")
+    drawn_results = figure_style.results(chosen_maps).head(settings["max_results"])
     columns = [*figure_style.RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
-    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=figure_style.RESULT, how="left")
+    table = drawn_results.assign(_place=np.arange(len(drawn_results))).merge(
+        chosen_maps, on=figure_style.RESULT, how="left"
+    )
     table = table.assign(ceiling=np.sqrt(table["ceiling"].to_numpy(dtype=float)))
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
     return table[columns].reset_index(drop=True)
@@ -106,24 +108,24 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per encoding result and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    chosen = cortex.choose_maps(tables["maps"], settings, "encoding map")
-    left_out = len(figure_style.results(chosen)) - len(figure_style.results(table))
+    chosen_maps = cortex.choose_maps(tables["maps"], settings, "encoding map")
+    n_left_out = len(figure_style.results(chosen_maps)) - len(figure_style.results(table))
     titles = figure_style.result_titles(table)
-    shown = ("ceiling", "r") if settings["ceiling"] else ("r",)
+    drawn_columns = ("ceiling", "r") if settings["ceiling"] else ("r",)
     rows = []
     for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             regions = hemispheres(part, "roi") if settings["borders"] else None
-            values = [hemispheres(part, column) for column in shown]
-            rows.append(cortex.SurfaceRow(titles[key], str(subject), values, regions))
-    size = np.abs(table[list(shown)].to_numpy(dtype=float))  # (n_rows, n_shown)
-    limit = settings["limit"] or round_up(size)
-    extend = "both" if np.nanmax(size, initial=0) > limit else "neither"
+            surface_values = [hemispheres(part, column) for column in drawn_columns]
+            rows.append(cortex.SurfaceRow(titles[key], str(subject), surface_values, regions))
+    magnitudes = np.abs(table[list(drawn_columns)].to_numpy(dtype=float))  # (n_rows, n_shown)
+    limit = settings["limit"] or round_up(magnitudes)
+    extend = "both" if np.nanmax(magnitudes, initial=0) > limit else "neither"
     return cortex.surface_figure(
         rows,
-        [cortex.SurfaceGroup(TITLES[column]) for column in shown],
+        [cortex.SurfaceGroup(TITLES[column]) for column in drawn_columns],
         settings["views"],
         tables.meshes,
         cortex.Scale("RdBu_r", -limit, limit, "Pearson r (image view)", extend),
-        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, n_left_out),
     )

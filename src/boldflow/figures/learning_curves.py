@@ -83,16 +83,16 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no model of the study trains by epochs, or none is chosen.
     """
-    chosen = _chosen(tables["histories"], settings)
-    measures = [name for name in settings["measures"] if name in chosen]
+    chosen_histories = _chosen(tables["histories"], settings)
+    measures = [name for name in settings["measures"] if name in chosen_histories]
     keys = [*COLUMN, "subject", "simulated"]
-    long = chosen.melt([*keys, "epoch"], measures, "measure", "value").dropna(subset="value")
-    points = long.groupby([*keys, "measure", "epoch"], sort=False)["value"].agg(["mean", "min", "max", "count"])
+    long_table = chosen_histories.melt([*keys, "epoch"], measures, "measure", "value").dropna(subset="value")
+    points = long_table.groupby([*keys, "measure", "epoch"], sort=False)["value"].agg(["mean", "min", "max", "count"])
     table = points.rename(columns={"min": "low", "max": "high", "count": "n"}).reset_index()
     columns = table[COLUMN].drop_duplicates()
     if settings["models"]:
-        columns = columns.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
-    columns = columns.head(settings["max_columns"]).assign(column=lambda kept: range(len(kept)))
+        columns = columns.sort_values("model", key=lambda models: models.map(settings["models"].index), kind="stable")
+    columns = columns.head(settings["max_columns"]).assign(column=lambda drawn_columns: range(len(drawn_columns)))
     order = table["measure"].map({name: place for place, name in enumerate(measures)})
     table = table.assign(order=order, epoch=table["epoch"].astype(int)).merge(columns, on=COLUMN)
     table = table.sort_values(["column", "order", "subject", "epoch"], kind="stable").reset_index(drop=True)
@@ -105,15 +105,15 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     columns = table[COLUMN].drop_duplicates().reset_index(drop=True)
     measures = list(dict.fromkeys(table["measure"]))
     styles = figure_style.subject_styles(sorted(table["subject"].unique()))
-    lines = -(-len(styles) // PER_LINE)
+    n_legend_lines = -(-len(styles) // PER_LINE)
     width = LEFT_IN + len(columns) * (PANEL_IN[0] + GAP_IN)
-    height = HEAD_IN + len(measures) * (PANEL_IN[1] + ROW_GAP_IN) + FOOT_IN + 0.2 * lines
-    varying = ["model", *(name for name in COLUMN if name != "model" and len(columns[name].unique()) > 1)]
+    height = HEAD_IN + len(measures) * (PANEL_IN[1] + ROW_GAP_IN) + FOOT_IN + 0.2 * n_legend_lines
+    varying_keys = ["model", *(name for name in COLUMN if name != "model" and len(columns[name].unique()) > 1)]
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
         for n, (_, column) in enumerate(columns.iterrows()):
             curves = table[(table[COLUMN] == column).all(axis=1)]
-            title = "\n".join(str(column[name]) for name in varying)
+            title = "\n".join(str(column[name]) for name in varying_keys)
             _draw_column(figure, curves, n, title, measures, styles)
         handles = [Line2D([], [], color=style.colour, label=name) for name, style in styles.items()]
         figure.legend(handles=handles, loc="lower left", ncols=min(PER_LINE, len(styles)), frameon=False, fontsize=7.5)
@@ -133,24 +133,24 @@ def _chosen(histories: pd.DataFrame, settings: Entry) -> pd.DataFrame:
 def _draw_column(
     figure: Figure,
     curves: pd.DataFrame,
-    number: int,
+    column_number: int,
     title: str,
     measures: list[str],
     styles: Mapping[str, figure_style.Style],
 ) -> None:
     """Draw the measures of one model below each other; epochs stand below the last that it has."""
     width, height = figure.get_size_inches()
-    lowest = max(measures.index(measure) for measure in curves["measure"].unique())
+    last_measure = max(measures.index(measure) for measure in curves["measure"].unique())
     for m, measure in enumerate(measures):
-        left, top = LEFT_IN + number * (PANEL_IN[0] + GAP_IN), HEAD_IN + m * (PANEL_IN[1] + ROW_GAP_IN)
-        place = (left / width, 1 - (top + PANEL_IN[1]) / height, PANEL_IN[0] / width, PANEL_IN[1] / height)
-        axes = figure.add_axes(place, label=f"{number} {measure}")
+        left, top = LEFT_IN + column_number * (PANEL_IN[0] + GAP_IN), HEAD_IN + m * (PANEL_IN[1] + ROW_GAP_IN)
+        box = (left / width, 1 - (top + PANEL_IN[1]) / height, PANEL_IN[0] / width, PANEL_IN[1] / height)
+        axes = figure.add_axes(box, label=f"{column_number} {measure}")
         _panel(axes, curves[curves["measure"] == measure], measure, styles)
-        if number == 0:
+        if column_number == 0:
             axes.set_ylabel(LABELS[measure])
         if m == 0:
             axes.set_title(title, loc="left", fontsize=7.5)
-        if m == lowest:
+        if m == last_measure:
             axes.set_xlabel("epoch")
         else:
             axes.set_xticklabels([])
@@ -172,6 +172,6 @@ def _panel(axes: Axes, part: pd.DataFrame, measure: str, styles: Mapping[str, fi
         axes.plot(curve["epoch"], curve["mean"], color=colour, linewidth=1.2, gid="mean")
     if measure in CHANCE:
         axes.axhline(CHANCE[measure], color=figure_style.GREY, linewidth=0.8, linestyle="--")
-    for axis, (low, high), whole in ((axes.xaxis, axes.get_xlim(), True), (axes.yaxis, axes.get_ylim(), False)):
-        places = MaxNLocator(4, integer=whole).tick_values(low, high)
-        axis.set_ticks([float(place) for place in places if low <= place <= high])
+    for axis, (low, high), integer_ticks in ((axes.xaxis, axes.get_xlim(), True), (axes.yaxis, axes.get_ylim(), False)):
+        ticks = MaxNLocator(4, integer=integer_ticks).tick_values(low, high)
+        axis.set_ticks([float(tick) for tick in ticks if low <= tick <= high])

@@ -86,12 +86,16 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no row is chosen, or one of them does not lie on fsaverage5.
     """
-    chosen = _chosen(tables["reconstructions"], settings)
-    kept = figure_style.results(chosen)
+    chosen_rows = _chosen(tables["reconstructions"], settings)
+    drawn_results = figure_style.results(chosen_rows)
     if settings["models"]:
-        kept = kept.sort_values("model", key=lambda names: names.map(settings["models"].index), kind="stable")
-    kept = kept.head(settings["max_results"])
-    table = kept.assign(_place=np.arange(len(kept))).merge(chosen, on=figure_style.RESULT, how="left")
+        drawn_results = drawn_results.sort_values(
+            "model", key=lambda models: models.map(settings["models"].index), kind="stable"
+        )
+    drawn_results = drawn_results.head(settings["max_results"])
+    table = drawn_results.assign(_place=np.arange(len(drawn_results))).merge(
+        chosen_rows, on=figure_style.RESULT, how="left"
+    )
     table = table.assign(left_out=table["measured"] - table["reconstructed"])
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
     columns = [*figure_style.RESULT, "subject", "hemisphere", "vertex", *SHOWN, "r", "roi", "simulated"]
@@ -101,24 +105,24 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per model and a row per subject; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(figure_style.results(tables["reconstructions"])) - len(figure_style.results(table))
+    n_left_out = len(figure_style.results(tables["reconstructions"])) - len(figure_style.results(table))
     titles = figure_style.result_titles(table)
     rows = []
     for key, block in table.groupby(figure_style.RESULT, sort=False):
         for subject, part in block.groupby("subject", sort=True):
             regions = hemispheres(part, "roi") if settings["borders"] else None
-            values = [hemispheres(part, column) for column in SHOWN]
-            rows.append(cortex.SurfaceRow(titles[key].replace(" · none", ""), str(subject), values, regions))
-    size = np.abs(table[list(SHOWN)].to_numpy(dtype=float))  # (n_rows, n_shown)
-    limit = round_up(size, most=5.0)
-    extend = "both" if np.nanmax(size, initial=0) > limit else "neither"
+            surface_values = [hemispheres(part, column) for column in SHOWN]
+            rows.append(cortex.SurfaceRow(titles[key].replace(" · none", ""), str(subject), surface_values, regions))
+    magnitudes = np.abs(table[list(SHOWN)].to_numpy(dtype=float))  # (n_rows, n_shown)
+    limit = round_up(magnitudes, most=5.0)
+    extend = "both" if np.nanmax(magnitudes, initial=0) > limit else "neither"
     return cortex.surface_figure(
         rows,
         [cortex.SurfaceGroup(title) for title in SHOWN.values()],
         settings["views"],
         tables.meshes,
         cortex.Scale("RdBu_r", -limit, limit, "class less others (s.d. of training trials)", extend),
-        note=cortex.surface_note(table["roi"] if settings["borders"] else None, left_out),
+        note=cortex.surface_note(table["roi"] if settings["borders"] else None, n_left_out),
         near=settings["near"],
     )
 

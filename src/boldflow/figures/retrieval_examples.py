@@ -84,15 +84,15 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no result matches the settings.
     """
-    chosen = _chosen(tables["queries"], settings)
-    n = settings["n_queries"]
-    quantiles = (np.arange(n) + 0.5) / n
+    chosen_queries = _chosen(tables["queries"], settings)
+    n_queries = settings["n_queries"]
+    quantiles = (np.arange(n_queries) + 0.5) / n_queries
     parts = []
-    for _, part in chosen.groupby("subject", sort=True):
+    for _, part in chosen_queries.groupby("subject", sort=True):
         ranked = part.sort_values(["rank", "fold", "image_id"], kind="stable").reset_index(drop=True)
-        rows = np.minimum((quantiles * len(ranked)).astype(int), len(ranked) - 1)
-        once = np.unique(rows, return_index=True)[1]  # fewer pictures than queries asked for: each once
-        parts.append(ranked.iloc[rows[once]].assign(quantile=quantiles[once]))
+        ranked_rows = np.minimum((quantiles * len(ranked)).astype(int), len(ranked) - 1)
+        first_index = np.unique(ranked_rows, return_index=True)[1]  # fewer pictures than queries asked for: each once
+        parts.append(ranked.iloc[ranked_rows[first_index]].assign(quantile=quantiles[first_index]))
     columns = [*RESULT, "subject", "seed", "fold", "quantile", "image_id", "rank", "gallery_size", *NEAREST, *SCORES]
     return pd.concat(parts, ignore_index=True)[[*columns, "simulated"]]
 
@@ -121,22 +121,22 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     n_columns = 1 if len(subjects) <= ONE_COLUMN else 2
     lines = [subjects[n : n + n_columns] for n in range(0, len(subjects), n_columns)]
     n_rows = table.groupby("subject").size()
-    high = [max(n_rows[subject] for subject in line) * ROW_STEP * PICTURE_IN for line in lines]
-    block = LEFT_IN + ACROSS * PICTURE_IN + RANK_IN
-    width, height = n_columns * block, TOP_IN + sum(high) + len(lines) * HEAD_IN
-    first = table.iloc[0]
+    line_heights = [max(n_rows[subject] for subject in line) * ROW_STEP * PICTURE_IN for line in lines]
+    block_width = LEFT_IN + ACROSS * PICTURE_IN + RANK_IN
+    width, height = n_columns * block_width, TOP_IN + sum(line_heights) + len(lines) * HEAD_IN
+    first_query = table.iloc[0]
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
-        about = " · ".join(str(first[name]) for name in ("model", "feature", "dataset", "response"))
-        figure.text(0.08 / width, 1 - 0.18 / height, about, ha="left", va="center", color=figure_style.GREY)
+        caption = " · ".join(str(first_query[name]) for name in ("model", "feature", "dataset", "response"))
+        figure.text(0.08 / width, 1 - 0.18 / height, caption, ha="left", va="center", color=figure_style.GREY)
         y = height - TOP_IN
-        for line, tall in zip(lines, high, strict=True):
-            y -= HEAD_IN + tall
+        for line, line_height in zip(lines, line_heights, strict=True):
+            y -= HEAD_IN + line_height
             for n, subject in enumerate(line):
                 part = table[table["subject"] == subject]
-                high_in = len(part) * ROW_STEP * PICTURE_IN
-                place = (n * block + LEFT_IN, y + tall - high_in, ACROSS * PICTURE_IN, high_in)
-                axes = figure.add_axes(figure_style.share_of(place, width, height), label=str(subject))
+                part_height = len(part) * ROW_STEP * PICTURE_IN
+                box = (n * block_width + LEFT_IN, y + line_height - part_height, ACROSS * PICTURE_IN, part_height)
+                axes = figure.add_axes(figure_style.share_of(box, width, height), label=str(subject))
                 _subject(axes, part, tables.images)
     return figure
 
@@ -146,24 +146,27 @@ def _chosen(queries: pd.DataFrame, settings: Entry) -> pd.DataFrame:
 
     Best is the lowest mean share of the gallery ranked above the true picture, among results of the most subjects.
     """
-    keep = pd.Series(True, index=queries.index)
+    is_kept = pd.Series(True, index=queries.index)
     for name in ("dataset", "feature", "model"):
         if settings[name]:
-            keep &= queries[name] == settings[name]
+            is_kept &= queries[name] == settings[name]
     if not settings["model"]:
-        keep &= ~queries["model"].isin(settings["baselines"])
-    if not keep.any():
-        there = queries[["dataset", "feature", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
+        is_kept &= ~queries["model"].isin(settings["baselines"])
+    if not is_kept.any():
+        available = queries[["dataset", "feature", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
         raise ValueError(
-            f"retrieval examples: no result matches the settings; there are (dataset feature model): {sorted(there)}"
+            "retrieval examples: no result matches the settings; there are (dataset feature model): "
+            f"{sorted(available)}"
         )
-    chosen = queries[keep]
-    chosen = chosen[chosen["dataset"] == chosen["dataset"].iloc[0]]
-    first_seed = chosen["seed"] == chosen.groupby(RESULT)["seed"].transform("min")
-    chosen = chosen[first_seed].assign(share=chosen["rank"] / chosen["gallery_size"])
-    of_each = chosen.groupby(RESULT, sort=False).agg(subjects=("subject", "nunique"), share=("share", "mean"))
-    best = of_each.loc[of_each["subjects"] == of_each["subjects"].max(), "share"].idxmin()
-    return chosen[np.logical_and.reduce([chosen[name] == value for name, value in zip(RESULT, best, strict=True)])]
+    chosen_queries = queries[is_kept]
+    chosen_queries = chosen_queries[chosen_queries["dataset"] == chosen_queries["dataset"].iloc[0]]
+    is_first_seed = chosen_queries["seed"] == chosen_queries.groupby(RESULT)["seed"].transform("min")
+    chosen_queries = chosen_queries[is_first_seed].assign(share=chosen_queries["rank"] / chosen_queries["gallery_size"])
+    by_result = chosen_queries.groupby(RESULT, sort=False).agg(subjects=("subject", "nunique"), share=("share", "mean"))
+    best_result = by_result.loc[by_result["subjects"] == by_result["subjects"].max(), "share"].idxmin()
+    return chosen_queries[
+        np.logical_and.reduce([chosen_queries[name] == value for name, value in zip(RESULT, best_result, strict=True)])
+    ]
 
 
 def _subject(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray]) -> None:
@@ -171,9 +174,12 @@ def _subject(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np
     for n, (_, query) in enumerate(part.iterrows()):
         y = n * ROW_STEP
         _query(axes, query, images, y)
-        quantile, rank = f"{100 * query['quantile']:.0f} %", f"rank {query['rank'] + 1:g}\nof {query['gallery_size']}"
-        axes.text(-0.1, y + CELL / 2, quantile, ha="right", va="center", color=figure_style.GREY, size=7)
-        axes.text(ACROSS + 0.02, y + CELL / 2, rank, va="center", size=7.5)
+        quantile_text, rank_text = (
+            f"{100 * query['quantile']:.0f} %",
+            f"rank {query['rank'] + 1:g}\nof {query['gallery_size']}",
+        )
+        axes.text(-0.1, y + CELL / 2, quantile_text, ha="right", va="center", color=figure_style.GREY, size=7)
+        axes.text(ACROSS + 0.02, y + CELL / 2, rank_text, va="center", size=7.5)
     heads = {CELL / 2: "seen"}
     heads |= {(k + 1) * STEP + SEEN_GAP + CELL / 2: "nearest" if k == 0 else f"{k + 1}" for k in range(N_NEAREST)}
     for x, head in heads.items():
@@ -194,10 +200,10 @@ def _query(axes: Axes, query: pd.Series, images: Mapping[tuple[str, str], np.nda
         if pd.isna(candidate) or not candidate:
             continue
         x = (k + 1) * STEP + SEEN_GAP
-        left, top, wide, tall = _picture(axes, _image(images, query["dataset"], candidate), x, y)
+        left, top, width, height = _picture(axes, _image(images, query["dataset"], candidate), x, y)
         if candidate == query["image_id"]:
             style = {"fill": False, "edgecolor": FRAME, "linewidth": 2.6, "gid": "true", "zorder": 3}
-            axes.add_patch(Rectangle((left, top), wide, tall, clip_on=False, **style))  # type: ignore[arg-type]
+            axes.add_patch(Rectangle((left, top), width, height, clip_on=False, **style))  # type: ignore[arg-type]
 
 
 def _image(images: Mapping[tuple[str, str], np.ndarray], dataset: str, name: str) -> np.ndarray:

@@ -94,16 +94,16 @@ def draw(tables: Tables, settings: Entry) -> Figure:
 
 def _chosen(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Rows of encoders that the settings name, with the places of their ROI and metric."""
-    keep = (board["direction"] == "encode") & board["metric"].isin(METRICS)
+    is_kept = (board["direction"] == "encode") & board["metric"].isin(METRICS)
     for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
         if settings[key]:
-            keep &= board[column].isin(settings[key])
-    part = board[keep.fillna(False).astype(bool)]
-    there = sorted(part["roi"].dropna().unique(), key=lambda name: (name != "all", name))
-    unknown = [name for name in settings["rois"] if name not in there]
-    if part.empty or unknown:
-        reason = f"has no ROI {unknown}" if unknown else "has no encoding result that matches its settings"
-        raise ValueError(f"ROI summary: the leaderboard {reason}; ROIs there: {', '.join(there) or 'none'}")
-    order = {name: n for n, name in enumerate(settings["rois"] or there)}
-    part = part[part["roi"].isin(list(order))]
-    return part.assign(_roi=part["roi"].map(order), _metric=part["metric"].map(METRICS.index))
+            is_kept &= board[column].isin(settings[key])
+    part = board[is_kept.fillna(False).astype(bool)]
+    roi_names = sorted(part["roi"].dropna().unique(), key=lambda name: (name != "all", name))
+    unknown_rois = [name for name in settings["rois"] if name not in roi_names]
+    if part.empty or unknown_rois:
+        reason = f"has no ROI {unknown_rois}" if unknown_rois else "has no encoding result that matches its settings"
+        raise ValueError(f"ROI summary: the leaderboard {reason}; ROIs there: {', '.join(roi_names) or 'none'}")
+    place_of_roi = {name: n for n, name in enumerate(settings["rois"] or roi_names)}
+    part = part[part["roi"].isin(list(place_of_roi))]
+    return part.assign(_roi=part["roi"].map(place_of_roi), _metric=part["metric"].map(METRICS.index))

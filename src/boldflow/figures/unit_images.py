@@ -70,14 +70,16 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no model of the settings is there, or none of its units is ever active.
     """
-    code = _chosen(tables["units"], settings)
-    first = code[(code["rank"] == 1) & (code["activation"] > 0)]
-    if first.empty:
-        raise ValueError(f"unit images: no unit of {code['model'].iloc[0]} is ever active")
-    order = first.sort_values(["activation", "unit"], ascending=[False, True], kind="stable").head(settings["n_units"])
-    place = {unit: n for n, unit in enumerate(order["unit"])}
-    table = code[code["unit"].isin(place) & (code["rank"] <= settings["n_images"])]
-    table = table.assign(_place=table["unit"].map(place)).sort_values(["_place", "rank"], kind="stable")
+    unit_rows = _chosen(tables["units"], settings)
+    top_rows = unit_rows[(unit_rows["rank"] == 1) & (unit_rows["activation"] > 0)]
+    if top_rows.empty:
+        raise ValueError(f"unit images: no unit of {unit_rows['model'].iloc[0]} is ever active")
+    drawn_units = top_rows.sort_values(["activation", "unit"], ascending=[False, True], kind="stable").head(
+        settings["n_units"]
+    )
+    place_of_unit = {unit: n for n, unit in enumerate(drawn_units["unit"])}
+    table = unit_rows[unit_rows["unit"].isin(place_of_unit) & (unit_rows["rank"] <= settings["n_images"])]
+    table = table.assign(_place=table["unit"].map(place_of_unit)).sort_values(["_place", "rank"], kind="stable")
     columns = [*RESULT, "seed", "unit", "active_share", "class_auc", "rank", "image_id", "activation", "in_class"]
     return table[[*columns, "held_out", "simulated"]].reset_index(drop=True)
 
@@ -85,32 +87,35 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw rows of pictures in two columns of units; ``tables`` also has ``images``, else as ``source_table``."""
     table = source_table(tables, settings)
-    code = _chosen(tables["units"], settings)
+    unit_rows = _chosen(tables["units"], settings)
     units = list(dict.fromkeys(table["unit"]))
     n_columns = 1 if len(units) == 1 else 2
     n_rows = -(-len(units) // n_columns)
-    across = settings["n_images"] * STEP * PICTURE_IN
-    block = LEFT_IN + across + GAP_IN
-    width, height = n_columns * block, HEAD_IN + n_rows * STEP * PICTURE_IN + FOOT_IN
+    strip_width = settings["n_images"] * STEP * PICTURE_IN
+    block_width = LEFT_IN + strip_width + GAP_IN
+    width, height = n_columns * block_width, HEAD_IN + n_rows * STEP * PICTURE_IN + FOOT_IN
     with mpl.rc_context(figure_style.RC):
         figure = Figure(figsize=(width, height))
-        about = " · ".join(str(table[name].iloc[0]) for name in ("model", "subject", "dataset", "response"))
-        figure_style.write_at(figure, 0.1, height - 0.18, about, ha="left", color=figure_style.GREY)
+        caption = " · ".join(str(table[name].iloc[0]) for name in ("model", "subject", "dataset", "response"))
+        figure_style.write_at(figure, 0.1, height - 0.18, caption, ha="left", color=figure_style.GREY)
         for n, unit in enumerate(units):
             part = table[table["unit"] == unit]
             column, row = divmod(n, n_rows)
             bottom = height - HEAD_IN - (row + 1) * STEP * PICTURE_IN
             label = _label(part.iloc[0])
             figure_style.write_at(
-                figure, column * block + 0.1, bottom + STEP * PICTURE_IN / 2, label, ha="left", size=7
+                figure, column * block_width + 0.1, bottom + STEP * PICTURE_IN / 2, label, ha="left", size=7
             )
-            place = (column * block + LEFT_IN, bottom, across, STEP * PICTURE_IN)
-            axes = figure.add_axes(figure_style.share_of(place, width, height), label=f"unit {unit}")
+            box = (column * block_width + LEFT_IN, bottom, strip_width, STEP * PICTURE_IN)
+            axes = figure.add_axes(figure_style.share_of(box, width, height), label=f"unit {unit}")
             _unit(axes, part, tables.images, settings["n_images"])
         frame: Any = {"linestyle": "", "marker": "s", "markersize": 6, "markerfacecolor": "none", "color": FRAME}
         handle = Line2D([], [], label="in the class", **frame)
         figure.legend(handles=[handle], loc="lower left", frameon=False, fontsize=7.5)
-        n_silent, n_units = int((code[code["rank"] == 1]["activation"] <= 0).sum()), int(code["unit"].nunique())
+        n_silent, n_units = (
+            int((unit_rows[unit_rows["rank"] == 1]["activation"] <= 0).sum()),
+            int(unit_rows["unit"].nunique()),
+        )
         note = f"{len(units)} of {n_units} units, {n_silent} are never active. H: held out."
         figure_style.write_at(figure, width - 0.15, 0.14, note, ha="right", color=figure_style.GREY, size=7)
     return figure
@@ -123,17 +128,17 @@ def _label(first: pd.Series) -> str:
 
 def _chosen(units: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     """Units of the first result that the settings allow."""
-    keep = pd.Series(True, index=units.index)
+    is_kept = pd.Series(True, index=units.index)
     for name in ("model", "subject", "dataset"):
         if settings[name]:
-            keep &= units[name] == settings[name]
-    if not keep.any():
-        there = units[["dataset", "subject", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
+            is_kept &= units[name] == settings[name]
+    if not is_kept.any():
+        available = units[["dataset", "subject", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
         raise ValueError(
-            f"unit images: no result matches the settings; there are (dataset subject model): {sorted(there)}"
+            f"unit images: no result matches the settings; there are (dataset subject model): {sorted(available)}"
         )
-    chosen = units[keep]
-    return chosen[(chosen[RESULT] == chosen[RESULT].iloc[0]).all(axis=1)]
+    chosen_units = units[is_kept]
+    return chosen_units[(chosen_units[RESULT] == chosen_units[RESULT].iloc[0]).all(axis=1)]
 
 
 def _unit(axes: Axes, part: pd.DataFrame, images: Mapping[tuple[str, str], np.ndarray], n_images: int) -> None:

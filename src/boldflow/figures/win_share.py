@@ -71,9 +71,9 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     ValueError
         If no row is chosen, or an ROI of the settings is not there.
     """
-    chosen = _chosen(tables["wins"], settings)
-    kept = chosen[PAIR].drop_duplicates().head(settings["max_pairs"])
-    table = kept.assign(_place=range(len(kept))).merge(chosen, on=PAIR, how="left")
+    chosen_wins = _chosen(tables["wins"], settings)
+    drawn_pairs = chosen_wins[PAIR].drop_duplicates().head(settings["max_pairs"])
+    table = drawn_pairs.assign(_place=range(len(drawn_pairs))).merge(chosen_wins, on=PAIR, how="left")
     table = table.sort_values(["_place", "_roi", "subject", "seed"], kind="stable")
     columns = [*PAIR, "roi", "subject", "seed", "value", "ci_low", "ci_high", "chance", "p", "p_holm", "tied"]
     return table[[*columns, "n_vertices", "n_test_images", "simulated"]].reset_index(drop=True)
@@ -82,31 +82,33 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per pair of encoders; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    left_out = len(_chosen(tables["wins"], settings)[PAIR].drop_duplicates()) - len(table[PAIR].drop_duplicates())
-    varying = [name for name in PAIR[:3] if len(table[name].unique()) > 1]
+    n_left_out = len(_chosen(tables["wins"], settings)[PAIR].drop_duplicates()) - len(table[PAIR].drop_duplicates())
+    varying_keys = [name for name in PAIR[:3] if len(table[name].unique()) > 1]
     blocks = []
     for key, part in table.groupby(PAIR, sort=False):
-        named = dict(zip(PAIR, map(str, key), strict=True))
-        sides = [f"{named[f'model_{side}']} · {named[f'feature_{side}']}" for side in "ab"]
-        title = f"{sides[0]}\nagainst {' · '.join([sides[1], *(named[name] for name in varying)])}"
+        value_of = dict(zip(PAIR, map(str, key), strict=True))
+        encoder_names = [f"{value_of[f'model_{side}']} · {value_of[f'feature_{side}']}" for side in "ab"]
+        title = (
+            f"{encoder_names[0]}\nagainst {' · '.join([encoder_names[1], *(value_of[name] for name in varying_keys)])}"
+        )
         blocks.append(dots.Block(title, part.assign(row=part["roi"], panel="win_share", open=part["tied"])))
     panel = dots.Panel("win_share", "Share of vertices that the first wins", references=(0.5,), limits=(-0.03, 1.03))
-    note = f"{left_out} more pairs are not drawn (max_pairs)." if left_out else ""
+    note = f"{n_left_out} more pairs are not drawn (max_pairs)." if n_left_out else ""
     with mpl.rc_context(figure_style.RC):
         return dots.figure_of(blocks, [panel], note=note, kinds=("apart", "tied"))
 
 
 def _chosen(wins: pd.DataFrame, settings: Entry) -> pd.DataFrame:
-    keep = pd.Series(True, index=wins.index)
+    is_kept = pd.Series(True, index=wins.index)
     for key, column in (("models", "model"), ("features", "feature")):
         if settings[key]:
-            keep &= wins[f"{column}_a"].isin(settings[key]) & wins[f"{column}_b"].isin(settings[key])
-    part = wins[keep]
-    there = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
-    unknown = [name for name in settings["rois"] if name not in there]
-    if part.empty or unknown:
-        named = f"there is no ROI {unknown}" if unknown else "no pair of encoders matches its settings"
-        raise ValueError(f"win share: {named}; ROIs there: {', '.join(there) or 'none'}")
-    order = {name: n for n, name in enumerate(settings["rois"] or there)}
-    part = part[part["roi"].isin(list(order))]
-    return part.assign(_roi=part["roi"].map(order))
+            is_kept &= wins[f"{column}_a"].isin(settings[key]) & wins[f"{column}_b"].isin(settings[key])
+    part = wins[is_kept]
+    roi_names = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
+    unknown_rois = [name for name in settings["rois"] if name not in roi_names]
+    if part.empty or unknown_rois:
+        reason = f"there is no ROI {unknown_rois}" if unknown_rois else "no pair of encoders matches its settings"
+        raise ValueError(f"win share: {reason}; ROIs there: {', '.join(roi_names) or 'none'}")
+    place_of_roi = {name: n for n, name in enumerate(settings["rois"] or roi_names)}
+    part = part[part["roi"].isin(list(place_of_roi))]
+    return part.assign(_roi=part["roi"].map(place_of_roi))

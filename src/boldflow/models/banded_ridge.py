@@ -75,27 +75,27 @@ def fit(
         raise ValueError(f"banded_ridge computes on the CPU, not on {device!r}")
     data = subjects[0]
     bands = data.bands or (Band("all", 0, flat(data.inputs).shape[1]),)
-    place = keeper or Nowhere()
+    progress_keeper = keeper or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in seeds:
-        fitted = _fitted(data, bands, settings, seed, place.part(f"seed{seed}"))
-        states.append(_state(fitted, bands))
-        for draw, errors in zip(fitted.draws, fitted.errors, strict=True):
-            chosen = (fitted.gammas == draw[:, None]).all(axis=0)  # (n_targets,)
+        banded_fit = _fitted(data, bands, settings, seed, progress_keeper.part(f"seed{seed}"))
+        states.append(_state(banded_fit, bands))
+        for draw, errors in zip(banded_fit.draws, banded_fit.errors, strict=True):
+            has_draw = (banded_fit.gammas == draw[:, None]).all(axis=0)  # (n_targets,)
             weights = {f"weight_{band.name}": float(weight) for band, weight in zip(bands, draw, strict=True)}
-            rows.append({"seed": seed, **weights, "n_targets": int(chosen.sum()), "cv_mse": float(errors.mean())})
+            rows.append({"seed": seed, **weights, "n_targets": int(has_draw.sum()), "cv_mse": float(errors.mean())})
     return Fitted(states, rows)
 
 
-def _fitted(data: TrainingData, bands: Sequence[Band], settings: Entry, seed: int, place: ProgressKeeper) -> BandedFit:
+def _fitted(data: TrainingData, bands: Sequence[Band], settings: Entry, seed: int, keeper: ProgressKeeper) -> BandedFit:
     return fit_banded(
         flat(data.inputs),
         data.targets,
         bands,
         np.array(settings["alphas"], dtype=np.float64),
         data.groups,
-        place,
+        keeper,
         n_iter=settings["n_iter"],
         n_folds=settings["n_folds"],
         seed=seed,
@@ -105,16 +105,16 @@ def _fitted(data: TrainingData, bands: Sequence[Band], settings: Entry, seed: in
     )
 
 
-def _state(fitted: BandedFit, bands: Sequence[Band]) -> State:
+def _state(banded_fit: BandedFit, bands: Sequence[Band]) -> State:
     state = {
-        "weights": fitted.weights,
-        "intercept": fitted.intercept,
-        "alphas": fitted.alphas,
-        "gammas": fitted.gammas,
+        "weights": banded_fit.weights,
+        "intercept": banded_fit.intercept,
+        "alphas": banded_fit.alphas,
+        "gammas": banded_fit.gammas,
         "bands": np.array([[band.start, band.stop] for band in bands]),
     }
-    if fitted.without is not None and fitted.without_intercept is not None:
-        state |= {"without_weights": fitted.without, "without_intercept": fitted.without_intercept}
+    if banded_fit.without is not None and banded_fit.without_intercept is not None:
+        state |= {"without_weights": banded_fit.without, "without_intercept": banded_fit.without_intercept}
     return state
 
 

@@ -53,8 +53,8 @@ def fit(
     """Train one network per seed, all seeds side by side; see the package docstring for the contract."""
 
     def make(vertices: tuple[int, ...], n_trs: int, n_features: int) -> FmriMlp:
-        how = {name: settings[name] for name in SETTINGS}
-        return FmriMlp(vertices, n_trs, n_features, **how)
+        shape = {name: settings[name] for name in SETTINGS}
+        return FmriMlp(vertices, n_trs, n_features, **shape)
 
     return fitting.fit_network(make, subjects, settings, seeds, device, keeper, stacked=True)
 

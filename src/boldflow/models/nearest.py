@@ -50,10 +50,10 @@ def refit(
 
 def _closest(training: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     """Row of the training input with the highest Pearson correlation over columns, the first of equals."""
-    unit = []
-    for values in (training, inputs):
-        centred = values - values.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(centred, axis=1, keepdims=True)
-        unit.append(np.divide(centred, length, out=np.zeros_like(centred), where=length > 0))
-    closest: np.ndarray = np.argmax(unit[1] @ unit[0].T, axis=1)
+    unit_rows = []
+    for rows in (training, inputs):
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(centred, axis=1, keepdims=True)
+        unit_rows.append(np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 0))
+    closest: np.ndarray = np.argmax(unit_rows[1] @ unit_rows[0].T, axis=1)
     return closest

@@ -40,11 +40,11 @@ def fit(
         raise ValueError(f"components are found of one subject, found {len(subjects)}")
     inputs = flat(subjects[0].inputs).astype(np.float64)
     mean = inputs.mean(axis=0)
-    kept = min(settings["n_latents"], *inputs.shape)
-    _, size, rows = linalg.svd(inputs - mean, full_matrices=False)
-    state = {"mean": mean.astype(np.float32), "components": rows[:kept].astype(np.float32)}
-    explained = float((size[:kept] ** 2).sum() / max((size**2).sum(), np.finfo(float).tiny))
-    return Fitted([state] * len(seeds), [{"n_latents": kept, "explained": explained}])
+    n_kept = min(settings["n_latents"], *inputs.shape)
+    _, singular_values, components = linalg.svd(inputs - mean, full_matrices=False)
+    state = {"mean": mean.astype(np.float32), "components": components[:n_kept].astype(np.float32)}
+    explained = float((singular_values[:n_kept] ** 2).sum() / max((singular_values**2).sum(), np.finfo(float).tiny))
+    return Fitted([state] * len(seeds), [{"n_latents": n_kept, "explained": explained}])
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:

@@ -87,8 +87,8 @@ def fit(
     """Train one autoencoder per seed, one after the other; see the package docstring for the contract."""
 
     def make(n_inputs: int) -> OvercompleteAutoencoder:
-        how = {name: settings[name] for name in SHAPE}
-        return OvercompleteAutoencoder(n_inputs, settings["n_latents"], **how)
+        shape = {name: settings[name] for name in SHAPE}
+        return OvercompleteAutoencoder(n_inputs, settings["n_latents"], **shape)
 
     fitted = fitting.fit_autoencoder(make, subjects, settings, seeds, device, keeper)
     return Fitted([state | {"k": np.array([settings["k"]])} for state in fitted.states], fitted.history)

@@ -41,7 +41,7 @@ def one_of(names: Iterable[str]) -> str:
 def wildcard_constraints(config: Config, studies: Studies) -> dict[str, str]:
     """Give the constraint of each wildcard, and of the subjects of a result, which may be none or pooled."""
     subjects = {name for dataset in config["datasets"] for name in catalogue.subjects(config, dataset)}
-    names: dict[str, Iterable[str]] = {
+    values_of_wildcard: dict[str, Iterable[str]] = {
         "dataset": config["datasets"],
         "subject": subjects,
         "subject_of_result": {*subjects, POOLED, NONE},
@@ -53,4 +53,4 @@ def wildcard_constraints(config: Config, studies: Studies) -> dict[str, str]:
         "figure": config["figures"],
         "study": studies.files,
     }
-    return {wildcard: one_of(values) for wildcard, values in names.items()} | {"shard": r"\d+-of-\d+"}
+    return {wildcard: one_of(values) for wildcard, values in values_of_wildcard.items()} | {"shard": r"\d+-of-\d+"}

@@ -70,8 +70,8 @@ class Inputs:
         def paths_of_subjects(wildcards: Wildcards) -> list[str]:
             if "{response}" in pattern and wildcards.response == NONE:
                 return []
-            names = catalogue.subjects_of(self.config, wildcards.dataset, wildcards.subject)
-            return [pattern.format(**dict(wildcards.items()) | {"subject": name}) for name in names]
+            subjects = catalogue.subjects_of(self.config, wildcards.dataset, wildcards.subject)
+            return [pattern.format(**dict(wildcards.items()) | {"subject": subject}) for subject in subjects]
 
         return paths_of_subjects
 
@@ -97,10 +97,10 @@ class Inputs:
         """
 
         def packs(wildcards: Wildcards) -> list[str]:
-            rule = catalogue.settings(self.config, self.schemas, "splits", wildcards.split)
-            names = each_once([wildcards.dataset, *rule["against"]])
-            at_hand = all(catalogue.stimuli_at_hand(self.config, name) for name in names)
-            return [f"results/{name}/stimuli.{suffix}" for name in names] if at_hand else []
+            split_entry = catalogue.settings(self.config, self.schemas, "splits", wildcards.split)
+            datasets = each_once([wildcards.dataset, *split_entry["against"]])
+            is_at_hand = all(catalogue.stimuli_at_hand(self.config, dataset) for dataset in datasets)
+            return [f"results/{dataset}/stimuli.{suffix}" for dataset in datasets] if is_at_hand else []
 
         return packs
 
@@ -158,8 +158,8 @@ class Inputs:
             paths += self.studies.paths("resources/receipts/{dataset}/stimuli.json", study)
             for result in self.studies.by_subject(study):
                 if result.response != NONE:
-                    name = catalogue.recording(self.config, result.dataset, result.response)
-                    paths.append(filled(SUBJECT_RECEIPT, result, recording=name))
+                    recording = catalogue.recording(self.config, result.dataset, result.response)
+                    paths.append(filled(SUBJECT_RECEIPT, result, recording=recording))
                 if catalogue.opens_checkpoint(self.config, result.feature):
                     paths.append(f"resources/receipts/checkpoints/{result.feature}.json")
             return each_once(paths)

@@ -50,11 +50,11 @@ class Resources:
     def benchmarks_of_study(self, wildcards: Wildcards) -> list[str]:
         """Name the cost records of a study; they are read where they are, and never make a result differ."""
         study = wildcards.study
-        name = "{dataset}_{subject}_{response}_{feature}_{model}_{split}"
-        paths = self.studies.paths(f"benchmarks/train_model/{name}.tsv", study)
-        paths += self.studies.paths(f"benchmarks/score_model/{name}.tsv", study)
-        coded = self.studies.coded(study)
-        paths += [filled(f"benchmarks/analyse_latents/{study}_{name}.tsv", result) for result in coded]
+        pattern = "{dataset}_{subject}_{response}_{feature}_{model}_{split}"
+        paths = self.studies.paths(f"benchmarks/train_model/{pattern}.tsv", study)
+        paths += self.studies.paths(f"benchmarks/score_model/{pattern}.tsv", study)
+        coded_results = self.studies.coded(study)
+        paths += [filled(f"benchmarks/analyse_latents/{study}_{pattern}.tsv", result) for result in coded_results]
         paths += self.studies.paths("benchmarks/project_responses/{dataset}_{subject}_{response}.tsv", study)
         paths += self.studies.paths("benchmarks/cache_features/{dataset}_{feature}.tsv", study)
         paths += self._of_networks(study)

@@ -57,8 +57,8 @@ class Studies:
                 self.stop("config key study", [f"there is no file {name!r}; {nearest(path.stem, self.files)}"])
             known_file = self.files.get(path.stem, path)
             if known_file.resolve() != path.resolve():
-                taken = f"{name!r} has the name of a study that exists, {path.stem!r}: rename the file"
-                self.stop("config key study", [taken])
+                problem = f"{name!r} has the name of a study that exists, {path.stem!r}: rename the file"
+                self.stop("config key study", [problem])
             self.files[path.stem] = path
             name = path.stem
         self.of_name(name)

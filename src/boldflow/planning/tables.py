@@ -38,10 +38,10 @@ class StudyTables:
         What comes before models is each subject's own, where subjects are pooled too.
         """
         table = TABLES[name]
-        having = [result for result in self.results if table.of in self.traits[result]]
+        matching_results = [result for result in self.results if table.of in self.traits[result]]
         paths: dict[str, None] = {}
         for pattern in table.paths:
-            results = having if "{model}" in pattern else catalogue.by_subject(self.config, having)
+            results = matching_results if "{model}" in pattern else catalogue.by_subject(self.config, matching_results)
             if "{response}" in pattern and "{model}" not in pattern:
                 results = [result for result in results if result.response != NONE]
             figures = self.study["figures"] if "{figure}" in pattern else [""]

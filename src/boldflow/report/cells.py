@@ -86,6 +86,6 @@ def seconds(value: float) -> str:
         return MISSING
     if value < 99.95:
         return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    n_minutes, n_seconds = divmod(round(value), 60)
+    n_hours, n_minutes = divmod(n_minutes, 60)
+    return f"{n_hours} h {n_minutes:02d} min" if n_hours else f"{n_minutes} min {n_seconds:02d} s"

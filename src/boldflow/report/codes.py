@@ -28,34 +28,41 @@ def codes_of(separations: pd.DataFrame | None, matches: pd.DataFrame | None) -> 
     """Make the section, where a study asks codes: a row per subject and model, our test and the published one."""
     if separations is None or separations.empty:
         return None
-    varied = [name for name in ("dataset", "response", "split", "seed") if len(separations[name].unique()) > 1]
+    varied_keys = [name for name in ("dataset", "response", "split", "seed") if len(separations[name].unique()) > 1]
     rows = []
     for _, part in separations.groupby(KEYS, sort=False):
-        rows.append(_row({(test["metric"], test["protocol"]): test for test in part.to_dict("records")}, varied))
-    heads = ["Subject", "Model", *(HEADINGS[name] for name in varied), "Latents", "AUC, held out [95 % interval]", "p"]
+        rows.append(_row({(test["metric"], test["protocol"]): test for test in part.to_dict("records")}, varied_keys))
+    heads = [
+        "Subject",
+        "Model",
+        *(HEADINGS[name] for name in varied_keys),
+        "Latents",
+        "AUC, held out [95 % interval]",
+        "p",
+    ]
     heads += ["q over subjects", "p of lengths, classes scaled apart (published)", "p of lengths, scaled together"]
     heads += ["Held-out images in the class"]
-    first = separations.iloc[0]
-    named = f"{first['label']} {first['class']} against {first['against']}"
-    k = len(varied)
-    numeric = frozenset(range(2 + k, 9 + k))
-    table = Table(f"Codes: {named}", heads, rows, numeric, mark_of(separations["simulated"]))
+    first_row = separations.iloc[0]
+    class_text = f"{first_row['label']} {first_row['class']} against {first_row['against']}"
+    n_varied = len(varied_keys)
+    numeric = frozenset(range(2 + n_varied, 9 + n_varied))
+    table = Table(f"Codes: {class_text}", heads, rows, numeric, mark_of(separations["simulated"]))
     n_permutations = int(separations["n_permutations"].fillna(0).max())
-    return Codes(table, named, n_permutations, _matches(matches))
+    return Codes(table, class_text, n_permutations, _matches(matches))
 
 
-def _row(tests: Mapping[tuple[str, str], Mapping[str, Any]], varied: list[str]) -> list[str]:
+def _row(tests: Mapping[tuple[str, str], Mapping[str, Any]], varied_keys: list[str]) -> list[str]:
     """Cells of one subject's code, from its tests by metric and protocol."""
-    ours, lengths = tests["auc", "mended"], [tests["norm_p", name] for name in ("published", "mended")]
+    own_test, length_tests = tests["auc", "mended"], [tests["norm_p", name] for name in ("published", "mended")]
     return [
-        text_of(ours["subject"]),
-        text_of(ours["model"]),
-        *(text_of(ours[name]) for name in varied),
-        text_of(ours["n_latents"]),
-        f"{number(ours['value'])} [{number(ours['ci_low'])}, {number(ours['ci_high'])}]",
-        *(number(ours[name], ".4f") for name in ("p", "q")),
-        *(number(test["p"], ".2g") for test in lengths),
-        f"{ours['n_class_images']} of {ours['n_test_images']}",
+        text_of(own_test["subject"]),
+        text_of(own_test["model"]),
+        *(text_of(own_test[name]) for name in varied_keys),
+        text_of(own_test["n_latents"]),
+        f"{number(own_test['value'])} [{number(own_test['ci_low'])}, {number(own_test['ci_high'])}]",
+        *(number(own_test[name], ".4f") for name in ("p", "q")),
+        *(number(test["p"], ".2g") for test in length_tests),
+        f"{own_test['n_class_images']} of {own_test['n_test_images']}",
     ]
 
 
@@ -66,12 +73,12 @@ def _matches(table: pd.DataFrame | None) -> Table | None:
     keys = ["dataset", *(f"{name}_{side}" for side in ("a", "b") for name in SIDE)]
     rows = []
     for key, part in table.groupby(keys, sort=False):
-        named = dict(zip(keys, key, strict=True))
-        sides = [[named[f"{name}_{side}"] for name in SIDE] for side in ("a", "b")]
-        titles = [" · ".join(str(name) for name in side if name != "none") for side in sides]
+        value_of = dict(zip(keys, key, strict=True))
+        side_values = [[value_of[f"{name}_{side}"] for name in SIDE] for side in ("a", "b")]
+        titles = [" · ".join(str(name) for name in values if name != "none") for values in side_values]
         first = part.iloc[0]
         numbers = [number(part["r"].mean()), number(first["stability"]), number(first["p"], ".4f")]
         pictures = f"{first['n_matching']} and {first['n_held_out']}"
-        rows.append([*titles, text_of(named["dataset"]), str(len(part)), *numbers, pictures])
+        rows.append([*titles, text_of(value_of["dataset"]), str(len(part)), *numbers, pictures])
     heads = ["Code", "Other code", "Data set", "Pairs of units", "Mean r, matched", "Mean r, held out", "p", "Pictures"]
     return Table("Units that are found again", heads, rows, frozenset(range(3, 8)), mark_of(table["simulated"]))

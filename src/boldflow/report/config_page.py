@@ -62,12 +62,12 @@ def render(schemas: dict[str, Any]) -> str:
 def _shared_keys(schemas: dict[str, Any], section: str) -> Iterator[str]:
     """Keys that plug-ins of one fact share."""
     plugins = registry.plugins(section)
-    for fact, of, name in registry.SHARED:
-        sharing = [plugin for plugin in plugins if registry.literal(section, plugin, "FACTS").get(fact)]
-        if section == of and sharing:
-            shared = schemas["config"]["$defs"][name]
-            yield f"Keys {shared['description']} (`{'`, `'.join(sharing)}`):\n"
-            yield _table(shared)
+    for fact, fact_section, definition_name in registry.SHARED:
+        sharing_plugins = [plugin for plugin in plugins if registry.literal(section, plugin, "FACTS").get(fact)]
+        if section == fact_section and sharing_plugins:
+            definition = schemas["config"]["$defs"][definition_name]
+            yield f"Keys {definition['description']} (`{'`, `'.join(sharing_plugins)}`):\n"
+            yield _table(definition)
 
 
 def _plugin_keys(section: str, plugin: str) -> Iterator[str]:
@@ -78,8 +78,8 @@ def _plugin_keys(section: str, plugin: str) -> Iterator[str]:
         yield _table({"properties": settings})
     defaults = registry.literal(section, plugin, "DEFAULTS")
     if defaults:
-        texts = ", ".join(f"`{key}` `{canonical(value)}`" for key, value in defaults.items())
-        yield f"Defaults of plug-in `{plugin}` for keys that it shares: {texts}.\n"
+        defaults_text = ", ".join(f"`{key}` `{canonical(value)}`" for key, value in defaults.items())
+        yield f"Defaults of plug-in `{plugin}` for keys that it shares: {defaults_text}.\n"
 
 
 def _table(schema: dict[str, Any]) -> str:
@@ -99,11 +99,13 @@ def _type(schema: dict[str, Any]) -> str:
         return f"`{schema['const']}`"
     if "oneOf" in schema:
         return " or ".join(_type(option) for option in schema["oneOf"])
-    kind = schema.get("type", "any")
-    if kind == "array":
+    json_type = schema.get("type", "any")
+    if json_type == "array":
         return f"list of {_type(schema['items'])}" if "items" in schema else "list"
     limits = [f"{sign} {schema[name]}" for name, sign in _LIMITS.items() if name in schema]
-    return " or ".join([kind] if isinstance(kind, str) else kind) + ("" if not limits else f" ({', '.join(limits)})")
+    return " or ".join([json_type] if isinstance(json_type, str) else json_type) + (
+        "" if not limits else f" ({', '.join(limits)})"
+    )
 
 
 _LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

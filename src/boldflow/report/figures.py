@@ -47,7 +47,7 @@ def figure_of(drawing: Drawing) -> Figure:
     png = drawing.png
     if not png.startswith(PNG) or len(png) < 24:
         raise ValueError(f"figure {drawing.name}: expected the bytes of a PNG, found {png[:8]!r}")
-    wide, high = struct.unpack(">II", png[16:24])
+    width_px, height_px = struct.unpack(">II", png[16:24])
     scale = CSS_DPI / FIGURE_DPI
     mark = SIMULATED if drawing.simulated else ""
     return Figure(
@@ -57,6 +57,6 @@ def figure_of(drawing: Drawing) -> Figure:
         alt=f"{f'{mark}. ' if mark else ''}{drawing.title}. {drawing.caption}",
         mark=mark,
         source="data:image/png;base64," + base64.b64encode(png).decode("ascii"),
-        width=round(wide * scale),
-        height=round(high * scale),
+        width=round(width_px * scale),
+        height=round(height_px * scale),
     )

@@ -82,17 +82,17 @@ def headline_of(
     rows = leaderboard[is_primary & (leaderboard["gallery"].isna() | (leaderboard["gallery"] == "test"))]
     if rows.empty:
         raise ValueError(f"report of {study}: no row has the primary metric {metric} ({view})")
-    compared = _as_compared(rows, comparisons)
+    compared_rows = _as_compared(rows, comparisons)
     return Headline(
         metric=metrics.label(metric),
         name=metric,
         view=view,
         lower=metric in metrics.LOWER_IS_BETTER,
         methods=sorted(rows["ci_method"].dropna().unique()),
-        best=_leaders(compared),
+        best=_leaders(compared_rows),
         scores=_folds(f"{metrics.label(metric)}, {view} view", rows),
         tied=bool(rows["ties"].ne("").any()),
-        differences=_differences(comparisons, compared),
+        differences=_differences(comparisons, compared_rows),
     )
 
 
@@ -100,45 +100,49 @@ def _as_compared(rows: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.Dat
     """One row per model of a comparison: of several seeds their mean, which has no interval of its own."""
     if comparisons is None:
         return rows
-    seeded = rows.assign(seed=compared_seeds(rows, comparisons, SAME))
-    names = [*SAME, *MODEL]
-    several = seeded.duplicated(names, keep=False)
-    means = seeded["value"].groupby(key_of(seeded, names)).transform("mean")
-    averaged = seeded.assign(value=seeded["value"].mask(several, means))
-    return averaged.assign(**{name: averaged[name].mask(several) for name in ("ci_low", "ci_high")}).drop_duplicates(
-        names
-    )
+    seeded_rows = rows.assign(seed=compared_seeds(rows, comparisons, SAME))
+    keys = [*SAME, *MODEL]
+    has_several_seeds = seeded_rows.duplicated(keys, keep=False)
+    means = seeded_rows["value"].groupby(key_of(seeded_rows, keys)).transform("mean")
+    averaged_rows = seeded_rows.assign(value=seeded_rows["value"].mask(has_several_seeds, means))
+    return averaged_rows.assign(
+        **{column: averaged_rows[column].mask(has_several_seeds) for column in ("ci_low", "ci_high")}
+    ).drop_duplicates(keys)
 
 
 def _leaders(compared: pd.DataFrame) -> Table | None:
     """One row per comparison of several models: the best one, and those tied with it."""
-    rows, simulated = [], []
+    rows, are_simulated = [], []
     parts = [part for _, part in compared.groupby(key_of(compared, SAME), sort=False) if len(part) > 1]
-    varied = [name for name in VARIED if len(compared[name].unique()) > 1]
+    varied_keys = [name for name in VARIED if len(compared[name].unique()) > 1]
     for part in parts:
         best = best_first(part).iloc[0]
         if not is_missing(best["value"]):
-            rows.append(_leader(part, best, varied))
-            simulated.append(best["simulated"])
+            rows.append(_leader(part, best, varied_keys))
+            are_simulated.append(best["simulated"])
     if not rows:
         return None
-    columns = ["Subject", *(HEADINGS[name] for name in varied), "Models", "Best", HEADINGS["score"], "Chance"]
+    columns = ["Subject", *(HEADINGS[name] for name in varied_keys), "Models", "Best", HEADINGS["score"], "Chance"]
     columns += [HEADINGS["ceiling"], "Tied with the best"]
-    k = len(varied)
-    numeric = frozenset({k + 1, k + 3, k + 4, k + 5})
-    return Table("The best model of each subject", columns, rows, numeric, mark_of(simulated))
+    n_varied = len(varied_keys)
+    numeric = frozenset({n_varied + 1, n_varied + 3, n_varied + 4, n_varied + 5})
+    return Table("The best model of each subject", columns, rows, numeric, mark_of(are_simulated))
 
 
-def _leader(part: pd.DataFrame, best: pd.Series, varied: list[str]) -> list[str]:
+def _leader(part: pd.DataFrame, best: pd.Series, varied_keys: list[str]) -> list[str]:
     """Cells of the best model of a comparison."""
-    others = part.drop(index=best.name)
-    tied = others[[bool(set(best["ties"]) & set(letters)) for letters in others["ties"]]]
-    names = [model_title(row) for row in tied.to_dict("records")]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    verdict = (", ".join(names[:NAMED]) + more or "none: better than all") if best["ties"] else "not compared"
-    about = [dataset_name(best[n], best["simulated"]) if n == "dataset" else text_of(best[n]) for n in varied]
-    numbers = [score(best), chance(best), ceiling(best)]
-    return [text_of(best["subject"]), *about, str(len(part)), model_title(best), *numbers, verdict]
+    other_rows = part.drop(index=best.name)
+    tied_rows = other_rows[[bool(set(best["ties"]) & set(letters)) for letters in other_rows["ties"]]]
+    tied_titles = [model_title(row) for row in tied_rows.to_dict("records")]
+    more_text = f" and {len(tied_titles) - NAMED} more" if len(tied_titles) > NAMED else ""
+    verdict = (
+        (", ".join(tied_titles[:NAMED]) + more_text or "none: better than all") if best["ties"] else "not compared"
+    )
+    varied_texts = [
+        dataset_name(best[n], best["simulated"]) if n == "dataset" else text_of(best[n]) for n in varied_keys
+    ]
+    score_texts = [score(best), chance(best), ceiling(best)]
+    return [text_of(best["subject"]), *varied_texts, str(len(part)), model_title(best), *score_texts, verdict]
 
 
 def _folds(caption: str, rows: pd.DataFrame) -> list[Fold]:
@@ -149,20 +153,22 @@ def _folds(caption: str, rows: pd.DataFrame) -> list[Fold]:
     return [_fold(caption, part, n == 0) for n, (_, part) in enumerate(parts)]
 
 
-def _fold(caption: str, part: pd.DataFrame, shown: bool) -> Fold:
+def _fold(caption: str, part: pd.DataFrame, is_open: bool) -> Fold:
     """Rows of one subject's responses, the best ones first, the others folded once more."""
     dataset, subject, response = (text_of(part[name].iloc[0]) for name in PLACE)
-    ordered = best_first(part)
-    best = ordered.iloc[0]
-    who = f"{subject} of {dataset}, {response}"
-    rest = None
-    if len(ordered) > HEAD + 5:
-        below = f"{len(ordered) - HEAD} more rows of {subject}"
-        rest = Fold(below, [score_table(f"{caption}: {who}, the rest", ordered.iloc[HEAD:], OF_SUBJECT)])
-        ordered = ordered.iloc[:HEAD]
-    summary = f"{who}: {len(part)} rows, best {model_title(best)} {score(best)}"
-    table = score_table(f"{caption}: {who}, best first", ordered, OF_SUBJECT)
-    return Fold(summary, [table], mark_of(part["simulated"]), shown, rest)
+    ordered_rows = best_first(part)
+    best = ordered_rows.iloc[0]
+    responses_text = f"{subject} of {dataset}, {response}"
+    folded_rest = None
+    if len(ordered_rows) > HEAD + 5:
+        rest_title = f"{len(ordered_rows) - HEAD} more rows of {subject}"
+        folded_rest = Fold(
+            rest_title, [score_table(f"{caption}: {responses_text}, the rest", ordered_rows.iloc[HEAD:], OF_SUBJECT)]
+        )
+        ordered_rows = ordered_rows.iloc[:HEAD]
+    summary = f"{responses_text}: {len(part)} rows, best {model_title(best)} {score(best)}"
+    table = score_table(f"{caption}: {responses_text}, best first", ordered_rows, OF_SUBJECT)
+    return Fold(summary, [table], mark_of(part["simulated"]), is_open, folded_rest)
 
 
 def _differences(comparisons: pd.DataFrame | None, compared: pd.DataFrame) -> Differences | None:
@@ -170,27 +176,27 @@ def _differences(comparisons: pd.DataFrame | None, compared: pd.DataFrame) -> Di
     if comparisons is None or not comparisons["primary"].fillna(False).any():
         return None
     pairs = comparisons[comparisons["primary"].fillna(False).astype(bool)]
-    total, only_best = len(pairs), len(pairs) > FEW_PAIRS
+    n_pairs, only_best = len(pairs), len(pairs) > FEW_PAIRS
     several_rois = len(set(pairs["roi"].dropna())) > 1
     if only_best:
         pairs = _with_best(pairs, compared)
-    sides = [_side_titles(pairs, side, several_rois) for side in ("a", "b")]
+    side_titles = [_side_titles(pairs, side, several_rois) for side in ("a", "b")]
     rows = [
         [
             text_of(pair.subject),
-            first,
-            second,
+            title_a,
+            title_b,
             f"{number(pair.difference)} [{number(pair.ci_low)}, {number(pair.ci_high)}]",
             number(pair.p_holm) if pair.p_holm >= 0.0005 else "below 0.001",
             "tied" if pair.tied else "different",
         ]
-        for pair, first, second in zip(pairs.itertuples(), *sides, strict=True)
+        for pair, title_a, title_b in zip(pairs.itertuples(), *side_titles, strict=True)
     ]
     columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
-    means = " Means over seeds where there are several." if pairs["seed"].eq(OVER_SEEDS).any() else ""
-    caption = "Do two models differ?" + means + (" Pairs with the best model of each subject" if only_best else "")
+    means_text = " Means over seeds where there are several." if pairs["seed"].eq(OVER_SEEDS).any() else ""
+    caption = "Do two models differ?" + means_text + (" Pairs with the best model of each subject" if only_best else "")
     table = Table(caption, columns, rows, frozenset({3, 4}), mark_of(pairs["simulated"]))
-    return Differences(table, total, only_best)
+    return Differences(table, n_pairs, only_best)
 
 
 def _side_titles(pairs: pd.DataFrame, side: str, several_rois: bool) -> pd.Series:

@@ -56,21 +56,21 @@ def render_page(
     comparisons = tables.get("comparisons")
     leaderboard = with_ties(tables["leaderboard"], comparisons)
     is_simulated = leaderboard["simulated"].fillna(False)
-    shown = [figure_of(figure) for figure in figures]
+    page_figures = [figure_of(figure) for figure in figures]
     text = resources.files("boldflow.report").joinpath("page.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(text).render(
         study=study,
-        simulated=bool(is_simulated.any()) or any(figure.mark for figure in shown),
+        simulated=bool(is_simulated.any()) or any(figure.mark for figure in page_figures),
         wholly=bool(is_simulated.all()),
         n_subjects=len(leaderboard[["dataset", "subject"]].drop_duplicates()),
         run=runs_of(leaderboard, provenance),
         headline=headline_of(study.name, study.metric, study.view, leaderboard, comparisons),
         published=published_of(leaderboard, tables.get("published")),
         codes=codes_of(tables.get("separations"), tables.get("matches")),
-        figures=shown,
+        figures=page_figures,
         subjects=subjects_of(leaderboard),
         origins=origins_of(leaderboard, provenance),
         costs=costs_of(tables["costs"]),

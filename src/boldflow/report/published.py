@@ -25,8 +25,8 @@ def published_of(leaderboard: pd.DataFrame, published: pd.DataFrame | None) -> P
     n_beside = int(leaderboard["published_value"].notna().sum())
     if published is None:
         return Published([], n_beside)
-    apart = published[published["reason"].ne("")]
-    groups = apart.groupby(["system", "metric", "view"], sort=False)
+    uncompared_rows = published[published["reason"].ne("")]
+    groups = uncompared_rows.groupby(["system", "metric", "view"], sort=False)
     folds = [_fold(name, f"{metrics.label(metric)}, {view} view", part) for (name, metric, view), part in groups]
     return Published(folds, n_beside)
 

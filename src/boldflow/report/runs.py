@@ -46,14 +46,14 @@ def _models(leaderboard: pd.DataFrame) -> Fold:
     """One row per result, with its subjects and seeds."""
     rows = []
     for key, part in leaderboard.groupby(RESULT, sort=False, dropna=False):
-        named = dict(zip(RESULT, key, strict=True))
+        value_of = dict(zip(RESULT, key, strict=True))
         subjects, seeds = (sorted(part[name].dropna().astype(str).unique()) for name in ("subject", "seed"))
         rows.append(
             [
-                *(text_of(named[name]) for name in ("model", "direction", "feature", "response")),
-                dataset_name(named["dataset"], part["simulated"].iloc[0]),
-                *(", ".join(names) or MISSING for names in (subjects, seeds)),
-                *(text_of(named[name]) for name in ("split", "protocol")),
+                *(text_of(value_of[name]) for name in ("model", "direction", "feature", "response")),
+                dataset_name(value_of["dataset"], part["simulated"].iloc[0]),
+                *(", ".join(labels) or MISSING for labels in (subjects, seeds)),
+                *(text_of(value_of[name]) for name in ("split", "protocol")),
             ]
         )
     columns = ["Model", "Direction", "Feature", "Response", "Data set", "Subjects", "Seeds", "Split", "Protocol"]
@@ -81,11 +81,11 @@ def _splits(splits: Sequence[Split], simulated: set[str]) -> list[Table]:
     """Say how each split was made, and count trials by subject and part."""
     if not splits:
         return []
-    rules, trials = [], []
+    rule_rows, trial_rows = [], []
     for split in splits:
         name, dataset = text_of(split.name), dataset_name(split.dataset, split.dataset in simulated)
         rule = "; ".join(f"{key}: {value}" for key, value in sorted(split.rule.items()) if key != "name")
-        rules.append(
+        rule_rows.append(
             [
                 *(name, dataset, text_of(rule), text_of(split.unit), text_of(split.n_folds)),
                 *(str(split.units.get(part, 0)) for part in PARTS),
@@ -93,16 +93,16 @@ def _splits(splits: Sequence[Split], simulated: set[str]) -> list[Table]:
                 ", ".join(split.grouped_by) or MISSING,
             ]
         )
-        for subject, counts in split.trials.items():
-            trials.append([subject, dataset, name, *(str(counts.get(part, 0)) for part in PARTS)])
+        for subject, n_by_part in split.trials.items():
+            trial_rows.append([subject, dataset, name, *(str(n_by_part.get(part, 0)) for part in PARTS)])
     mark = mark_of(split.dataset in simulated for split in splits)
     heads = ["Split", "Data set", "Rule", "Unit", "Folds", *(f"Units: {part}" for part in PARTS)]
     heads += ["Duplicate groups", "Duplicates found by"]
     count_heads = ["Subject", "Data set", "Split", *(f"Trials: {part}" for part in PARTS)]
     caption = "Splits: no unit (an image with its duplicates, or a run) is on both sides"
     return [
-        Table(caption, heads, rules, frozenset(range(4, 10)), mark),
-        Table("Trials in each part, summed over folds", count_heads, trials, frozenset(range(3, 7)), mark),
+        Table(caption, heads, rule_rows, frozenset(range(4, 10)), mark),
+        Table("Trials in each part, summed over folds", count_heads, trial_rows, frozenset(range(3, 7)), mark),
     ]
 
 

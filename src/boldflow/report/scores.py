@@ -57,17 +57,18 @@ def score_table(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
     -------
     Table
     """
-    shown = [
+    shown_columns = [
         name
         for name in columns
         if not (name in IF_VARIED and part[name].nunique(dropna=False) < 2)
         and not (name in IF_GIVEN and part[name].replace("", pd.NA).isna().all())
     ]
     rows = [
-        [CELLS[name](row) if name in CELLS else text_of(row[name]) for name in shown] for row in part.to_dict("records")
+        [CELLS[name](row) if name in CELLS else text_of(row[name]) for name in shown_columns]
+        for row in part.to_dict("records")
     ]
-    numeric = frozenset(n for n, name in enumerate(shown) if name in NUMERIC)
-    return Table(caption, [HEADINGS[name] for name in shown], rows, numeric, mark_of(part["simulated"]))
+    numeric = frozenset(n for n, name in enumerate(shown_columns) if name in NUMERIC)
+    return Table(caption, [HEADINGS[name] for name in shown_columns], rows, numeric, mark_of(part["simulated"]))
 
 
 def best_first(part: pd.DataFrame) -> pd.DataFrame:
@@ -107,13 +108,13 @@ def _form(metric: str) -> str:
 
 def _beyond(row: Mapping[str, Any]) -> str:
     """Say whether the interval lies beyond chance; one that ends on it is undecided."""
-    low, high, level = (row[name] for name in ("ci_low", "ci_high", "chance"))
-    if is_missing(low) or is_missing(high) or is_missing(level):
+    low, high, chance_level = (row[name] for name in ("ci_low", "ci_high", "chance"))
+    if is_missing(low) or is_missing(high) or is_missing(chance_level):
         return MISSING
-    small = 1e-9
-    if low - small <= level <= high + small:
+    tolerance = 1e-9
+    if low - tolerance <= chance_level <= high + tolerance:
         return "undecided"
-    return "better" if (low > level) != (row["metric"] in metrics.LOWER_IS_BETTER) else "worse"
+    return "better" if (low > chance_level) != (row["metric"] in metrics.LOWER_IS_BETTER) else "worse"
 
 
 def _p(row: Mapping[str, Any]) -> str:

@@ -27,11 +27,13 @@ def parsed(workflow: Any) -> None:
     if not workflow.is_main_process:
         signals.shield()
         return
-    unlocks = any(_is_unlock(word) for word in sys.argv)
-    if unlocks and notes.holders():
-        lines = [f"a run is at work in this folder: {who}; wait for it, or end it first" for who in notes.holders()]
+    is_unlock = any(_is_unlock(word) for word in sys.argv)
+    if is_unlock and notes.holders():
+        lines = [
+            f"a run is at work in this folder: {holder}; wait for it, or end it first" for holder in notes.holders()
+        ]
         sys.exit("\n".join([f"--unlock refused: {len(lines)} problem(s), no job was started", *lines]))
-    if not (workflow.dryrun or unlocks):
+    if not (workflow.dryrun or is_unlock):
         _say(notes.others())
     _say_put_back(survival.put_back_of_killed_runs())
 
@@ -47,9 +49,9 @@ def begin(workflow: Any) -> None:
     for job in workflow.dag.needrun_jobs():
         if _is_asked_for(workflow, job):
             kept.ask_again(_outputs(job))
-        standing = survival.stood(_outputs(job), lambda path: _paths_of_records(workflow, path))
-        if standing is not None:
-            _STOOD.append(standing)
+        stood_outputs = survival.stood(_outputs(job), lambda path: _paths_of_records(workflow, path))
+        if stood_outputs is not None:
+            _STOOD.append(stood_outputs)
     survival.write_plan(_STOOD)
 
 

@@ -29,18 +29,18 @@ def sha256(path: str | Path, name: str | Path | None = None) -> str:
     OSError
         If it cannot be read.
     """
-    before = os.stat(path)
-    if before.st_size < LARGE:
+    old_stat = os.stat(path)
+    if old_stat.st_size < LARGE:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     note = _note(name or path)
-    state = [before.st_size, before.st_mtime_ns, before.st_ino]
-    remembered = read_json(note) or {}
-    if remembered.get("state") == state or _is_only_touched(str(name or path), before, remembered):
-        digest = str(remembered["sha256"])
+    state = [old_stat.st_size, old_stat.st_mtime_ns, old_stat.st_ino]
+    old_note = read_json(note) or {}
+    if old_note.get("state") == state or _is_only_touched(str(name or path), old_stat, old_note):
+        digest = str(old_note["sha256"])
     else:
         digest = _read(path)
-    after = os.stat(path)
-    if state == [after.st_size, after.st_mtime_ns, after.st_ino]:  # nobody wrote meanwhile
+    new_stat = os.stat(path)
+    if state == [new_stat.st_size, new_stat.st_mtime_ns, new_stat.st_ino]:  # nobody wrote meanwhile
         with contextlib.suppress(OSError):  # a full disk: then it is read again
             write_json(note, {"path": str(name or path), "state": state, "sha256": digest, "seen": time.time()})
     return digest
@@ -53,11 +53,11 @@ def of_subject(path: str | Path, subject: str) -> str:
     Such a note (``table.json`` beside ``table.parquet``) has ``rows_by_subject``, the checksum of each subject's rows,
     and ``table_sha256``, of the table that it was written for: a note of another one does not count.
     """
-    path, whole = Path(path), sha256(path)
+    path, file_sha256 = Path(path), sha256(path)
     note = read_json(path.with_suffix(".json")) if subject and path.suffix in (".json", ".parquet") else None
-    stated = (note or {}).get("rows_by_subject", {}).get(subject)
-    described = None if path.suffix == ".json" else whole  # a note of a table says of which
-    return str(stated) if note and stated and note.get("table_sha256") == described else whole
+    subject_sha256 = (note or {}).get("rows_by_subject", {}).get(subject)
+    table_sha256 = None if path.suffix == ".json" else file_sha256  # a note of a table says of which
+    return str(subject_sha256) if note and subject_sha256 and note.get("table_sha256") == table_sha256 else file_sha256
 
 
 def forget_missing() -> None:
@@ -88,15 +88,15 @@ def write_json(path: Path, content: object) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _is_only_touched(path: str, now: os.stat_result, remembered: dict[str, Any]) -> bool:
+def _is_only_touched(path: str, stat: os.stat_result, old_note: dict[str, Any]) -> bool:
     """Tell whether only Snakemake has set a file's time since: it does when a job has ended, before it books that.
 
     The job itself must have seen the file: another file may get the same inode, and --touch books what was edited.
     """
-    size, _, inode = remembered.get("state", (None, None, None))
+    size, _, inode = old_note.get("state", (None, None, None))
     record = records.read(path)
-    is_of_job = remembered.get("seen", 0.0) >= record.get("starttime", math.inf)
-    return is_of_job and (size, inode) == (now.st_size, now.st_ino) and record.get("endtime") == now.st_mtime
+    is_of_job = old_note.get("seen", 0.0) >= record.get("starttime", math.inf)
+    return is_of_job and (size, inode) == (stat.st_size, stat.st_ino) and record.get("endtime") == stat.st_mtime
 
 
 def _note(name: str | Path) -> Path:

@@ -196,10 +196,10 @@ def at_work(outputs: Iterable[Sequence[str]]) -> list[str]:
     ----------
     outputs : the outputs of each job of this run, none of which has started
     """
-    names = {claim_name(paths): sorted(paths)[0] for paths in outputs if paths}
+    path_of_claim = {claim_name(paths): sorted(paths)[0] for paths in outputs if paths}
     return [
         f"{path} is being made by {owner(name)}, of a run that is gone: it is waited for"
-        for name, path in names.items()
+        for name, path in path_of_claim.items()
         if is_claimed(name)
     ]
 
@@ -211,12 +211,12 @@ def forget_unused(planned: Container[str] = ()) -> None:
     ----------
     planned : names of claims that a run may still put back; their jobs may not have started, their outputs are deleted
     """
-    for note in CLAIMS.glob("*.json"):
-        if note.stem in planned:
+    for note_path in CLAIMS.glob("*.json"):
+        if note_path.stem in planned:
             continue
-        record = _record(note.stem)
+        record = _record(note_path.stem)
         if record is None or not (_is_used(record) or is_claimed(record.name)):
-            forget(note.stem)
+            forget(note_path.stem)
 
 
 def _is_used(record: Record) -> bool:

@@ -25,8 +25,8 @@ def enter() -> None:
         if is_alive(note) is False:
             path.unlink(missing_ok=True)
     command = " ".join(["snakemake", *sys.argv[1:]])
-    about = {"user": getpass.getuser(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "command": command}
-    write_json(note_of_this_run(), {**identity(), **about})
+    run_facts = {"user": getpass.getuser(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "command": command}
+    write_json(note_of_this_run(), {**identity(), **run_facts})
 
 
 def identity() -> dict[str, str | int]:
@@ -45,15 +45,19 @@ def others() -> list[str]:
         return []
     lines = []
     for _, note in _notes():
-        who = f"process {note['pid']} of {note['user']} on {note['host']}, since {note['since']}: {note['command']}"
+        process_text = (
+            f"process {note['pid']} of {note['user']} on {note['host']}, since {note['since']}: {note['command']}"
+        )
         alive = is_alive(note)
         if alive:
-            lines.append(f"a run is at work in this folder: {who}; where it makes the same files, wait for it to end")
+            lines.append(
+                f"a run is at work in this folder: {process_text}; where it makes the same files, wait for it to end"
+            )
         elif alive is None:
-            lines.append(f"a run was started on another host: {who}; see there whether it is alive")
+            lines.append(f"a run was started on another host: {process_text}; see there whether it is alive")
         else:
             lines.append(
-                f"a run was killed and left its lock: {who}; run the same command with --unlock, then again: "
+                f"a run was killed and left its lock: {process_text}; run the same command with --unlock, then again: "
                 "what is finished is not done again"
             )
     return lines

@@ -28,11 +28,11 @@ def cancel_waiting(jobs: Sequence[str]) -> list[str]:
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     states = dict(line.strip().split("|") for line in answer.stdout.splitlines() if "|" in line)
-    waiting = sorted(job for job, state in states.items() if state == "PENDING")
-    if not waiting:
+    waiting_jobs = sorted(job for job, state in states.items() if state == "PENDING")
+    if not waiting_jobs:
         return []
-    subprocess.run(["scancel", "--state=PENDING", *waiting], timeout=SECONDS, check=False)
-    return [f"cancelled {len(waiting)} waiting Slurm jobs of a run that is gone: {', '.join(waiting)}"]
+    subprocess.run(["scancel", "--state=PENDING", *waiting_jobs], timeout=SECONDS, check=False)
+    return [f"cancelled {len(waiting_jobs)} waiting Slurm jobs of a run that is gone: {', '.join(waiting_jobs)}"]
 
 
 def may_live(jobs: Sequence[str]) -> bool:

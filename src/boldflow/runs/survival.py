@@ -72,11 +72,11 @@ def stood(outputs: Sequence[str], paths: Callable[[str], tuple[str, str]]) -> St
             return None
     if record is None:
         return None
-    booked = []
+    booked_outputs = []
     for path in outputs:
         note, mark = paths(path)
-        booked.append(Booked(note, _text(note), mark, _text(mark)))
-    return Stood(list(outputs), record.series, booked)
+        booked_outputs.append(Booked(note, _text(note), mark, _text(mark)))
+    return Stood(list(outputs), record.series, booked_outputs)
 
 
 def write_plan(rows: Sequence[Stood]) -> None:
@@ -94,19 +94,19 @@ def put_back(rows: Sequence[Stood]) -> tuple[list[str], list[Stood]]:
     list of Stood
         Jobs that somebody is still at, and jobs of which it could not be done now, as on a full disk.
     """
-    again, left = [], []
+    restored_paths, unrestored_rows = [], []
     for row in rows:
         with kept.held(kept.claim_name(row.outputs)) as is_free:
             try:
                 if not is_free:
-                    left.append(row)
+                    unrestored_rows.append(row)
                 elif _put_back(row):
-                    again.append(sorted(row.outputs)[0])
+                    restored_paths.append(sorted(row.outputs)[0])
             except FileNotFoundError:  # a link is gone: then the job is done again
                 pass
             except OSError:
-                left.append(row)
-    return again, left
+                unrestored_rows.append(row)
+    return restored_paths, unrestored_rows
 
 
 def end_plan(left: Sequence[Stood]) -> None:
@@ -144,15 +144,17 @@ def _put_back_of(plan: Path) -> list[str]:
     if content is None or notes.is_alive(content) is not False:
         return []
     rows = [_stood_of(row) for row in content["jobs"]]
-    external = {number for row in rows for mark in row.booked if (number := _external_job(mark.incomplete))}
-    if external and slurm.may_live(sorted(external)):
+    external_jobs = {
+        job_number for row in rows for mark in row.booked if (job_number := _external_job(mark.incomplete))
+    }
+    if external_jobs and slurm.may_live(sorted(external_jobs)):
         return []
-    again, left = put_back(rows)
-    if left:
-        write_json(plan, {**content, "jobs": [asdict(row) for row in left]})
+    restored_paths, unrestored_rows = put_back(rows)
+    if unrestored_rows:
+        write_json(plan, {**content, "jobs": [asdict(row) for row in unrestored_rows]})
     else:
         plan.unlink(missing_ok=True)
-    return again
+    return restored_paths
 
 
 def _put_back(row: Stood) -> bool:
@@ -168,11 +170,11 @@ def _put_back(row: Stood) -> bool:
     record = kept.read(row.outputs)
     if record is None or record.series != row.series or kept.stands(record):
         return False
-    for booked in row.booked:
-        _write_text(booked.record, booked.content)
+    for booking in row.booked:
+        _write_text(booking.record, booking.content)
     kept.put_back(record)
-    for booked in row.booked:
-        _write_text(booked.incomplete, booked.mark)
+    for booking in row.booked:
+        _write_text(booking.incomplete, booking.mark)
     return True
 
 

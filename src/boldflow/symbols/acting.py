@@ -154,16 +154,16 @@ def _of_definition(node: Any, scope: Scope) -> Iterator[Demand]:
             for word in node.keywords
         ):
             raise Acts
-        local = _bound_in_class(node)
+        bound_locally = _bound_in_class(node)
         for line in node.body:
-            yield from _of_statement(line, {**scope, **dict.fromkeys(local, ("",))}, local)
+            yield from _of_statement(line, {**scope, **dict.fromkeys(bound_locally, ("",))}, bound_locally)
         return
     arguments = node.args
     for default in (*arguments.defaults, *arguments.kw_defaults):
         if default is not None:
             yield from _of_value(default, scope, passed=True)
-    several = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    annotations = [argument.annotation for argument in several if argument is not None] + [node.returns]
+    all_arguments = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    annotations = [argument.annotation for argument in all_arguments if argument is not None] + [node.returns]
     if any(isinstance(part, ast.Call) for annotation in filter(None, annotations) for part in ast.walk(annotation)):
         raise Acts
 
@@ -205,13 +205,13 @@ def _of_value(node: Any, scope: Scope, passed: bool = False) -> Iterator[Demand]
     elif isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
         raise Acts
     else:
-        inner = scope
+        inner_scope = scope
         if isinstance(node, COMPREHENSIONS):
             targets = [part for row in node.generators for part in ast.walk(row.target)]
-            inner = {**scope, **{part.id: ("",) for part in targets if isinstance(part, ast.Name)}}
+            inner_scope = {**scope, **{part.id: ("",) for part in targets if isinstance(part, ast.Name)}}
         for field, value in ast.iter_fields(node):
             for part in _several(value):
-                yield from _of_value(part, inner, passed=(type(node), field) in HANDING_ON)
+                yield from _of_value(part, inner_scope, passed=(type(node), field) in HANDING_ON)
 
 
 def _several(value: Any) -> list[ast.AST]:
@@ -231,9 +231,9 @@ def _of_call(node: ast.Call, scope: Scope) -> Iterator[Demand]:
         raise Acts
     if any(word.arg == "key" for word in node.keywords):  # sorted, min and max call it
         raise Acts
-    stores = makes_record or set(fulls) <= KEEPING
+    is_stored = makes_record or set(fulls) <= KEEPING
     for part in (*node.args, *(word.value for word in node.keywords)):
-        yield from _of_value(part, scope, passed=stores)
+        yield from _of_value(part, scope, passed=is_stored)
 
 
 def _is_quiet_call(full: str) -> bool:
@@ -267,20 +267,20 @@ def _is_builtin_class(full: str) -> bool:
 def _traits_of_class(node: ast.ClassDef, scope: Scope) -> dict[str, list[Demand]]:
     """Say in which ways a class may be used so that no code of it runs."""
     methods = [line for line in node.body if isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef)]
-    names = {method.name for method in methods}
+    method_names = {method.name for method in methods}
     bases = [full for base in node.bases for full in _fulls(base, scope) if is_of_package(full)]
     ways = {"read", "operate"}
-    if not names & {"__init_subclass__", "__class_getitem__", "__set_name__"}:
+    if not method_names & {"__init_subclass__", "__class_getitem__", "__set_name__"}:
         ways.add("base")
         factories = [
             part.value for part in ast.walk(node) if isinstance(part, ast.keyword) and part.arg == "default_factory"
         ]
-        if not names & _OF_MAKING and not any(
+        if not method_names & _OF_MAKING and not any(
             is_of_package(full) for part in factories for full in _fulls(part, scope)
         ):
             ways.add("call")
     decorators = {full for method in methods for part in method.decorator_list for full in _fulls(part, scope)}
-    speaking = {name for name in names if name.startswith("__")} - _OF_MAKING
-    if not speaking and not names & QUIET_METHODS and decorators <= _DECORATORS:
+    special_methods = {name for name in method_names if name.startswith("__")} - _OF_MAKING
+    if not special_methods and not method_names & QUIET_METHODS and decorators <= _DECORATORS:
         ways.add("inside")
     return {way: [Demand(way, base) for base in bases] for way in sorted(ways)}

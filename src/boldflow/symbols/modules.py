@@ -110,14 +110,14 @@ def take_apart(name: str, path: Path, content: bytes) -> Module:
     scope = with_names({}, [*pairs, *((symbol, f"{name}.{symbol}") for symbol in bound)])
     reader = _Reader(name, package, scope, _features(lines))
     definitions = {symbol: reader.definition(nodes) for symbol, nodes in bound.items()}
-    acts, conditions, noisy = _at_import(lines, scope, bound)
-    if noisy:  # then the order of assignments counts too
-        order = [line for line in lines if line in noisy or isinstance(line, ast.Assign | ast.AnnAssign)]
-        definitions[IMPORT] = reader.definition(order)
+    is_acting, conditions, acting_lines = _at_import(lines, scope, bound)
+    if acting_lines:  # then the order of assignments counts too
+        ordered_lines = [line for line in lines if line in acting_lines or isinstance(line, ast.Assign | ast.AnnAssign)]
+        definitions[IMPORT] = reader.definition(ordered_lines)
     loads, libraries = _loaded_by(_outside(lines), package)
     parents = [name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1)]
-    lists = {alias: list(fulls) for alias, fulls in aliases.items()}
-    return Module(digest(content), definitions, lists, [*parents, *loads], libraries, acts, conditions)
+    names_of_alias = {alias: list(fulls) for alias, fulls in aliases.items()}
+    return Module(digest(content), definitions, names_of_alias, [*parents, *loads], libraries, is_acting, conditions)
 
 
 def from_row(row: list[Any]) -> Module:
@@ -139,20 +139,22 @@ class _Reader:
     def definition(self, nodes: list[ast.stmt]) -> Definition:
         """Digest what a name is bound to, by one statement or several in their order."""
         pairs = sorted({pair for node in nodes for pair in meanings(node, self.scope, self.package)})
-        fulls = {self._resolved(full) for _, full in pairs}
-        annotated = {full for node in nodes for _, full in of_annotations(node, self.scope, self.package)}
-        flags = [flag for flag, words in FLAGS.items() if any(_names(full, words) for full in fulls)]
+        full_names = {self._resolved(full) for _, full in pairs}
+        annotated_names = {full for node in nodes for _, full in of_annotations(node, self.scope, self.package)}
+        flags = [flag for flag, words in FLAGS.items() if any(_names(full, words) for full in full_names)]
         if any(alias == "*" for alias in self.scope):  # from x import *
             flags = sorted({*flags, "unclear"})
         text = self.features + written(nodes) + canonical(pairs)
-        inside = [part for node in nodes for part in ast.walk(node)]
+        descendants = [part for node in nodes for part in ast.walk(node)]
         if "unclear" in flags:
-            fulls |= {part.value for part in inside if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+            full_names |= {
+                part.value for part in descendants if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            }
         return Definition(
             digest(text),
-            sorted(filter(is_of_package, fulls)),
-            sorted(filter(is_of_package, annotated)),
-            _loaded_by(inside, self.package)[0],
+            sorted(filter(is_of_package, full_names)),
+            sorted(filter(is_of_package, annotated_names)),
+            _loaded_by(descendants, self.package)[0],
             flags,
             _traits(nodes, self.scope),
         )
@@ -196,21 +198,21 @@ def _at_import(
     lines: list[ast.stmt], scope: Scope, bound: Mapping[str, list[ast.stmt]]
 ) -> tuple[bool, list[Demand], list[ast.stmt]]:
     """Tell whether importing acts whatever holds, what must hold else, and which statements do or may do so."""
-    acts, conditions, noisy = False, set(), []
+    is_acting, conditions, acting_lines = False, set(), []
     for line in lines:
         try:
-            needs = demands(line, scope, bound)
+            line_demands = demands(line, scope, bound)
         except Acts:
-            acts = True
-            noisy.append(line)
+            is_acting = True
+            acting_lines.append(line)
         else:
-            conditions |= set(needs)
-            noisy += [line] if needs else []
+            conditions |= set(line_demands)
+            acting_lines += [line] if line_demands else []
     for nodes in bound.values():
         if sum(not _sets_attribute(node) for node in nodes) > 1:
-            acts = True  # what is computed in between sees the first value
-            noisy += [node for node in nodes if node not in noisy]
-    return acts, sorted(conditions), noisy
+            is_acting = True  # what is computed in between sees the first value
+            acting_lines += [node for node in nodes if node not in acting_lines]
+    return is_acting, sorted(conditions), acting_lines
 
 
 def _sets_attribute(node: ast.stmt) -> bool:

@@ -29,11 +29,11 @@ def meanings(node: ast.AST, scope: Scope, package: str) -> Iterator[Meaning]:
     if isinstance(node, ast.Name | ast.Attribute):
         yield from _of_chain(node, scope, package)
         return
-    around, inside, inner = _parts(node, scope, package)
-    for part in around:
+    outer_parts, inner_parts, inner_scope = _parts(node, scope, package)
+    for part in outer_parts:
         yield from meanings(part, scope, package)
-    for part in inside:
-        yield from meanings(part, inner, package)
+    for part in inner_parts:
+        yield from meanings(part, inner_scope, package)
 
 
 def of_annotations(node: ast.AST, scope: Scope, package: str) -> Iterator[Meaning]:
@@ -62,11 +62,11 @@ def imported(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
     """Yield the names that an import binds, with what they stand for."""
     if isinstance(node, ast.Import):
         for alias in node.names:
-            top = alias.name.split(".")[0]
-            yield (alias.asname, alias.name) if alias.asname else (top, top)
+            top_package = alias.name.split(".")[0]
+            yield (alias.asname, alias.name) if alias.asname else (top_package, top_package)
     elif isinstance(node, ast.ImportFrom):
-        base = base_of(node, package)
-        yield from ((alias.asname or alias.name, f"{base}.{alias.name}") for alias in node.names)
+        base_module = base_of(node, package)
+        yield from ((alias.asname or alias.name, f"{base_module}.{alias.name}") for alias in node.names)
 
 
 def base_of(node: ast.ImportFrom, package: str) -> str:
@@ -122,13 +122,13 @@ def _of_chain(node: ast.expr, scope: Scope, package: str) -> Iterator[Meaning]:
 def _parts(node: Any, scope: Scope, package: str) -> tuple[Sequence[ast.AST], Sequence[ast.AST], Scope]:
     """Give what of a node is read in the scope around it, what in its own scope, and that scope."""
     if isinstance(node, FUNCTIONS):
-        inside = node.body if isinstance(node.body, list) else [node.body]
+        body_parts = node.body if isinstance(node.body, list) else [node.body]
         defaults = [part for part in (*node.args.defaults, *node.args.kw_defaults) if part is not None]
-        return [*getattr(node, "decorator_list", []), *defaults], inside, _scope_of_function(node, scope, package)
+        return [*getattr(node, "decorator_list", []), *defaults], body_parts, _scope_of_function(node, scope, package)
     if isinstance(node, COMPREHENSIONS):
         targets = {part.id for row in node.generators for part in ast.walk(row.target) if isinstance(part, ast.Name)}
-        inner = {**scope, **dict.fromkeys(targets, ("",))}
-        return [row.iter for row in node.generators], list(ast.iter_child_nodes(node)), inner
+        inner_scope = {**scope, **dict.fromkeys(targets, ("",))}
+        return [row.iter for row in node.generators], list(ast.iter_child_nodes(node)), inner_scope
     if isinstance(node, ast.AnnAssign):
         return [], [part for part in (node.target, node.value) if part is not None], scope
     if isinstance(node, ast.ClassDef):
@@ -155,9 +155,9 @@ def _scope_of_function(node: Any, scope: Scope, package: str) -> Scope:
     lines = node.body if isinstance(node.body, list) else [node.body]
     parts = [part for line in lines for part in own_scope(line)]
     arguments = node.args
-    several = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    hidden = {argument.arg for argument in several if argument is not None}
-    hidden |= {name for part in parts for name in bound_names(part)}
-    of_module = {name for part in parts if isinstance(part, ast.Global) for name in part.names}
-    inner = {**scope, **dict.fromkeys(hidden - of_module, ("",))}
-    return with_names(inner, [pair for part in parts for pair in imported(part, package)])
+    all_arguments = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    hidden_names = {argument.arg for argument in all_arguments if argument is not None}
+    hidden_names |= {name for part in parts for name in bound_names(part)}
+    global_names = {name for part in parts if isinstance(part, ast.Global) for name in part.names}
+    inner_scope = {**scope, **dict.fromkeys(hidden_names - global_names, ("",))}
+    return with_names(inner_scope, [pair for part in parts for pair in imported(part, package)])

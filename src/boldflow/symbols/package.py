@@ -32,11 +32,11 @@ class Package:
         """Return the file of a dotted module, or None; a package goes before a module of one name, as for Python."""
         if module not in self._paths:
             if module.startswith(ADAPTER):
-                choices = [self.root.parents[1] / ADAPTERS / f"{module.removeprefix(ADAPTER)}.py"]
+                candidate_paths = [self.root.parents[1] / ADAPTERS / f"{module.removeprefix(ADAPTER)}.py"]
             else:
-                base = self.root.joinpath(*module.split(".")[1:])
-                choices = [base / "__init__.py", base.with_suffix(".py")]
-            self._paths[module] = next((path for path in choices if path.is_file()), None)
+                base_path = self.root.joinpath(*module.split(".")[1:])
+                candidate_paths = [base_path / "__init__.py", base_path.with_suffix(".py")]
+            self._paths[module] = next((path for path in candidate_paths if path.is_file()), None)
         return self._paths[module]
 
     def texts_beside(self, module: str) -> dict[str, str]:
@@ -74,11 +74,11 @@ class Package:
         if not self._is_new or self.kept is None or not self.kept.parent.is_dir():
             return
         self._is_new = False
-        rows = {**self._earlier(), **self._modules}
-        part = self.kept.with_name(f"{self.kept.name}.{os.getpid()}")
+        module_rows = {**self._earlier(), **self._modules}
+        part_path = self.kept.with_name(f"{self.kept.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            part.write_text(json.dumps({"made_by": _stamp(), "modules": rows}, separators=(",", ":")))
-            part.replace(self.kept)
+            part_path.write_text(json.dumps({"made_by": _stamp(), "modules": module_rows}, separators=(",", ":")))
+            part_path.replace(self.kept)
 
     def _recalled(self, name: str, content: str) -> Module | None:
         row = self._earlier().get(name)

@@ -72,10 +72,11 @@ class Reach:
         n = next((n for n in range(len(parts), 0, -1) if self.package.path(".".join(parts[:n]))), 0)
         if n == 0:
             return []
-        module, above = ".".join(parts[:n]), ".".join(parts[: n - 1])
+        module, parent = ".".join(parts[:n]), ".".join(parts[: n - 1])
         places = [(module, self._name_in(module, parts[n]) if n < len(parts) else WHOLE, max(len(parts) - n - 1, 0))]
-        if n > 1 and self._binds_other(above, parts[n - 1], module):  # a package gives a module's name to something
-            places.append((above, parts[n - 1], len(parts) - n))
+        # a package may give a module's name to something else
+        if n > 1 and self._binds_other(parent, parts[n - 1], module):
+            places.append((parent, parts[n - 1], len(parts) - n))
         return places
 
     def _name_in(self, module: str, name: str) -> str:
@@ -96,14 +97,14 @@ class Reach:
             self._quiet[demand] = bool(places) and all(self._holds_at(demand.how, *place) for place in places)
         return self._quiet[demand]
 
-    def _holds_at(self, how: str, module: str, name: str, n_left: int) -> bool:
+    def _holds_at(self, way: str, module: str, name: str, n_left: int) -> bool:
         if name == WHOLE:
-            return how in ("read", "operate")
-        parts = self.package.module(module)
-        fulls = parts.aliases.get(name, [])
-        others = [Demand(how, full) for full in fulls if is_of_package(full)]
-        return (not fulls or len(others) == len(fulls) or how != "call") and all(
-            [*map(self._holds, others), *self._of_definition(how, parts.definitions.get(name), n_left)]
+            return way in ("read", "operate")
+        record = self.package.module(module)
+        fulls = record.aliases.get(name, [])
+        demands = [Demand(way, full) for full in fulls if is_of_package(full)]
+        return (not fulls or len(demands) == len(fulls) or way != "call") and all(
+            [*map(self._holds, demands), *self._of_definition(way, record.definitions.get(name), n_left)]
         )
 
     def _of_definition(self, how: str, definition: Definition | None, n_left: int) -> list[bool]:
@@ -128,12 +129,12 @@ class _Walk:
 
     def load(self, *modules: str) -> None:
         """Import modules, and all that they import."""
-        waiting = list(modules)
-        while waiting:
-            name = waiting.pop()
+        waiting_modules = list(modules)
+        while waiting_modules:
+            name = waiting_modules.pop()
             if name not in self.loaded and self._counts(name):
                 self.loaded.add(name)
-                waiting += self._modules_of(self.package.module(name).loads)
+                waiting_modules += self._modules_of(self.package.module(name).loads)
                 if self.reach.acts(name):
                     self._waiting.append((name, IMPORT))
 
@@ -161,26 +162,26 @@ class _Walk:
                 self.visit(module, WHOLE)
         for module in sorted({key.partition(":")[0] for key in self.codes}):
             self.codes |= {f"{module}:({name})": code for name, code in self.package.texts_beside(module).items()}
-        parts = {module: self.package.module(module) for module in sorted(self.loaded)}
+        records = {module: self.package.module(module) for module in sorted(self.loaded)}
         if "sources" in self._flags:
-            self.codes |= {f"{module}:(source)": part.source for module, part in parts.items()}
-        libraries = {library for part in parts.values() for library in part.libraries}
+            self.codes |= {f"{module}:(source)": record.source for module, record in records.items()}
+        libraries = {library for record in records.values() for library in record.libraries}
         self.codes["(libraries):(import)"] = digest(canonical(sorted(libraries)))
 
     def _reach(self, module: str, name: str) -> None:
-        parts = self.package.module(module)
+        record = self.package.module(module)
         self.load(module)
         if name == WHOLE:
-            inside = [
-                alias for alias, fulls in parts.aliases.items() if any(self._is_part(module, full) for full in fulls)
+            part_aliases = [
+                alias for alias, fulls in record.aliases.items() if any(self._is_part(module, full) for full in fulls)
             ]
-            self._waiting += [(module, each) for each in (*parts.definitions, *inside) if each != IMPORT]
-        if name in parts.aliases:  # another module imports it from here
-            self.codes[f"{module}:{name}"] = digest(canonical(parts.aliases[name]))
-            for full in filter(is_of_package, parts.aliases[name]):
+            self._waiting += [(module, symbol) for symbol in (*record.definitions, *part_aliases) if symbol != IMPORT]
+        if name in record.aliases:  # another module imports it from here
+            self.codes[f"{module}:{name}"] = digest(canonical(record.aliases[name]))
+            for full in filter(is_of_package, record.aliases[name]):
                 self._follow(full)
-        if name in parts.definitions:
-            definition = parts.definitions[name]
+        if name in record.definitions:
+            definition = record.definitions[name]
             self.codes[f"{module}:{name}"] = definition.code + self.codes.get(f"{module}:{name}", "")
             self._annotated |= set(definition.annotated)
             self._flags |= set() if f"{module}:{name}" in CLEAR else set(definition.flags)

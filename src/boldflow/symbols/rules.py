@@ -102,8 +102,8 @@ def _keep(code: Mapping[str, str], definitions: Mapping[str, str]) -> None:
     path = _side_file(code)
     if path.exists() or not SIDE_FILES.parent.is_dir():
         return
-    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part_path = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        part.write_text(canonical(dict(definitions)), encoding="utf-8")
-        part.replace(path)
+        part_path.write_text(canonical(dict(definitions)), encoding="utf-8")
+        part_path.replace(path)

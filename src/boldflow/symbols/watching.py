@@ -62,30 +62,30 @@ def outside(codes: Iterable[CodeType], reach: Reach, roots: Iterable[str]) -> li
         ``module:name``, sorted; ``module:(import)`` for a module that was imported and must not be.
     """
     reached, loaded = reach.reached(*roots)
-    missing = set()
+    uncovered = set()
     for code in codes:
         module = _module_of(code, reach.package)
         if module == SILENT or module.startswith(f"{SILENT}."):
             continue
         if _runs_at_import(code):
-            missing |= set() if module in loaded else {f"{module}:{IMPORT}"}
+            uncovered |= set() if module in loaded else {f"{module}:{IMPORT}"}
         elif not any(f"{module}:{name}" in reached for name in (*_definitions_of(code), IMPORT)):
-            missing.add(f"{module}:{code.co_qualname}")
-    return sorted(missing)
+            uncovered.add(f"{module}:{code.co_qualname}")
+    return sorted(uncovered)
 
 
 def _monitor() -> None:
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
-    number = 3  # one of those that no other tool has a claim to
+    tool_id = 3  # one of those that no other tool has a claim to
 
     def start(code: CodeType, offset: int) -> Any:
         if code.co_filename.startswith(_PREFIX):
             _executed[id(code)] = code
         return monitoring.DISABLE
 
-    monitoring.use_tool_id(number, "boldflow")
-    monitoring.register_callback(number, monitoring.events.PY_START, start)
-    monitoring.set_events(number, monitoring.events.PY_START)
+    monitoring.use_tool_id(tool_id, "boldflow")
+    monitoring.register_callback(tool_id, monitoring.events.PY_START, start)
+    monitoring.set_events(tool_id, monitoring.events.PY_START)
 
 
 def _trace(frame: FrameType, event: str, argument: Any) -> None:
@@ -100,9 +100,9 @@ def _compare() -> None:
         return
     package = Package(kept=KEPT)
     roots = [*roots_of(package, *_code[ROOTS].split()), f"{ADAPTER}_adapter:{WHOLE}"]
-    missing = outside(list(_executed.values()), Reach(package), roots)
-    if missing:
-        sys.stderr.write(f"boldflow: this job executed what its digest does not cover: {', '.join(missing)}\n")
+    uncovered = outside(list(_executed.values()), Reach(package), roots)
+    if uncovered:
+        sys.stderr.write(f"boldflow: this job executed what its digest does not cover: {', '.join(uncovered)}\n")
         sys.stderr.flush()
         os._exit(FAILED)
     LOG.info("%d pieces of code were executed, all of them covered by the digest", len(_executed))
@@ -126,5 +126,5 @@ def _definitions_of(code: CodeType) -> list[str]:
         return [name]
     with open(code.co_filename, "rb") as file:
         lines = ast.parse(file.read()).body
-    around = [line for line in lines if line.lineno <= code.co_firstlineno <= (line.end_lineno or line.lineno)]
-    return [bound for line in around for part in own_scope(line) for bound in bound_names(part)]
+    enclosing_lines = [line for line in lines if line.lineno <= code.co_firstlineno <= (line.end_lineno or line.lineno)]
+    return [bound for line in enclosing_lines for part in own_scope(line) for bound in bound_names(part)]

@@ -53,11 +53,11 @@ def _write_list(nodes: list[Any], parts: list[str]) -> None:
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:
     """Join the texts of an f-string that stand side by side: versions of Python split them differently."""
-    joined: list[ast.expr] = []
+    joined_values: list[ast.expr] = []
     for value in values:
-        before = joined[-1] if joined else None
-        if isinstance(value, ast.Constant) and isinstance(before, ast.Constant):
-            joined[-1] = ast.Constant(str(before.value) + str(value.value))
+        previous = joined_values[-1] if joined_values else None
+        if isinstance(value, ast.Constant) and isinstance(previous, ast.Constant):
+            joined_values[-1] = ast.Constant(str(previous.value) + str(value.value))
         elif not (isinstance(value, ast.Constant) and value.value == ""):
-            joined.append(value)
-    return joined
+            joined_values.append(value)
+    return joined_values

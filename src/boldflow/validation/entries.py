@@ -55,30 +55,30 @@ def config_problems(config: Config, schemas: Config, validator: Any) -> list[str
         if not isinstance(entries, dict):
             continue
         for name, entry in entries.items():
-            where = f"{section}.{name}"
+            entry_path = f"{section}.{name}"
             if entry is not None and not isinstance(entry, dict):
                 continue  # its type is a schema problem already
             plugin = plugin_name(name, entry) if section in PLUGIN_SECTIONS else None
             if plugin is not None and plugin not in plugins(section):
-                problems.append(f"{where}: no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
+                problems.append(f"{entry_path}: no plug-in {plugin!r}; {nearest(plugin, plugins(section))}")
                 continue
-            lacking = plugin_problems(section, plugin) if plugin else []
-            if lacking:
-                problems += [f"{where}: {sentence}" for sentence in lacking]
+            plugin_sentences = plugin_problems(section, plugin) if plugin else []
+            if plugin_sentences:
+                problems += [f"{entry_path}: {sentence}" for sentence in plugin_sentences]
                 continue
             schema = entry_schema(schemas, section, plugin)
-            wrong = schema_problems(where, entry or {}, schema, validator)
-            problems += wrong
-            if section == "responses" and not wrong:
-                problems += region_problems(where, entry or {}) + glm_problems(where, entry or {})
-            if section == "features" and not wrong:
+            schema_sentences = schema_problems(entry_path, entry or {}, schema, validator)
+            problems += schema_sentences
+            if section == "responses" and not schema_sentences:
+                problems += region_problems(entry_path, entry or {}) + glm_problems(entry_path, entry or {})
+            if section == "features" and not schema_sentences:
                 problems += _network_problems(config, schemas, name) + _member_problems(config, name)
-            if section == "models" and not wrong:
-                problems += _control_problems(where, name, entry or {})
-            if section == "datasets" and not wrong and entry:
-                problems += _subject_problems(where, str(plugin), entry)
+            if section == "models" and not schema_sentences:
+                problems += _control_problems(entry_path, name, entry or {})
+            if section == "datasets" and not schema_sentences and entry:
+                problems += _subject_problems(entry_path, str(plugin), entry)
                 if "agreement" in entry:
-                    problems += _agreement_problems(where, entry["agreement"]["date"])
+                    problems += _agreement_problems(entry_path, entry["agreement"]["date"])
     return problems
 
 
@@ -92,35 +92,38 @@ def _control_problems(where: str, name: str, entry: Config) -> list[str]:
 
 def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
     """List what a feature's entry lacks to find its network, and a control that does not say that it is one."""
-    entry, where = settings(config, schemas, "features", name), f"features.{name}"
+    entry, entry_path = settings(config, schemas, "features", name), f"features.{name}"
     if entry.get("weights") == "untrained" and "untrained-control" not in name:
-        return [f"{where}: weights are untrained, and the name does not say so; put untrained-control into it"]
+        return [f"{entry_path}: weights are untrained, and the name does not say so; put untrained-control into it"]
     if not opens_checkpoint(config, name):
         return []
     if "untrained-control" in name:
-        return [f"{where}: its weights are trained, and the name says that it is an untrained control; choose another"]
-    published = literal("features", entry["plugin"], "CHECKPOINTS")
+        return [
+            f"{entry_path}: its weights are trained, and the name says that it is an untrained control; choose another"
+        ]
+    checkpoints = literal("features", entry["plugin"], "CHECKPOINTS")
     if "checkpoint" not in entry:
         return [
-            f"{where}: key 'checkpoint' is missing (or weights: untrained); known are: {', '.join(sorted(published))}"
+            f"{entry_path}: key 'checkpoint' is missing (or weights: untrained); known are: "
+            f"{', '.join(sorted(checkpoints))}"
         ]
-    if "revision" in entry or "checkpoint_root" in entry or entry["checkpoint"] in published:
+    if "revision" in entry or "checkpoint_root" in entry or entry["checkpoint"] in checkpoints:
         return []
     return [
-        f"{where}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or checkpoint_root, "
-        f"a folder of yours); those known without: {', '.join(sorted(published)) or 'none'}"
+        f"{entry_path}: checkpoint {entry['checkpoint']!r} needs key revision, its commit on the hub (or "
+        f"checkpoint_root, a folder of yours); those known without: {', '.join(sorted(checkpoints)) or 'none'}"
     ]
 
 
-def _agreement_problems(where: str, day: Any) -> list[str]:
-    expected = f"{where}.agreement.date: found {str(day)!r}, expected the day on which it was signed"
+def _agreement_problems(entry_path: str, date: Any) -> list[str]:
+    expected = f"{entry_path}.agreement.date: found {str(date)!r}, expected the day on which it was signed"
     try:
-        signed = datetime.date.fromisoformat(str(day))
+        signing_date = datetime.date.fromisoformat(str(date))
     except ValueError:
         return [f"{expected}, such as 2026-01-31"]
     today = datetime.date.today()
     # where the day has begun already depends on the place
-    return [f"{expected}; today is {today}"] if signed > today + datetime.timedelta(days=1) else []
+    return [f"{expected}; today is {today}"] if signing_date > today + datetime.timedelta(days=1) else []
 
 
 def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:
@@ -135,15 +138,17 @@ def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:
 
 def _member_problems(config: Config, name: str) -> list[str]:
     """List what cannot be of the features that an entry joins; whoever joins a control says so too."""
-    where, problems = f"features.{name}.of", []
+    key_path, problems = f"features.{name}.of", []
     for member in members_of_feature(config, name):
         entry = config["features"].get(member) or {}
         if member not in config["features"] or plugin_name(member, entry) not in plugins("features"):
-            problems.append(f"{where}: no feature {member!r}; {nearest(member, set(config['features']) - {name})}")
+            problems.append(f"{key_path}: no feature {member!r}; {nearest(member, set(config['features']) - {name})}")
         elif plugin_problems("features", plugin_name(member, entry)):
             continue  # told of the member itself
         elif feature_facts(config, member).reads == "features":
-            problems.append(f"{where}: {member!r} joins features itself; name those that it joins instead")
+            problems.append(f"{key_path}: {member!r} joins features itself; name those that it joins instead")
         elif entry.get("weights") == "untrained" and "untrained-control" not in name:
-            problems.append(f"{where}: {member!r} has untrained weights; put untrained-control into the name {name!r}")
+            problems.append(
+                f"{key_path}: {member!r} has untrained weights; put untrained-control into the name {name!r}"
+            )
     return problems

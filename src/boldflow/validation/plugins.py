@@ -15,16 +15,16 @@ from boldflow.vocabulary.facts import names_of, needed_of
 
 def plugin_problems(section: str, plugin: str) -> list[str]:
     """List what a plug-in lacks of its contract, as far as its text tells."""
-    file = plugin_file(section, plugin)
+    path = plugin_file(section, plugin)
     try:
-        there = functions(section, plugin)
-        stated = literal(section, plugin, "FACTS")
+        present_functions = functions(section, plugin)
+        stated_facts = literal(section, plugin, "FACTS")
         literal(section, plugin, "SETTINGS")
     except (SyntaxError, ValueError) as error:
-        return [f"{file} of {section}: {error}"]
-    missing = [name for name in CONTRACT[section] if name not in there]
-    problems = [f"{file} of {section}: {sentence}" for sentence in fact_problems(section, stated)]
-    return problems + ([f"{file} of {section}: functions {missing} are missing"] if missing else [])
+        return [f"{path} of {section}: {error}"]
+    missing_functions = [name for name in CONTRACT[section] if name not in present_functions]
+    problems = [f"{path} of {section}: {sentence}" for sentence in fact_problems(section, stated_facts)]
+    return problems + ([f"{path} of {section}: functions {missing_functions} are missing"] if missing_functions else [])
 
 
 def fact_problems(section: str, stated: Mapping[str, Any]) -> list[str]:

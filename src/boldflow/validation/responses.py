@@ -44,8 +44,10 @@ def glm_problems(where: str, entry: Config) -> list[str]:
     if ridge and method == "lss":
         problems.append(f"{where}: ridge {ridge} is for method lsa, all trials at once, not for lss")
     if (hrf == "table") != ("hrf_table" in entry):
-        keys = f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
-        problems.append(f"{where}: {keys}; hrf: table and hrf_table, a path, go together")
+        keys_text = (
+            f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
+        )
+        problems.append(f"{where}: {keys_text}; hrf: table and hrf_table, a path, go together")
     if "hrf_step_s" in entry and hrf != "table":
         problems.append(f"{where}: hrf_step_s {entry['hrf_step_s']} is for hrf: table, found {hrf!r}")
     if (hrf != "canonical" or len(ridge) > 1) and "split" not in entry:
@@ -54,9 +56,9 @@ def glm_problems(where: str, entry: Config) -> list[str]:
             "training trials of a split may have a part in that"
         )
     drift = entry.get("drift", "cosine")
-    for key, right in (("high_pass_hz", "cosine"), ("drift_order", "polynomial")):
-        if key in entry and drift != right:
-            problems.append(f"{where}: {key} {entry[key]} is for drift: {right}, found {drift!r}")
+    for key, needed_drift in (("high_pass_hz", "cosine"), ("drift_order", "polynomial")):
+        if key in entry and drift != needed_drift:
+            problems.append(f"{where}: {key} {entry[key]} is for drift: {needed_drift}, found {drift!r}")
     return problems
 
 
@@ -65,17 +67,20 @@ def region_problems(where: str, entry: Config) -> list[str]:
     problems = []
     for name, templates in entry.get("region_files", {}).items():
         for template in templates:
-            place = f"{where}.region_files.{name}: {template!r}"
-            unknown = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(PLACEHOLDERS))
-            if unknown:
-                problems.append(f"{place} has placeholder {unknown[0]!r}; {nearest(unknown[0], PLACEHOLDERS)}")
-            for row in region_rows(template, "subject"):
-                problems += [f"{place} {words}" for words in _row_problems(row, entry.get("space"))]
+            template_text = f"{where}.region_files.{name}: {template!r}"
+            unknown_placeholders = sorted(set(re.findall(r"\{([^{}]*)\}", template)) - set(PLACEHOLDERS))
+            if unknown_placeholders:
+                problems.append(
+                    f"{template_text} has placeholder {unknown_placeholders[0]!r}; "
+                    f"{nearest(unknown_placeholders[0], PLACEHOLDERS)}"
+                )
+            for file_row in region_rows(template, "subject"):
+                problems += [f"{template_text} {sentence}" for sentence in _row_problems(file_row, entry.get("space"))]
     return list(dict.fromkeys(problems))
 
 
-def _row_problems(row: Config, space: str | None) -> Iterator[str]:
-    kind, choice = row["kind"], row["choice"]
+def _row_problems(file_row: Config, space: str | None) -> Iterator[str]:
+    kind, choice = file_row["kind"], file_row["choice"]
     if not kind:
         yield f"is no file that gives a region: names end in {', '.join(KINDS)} (and may go on with :3)"
         return
@@ -87,9 +92,9 @@ def _row_problems(row: Config, space: str | None) -> Iterator[str]:
         yield f"chooses {choice!r}, expected a whole number, the region's value in the file"
     if kind != "volume" and space == "native":
         yield "lies on a surface, and the response is in space 'native', voxels; give a volume on the BOLD's grid"
-    if " " in row["hemisphere"]:
-        yield f"is told to be of {row['hemisphere']}; path and name must agree"
-    elif kind != "volume" and not row["hemisphere"]:
+    if " " in file_row["hemisphere"]:
+        yield f"is told to be of {file_row['hemisphere']}; path and name must agree"
+    elif kind != "volume" and not file_row["hemisphere"]:
         yield "does not tell its hemisphere: its name must hold lh. or rh. (or hemi-L or hemi-R), or {hemisphere}"
 
 
@@ -103,12 +108,14 @@ def response_problems(
             f"response {result.response!r} reads recording {recording_!r}, which data set {result.dataset!r} does "
             f"not have; {nearest(recording_, data.recordings)}"
         )
-    learnt = response.get("split", result.split)
-    from_split = f"response {result.response!r} takes its statistics from the training trials of split {learnt!r}"
-    if learnt not in config["splits"]:
-        yield f"{from_split}, which is not in the catalogue; {nearest(learnt, config['splits'])}"
-    elif learnt != result.split:
-        yield f"{from_split}, and is used with split {result.split!r}: what one tests may train the other"
+    statistics_split = response.get("split", result.split)
+    split_text = (
+        f"response {result.response!r} takes its statistics from the training trials of split {statistics_split!r}"
+    )
+    if statistics_split not in config["splits"]:
+        yield f"{split_text}, which is not in the catalogue; {nearest(statistics_split, config['splits'])}"
+    elif statistics_split != result.split:
+        yield f"{split_text}, and is used with split {result.split!r}: what one tests may train the other"
     if "split" in response and split["test"] == "run":
         yield (
             f"response {result.response!r} takes its statistics from training trials of split {result.split!r}, "
@@ -116,8 +123,8 @@ def response_problems(
         )
     yield from _space_problems(result, response, recording_, data)
     yield from _kind_problems(config, result, response, recording_, data)
-    trains = direction == Direction.ENCODE and model_facts(config, result.model).training
-    if (direction == Direction.REPRESENT or trains) and not response.get("average", True):
+    is_training_encoder = direction == Direction.ENCODE and model_facts(config, result.model).training
+    if (direction == Direction.REPRESENT or is_training_encoder) and not response.get("average", True):
         yield (
             f"response {result.response!r} keeps time, and model {result.model!r} is of direction {direction!r}: "
             "choose a response whose volumes are averaged"
@@ -128,21 +135,22 @@ def _kind_problems(
     config: Config, result: ResultKey, response: Config, recording_: str, data: DatasetFacts
 ) -> list[str]:
     """List what cannot be of a response's kind, given the recording that it reads."""
-    where, kind = f"response {result.response!r}", response["kind"]
-    of_betas = data.beta_recordings
+    response_text, kind = f"response {result.response!r}", response["kind"]
+    beta_recordings = data.beta_recordings
     problems = []
-    if recording_ in data.recordings and (kind == "betas") != (recording_ in of_betas):
-        right = "betas" if recording_ in of_betas else "bold"
+    if recording_ in data.recordings and (kind == "betas") != (recording_ in beta_recordings):
+        needed_kind = "betas" if recording_ in beta_recordings else "bold"
         problems.append(
-            f"{where} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds {right}: "
-            f"set kind to {right!r}, or name another recording"
+            f"{response_text} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds "
+            f"{needed_kind}: set kind to {needed_kind!r}, or name another recording"
         )
     entry_of_response = config["responses"][result.response] or {}
     for key, kinds in KINDS_OF_KEY.items():
         if key in entry_of_response and kind not in kinds:
-            other = " and ".join(kinds)
+            kinds_text = " and ".join(kinds)
             problems.append(
-                f"{where} names {key} {entry_of_response[key]!r}, which is for kind {other}, not for {kind}"
+                f"{response_text} names {key} {entry_of_response[key]!r}, which is for kind {kinds_text}, not for "
+                f"{kind}"
             )
     entry = config["datasets"][result.dataset] or {}
     if outside(config, result.dataset, recording_) and "betas_root" not in entry:
@@ -155,34 +163,38 @@ def _kind_problems(
 
 def _space_problems(result: ResultKey, response: Config, recording_: str, data: DatasetFacts) -> list[str]:
     """List what cannot be of a response's space and of the way there, given the recording that it reads."""
-    come = (data.recording_spaces or {}).get(recording_, data.spaces)
+    given_spaces = (data.recording_spaces or {}).get(recording_, data.spaces)
     space, problems = response["space"], []
-    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5", "fsaverage"}) & set(come):
+    if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5", "fsaverage"}) & set(given_spaces):
         problems.append(
             f"response {result.response!r} is in space {space!r}, which recording {recording_!r} of data set "
-            f"{result.dataset!r} cannot give (its BOLD comes in {come})"
+            f"{result.dataset!r} cannot give (its BOLD comes in {given_spaces})"
         )
-    where = f"recording {recording_!r} of data set {result.dataset!r} comes in {come}"
-    for key, from_, kind in (
+    spaces_text = f"recording {recording_!r} of data set {result.dataset!r} comes in {given_spaces}"
+    for key, needed_space, kind_text in (
         *((key, "MNI", "volumes in MNI space") for key in PROJECTING),
         ("resampling", "fsnative", "BOLD on a subject's own surface, and betas on fsaverage"),
     ):
-        if key in response and (not {from_, OTHER_WAYS.get(key)} & set(come) or space == "native"):
-            problems.append(f"response {result.response!r} names {key} {response[key]!r}, which is for {kind}; {where}")
+        if key in response and (not {needed_space, OTHER_WAYS.get(key)} & set(given_spaces) or space == "native"):
+            problems.append(
+                f"response {result.response!r} names {key} {response[key]!r}, which is for {kind_text}; {spaces_text}"
+            )
     if "radius_mm" in response and response.get("sampling") != "line":
         problems.append(f"response {result.response!r} names radius_mm, which is for sampling line")
-    problems += _mesh_problems(result, response, where, "fsaverage" in come)
+    problems += _mesh_problems(result, response, spaces_text, "fsaverage" in given_spaces)
     return problems
 
 
-def _mesh_problems(result: ResultKey, response: Config, where: str, on_fsaverage: bool) -> list[str]:
+def _mesh_problems(result: ResultKey, response: Config, spaces_text: str, on_fsaverage: bool) -> list[str]:
     """List what cannot be of a response's way to its mesh, and of the folder that holds meshes."""
-    space, how, problems = response["space"], response.get("resampling"), []
+    space, resampling, problems = response["space"], response.get("resampling"), []
     ways = WAYS_FROM_FSAVERAGE if on_fsaverage else WAYS_FROM_FSNATIVE
-    if how is not None and space != "native" and how not in ways:
-        problems.append(f"response {result.response!r} names resampling {how!r}, expected one of {ways}; {where}")
+    if resampling is not None and space != "native" and resampling not in ways:
+        problems.append(
+            f"response {result.response!r} names resampling {resampling!r}, expected one of {ways}; {spaces_text}"
+        )
     if on_fsaverage:
-        needs_mesh = how == "average" and space != "native"
+        needs_mesh = resampling == "average" and space != "native"
         if needs_mesh and "mesh_folder" not in response:
             problems.append(
                 f"response {result.response!r} averages over vertices of fsaverage, whose sphere is not inside: set "

@@ -33,26 +33,30 @@ def not_finite(where: str, value: Any) -> Iterator[str]:
         yield f"{where}: found {value}, expected a finite number"
 
 
-def _sentences(where: str, error: Any) -> list[str]:
-    steps = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-    place = f"{where}{steps}".strip(".") or "top level"
+def _sentences(section_path: str, error: Any) -> list[str]:
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    key_path = f"{section_path}{steps}".strip(".") or "top level"
     if error.validator == "additionalProperties":
         properties = error.schema.get("properties", {})
-        extra = [key for key in error.instance if key not in properties]
+        extra_keys = [key for key in error.instance if key not in properties]
         value = error.instance
-        return [f"{place}: unknown key {key!r} (value {value[key]!r}); {nearest(key, properties)}" for key in extra]
+        return [
+            f"{key_path}: unknown key {key!r} (value {value[key]!r}); {nearest(key, properties)}" for key in extra_keys
+        ]
     if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return [f"{place}: key {key!r} is missing; found {sorted(error.instance)}" for key in missing]
+        missing_keys = [key for key in error.validator_value if key not in error.instance]
+        return [f"{key_path}: key {key!r} is missing; found {sorted(error.instance)}" for key in missing_keys]
     if error.validator == "enum":
-        return [f"{place}: {error.instance!r} is not known; {nearest(error.instance, map(str, error.validator_value))}"]
+        return [
+            f"{key_path}: {error.instance!r} is not known; {nearest(error.instance, map(str, error.validator_value))}"
+        ]
     if error.validator == "type":
         types = error.validator_value
         types = " or ".join(TYPES.get(kind, kind) for kind in ([types] if isinstance(types, str) else types))
-        said = f"{place}: found {error.instance!r} ({type(error.instance).__name__}), expected {types}"
-        return [said + _meant_number(error.instance)]
-    about = error.schema.get("description", "")
-    return [f"{place}: found {error.instance!r}: {error.message}" + (f" ({about})" if about else "")]
+        type_sentence = f"{key_path}: found {error.instance!r} ({type(error.instance).__name__}), expected {types}"
+        return [type_sentence + _meant_number(error.instance)]
+    description = error.schema.get("description", "")
+    return [f"{key_path}: found {error.instance!r}: {error.message}" + (f" ({description})" if description else "")]
 
 
 def _meant_number(value: Any) -> str:

@@ -77,8 +77,8 @@ def study_problems(config: Config, study: Any, schemas: Config, validator: Any) 
             datasets, row["subjects"] if isinstance(row["subjects"], list) else []
         ):
             if subject not in subjects(config, dataset):
-                there = nearest(subject, subjects(config, dataset))
-                problems.append(f"runs[{index}].subjects: data set {dataset!r} has no subject {subject!r}; {there}")
+                hint = nearest(subject, subjects(config, dataset))
+                problems.append(f"runs[{index}].subjects: data set {dataset!r} has no subject {subject!r}; {hint}")
     for name in study.get("figures", []):
         if name not in config["figures"]:
             problems.append(f"figures: no {name!r} in the catalogue; {nearest(name, config['figures'])}")
@@ -94,10 +94,10 @@ def _pooling_problems(config: Config, schemas: Config, row: Config, datasets: li
         for name in datasets
         if len(subjects(config, name)) < 2
     ]
-    pools = [name for name in config["models"] if _pools(config, schemas, name)]
-    wrong = [name for name in row["models"] if name in config["models"] and name not in pools]
-    reason = f"is one subject's and cannot be pooled; those that can: {pools}"
-    return problems + [f"model {name!r} {reason}" for name in wrong]
+    pooling_models = [name for name in config["models"] if _pools(config, schemas, name)]
+    unpooled_models = [name for name in row["models"] if name in config["models"] and name not in pooling_models]
+    reason = f"is one subject's and cannot be pooled; those that can: {pooling_models}"
+    return problems + [f"model {name!r} {reason}" for name in unpooled_models]
 
 
 def _pools(config: Config, schemas: Config, model: str) -> bool:
@@ -113,56 +113,58 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     directions: set[str] = set()
     # nothing here depends on the subject
     results = expand(config, {"runs": [row | {"subjects": [""]} for row in study["runs"]]})
-    there = frozenset().union(*traits(config, schemas, study, results).values())
+    given_traits = frozenset().union(*traits(config, schemas, study, results).values())
     for result in results:
         model = settings(config, schemas, "models", result.model)
         split = settings(config, schemas, "splits", result.split)
-        data, feature = dataset_facts(config, result.dataset), feature_facts(config, result.feature)
+        data_facts, feature = dataset_facts(config, result.dataset), feature_facts(config, result.feature)
         for name in [result.feature, *members_of_feature(config, result.feature)]:
-            if feature_facts(config, name).reads == "images" and not data.images:
+            if feature_facts(config, name).reads == "images" and not data_facts.images:
                 problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
-        if split["test"] in ("repeated", "named") and not data.images:
+        if split["test"] in ("repeated", "named") and not data_facts.images:
             problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
         problems |= dict.fromkeys(_split_problems(config, result, split))
         problems |= dict.fromkeys(_direction_problems(result, model["direction"]))
         if result.response != NONE:
             response = settings(config, schemas, "responses", result.response)
-            problems |= dict.fromkeys(response_problems(config, result, response, split, model["direction"], data))
+            problems |= dict.fromkeys(
+                response_problems(config, result, response, split, model["direction"], data_facts)
+            )
         kind = feature.kind if model["direction"] == Direction.DECODE else model["direction"]
         metrics |= set(of_kind(kind))
         directions.add(model["direction"])
     for name in latents(study, schemas).get("match", []):
-        if name not in (coded := [result.model for result in represented(config, schemas, results)]):
-            problems[f"latents.match: no model {name!r} of this study gives codes; {nearest(name, coded)}"] = None
+        if name not in (models := [result.model for result in represented(config, schemas, results)]):
+            problems[f"latents.match: no model {name!r} of this study gives codes; {nearest(name, models)}"] = None
     metric = study["primary"]["metric"]
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
     if "latents" in study and Direction.REPRESENT not in directions:
         problems["latents: no model of this study has direction 'represent', and only these give codes"] = None
     for name in study.get("figures", []):
-        needed = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
-        lacking = sorted(table for table in needed if TABLES[table].of not in there)
-        if lacking:
-            asked = any(TABLES[table].of is Trait.IS_ASKED for table in lacking)
-            hint = " (they come with the study's key latents)" if asked else ""
-            problems[f"figures: {name!r} needs {lacking}, which no model of this study gives{hint}"] = None
+        needed_tables = literal("figures", plugin_name(name, config["figures"][name]), "NEEDS")
+        lacking_tables = sorted(table for table in needed_tables if TABLES[table].of not in given_traits)
+        if lacking_tables:
+            is_asked = any(TABLES[table].of is Trait.IS_ASKED for table in lacking_tables)
+            hint = " (they come with the study's key latents)" if is_asked else ""
+            problems[f"figures: {name!r} needs {lacking_tables}, which no model of this study gives{hint}"] = None
         problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
     return list(problems)
 
 
 def _figure_problems(config: Config, study: Config, figure: str, metrics: set[str]) -> Iterator[str]:
     """Say which models, subjects and metrics a figure's entry names that the study does not have."""
-    where, entry, results = f"figures.{figure}", config["figures"][figure] or {}, expand(config, study)
+    figure_path, entry, results = f"figures.{figure}", config["figures"][figure] or {}, expand(config, study)
     models = {name for result in results for name in (result.model, pooled_name(result.model))}
-    there = {"model": models, "models": models, "subjects": {result.subject for result in results}}
-    for key in there.keys() & entry.keys():
+    names_of_key = {"model": models, "models": models, "subjects": {result.subject for result in results}}
+    for key in names_of_key.keys() & entry.keys():
         for name in entry[key] if isinstance(entry[key], list) else [entry[key]]:
-            if name and name not in there[key]:
+            if name and name not in names_of_key[key]:
                 kind = "subject" if key == "subjects" else "model"
-                yield f"{where}.{key}: this study has no {kind} {name!r}; {nearest(name, there[key])}"
+                yield f"{figure_path}.{key}: this study has no {kind} {name!r}; {nearest(name, names_of_key[key])}"
     for name in (panel["metric"] for panel in entry.get("panels", [])):
         if name not in metrics:
-            yield f"{where}.panels: no model of this study gives {name!r}; {nearest(name, metrics)}"
+            yield f"{figure_path}.panels: no model of this study gives {name!r}; {nearest(name, metrics)}"
 
 
 def _direction_problems(result: ResultKey, direction: str) -> Iterator[str]:
@@ -179,24 +181,28 @@ def _direction_problems(result: ResultKey, direction: str) -> Iterator[str]:
 
 def _split_problems(config: Config, result: ResultKey, split: Config) -> list[str]:
     """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
-    where = f"split {result.split!r}"
+    split_text = f"split {result.split!r}"
     problems = []
-    windows_of = split.get("windows_of", result.response)
-    if windows_of not in config["responses"] and windows_of != NONE:
-        problems.append(f"{where}: windows_of names {windows_of!r}; {nearest(windows_of, config['responses'])}")
+    window_response = split.get("windows_of", result.response)
+    if window_response not in config["responses"] and window_response != NONE:
+        problems.append(
+            f"{split_text}: windows_of names {window_response!r}; {nearest(window_response, config['responses'])}"
+        )
     if split["test"] == "named":
         test_sets = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
         if split.get("names") not in test_sets:
             problems.append(
-                f"{where}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
+                f"{split_text}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
                 f"{nearest(split.get('names'), test_sets)}"
             )
     if "concept" in split:
         try:
-            groups = re.compile(split["concept"]).groups
+            n_groups = re.compile(split["concept"]).groups
         except re.error as error:
-            problems.append(f"{where}: concept {split['concept']!r} is no regular expression: {error}")
+            problems.append(f"{split_text}: concept {split['concept']!r} is no regular expression: {error}")
         else:
-            if groups != 1:
-                problems.append(f"{where}: concept {split['concept']!r} must have one group in (), found {groups}")
+            if n_groups != 1:
+                problems.append(
+                    f"{split_text}: concept {split['concept']!r} must have one group in (), found {n_groups}"
+                )
     return problems

@@ -108,10 +108,10 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     sizes = row_sizes(table, plan.faceted)
     parts = {int(panel): part for panel, part in table.groupby("panel")}
     ties = {panel: bracket_ties(part, sizes[panel]) for panel, part in parts.items()}
-    brackets = {panel: placed for panel, (placed, _) in ties.items()}
-    columns = [bracket.column + 1 for placed in brackets.values() for bracket in placed]
+    brackets = {panel: panel_brackets for panel, (panel_brackets, _) in ties.items()}
+    columns = [bracket.column + 1 for panel_brackets in brackets.values() for bracket in panel_brackets]
     room = Room(table, plan.faceted, max(columns, default=0))
-    notes = _notes(plan, sum(left_out for _, left_out in ties.values()), room.width)
+    notes = _notes(plan, sum(n_left_out for _, n_left_out in ties.values()), room.width)
     with mpl.rc_context(figure_style.RC):
         handles = legend.handles_of(table, {} if plan.faceted else styles, bool(columns))
         n_columns = legend.columns_of(handles, room.width)
@@ -150,8 +150,8 @@ def _draw_panels(
     for place in room.places:
         part = parts[place.panel]
         bottom = height - place.top - place.high
-        shares = (place.left / width, bottom / height, room.panel_in / width, place.high / height)
-        axes = figure.add_axes(shares, label=f"panel {place.panel}")
+        box = (place.left / width, bottom / height, room.panel_in / width, place.high / height)
+        axes = figure.add_axes(box, label=f"panel {place.panel}")
         scale = limits[part["metric"].iloc[0], part["view"].iloc[0]]
         panels.draw_panel(axes, part, sizes[place.panel], look, place.named, scale)
         panels.draw_brackets(axes, part, sizes[place.panel], look, brackets[place.panel])

@@ -34,17 +34,17 @@ def bracket_ties(part: pd.DataFrame, sizes: Mapping[str, float]) -> tuple[list[B
     int
         How many groups find no column.
     """
-    at, _ = slots_of(part, sizes)  # (n_markers,)
+    marker_slots, _ = slots_of(part, sizes)  # (n_markers,)
     ends: list[list[tuple[float, float]]] = []  # of the brackets in each column
     brackets, n_left_out = [], 0
     for _, members in sorted(_groups(part), key=lambda group: (group[0].swapcase(), group[1])):
-        low, high = min(at[list(members)]) - 0.4, max(at[list(members)]) + 0.4
-        free = [n for n, taken in enumerate(ends) if all(high <= a or low >= b for a, b in taken)]
-        column = free[0] if free else len(ends)
+        low, high = min(marker_slots[list(members)]) - 0.4, max(marker_slots[list(members)]) + 0.4
+        free_columns = [n for n, column_ends in enumerate(ends) if all(high <= a or low >= b for a, b in column_ends)]
+        column = free_columns[0] if free_columns else len(ends)
         if column >= MAX_COLUMNS:
             n_left_out += 1
             continue
-        if not free:
+        if not free_columns:
             ends.append([])
         ends[column].append((low, high))
         brackets.append(Bracket(members, column))
@@ -53,10 +53,10 @@ def bracket_ties(part: pd.DataFrame, sizes: Mapping[str, float]) -> tuple[list[B
 
 def _groups(part: pd.DataFrame) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Letter and markers of each group of two or more ties."""
-    letters, compared = part["ties"].to_numpy(), part["comparison"].to_numpy()
-    for number in dict.fromkeys(compared):
-        mine = np.flatnonzero(compared == number)
-        for letter in sorted({letter for n in mine for letter in letters[n]}):
-            members = tuple(int(n) for n in mine if letter in letters[n])
+    letters, comparison_numbers = part["ties"].to_numpy(), part["comparison"].to_numpy()
+    for number in dict.fromkeys(comparison_numbers):
+        marker_rows = np.flatnonzero(comparison_numbers == number)
+        for letter in sorted({letter for n in marker_rows for letter in letters[n]}):
+            members = tuple(int(n) for n in marker_rows if letter in letters[n])
             if len(members) > 1:
                 yield letter, members

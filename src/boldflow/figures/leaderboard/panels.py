@@ -64,15 +64,22 @@ def draw_panel(
     limits : (float, float)
         Of the values' axis.
     """
-    at, rows = slots_of(part, sizes)
+    marker_slots, rows = slots_of(part, sizes)
     for _, top, bottom in rows[::2]:
         axes.axhspan(top, bottom, color=STRIPE, linewidth=0, zorder=0)
-    _draw_chance(axes, part, at, rows)
+    _draw_chance(axes, part, marker_slots, rows)
     for name, style in MARKS.items():
-        there = part[name].notna().to_numpy()
-        if there.any():
-            axes.plot(part[name].to_numpy()[there], at[there], linestyle="none", gid=name, zorder=2.5, **style)
-    for y, (_, row) in zip(at, part.iterrows(), strict=True):
+        has_value = part[name].notna().to_numpy()
+        if has_value.any():
+            axes.plot(
+                part[name].to_numpy()[has_value],
+                marker_slots[has_value],
+                linestyle="none",
+                gid=name,
+                zorder=2.5,
+                **style,
+            )
+    for y, (_, row) in zip(marker_slots, part.iterrows(), strict=True):
         _draw_value(axes, row, y, look.styles[row["who"]], row["model"] in look.baselines)
     _set_rows(axes, rows, named)
     axes.set_xlim(limits)
@@ -86,19 +93,19 @@ def draw_brackets(
     axes: Axes, part: pd.DataFrame, sizes: Mapping[str, float], look: Look, brackets: Sequence[Bracket]
 ) -> None:
     """Draw brackets to the right of a panel; a tooth points at each member."""
-    at, _ = slots_of(part, sizes)
-    who = part["who"].to_numpy()
+    marker_slots, _ = slots_of(part, sizes)
+    subject_names = part["who"].to_numpy()
     for bracket in brackets:
-        heights = np.sort(at[list(bracket.members)])
+        heights = np.sort(marker_slots[list(bracket.members)])
         x = 1 + (0.05 + BRACKET_IN * (bracket.column + 0.6)) / look.panel_in
-        tooth = x - 0.55 * BRACKET_IN / look.panel_in
+        tooth_x = x - 0.55 * BRACKET_IN / look.panel_in
         # down the back, in and out at each member: (3 * n_members, 2)
-        line = np.array([(a, b) for height in heights for a, b in ((x, height), (tooth, height), (x, height))])
+        line = np.array([(a, b) for height in heights for a, b in ((x, height), (tooth_x, height), (x, height))])
         axes.plot(
             line[:, 0],
             line[:, 1],
             transform=axes.get_yaxis_transform(),
-            color=look.styles[who[bracket.members[0]]].colour,
+            color=look.styles[subject_names[bracket.members[0]]].colour,
             linewidth=1.1,
             solid_joinstyle="miter",
             clip_on=False,
@@ -109,8 +116,8 @@ def draw_brackets(
 def _draw_value(axes: Axes, row: pd.Series, y: float, style: Style, is_open: bool) -> None:
     """Draw a marker with its interval, or say that the value is undefined."""
     if np.isnan(row["value"]):
-        beside = axes.get_yaxis_transform()
-        axes.text(0.02, y, "undefined", transform=beside, va="center", size=7, color=style.colour)
+        axis_transform = axes.get_yaxis_transform()
+        axes.text(0.02, y, "undefined", transform=axis_transform, va="center", size=7, color=style.colour)
         return
     axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=style.colour, linewidth=1.5, gid="interval", zorder=3)
     axes.plot(
@@ -148,16 +155,19 @@ def _write_titles(axes: Axes, part: pd.DataFrame, faceted: bool) -> None:
     axes.set_title(label(metric), loc="left", pad=15, fontweight="bold")
 
 
-def _draw_chance(axes: Axes, part: pd.DataFrame, at: np.ndarray, rows: Rows) -> None:
+def _draw_chance(axes: Axes, part: pd.DataFrame, marker_slots: np.ndarray, rows: Rows) -> None:
     """Draw chance as a dashed line over each run of rows that share it."""
     edges = {name: (top, bottom) for name, top, bottom in rows}
     chance, labels = part["chance"].to_numpy(), part["row"].to_numpy()
     spans: list[list[float]] = []
-    order = np.argsort(at, kind="stable")
+    order = np.argsort(marker_slots, kind="stable")
     for n, k in enumerate(order):
-        first = n == 0 or labels[order[n - 1]] != labels[k]
-        last = n + 1 == len(order) or labels[order[n + 1]] != labels[k]
-        low, high = edges[labels[k]][0] if first else at[k] - 0.5, edges[labels[k]][1] if last else at[k] + 0.5
+        is_first = n == 0 or labels[order[n - 1]] != labels[k]
+        is_last = n + 1 == len(order) or labels[order[n + 1]] != labels[k]
+        low, high = (
+            edges[labels[k]][0] if is_first else marker_slots[k] - 0.5,
+            edges[labels[k]][1] if is_last else marker_slots[k] + 0.5,
+        )
         if spans and spans[-1][0] == chance[k] and spans[-1][2] == low:
             spans[-1][2] = high
         elif not np.isnan(chance[k]):

@@ -41,14 +41,14 @@ def plan_of(tables: Tables, settings: Entry) -> Plan:
     board = _chosen(tables["leaderboard"], settings)
     panels, n_fixed = _panels(board, settings)
     table = _rows(board, tables["comparisons"], panels, settings["baselines"])
-    first = table[table["panel"] < n_fixed]
+    fixed_rows = table[table["panel"] < n_fixed]
     n_subjects = len(subject_names(table).unique())
-    if n_subjects == 1 or (n_subjects <= MANY and _all_bracketed(first)):
+    if n_subjects == 1 or (n_subjects <= MANY and _all_bracketed(fixed_rows)):
         for n in range(len(panels), n_fixed - 1, -1):
             part = table[table["panel"] < n]
             if Room(part, False).fits():
                 return Plan(part.reset_index(drop=True), False, _left_out(panels[n:]))
-    return _faceted(first, settings["baselines"], _left_out(panels[n_fixed:]))
+    return _faceted(fixed_rows, settings["baselines"], _left_out(panels[n_fixed:]))
 
 
 def _chosen(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
@@ -57,26 +57,28 @@ def _chosen(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     if settings["rois"]:
         board = board[board["roi"].isna() | board["roi"].isin(settings["rois"])]
     if settings["subjects"]:
-        there = sorted(board["subject"].dropna().unique())
+        all_subjects = sorted(board["subject"].dropna().unique())
         board = board[board["subject"].isin(settings["subjects"])]
         if board.empty:
-            raise ValueError(f"leaderboard figure: no row is of {settings['subjects']}; there are: {there}")
+            raise ValueError(f"leaderboard figure: no row is of {settings['subjects']}; there are: {all_subjects}")
     return board
 
 
 def _panels(board: pd.DataFrame, settings: Entry) -> tuple[list[tuple[str, str]], int]:
     """Metric and view of each panel, the primary first, and how many must be there."""
-    there = set(zip(board["metric"], board["view"], strict=True))
-    first = board.loc[board["primary"].fillna(False).astype(bool), ["metric", "view"]].drop_duplicates()
-    panels = list(first.itertuples(index=False, name=None))
+    metric_views = set(zip(board["metric"], board["view"], strict=True))
+    primary_panels = board.loc[board["primary"].fillna(False).astype(bool), ["metric", "view"]].drop_duplicates()
+    panels = list(primary_panels.itertuples(index=False, name=None))
     if settings["panels"]:
         panels += [(panel["metric"], panel["view"]) for panel in settings["panels"]]
         n_fixed = len(dict.fromkeys(panels))
     else:
         n_fixed = max(1, len(panels))
-        taken = {metric for metric, _ in panels}
-        for metric in (name for name in USUAL if name not in taken):
-            views = sorted((view for name, view in there if name == metric), key=lambda view: (view != "image", view))
+        panel_metrics = {metric for metric, _ in panels}
+        for metric in (name for name in USUAL if name not in panel_metrics):
+            views = sorted(
+                (view for name, view in metric_views if name == metric), key=lambda view: (view != "image", view)
+            )
             panels += [(metric, view) for view in views[:1]]
     return list(dict.fromkeys(panels)), n_fixed
 
@@ -89,16 +91,16 @@ def _all_bracketed(table: pd.DataFrame) -> bool:
 
 def _faceted(table: pd.DataFrame, baselines: list[str], left_out: tuple[str, ...]) -> Plan:
     """Give each subject a panel of its own; of many rows the best that fit are drawn, one at least."""
-    faceted = _facets(table)
-    n_rows = int(faceted.groupby("metric")["row"].nunique().max())
+    facets = _facets(table)
+    n_rows = int(facets.groupby("metric")["row"].nunique().max())
     first_too_many = bisect.bisect_left(
-        range(2, n_rows + 1), True, key=lambda n: not Room(_best(faceted, n, baselines), True).fits()
+        range(2, n_rows + 1), True, key=lambda n: not Room(_best(facets, n, baselines), True).fits()
     )
     n_drawn = first_too_many + 1
     if n_drawn < n_rows:
-        drawn = f"The best {n_drawn} of {n_rows} rows are drawn, baselines among them"
-        left_out = (f"{drawn}; the report and leaderboard.csv have all.", *left_out)
-    return Plan(_best(faceted, n_drawn, baselines).reset_index(drop=True), True, left_out)
+        drawn_text = f"The best {n_drawn} of {n_rows} rows are drawn, baselines among them"
+        left_out = (f"{drawn_text}; the report and leaderboard.csv have all.", *left_out)
+    return Plan(_best(facets, n_drawn, baselines).reset_index(drop=True), True, left_out)
 
 
 def _left_out(panels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -113,14 +115,14 @@ def _rows(
     """Collect the markers of each panel; panels with the same rows have them in the order of the first."""
     orders: dict[frozenset[str], list[str]] = {}
     parts = []
-    for number, (metric, view) in enumerate(panels):
+    for panel_number, (metric, view) in enumerate(panels):
         part = _markers(board, metric, view)
         pairs = comparisons[(comparisons["metric"] == metric) & (comparisons["view"] == view)]
         comparison, ties = _compared(part, pairs)
-        part = part.assign(panel=number, comparison=comparison, ties=ties)
+        part = part.assign(panel=panel_number, comparison=comparison, ties=ties)
         order = orders.setdefault(frozenset(part["row"]), _order(part, metric, baselines))
-        place = part["row"].map({name: n for n, name in enumerate(order)})
-        part = part.assign(_row=place, _seed=pd.to_numeric(part["seed"], errors="coerce"))
+        place_of_row = part["row"].map({name: n for n, name in enumerate(order)})
+        part = part.assign(_row=place_of_row, _seed=pd.to_numeric(part["seed"], errors="coerce"))
         parts.append(part.sort_values(["_row", "subject", "_seed", "seed", "fold"], kind="stable"))
     columns = ["panel", "metric", "view", "primary", "direction", "row", *ROW[1:], *MORE, *POINT, *NUMBERS]
     table = pd.concat(parts, ignore_index=True)[[*columns, "comparison", "ties", "simulated"]]
@@ -131,15 +133,15 @@ def _markers(board: pd.DataFrame, metric: str, view: str) -> pd.DataFrame:
     """Rows of a panel with their labels; each is one marker."""
     part = board[(board["metric"] == metric) & (board["view"] == view)]
     if part.empty:
-        there = sorted({f"{m} ({v})" for m, v in zip(board["metric"], board["view"], strict=True)})
-        raise ValueError(f"leaderboard figure: no row has {metric} ({view}); there are: {', '.join(there)}")
+        panel_texts = sorted({f"{m} ({v})" for m, v in zip(board["metric"], board["view"], strict=True)})
+        raise ValueError(f"leaderboard figure: no row has {metric} ({view}); there are: {', '.join(panel_texts)}")
     part = part.assign(row=_labels(part))
-    twice = part.duplicated(["row", *POINT])
-    if twice.any():
-        second = part[twice].iloc[0]
+    is_repeated = part.duplicated(["row", *POINT])
+    if is_repeated.any():
+        repeated_row = part[is_repeated].iloc[0]
         raise ValueError(
-            f"leaderboard figure: {metric} ({view}) has more than one row for {second['row']!r}, {second['subject']}, "
-            f"seed {second['seed']}, fold {second['fold']}"
+            f"leaderboard figure: {metric} ({view}) has more than one row for {repeated_row['row']!r}, "
+            f"{repeated_row['subject']}, seed {repeated_row['seed']}, fold {repeated_row['fold']}"
         )
     return part
 
@@ -150,11 +152,11 @@ def _compared(part: pd.DataFrame, pairs: pd.DataFrame) -> tuple[np.ndarray, pd.S
     Where models are compared by their means over seeds, the middle one of a model's markers stands for it.
     """
     ties = tie_letters(part, pairs, SAME, MODEL, LOWER_IS_BETTER)
-    seeded = part.assign(seed=compared_seeds(part, pairs, SAME))
+    seeded_part = part.assign(seed=compared_seeds(part, pairs, SAME))
     order = part.assign(_seed=pd.to_numeric(part["seed"], errors="coerce")).sort_values(["_seed", "seed"]).index
-    models = order.to_series().groupby(key_of(seeded, [*SAME, *MODEL]).loc[order], sort=False)
-    middle = [markers.iloc[len(markers) // 2] for _, markers in models]
-    return pd.factorize(key_of(seeded, SAME))[0], ties.where(ties.index.isin(middle), "")
+    models = order.to_series().groupby(key_of(seeded_part, [*SAME, *MODEL]).loc[order], sort=False)
+    middle_markers = [markers.iloc[len(markers) // 2] for _, markers in models]
+    return pd.factorize(key_of(seeded_part, SAME))[0], ties.where(ties.index.isin(middle_markers), "")
 
 
 def _facets(table: pd.DataFrame) -> pd.DataFrame:
@@ -169,10 +171,10 @@ def _best(table: pd.DataFrame, n_rows: int, baselines: list[str]) -> pd.DataFram
     parts = []
     for _, part in table.groupby(["metric", "view"], sort=False):
         order = shared_order(part)
-        plain = set(part.loc[part["model"].isin(baselines), "row"])
-        base = [row for row in order if row in plain][: n_rows // 2]
-        others = [row for row in order if row not in base][: n_rows - len(base)]
-        parts.append(part[part["row"].isin([*others, *base])])
+        baseline_rows = set(part.loc[part["model"].isin(baselines), "row"])
+        drawn_baselines = [row for row in order if row in baseline_rows][: n_rows // 2]
+        best_rows = [row for row in order if row not in drawn_baselines][: n_rows - len(drawn_baselines)]
+        parts.append(part[part["row"].isin([*best_rows, *drawn_baselines])])
     return pd.concat(parts)
 
 
@@ -189,12 +191,12 @@ def _labels(part: pd.DataFrame) -> pd.Series:
 def _order(part: pd.DataFrame, metric: str, baselines: list[str]) -> list[str]:
     """Sort rows by the mean of their result, ROIs of one result together (all of them first), baselines last."""
     sign = 1 if metric in LOWER_IS_BETTER else -1
-    result = ["model", "feature", *MORE]
-    score = sign * part.groupby(result, dropna=False)["value"].transform("mean").astype(float)
-    rows = part.assign(
+    result_keys = ["model", "feature", *MORE]
+    score = sign * part.groupby(result_keys, dropna=False)["value"].transform("mean").astype(float)
+    sorted_rows = part.assign(
         _base=part["model"].isin(baselines),
         _score=score.fillna(np.inf),
-        _result=part[result].astype("string").fillna("").agg(" ".join, axis=1),
+        _result=part[result_keys].astype("string").fillna("").agg(" ".join, axis=1),
         _roi=part["roi"].fillna("").replace("all", ""),
     ).sort_values(["_base", "_score", "_result", "_roi"], kind="stable")
-    return list(dict.fromkeys(rows["row"]))
+    return list(dict.fromkeys(sorted_rows["row"]))

@@ -43,47 +43,47 @@ class Room:
         self.gap = (FACET_GAP_IN if faceted else GAP_IN) + (BRACKET_IN * columns + 0.05 if columns else 0)
         self.places: list[Place] = []
         self.headings: list[tuple[str, float]] = []
-        few = len(subject_names(table).unique()) <= FEW
-        slot = FACET_SLOT_IN if faceted else SLOT_IN if few else LOW_SLOT_IN
+        has_few = len(subject_names(table).unique()) <= FEW
+        slot = FACET_SLOT_IN if faceted else SLOT_IN if has_few else LOW_SLOT_IN
         self.high = {panel: sum(rows.values()) * slot for panel, rows in row_sizes(table, faceted).items()}
         bands = _facet_bands(table, self.gap) if faceted else _bands(table)
         parts = {int(panel): part for panel, part in table.groupby("panel")}
-        labels = {band[0]: label_in(_labelled(table, parts[band[0]], faceted)) for band in bands}
-        lines = [[band] for band in bands] if faceted else self._flow(bands, labels)
+        label_widths = {band[0]: label_in(_labelled(table, parts[band[0]], faceted)) for band in bands}
+        lines = [[band] for band in bands] if faceted else self._flow(bands, label_widths)
         self.width, self.height = LEAST_IN, 0.0
         heading = ""
         for line in lines:
-            about = heading_of(parts[line[0][0]]) if faceted else ""
-            if about != heading:
-                self.headings.append((about, self.height + 0.06))
-                heading, self.height = about, self.height + HEADING_IN
+            new_heading = heading_of(parts[line[0][0]]) if faceted else ""
+            if new_heading != heading:
+                self.headings.append((new_heading, self.height + 0.06))
+                heading, self.height = new_heading, self.height + HEADING_IN
             # left edges of lines agree
-            self._place(line, {**labels, line[0][0]: max(labels[other[0][0]] for other in lines)})
+            self._place(line, {**label_widths, line[0][0]: max(label_widths[other_line[0][0]] for other_line in lines)})
 
-    def _place(self, line: list[list[int]], labels: Mapping[int, float]) -> None:
+    def _place(self, line: list[list[int]], label_widths: Mapping[int, float]) -> None:
         """Put the bands of a line side by side below what is there."""
         top, left = self.height + self.title_in, 0.0
         for band in line:
-            left += labels[band[0]]
+            left += label_widths[band[0]]
             for n, panel in enumerate(band):
                 self.places.append(Place(panel, left, top, self.high[panel], n == 0))
                 left += self.panel_in + self.gap
         self.width = max(self.width, left + 0.1)
         self.height = top + (max(self.high[panel] for band in line for panel in band) + AXIS_IN)
 
-    def _flow(self, bands: list[list[int]], labels: Mapping[int, float]) -> list[list[list[int]]]:
+    def _flow(self, bands: list[list[int]], label_widths: Mapping[int, float]) -> list[list[list[int]]]:
         """Put bands side by side as far as the widest leaves room."""
-        size = {band[0]: labels[band[0]] + len(band) * (self.panel_in + self.gap) for band in bands}
-        widest = max(LINE_IN, *size.values())
+        band_width = {band[0]: label_widths[band[0]] + len(band) * (self.panel_in + self.gap) for band in bands}
+        max_width = max(LINE_IN, *band_width.values())
         lines: list[list[list[int]]] = []
-        used = 0.0
+        line_width = 0.0
         for band in bands:
-            if lines and used + size[band[0]] <= widest:
+            if lines and line_width + band_width[band[0]] <= max_width:
                 lines[-1].append(band)
             else:
                 lines.append([band])
-                used = 0.0
-            used += size[band[0]]
+                line_width = 0.0
+            line_width += band_width[band[0]]
         return lines
 
     def fits(self) -> bool:
@@ -121,10 +121,10 @@ def row_sizes(table: pd.DataFrame, faceted: bool) -> dict[int, dict[str, float]]
     """Give the height of each row of each panel, in slots; subjects of a faceted metric share their rows."""
     sizes: dict[int, dict[str, float]] = {}
     for _, part in table.groupby(["metric", "view"] if faceted else ["panel"], sort=False):
-        most = part.groupby(["panel", "row"], sort=False).size().groupby("row", sort=False).max()
+        max_markers = part.groupby(["panel", "row"], sort=False).size().groupby("row", sort=False).max()
         order = shared_order(part) if faceted else part["row"].unique()
         rows = {
-            str(name): max(float(most[name]), 1.0) + 0.5 if faceted else max(float(most[name]), 1.6) + 0.8
+            str(name): max(float(max_markers[name]), 1.0) + 0.5 if faceted else max(float(max_markers[name]), 1.6) + 0.8
             for name in order
         }
         sizes |= {int(panel): rows for panel in part["panel"].unique()}
@@ -133,16 +133,16 @@ def row_sizes(table: pd.DataFrame, faceted: bool) -> dict[int, dict[str, float]]
 
 def slots_of(part: pd.DataFrame, sizes: Mapping[str, float]) -> tuple[np.ndarray, Rows]:
     """Give the height of each marker (n_markers,), in slots from the top, and the rows of a panel."""
-    at = np.empty(len(part))
+    marker_slots = np.empty(len(part))
     rows: Rows = []
     top = 0.0
     labels = part["row"].to_numpy()
     for name, size in sizes.items():
-        mine = np.flatnonzero(labels == name)
-        at[mine] = top + (size - len(mine)) / 2 + 0.5 + np.arange(len(mine))
+        marker_rows = np.flatnonzero(labels == name)
+        marker_slots[marker_rows] = top + (size - len(marker_rows)) / 2 + 0.5 + np.arange(len(marker_rows))
         rows.append((name, top, top + size))
         top += size
-    return at, rows
+    return marker_slots, rows
 
 
 def label_in(part: pd.DataFrame) -> float:
@@ -167,9 +167,9 @@ def _facet_bands(table: pd.DataFrame, gap: float) -> list[list[int]]:
     """Put as many subjects of a metric side by side as the width leaves room for."""
     bands = []
     for _, part in table.groupby(["metric", "view"], sort=False):
-        per_line = max(1, int((WIDE_IN - 0.1 - label_in(part)) / (FACET_IN + gap)))
+        n_per_line = max(1, int((WIDE_IN - 0.1 - label_in(part)) / (FACET_IN + gap)))
         panels = [int(panel) for panel in part["panel"].unique()]
-        n_lines = -(-len(panels) // per_line)
-        per_line = -(-len(panels) // n_lines)  # lines are equally long
-        bands += [panels[n : n + per_line] for n in range(0, len(panels), per_line)]
+        n_lines = -(-len(panels) // n_per_line)
+        n_per_line = -(-len(panels) // n_lines)  # lines are equally long
+        bands += [panels[n : n + n_per_line] for n in range(0, len(panels), n_per_line)]
     return bands
