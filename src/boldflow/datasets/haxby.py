@@ -274,19 +274,19 @@ def _labels_by_run(path: Path) -> Iterator[tuple[str, "pd.Series[str]"]]:
 def _read(path: Path, separator: str, columns: dict[str, type]) -> pd.DataFrame:
     # utf-8-sig: a byte order mark is no part of the first column's name
     table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise ValueError(f"{path} lacks columns {missing}; there are: {list(table.columns)}")
+    missing_columns = [name for name in columns if name not in table.columns]
+    if missing_columns:
+        raise ValueError(f"{path} lacks columns {missing_columns}; there are: {list(table.columns)}")
     if table.empty:
         raise ValueError(f"{path} has a header and no rows")
     table = table[list(columns)].apply(lambda column: column.str.strip())
     for name, dtype in columns.items():
         if dtype is not str:
-            numbers = pd.to_numeric(table[name], errors="coerce")
-            if numbers.isna().any():
-                row = int(numbers.isna().to_numpy().argmax())
+            column_values = pd.to_numeric(table[name], errors="coerce")
+            if column_values.isna().any():
+                row = int(column_values.isna().to_numpy().argmax())
                 raise ValueError(f"{path}, line {row + 2}: {name} must be a number, not {table[name].iloc[row]!r}")
-            table[name] = numbers.astype(dtype)
+            table[name] = column_values.astype(dtype)
     return table
 
 

@@ -89,10 +89,10 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     quantiles = (np.arange(n_queries) + 0.5) / n_queries
     parts = []
     for _, part in chosen_queries.groupby("subject", sort=True):
-        ranked = part.sort_values(["rank", "fold", "image_id"], kind="stable").reset_index(drop=True)
-        ranked_rows = np.minimum((quantiles * len(ranked)).astype(int), len(ranked) - 1)
+        ranked_queries = part.sort_values(["rank", "fold", "image_id"], kind="stable").reset_index(drop=True)
+        ranked_rows = np.minimum((quantiles * len(ranked_queries)).astype(int), len(ranked_queries) - 1)
         first_index = np.unique(ranked_rows, return_index=True)[1]  # fewer pictures than queries asked for: each once
-        parts.append(ranked.iloc[ranked_rows[first_index]].assign(quantile=quantiles[first_index]))
+        parts.append(ranked_queries.iloc[ranked_rows[first_index]].assign(quantile=quantiles[first_index]))
     columns = [*RESULT, "subject", "seed", "fold", "quantile", "image_id", "rank", "gallery_size", *NEAREST, *SCORES]
     return pd.concat(parts, ignore_index=True)[[*columns, "simulated"]]
 
@@ -162,8 +162,10 @@ def _chosen(queries: pd.DataFrame, settings: Entry) -> pd.DataFrame:
     chosen_queries = chosen_queries[chosen_queries["dataset"] == chosen_queries["dataset"].iloc[0]]
     is_first_seed = chosen_queries["seed"] == chosen_queries.groupby(RESULT)["seed"].transform("min")
     chosen_queries = chosen_queries[is_first_seed].assign(share=chosen_queries["rank"] / chosen_queries["gallery_size"])
-    by_result = chosen_queries.groupby(RESULT, sort=False).agg(subjects=("subject", "nunique"), share=("share", "mean"))
-    best_result = by_result.loc[by_result["subjects"] == by_result["subjects"].max(), "share"].idxmin()
+    result_stats = chosen_queries.groupby(RESULT, sort=False).agg(
+        subjects=("subject", "nunique"), share=("share", "mean")
+    )
+    best_result = result_stats.loc[result_stats["subjects"] == result_stats["subjects"].max(), "share"].idxmin()
     return chosen_queries[
         np.logical_and.reduce([chosen_queries[name] == value for name, value in zip(RESULT, best_result, strict=True)])
     ]

@@ -73,13 +73,13 @@ def fit(
         raise ValueError(f"banded_ridge is fitted to one subject, found {len(subjects)}")
     if device != "cpu":
         raise ValueError(f"banded_ridge computes on the CPU, not on {device!r}")
-    data = subjects[0]
-    bands = data.bands or (Band("all", 0, flat(data.inputs).shape[1]),)
+    training_data = subjects[0]
+    bands = training_data.bands or (Band("all", 0, flat(training_data.inputs).shape[1]),)
     progress_keeper = keeper or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in seeds:
-        banded_fit = _fitted(data, bands, settings, seed, progress_keeper.part(f"seed{seed}"))
+        banded_fit = _fitted(training_data, bands, settings, seed, progress_keeper.part(f"seed{seed}"))
         states.append(_state(banded_fit, bands))
         for draw, errors in zip(banded_fit.draws, banded_fit.errors, strict=True):
             has_draw = (banded_fit.gammas == draw[:, None]).all(axis=0)  # (n_targets,)
@@ -88,13 +88,15 @@ def fit(
     return Fitted(states, rows)
 
 
-def _fitted(data: TrainingData, bands: Sequence[Band], settings: Entry, seed: int, keeper: ProgressKeeper) -> BandedFit:
+def _fitted(
+    training_data: TrainingData, bands: Sequence[Band], settings: Entry, seed: int, keeper: ProgressKeeper
+) -> BandedFit:
     return fit_banded(
-        flat(data.inputs),
-        data.targets,
+        flat(training_data.inputs),
+        training_data.targets,
         bands,
         np.array(settings["alphas"], dtype=np.float64),
-        data.groups,
+        training_data.groups,
         keeper,
         n_iter=settings["n_iter"],
         n_folds=settings["n_folds"],

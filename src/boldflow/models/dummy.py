@@ -22,7 +22,7 @@ def fit(
     keeper: ProgressKeeper | None,
 ) -> Fitted:
     """Average the targets over all training trials; see the package docstring for the contract."""
-    targets = np.concatenate([data.targets for data in subjects])
+    targets = np.concatenate([training_data.targets for training_data in subjects])
     return Fitted([{"mean": targets.mean(axis=0, dtype=np.float64).astype(np.float32)}] * len(seeds), [])
 
 

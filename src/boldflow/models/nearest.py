@@ -30,8 +30,11 @@ def fit(
     """
     if len(subjects) != 1:
         raise ValueError(f"nearest compares trials of one subject, found {len(subjects)}")
-    data = subjects[0]
-    state = {"inputs": flat(data.inputs).astype(np.float32), "targets": data.targets.astype(np.float32)}
+    training_data = subjects[0]
+    state = {
+        "inputs": flat(training_data.inputs).astype(np.float32),
+        "targets": training_data.targets.astype(np.float32),
+    }
     return Fitted([state] * len(seeds), [])
 
 

@@ -43,8 +43,10 @@ def fit(
     n_kept = min(settings["n_latents"], *inputs.shape)
     _, singular_values, components = linalg.svd(inputs - mean, full_matrices=False)
     state = {"mean": mean.astype(np.float32), "components": components[:n_kept].astype(np.float32)}
-    explained = float((singular_values[:n_kept] ** 2).sum() / max((singular_values**2).sum(), np.finfo(float).tiny))
-    return Fitted([state] * len(seeds), [{"n_latents": n_kept, "explained": explained}])
+    explained_share = float(
+        (singular_values[:n_kept] ** 2).sum() / max((singular_values**2).sum(), np.finfo(float).tiny)
+    )
+    return Fitted([state] * len(seeds), [{"n_latents": n_kept, "explained": explained_share}])
 
 
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:

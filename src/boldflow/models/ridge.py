@@ -63,10 +63,12 @@ def fit(
     """
     if len(subjects) != 1:
         raise ValueError(f"ridge is fitted to one subject, found {len(subjects)}")
-    data = subjects[0]
+    training_data = subjects[0]
     alphas = np.array(settings["alphas"], dtype=np.float64)
-    inputs, choice = flat(data.inputs), _choice(settings)
-    ridge = fit_ridge(inputs, data.targets, alphas, data.groups, seed=seeds[0], device=device, **choice)
+    inputs, choice = flat(training_data.inputs), _choice(settings)
+    ridge = fit_ridge(
+        inputs, training_data.targets, alphas, training_data.groups, seed=seeds[0], device=device, **choice
+    )
     state = {"weights": ridge.weights, "intercept": ridge.intercept, "alphas": ridge.alphas}
     errors = ridge.errors.mean(axis=1)
     history: list[dict[str, float | int | str]] = [

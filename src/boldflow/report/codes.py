@@ -76,9 +76,9 @@ def _matches(table: pd.DataFrame | None) -> Table | None:
         value_of = dict(zip(keys, key, strict=True))
         side_values = [[value_of[f"{name}_{side}"] for name in SIDE] for side in ("a", "b")]
         titles = [" · ".join(str(name) for name in values if name != "none") for values in side_values]
-        first = part.iloc[0]
-        numbers = [number(part["r"].mean()), number(first["stability"]), number(first["p"], ".4f")]
-        pictures = f"{first['n_matching']} and {first['n_held_out']}"
-        rows.append([*titles, text_of(value_of["dataset"]), str(len(part)), *numbers, pictures])
+        first_row = part.iloc[0]
+        number_texts = [number(part["r"].mean()), number(first_row["stability"]), number(first_row["p"], ".4f")]
+        pictures = f"{first_row['n_matching']} and {first_row['n_held_out']}"
+        rows.append([*titles, text_of(value_of["dataset"]), str(len(part)), *number_texts, pictures])
     heads = ["Code", "Other code", "Data set", "Pairs of units", "Mean r, matched", "Mean r, held out", "p", "Pictures"]
     return Table("Units that are found again", heads, rows, frozenset(range(3, 8)), mark_of(table["simulated"]))

@@ -110,11 +110,11 @@ def _as_compared(rows: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.Dat
     ).drop_duplicates(keys)
 
 
-def _leaders(compared: pd.DataFrame) -> Table | None:
+def _leaders(compared_rows: pd.DataFrame) -> Table | None:
     """One row per comparison of several models: the best one, and those tied with it."""
     rows, are_simulated = [], []
-    parts = [part for _, part in compared.groupby(key_of(compared, SAME), sort=False) if len(part) > 1]
-    varied_keys = [name for name in VARIED if len(compared[name].unique()) > 1]
+    parts = [part for _, part in compared_rows.groupby(key_of(compared_rows, SAME), sort=False) if len(part) > 1]
+    varied_keys = [name for name in VARIED if len(compared_rows[name].unique()) > 1]
     for part in parts:
         best = best_first(part).iloc[0]
         if not is_missing(best["value"]):
@@ -171,7 +171,7 @@ def _fold(caption: str, part: pd.DataFrame, is_open: bool) -> Fold:
     return Fold(summary, [table], mark_of(part["simulated"]), is_open, folded_rest)
 
 
-def _differences(comparisons: pd.DataFrame | None, compared: pd.DataFrame) -> Differences | None:
+def _differences(comparisons: pd.DataFrame | None, compared_rows: pd.DataFrame) -> Differences | None:
     """One row per pair of models of a subject, for the primary metric; of many pairs those with a best model."""
     if comparisons is None or not comparisons["primary"].fillna(False).any():
         return None
@@ -179,7 +179,7 @@ def _differences(comparisons: pd.DataFrame | None, compared: pd.DataFrame) -> Di
     n_pairs, only_best = len(pairs), len(pairs) > FEW_PAIRS
     several_rois = len(set(pairs["roi"].dropna())) > 1
     if only_best:
-        pairs = _with_best(pairs, compared)
+        pairs = _with_best(pairs, compared_rows)
     side_titles = [_side_titles(pairs, side, several_rois) for side in ("a", "b")]
     rows = [
         [

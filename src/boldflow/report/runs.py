@@ -77,13 +77,13 @@ def _datasets(sources: Sequence[Source]) -> Table:
     return Table("Data sets", columns, rows, mark=mark_of(source.simulated for source in sources))
 
 
-def _splits(splits: Sequence[Split], simulated: set[str]) -> list[Table]:
+def _splits(splits: Sequence[Split], simulated_datasets: set[str]) -> list[Table]:
     """Say how each split was made, and count trials by subject and part."""
     if not splits:
         return []
     rule_rows, trial_rows = [], []
     for split in splits:
-        name, dataset = text_of(split.name), dataset_name(split.dataset, split.dataset in simulated)
+        name, dataset = text_of(split.name), dataset_name(split.dataset, split.dataset in simulated_datasets)
         rule = "; ".join(f"{key}: {value}" for key, value in sorted(split.rule.items()) if key != "name")
         rule_rows.append(
             [
@@ -95,7 +95,7 @@ def _splits(splits: Sequence[Split], simulated: set[str]) -> list[Table]:
         )
         for subject, n_by_part in split.trials.items():
             trial_rows.append([subject, dataset, name, *(str(n_by_part.get(part, 0)) for part in PARTS)])
-    mark = mark_of(split.dataset in simulated for split in splits)
+    mark = mark_of(split.dataset in simulated_datasets for split in splits)
     heads = ["Split", "Data set", "Rule", "Unit", "Folds", *(f"Units: {part}" for part in PARTS)]
     heads += ["Duplicate groups", "Duplicates found by"]
     count_heads = ["Subject", "Data set", "Split", *(f"Trials: {part}" for part in PARTS)]

@@ -143,13 +143,13 @@ def _put_back_of(plan: Path) -> list[str]:
     content = read_json(plan)
     if content is None or notes.is_alive(content) is not False:
         return []
-    rows = [_stood_of(row) for row in content["jobs"]]
+    stood_jobs = [_stood_of(row) for row in content["jobs"]]
     external_jobs = {
-        job_number for row in rows for mark in row.booked if (job_number := _external_job(mark.incomplete))
+        job_number for row in stood_jobs for mark in row.booked if (job_number := _external_job(mark.incomplete))
     }
     if external_jobs and slurm.may_live(sorted(external_jobs)):
         return []
-    restored_paths, unrestored_rows = put_back(rows)
+    restored_paths, unrestored_rows = put_back(stood_jobs)
     if unrestored_rows:
         write_json(plan, {**content, "jobs": [asdict(row) for row in unrestored_rows]})
     else:

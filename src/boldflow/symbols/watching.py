@@ -61,17 +61,17 @@ def outside(codes: Iterable[CodeType], reach: Reach, roots: Iterable[str]) -> li
     list of str
         ``module:name``, sorted; ``module:(import)`` for a module that was imported and must not be.
     """
-    reached, loaded = reach.reached(*roots)
-    uncovered = set()
+    reached_names, loaded_modules = reach.reached(*roots)
+    uncovered_names = set()
     for code in codes:
         module = _module_of(code, reach.package)
         if module == SILENT or module.startswith(f"{SILENT}."):
             continue
         if _runs_at_import(code):
-            uncovered |= set() if module in loaded else {f"{module}:{IMPORT}"}
-        elif not any(f"{module}:{name}" in reached for name in (*_definitions_of(code), IMPORT)):
-            uncovered.add(f"{module}:{code.co_qualname}")
-    return sorted(uncovered)
+            uncovered_names |= set() if module in loaded_modules else {f"{module}:{IMPORT}"}
+        elif not any(f"{module}:{name}" in reached_names for name in (*_definitions_of(code), IMPORT)):
+            uncovered_names.add(f"{module}:{code.co_qualname}")
+    return sorted(uncovered_names)
 
 
 def _monitor() -> None:
@@ -100,9 +100,9 @@ def _compare() -> None:
         return
     package = Package(kept=KEPT)
     roots = [*roots_of(package, *_code[ROOTS].split()), f"{ADAPTER}_adapter:{WHOLE}"]
-    uncovered = outside(list(_executed.values()), Reach(package), roots)
-    if uncovered:
-        sys.stderr.write(f"boldflow: this job executed what its digest does not cover: {', '.join(uncovered)}\n")
+    uncovered_names = outside(list(_executed.values()), Reach(package), roots)
+    if uncovered_names:
+        sys.stderr.write(f"boldflow: this job executed what its digest does not cover: {', '.join(uncovered_names)}\n")
         sys.stderr.flush()
         os._exit(FAILED)
     LOG.info("%d pieces of code were executed, all of them covered by the digest", len(_executed))

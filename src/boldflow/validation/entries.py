@@ -116,14 +116,14 @@ def _network_problems(config: Config, schemas: Config, name: str) -> list[str]:
 
 
 def _agreement_problems(entry_path: str, date: Any) -> list[str]:
-    expected = f"{entry_path}.agreement.date: found {str(date)!r}, expected the day on which it was signed"
+    expected_text = f"{entry_path}.agreement.date: found {str(date)!r}, expected the day on which it was signed"
     try:
         signing_date = datetime.date.fromisoformat(str(date))
     except ValueError:
-        return [f"{expected}, such as 2026-01-31"]
+        return [f"{expected_text}, such as 2026-01-31"]
     today = datetime.date.today()
     # where the day has begun already depends on the place
-    return [f"{expected}; today is {today}"] if signing_date > today + datetime.timedelta(days=1) else []
+    return [f"{expected_text}; today is {today}"] if signing_date > today + datetime.timedelta(days=1) else []
 
 
 def _subject_problems(where: str, plugin: str, entry: Config) -> list[str]:

@@ -132,13 +132,13 @@ def response_problems(
 
 
 def _kind_problems(
-    config: Config, result: ResultKey, response: Config, recording_: str, data: DatasetFacts
+    config: Config, result: ResultKey, response: Config, recording_: str, data_facts: DatasetFacts
 ) -> list[str]:
     """List what cannot be of a response's kind, given the recording that it reads."""
     response_text, kind = f"response {result.response!r}", response["kind"]
-    beta_recordings = data.beta_recordings
+    beta_recordings = data_facts.beta_recordings
     problems = []
-    if recording_ in data.recordings and (kind == "betas") != (recording_ in beta_recordings):
+    if recording_ in data_facts.recordings and (kind == "betas") != (recording_ in beta_recordings):
         needed_kind = "betas" if recording_ in beta_recordings else "bold"
         problems.append(
             f"{response_text} is of kind {kind!r}, and recording {recording_!r} of data set {result.dataset!r} holds "
@@ -156,14 +156,14 @@ def _kind_problems(
     if outside(config, result.dataset, recording_) and "betas_root" not in entry:
         problems.append(
             f"recording {recording_!r} of data set {result.dataset!r} is read from a folder of your own: download it "
-            f"({data.recordings[recording_]}) and set datasets.{result.dataset}.betas_root"
+            f"({data_facts.recordings[recording_]}) and set datasets.{result.dataset}.betas_root"
         )
     return problems
 
 
-def _space_problems(result: ResultKey, response: Config, recording_: str, data: DatasetFacts) -> list[str]:
+def _space_problems(result: ResultKey, response: Config, recording_: str, data_facts: DatasetFacts) -> list[str]:
     """List what cannot be of a response's space and of the way there, given the recording that it reads."""
-    given_spaces = (data.recording_spaces or {}).get(recording_, data.spaces)
+    given_spaces = (data_facts.recording_spaces or {}).get(recording_, data_facts.spaces)
     space, problems = response["space"], []
     if not ({"native"} if space == "native" else {"MNI", "fsnative", "fsaverage5", "fsaverage"}) & set(given_spaces):
         problems.append(

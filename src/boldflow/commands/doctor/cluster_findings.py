@@ -82,7 +82,7 @@ def _of_accounting(cluster: Cluster) -> Iterator[Finding]:
 
 def _of_accounts(cluster: Cluster) -> Iterator[Finding]:
     accounts_text = ", ".join(cluster.accounts)
-    enforced = "associations" in cluster.config.get("AccountingStorageEnforce", "")
+    is_enforced = "associations" in cluster.config.get("AccountingStorageEnforce", "")
     if cluster.account:
         limit_text = f"; at most {cluster.max_submit} jobs in the queue" if cluster.max_submit is not None else ""
         yield Finding(OK, "account", f"{cluster.account} (yours: {accounts_text}){limit_text}")
@@ -91,7 +91,7 @@ def _of_accounts(cluster: Cluster) -> Iterator[Finding]:
     elif cluster.accounts:
         todo = "write slurm_account: NAME under default-resources of the profile"
         yield Finding(WARN, "account", f"{accounts_text}, none of them your default", todo)
-    elif enforced:
+    elif is_enforced:
         todo = "jobs will be refused: ask the administrators for an account"
         yield Finding(BAD, "account", "none, and Slurm asks for one", todo)
     else:

@@ -334,13 +334,13 @@ def _check_subject(subject: str) -> None:
 
 def _check_events(events: pd.DataFrame, subject: str) -> None:
     """Refuse events whose columns contradict the name of their file, their order or ImgName."""
-    expected = {
+    expected_columns = {
         "Sess": events["session"].astype(int),
         "Run": events["run"].astype(int),
         "Trial": events.groupby(["session", "run"], sort=False).cumcount() + 1,
         "stim_file": events["ImgName"],
     }
-    for column, expected_values in expected.items():
+    for column, expected_values in expected_columns.items():
         wrong_rows = events[events[column] != expected_values]
         if len(wrong_rows):
             row = wrong_rows.iloc[0]

@@ -86,10 +86,11 @@ def _session_paths(root: str | Path, subject: str) -> dict[str, str]:
     """File of each session's betas by its label, none left out before the last."""
     paths = own_folder.every(root, BETAS.format(person=_person(subject), part="ses-*.nii.gz"))
     path_by_session = {match[1]: path for path in paths if (match := SESSION.search(path))}
-    expected = [f"{number:02}" for number in range(1, len(path_by_session) + 1)]
-    if list(path_by_session) != expected:
+    expected_sessions = [f"{number:02}" for number in range(1, len(path_by_session) + 1)]
+    if list(path_by_session) != expected_sessions:
         raise ValueError(
-            f"{root} has betas of sessions {_listed(path_by_session)} of {subject}, expected {_listed(expected)}"
+            f"{root} has betas of sessions {_listed(path_by_session)} of {subject}, expected "
+            f"{_listed(expected_sessions)}"
         )
     return path_by_session
 

@@ -65,11 +65,11 @@ def _image_names(
     for n, (name, is_test) in enumerate(zip(image_names, are_test, strict=True)):
         fits = name in test_names if is_test else name.split("_")[0] not in test_categories
         if not NAME.fullmatch(name) or not fits:
-            expected = "one of the 50 test pictures" if is_test else "a picture of another category than they"
+            expected_text = "one of the 50 test pictures" if is_test else "a picture of another category than they"
             raise ValueError(
                 f"{prepared_data.path}, sample {sample_rows[n] + 1}: {key} is {ids[n]:.6f}, read as "
-                f"{name or 'no name'}, and the sample is of {'test' if is_test else 'training'}; expected {expected}, "
-                "such as 1443537.022563 for n01443537_22563"
+                f"{name or 'no name'}, and the sample is of {'test' if is_test else 'training'}; expected "
+                f"{expected_text}, such as 1443537.022563 for n01443537_22563"
             )
     return image_names
 

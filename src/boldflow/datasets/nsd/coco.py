@@ -38,7 +38,7 @@ def labels_of(files: Sequence[str], photographs: Collection[int]) -> dict[int, d
             f"coco_instances do not know {len(unknown_ids)} of {len(photographs)} photographs, the first is "
             f"{unknown_ids[0]}; name both instances_train2017.json and instances_val2017.json"
         )
-    return {number: nsd_tables.coco_labels(category_areas) for number, category_areas in areas.items()}
+    return {photograph: nsd_tables.coco_labels(category_areas) for photograph, category_areas in areas.items()}
 
 
 def _areas(file: str, photographs: Collection[int]) -> dict[int, dict[str, float]]:

@@ -153,8 +153,8 @@ def _write_runs(
         preproc / f"{session_stem}_space-{layout.SPACE}_desc-brain_mask.nii.gz", mask.astype(np.uint8), affine
     )
     sidecar = {"RepetitionTime": plan.tr_s, "TaskName": layout.TASK, "StartTime": 0.0, "SkullStripped": True}
-    counts = (plan.n_train_images, plan.n_test_images, plan.n_test_repeats, plan.n_runs)
-    for run, order in enumerate(bold.schedule(*counts, plan.rng(layout.ORDER, subject_number)), start=1):
+    schedule_counts = (plan.n_train_images, plan.n_test_images, plan.n_test_repeats, plan.n_runs)
+    for run, order in enumerate(bold.schedule(*schedule_counts, plan.rng(layout.ORDER, subject_number)), start=1):
         run_events = _events(picture_table, order, subject_scanner.onsets_s(len(order)), plan.duration_s)
         bids_create.write_tsv(raw / f"{session_stem}_run-{run:02d}_events.tsv", run_events)
         clean_bold, noisy_bold = subject_scanner.scan(amplitudes[order])  # (n_volumes, n_masked)

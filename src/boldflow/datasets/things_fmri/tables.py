@@ -83,12 +83,12 @@ def _voxels(path: Path) -> pd.DataFrame:
     return _read_csv(path, [*whole, *CEILINGS], whole | {"subject_id": np.int64}, np.float32)
 
 
-def _read_csv(path: Path, needed: list[str], types: dict[str, Any], default_type: Any = str) -> pd.DataFrame:
+def _read_csv(path: Path, needed_columns: list[str], types: dict[str, Any], default_type: Any = str) -> pd.DataFrame:
     try:
         column_names = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig"))
-        lacking_names = [name for name in needed if name not in column_names]
-        if lacking_names:
-            raise ValueError(f"it lacks columns {lacking_names}; there are: {column_names[:20]}")
+        lacking_columns = [name for name in needed_columns if name not in column_names]
+        if lacking_columns:
+            raise ValueError(f"it lacks columns {lacking_columns}; there are: {column_names[:20]}")
         dtypes = {name: types.get(name, default_type) for name in column_names}
         return pd.read_csv(path, dtype=dtypes, index_col=False, encoding="utf-8-sig")
     except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors

@@ -54,8 +54,8 @@ def bracket_ties(part: pd.DataFrame, sizes: Mapping[str, float]) -> tuple[list[B
 def _groups(part: pd.DataFrame) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Letter and markers of each group of two or more ties."""
     letters, comparison_numbers = part["ties"].to_numpy(), part["comparison"].to_numpy()
-    for number in dict.fromkeys(comparison_numbers):
-        marker_rows = np.flatnonzero(comparison_numbers == number)
+    for comparison in dict.fromkeys(comparison_numbers):
+        marker_rows = np.flatnonzero(comparison_numbers == comparison)
         for letter in sorted({letter for n in marker_rows for letter in letters[n]}):
             members = tuple(int(n) for n in marker_rows if letter in letters[n])
             if len(members) > 1:

@@ -137,11 +137,11 @@ def slots_of(part: pd.DataFrame, sizes: Mapping[str, float]) -> tuple[np.ndarray
     rows: Rows = []
     top = 0.0
     labels = part["row"].to_numpy()
-    for name, size in sizes.items():
+    for name, row_size in sizes.items():
         marker_rows = np.flatnonzero(labels == name)
-        marker_slots[marker_rows] = top + (size - len(marker_rows)) / 2 + 0.5 + np.arange(len(marker_rows))
-        rows.append((name, top, top + size))
-        top += size
+        marker_slots[marker_rows] = top + (row_size - len(marker_rows)) / 2 + 0.5 + np.arange(len(marker_rows))
+        rows.append((name, top, top + row_size))
+        top += row_size
     return marker_slots, rows
 
 
