@@ -97,27 +97,31 @@ def get(folder: str | Path, paths: Iterable[str], jobs: int = JOBS) -> list[str]
     annex_tree.prepare()
     limits = Limits.from_environment()
     with annex_tree.locked(folder):
-        annexed = [entry for entry in annex_tree.entries(folder, paths) if entry.key]
-        absent = set(_absent(folder, annexed))
-        absent |= set(annex_get.damaged(folder, [entry for entry in annexed if entry.path not in absent]))
-        missing = [entry for entry in annexed if entry.path in absent]
-        if not missing:
-            return []
-        annex_get.register(folder, missing)
-        by_key = {entry.key: entry.path for entry in reversed(missing)}
-        failed = annex_get.transfer(folder, by_key, limits, jobs)
-        absent = set(_absent(folder, missing))
-        for entry in missing:  # files of one key fail together
-            if entry.path in absent:
-                reason = failed.get(by_key[entry.key], "git-annex reports no error, but the content is not there")
-                failed.setdefault(entry.path, reason)
-    if failed:
-        lines = [f"  {path}: {reason}" for path, reason in sorted(failed.items())]
-        raise RuntimeError(
-            f"{len(failed)} of {len(missing)} files of {folder} could not be fetched, the others are there:\n"
-            + "\n".join(lines)
+        annexed_entries = [entry for entry in annex_tree.entries(folder, paths) if entry.key]
+        absent_paths = set(_absent(folder, annexed_entries))
+        absent_paths |= set(
+            annex_get.damaged(folder, [entry for entry in annexed_entries if entry.path not in absent_paths])
         )
-    return [entry.path for entry in missing]
+        missing_entries = [entry for entry in annexed_entries if entry.path in absent_paths]
+        if not missing_entries:
+            return []
+        annex_get.register(folder, missing_entries)
+        path_of_key = {entry.key: entry.path for entry in reversed(missing_entries)}
+        failure_reasons = annex_get.transfer(folder, path_of_key, limits, jobs)
+        absent_paths = set(_absent(folder, missing_entries))
+        for entry in missing_entries:  # files of one key fail together
+            if entry.path in absent_paths:
+                reason = failure_reasons.get(
+                    path_of_key[entry.key], "git-annex reports no error, but the content is not there"
+                )
+                failure_reasons.setdefault(entry.path, reason)
+    if failure_reasons:
+        lines = [f"  {path}: {reason}" for path, reason in sorted(failure_reasons.items())]
+        raise RuntimeError(
+            f"{len(failure_reasons)} of {len(missing_entries)} files of {folder} could not be fetched, the others are "
+            "there:\n" + "\n".join(lines)
+        )
+    return [entry.path for entry in missing_entries]
 
 
 def describe(folder: str | Path, paths: Iterable[str]) -> list[dict[str, Any]]:
@@ -147,9 +151,9 @@ def describe(folder: str | Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     folder = Path(folder)
     annex_tree.prepare()
     entries = annex_tree.entries(folder, paths)
-    annexed = [entry for entry in entries if entry.key]
-    objects = annex_tree.objects(folder, [entry.key for entry in annexed])
-    urls = annex_rows.urls_of(folder, annexed)
+    annexed_entries = [entry for entry in entries if entry.key]
+    objects = annex_tree.objects(folder, [entry.key for entry in annexed_entries])
+    urls = annex_rows.urls_of(folder, annexed_entries)
     return [
         annex_rows.of_annexed(folder, entry, objects[entry.key]) | {"url": urls[entry.path]}
         if entry.key
@@ -230,10 +234,12 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
         If files are missing; names ``root``, their count and the first five.
     """
     root = Path(root)
-    ordered = sorted(set(paths))
-    missing = [path for path in ordered if not (root / path).is_file()]
-    if missing:
-        raise FileNotFoundError(f"{root} lacks {len(missing)} of {len(ordered)} files: {', '.join(missing[:5])}")
+    ordered_paths = sorted(set(paths))
+    missing_paths = [path for path in ordered_paths if not (root / path).is_file()]
+    if missing_paths:
+        raise FileNotFoundError(
+            f"{root} lacks {len(missing_paths)} of {len(ordered_paths)} files: {', '.join(missing_paths[:5])}"
+        )
     return [
         {
             "path": path,
@@ -242,7 +248,7 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
             "checksum": checksum(root / path),
             "url": None,
         }
-        for path in ordered
+        for path in ordered_paths
     ]
 
 

@@ -55,15 +55,17 @@ def create_dataset(folder: str | Path, dataset_id: str, largefiles_rule: str, da
         raise ValueError(
             f"largefiles_rule must have no spaces, as (include=*.nii.gz)or(include=*.png), not {largefiles_rule!r}"
         )
-    moment = datetime.fromisoformat(date)
-    if moment.tzinfo is None:
+    commit_time = datetime.fromisoformat(date)
+    if commit_time.tzinfo is None:
         raise ValueError(f"date must name its time zone, such as 2024-01-01T00:00:00+00:00, not {date!r}")
-    environment = _environment(moment)
+    environment = _environment(commit_time)
     _begin(folder, environment, dataset_id, largefiles_rule)
     _run(folder, environment, "git", "annex", "add", "--quiet", ".")
-    staged = _run(folder, environment, "git", "ls-files", "--stage").splitlines()
-    if not any(line.startswith("120000") for line in staged):
-        raise ValueError(f"largefiles_rule {largefiles_rule!r} holds for none of the {len(staged)} files of {folder}")
+    staged_lines = _run(folder, environment, "git", "ls-files", "--stage").splitlines()
+    if not any(line.startswith("120000") for line in staged_lines):
+        raise ValueError(
+            f"largefiles_rule {largefiles_rule!r} holds for none of the {len(staged_lines)} files of {folder}"
+        )
     return _commit(folder, environment)
 
 
@@ -102,8 +104,8 @@ def create_from_keys(folder: str | Path, dataset_id: str, keys: Mapping[str, str
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(datetime.fromisoformat(date))
     _begin(folder, environment, dataset_id, "nothing")
-    rows = "".join(f"{key} {path}\n" for path, key in sorted(keys.items()))
-    _run(folder, environment, "git", "annex", "fromkey", "--force", "--quiet", "--batch", text=rows)
+    key_lines = "".join(f"{key} {path}\n" for path, key in sorted(keys.items()))
+    _run(folder, environment, "git", "annex", "fromkey", "--force", "--quiet", "--batch", text=key_lines)
     _run(folder, environment, "git", "add", ".datalad", ".gitattributes")
     return _commit(folder, environment)
 
@@ -128,26 +130,28 @@ def _commit(folder: Path, environment: dict[str, str]) -> str:
     return _run(folder, environment, "git", "rev-parse", "HEAD").strip()
 
 
-def _environment(moment: datetime) -> dict[str, str]:
-    stamp = f"{int(moment.timestamp())} {moment.strftime('%z')}"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    beside = str(Path(sys.executable).parent)
-    kept["PATH"] = os.pathsep.join([beside, kept.get("PATH", os.defpath)])
+def _environment(commit_time: datetime) -> dict[str, str]:
+    git_date = f"{int(commit_time.timestamp())} {commit_time.strftime('%z')}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    python_folder = str(Path(sys.executable).parent)
+    environment["PATH"] = os.pathsep.join([python_folder, environment.get("PATH", os.defpath)])
     for role in ("AUTHOR", "COMMITTER"):
         for part, value in AUTHOR.items():
-            kept[f"GIT_{role}_{part}"] = value
-        kept[f"GIT_{role}_DATE"] = stamp
-    return kept | {
+            environment[f"GIT_{role}_{part}"] = value
+        environment[f"GIT_{role}_DATE"] = git_date
+    return environment | {
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_ANNEX_VECTOR_CLOCK": str(int(moment.timestamp())),
+        "GIT_ANNEX_VECTOR_CLOCK": str(int(commit_time.timestamp())),
         "LC_ALL": "C.UTF-8",
     }
 
 
 def _run(folder: Path, environment: dict[str, str], *command: str, text: str = "") -> str:
-    done = subprocess.run(command, cwd=folder, env=environment, input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise RuntimeError(f"{' '.join(command[:3])} failed in {folder}: {said}")
-    return done.stdout
+    process = subprocess.run(
+        command, cwd=folder, env=environment, input=text, capture_output=True, text=True, check=False
+    )
+    if process.returncode:
+        error_text = (process.stderr or process.stdout).strip()
+        raise RuntimeError(f"{' '.join(command[:3])} failed in {folder}: {error_text}")
+    return process.stdout

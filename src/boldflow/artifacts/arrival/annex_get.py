@@ -58,17 +58,17 @@ class Limits:
         ValueError
             If one is not a number above 0; names it.
         """
-        values = {}
-        for name, kind in (("attempts", int), ("backoff_s", float), ("stall_s", float)):
+        limits = {}
+        for name, number_type in (("attempts", int), ("backoff_s", float), ("stall_s", float)):
             variable = f"BOLDFLOW_FETCH_{name.upper()}"
             if variable in os.environ:
                 try:
-                    values[name] = kind(os.environ[variable])
+                    limits[name] = number_type(os.environ[variable])
                 except ValueError:
-                    values[name] = -1
-                if values[name] <= 0:
+                    limits[name] = -1
+                if limits[name] <= 0:
                     raise ValueError(f"{variable} must be a number above 0, not {os.environ[variable]!r}")
-        return cls(**values)  # type: ignore[arg-type]
+        return cls(**limits)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -105,14 +105,17 @@ def settle(folder: Path, public_url: str | None, limits: Limits) -> None:
             f"public_url must hold {{path}}, as in https://example.org/ds000001/{{path}}, not {public_url!r}"
         )
     settings = {"annex.stalldetection": f"1KB/{max(1, round(limits.stall_s))}s"}
-    remotes = annex_tree.blobs(folder, ["git-annex:remote.log"])["git-annex:remote.log"] or b""
-    private = {
+    remote_log = annex_tree.blobs(folder, ["git-annex:remote.log"])["git-annex:remote.log"] or b""
+    private_identities = {
         line.split()[0]
-        for line in remotes.decode(errors="replace").splitlines()
+        for line in remote_log.decode(errors="replace").splitlines()
         if " type=S3" in line and not re.search(r" publicurl=https?:", line)
     }
     for name, identity in annex_tree.remotes(folder).items():
-        if identity in private and annex_tree.says(folder, "config", "--get", f"remote.{name}.annex-ignore") is None:
+        if (
+            identity in private_identities
+            and annex_tree.says(folder, "config", "--get", f"remote.{name}.annex-ignore") is None
+        ):
             settings[f"remote.{name}.annex-ignore"] = "true"
     if Path(annex_tree.says(folder, "config", "--get", "remote.origin.url") or "").is_file():
         settings["remote.origin.annex-ignore"] = "true"  # a bundle holds no content
@@ -135,23 +138,23 @@ def register(folder: Path, entries: Sequence[Entry]) -> None:
         Files whose content is wanted.
     """
     addresses = annex_tree.public_addresses(folder, [entry.path for entry in entries])
-    public = [entry for entry in entries if entry.key and addresses[entry.path]]
-    if not public:
+    public_entries = [entry for entry in entries if entry.key and addresses[entry.path]]
+    if not public_entries:
         return
-    logs = {
+    log_names = {
         (entry, kind): f"git-annex:{_log_folder(entry.key)}/{annex_tree.key_file(entry.key)}.log.{kind}"
-        for entry in public
+        for entry in public_entries
         for kind in ("rmet", "web")
     }
-    texts = annex_tree.blobs(folder, list(dict.fromkeys(logs.values())))
-    ignored = annex_tree.ignored_remotes(folder)
-    usable = [identity for name, identity in annex_tree.remotes(folder).items() if name not in ignored]
+    log_texts = annex_tree.blobs(folder, list(dict.fromkeys(log_names.values())))
+    ignored_names = annex_tree.ignored_remotes(folder)
+    usable_identities = [identity for name, identity in annex_tree.remotes(folder).items() if name not in ignored_names]
     lines = []
-    for entry in public:
-        versions = (texts[logs[entry, "rmet"]] or b"").decode(errors="replace")
-        registered = (texts[logs[entry, "web"]] or b"").decode(errors="replace")
-        has_version = any(f" {identity}:V +" in versions for identity in usable)
-        if not has_version and f" 1 {addresses[entry.path]}\n" not in registered:
+    for entry in public_entries:
+        version_log = (log_texts[log_names[entry, "rmet"]] or b"").decode(errors="replace")
+        web_log = (log_texts[log_names[entry, "web"]] or b"").decode(errors="replace")
+        has_version = any(f" {identity}:V +" in version_log for identity in usable_identities)
+        if not has_version and f" 1 {addresses[entry.path]}\n" not in web_log:
             lines.append(f"{entry.key} {addresses[entry.path]}\n")
     if lines:
         log.info("%d files of %s have no version recorded: registering their public addresses", len(lines), folder)
@@ -177,31 +180,35 @@ def transfer(folder: Path, absent: Mapping[str, str], limits: Limits, jobs: int 
         Paths that could not be had, each with the reason.
     """
     states = {key: _State(path) for key, path in absent.items()}
-    failed: dict[str, str] = {}
-    sizes = sum(annex_tree.key_size(key) or 0 for key in absent)
-    fruitless = 0
-    with tqdm(total=sizes, unit="B", unit_scale=True, desc=f"get {len(absent)} files") as bar:
+    failure_reasons: dict[str, str] = {}
+    n_bytes = sum(annex_tree.key_size(key) or 0 for key in absent)
+    n_fruitless = 0
+    with tqdm(total=n_bytes, unit="B", unit_scale=True, desc=f"get {len(absent)} files") as bar:
         for _ in range(MOST):
-            left = [key for key, state in states.items() if state.path not in failed]
-            said = annex_process.one_round(folder, {key: states[key].path for key in left}, limits.stall_s, jobs, bar)
-            there = annex_tree.objects(folder, left)
-            for key in left:
-                if there[key] is not None:
+            open_keys = [key for key, state in states.items() if state.path not in failure_reasons]
+            answers = annex_process.one_round(
+                folder, {key: states[key].path for key in open_keys}, limits.stall_s, jobs, bar
+            )
+            object_of_key = annex_tree.objects(folder, open_keys)
+            for key in open_keys:
+                if object_of_key[key] is not None:
                     log.info("got %s (%s bytes)", states[key].path, annex_tree.key_size(key))
                     del states[key]
-                elif _is_final(folder, key, states[key], said[key], limits):
-                    failed[states[key].path] = states[key].reason
-            annex_process.unlink(folder, left)
-            waiting = [state for state in states.values() if state.path not in failed]
-            if not waiting:
-                return failed
-            came = len(waiting) < len(left) or any(not state.fruitless for state in waiting)
-            fruitless = 0 if came else fruitless + 1
-            wait_s = limits.backoff_s * 2**fruitless * random.uniform(0.5, 1)
-            log.warning("%d files are to be tried again in %.1f s: %s", len(waiting), wait_s, waiting[0].reason)
+                elif _is_final(folder, key, states[key], answers[key], limits):
+                    failure_reasons[states[key].path] = states[key].reason
+            annex_process.unlink(folder, open_keys)
+            waiting_states = [state for state in states.values() if state.path not in failure_reasons]
+            if not waiting_states:
+                return failure_reasons
+            has_progress = len(waiting_states) < len(open_keys) or any(not state.fruitless for state in waiting_states)
+            n_fruitless = 0 if has_progress else n_fruitless + 1
+            wait_s = limits.backoff_s * 2**n_fruitless * random.uniform(0.5, 1)
+            log.warning(
+                "%d files are to be tried again in %.1f s: %s", len(waiting_states), wait_s, waiting_states[0].reason
+            )
             time.sleep(wait_s)
-    return failed | {
-        state.path: f"{state.reason} ({MOST} tries)" for state in states.values() if state.path not in failed
+    return failure_reasons | {
+        state.path: f"{state.reason} ({MOST} tries)" for state in states.values() if state.path not in failure_reasons
     }
 
 
@@ -225,23 +232,23 @@ def damaged(folder: Path, entries: Sequence[Entry]) -> list[str]:
     RuntimeError
         If it could not be moved.
     """
-    places = annex_tree.objects(folder, [entry.key for entry in entries])
-    bad: dict[str, str] = {}  # keys, each with what is wrong: one content may have several paths
-    good = set()
+    object_of_key = annex_tree.objects(folder, [entry.key for entry in entries])
+    mismatch_of_key: dict[str, str] = {}  # keys, each with what is wrong: one content may have several paths
+    good_keys = set()
     for entry in tqdm(entries, desc="verify", unit="file", disable=not entries):
-        place = places[entry.key]
-        if place is None or entry.key in good or entry.key in bad:
+        object_path = object_of_key[entry.key]
+        if object_path is None or entry.key in good_keys or entry.key in mismatch_of_key:
             continue
-        mismatch = _mismatch(entry.key, place)
+        mismatch = _mismatch(entry.key, object_path)
         if not mismatch:
-            good.add(entry.key)
+            good_keys.add(entry.key)
             continue
         log.warning("%s: %s: fetching it again", entry.path, mismatch)
         annex_tree.says(folder, "annex", "fsck", "--quiet", entry.path)  # fails, since the content is bad
-        if place.exists():
-            raise RuntimeError(f"{entry.path}: {mismatch}; git-annex could not move it away: remove {place}")
-        bad[entry.key] = mismatch
-    return [entry.path for entry in entries if entry.key in bad]
+        if object_path.exists():
+            raise RuntimeError(f"{entry.path}: {mismatch}; git-annex could not move it away: remove {object_path}")
+        mismatch_of_key[entry.key] = mismatch
+    return [entry.path for entry in entries if entry.key in mismatch_of_key]
 
 
 def is_page(start: bytes) -> bool:
@@ -264,8 +271,8 @@ def _differs(key: str, path: Path | None) -> str:
 
 
 def _expected(key: str) -> str:
-    size = [f"{annex_tree.key_size(key)} bytes"] if annex_tree.key_size(key) is not None else []
-    return ", ".join([*size, annex_tree.key_checksum(key) or "no checksum"])
+    size_words = [f"{annex_tree.key_size(key)} bytes"] if annex_tree.key_size(key) is not None else []
+    return ", ".join([*size_words, annex_tree.key_checksum(key) or "no checksum"])
 
 
 def _arrived(key: str, path: Path | None) -> str:
@@ -273,8 +280,8 @@ def _arrived(key: str, path: Path | None) -> str:
         return "unknown content (it was not kept)"
     algorithm = (annex_tree.key_checksum(key) or "sha256:").split(":")[0]
     with path.open("rb") as handle:
-        page = ", a web page" if is_page(handle.read(512)) else ""
-    return f"{path.stat().st_size} bytes, {annex_tree.checksum(path, algorithm)}{page}"
+        page_text = ", a web page" if is_page(handle.read(512)) else ""
+    return f"{path.stat().st_size} bytes, {annex_tree.checksum(path, algorithm)}{page_text}"
 
 
 def _log_folder(key: str) -> str:
@@ -283,33 +290,35 @@ def _log_folder(key: str) -> str:
     return f"{digest[:3]}/{digest[3:6]}"
 
 
-def _is_final(folder: Path, key: str, state: _State, said: Said, limits: Limits) -> bool:
+def _is_final(folder: Path, key: str, state: _State, answer: Said, limits: Limits) -> bool:
     """Look at what a failed try left; tell whether there is no use in another one."""
-    partial = folder / annex_process.ARRIVING / annex_tree.key_file(key)
-    link = folder / annex_process.LINKS / annex_tree.key_file(key)
-    arrived = next((path for path in (partial, link) if path.is_file() and path.stat().st_size), None)
-    heard = [line for line in said.lines if not NOISE.match(line)]
-    complaints = [line for line in heard if not annex_process.AWAY.match(line)]
-    size = arrived.stat().st_size if arrived else 0
-    whole = annex_tree.key_size(key)
+    partial_path = folder / annex_process.ARRIVING / annex_tree.key_file(key)
+    link_path = folder / annex_process.LINKS / annex_tree.key_file(key)
+    arrived_path = next((path for path in (partial_path, link_path) if path.is_file() and path.stat().st_size), None)
+    heard_lines = [line for line in answer.lines if not NOISE.match(line)]
+    complaints = [line for line in heard_lines if not annex_process.AWAY.match(line)]
+    size = arrived_path.stat().st_size if arrived_path else 0
+    expected_size = annex_tree.key_size(key)
     # a server's complete answer that is too short ends without any complaint of the transfer; what is long enough was
     # refused, unless git-annex was ended before it could verify it
-    answered = said.ended and size > 0 and whole is not None and (size >= whole or not complaints)
-    if any(MISMATCH.search(line) for line in said.lines) or answered:
+    answered_wrongly = (
+        answer.ended and size > 0 and expected_size is not None and (size >= expected_size or not complaints)
+    )
+    if any(MISMATCH.search(line) for line in answer.lines) or answered_wrongly:
         state.mismatches += 1
         state.reason = (
-            f"content does not match its key {key}: expected {_expected(key)}; found {_arrived(key, arrived)}"
+            f"content does not match its key {key}: expected {_expected(key)}; found {_arrived(key, arrived_path)}"
         )
-        partial.unlink(missing_ok=True)  # the next try begins at the beginning
+        partial_path.unlink(missing_ok=True)  # the next try begins at the beginning
         state.bytes = 0
         if state.mismatches >= MISMATCHES:
             state.reason += f" ({state.mismatches} times)"
         return state.mismatches >= MISMATCHES
     state.fruitless = 0 if size > state.bytes else state.fruitless + 1
     state.bytes = max(size, state.bytes)
-    nothing = "no remote has a version recorded, and no public address is known (key public_url of the data set)"
-    state.reason = f"{'; '.join(dict.fromkeys(complaints or heard)) or nothing} (key {key})"
-    if said.ended and all(PERMANENT.search(line) for line in complaints or heard):
+    no_remote_text = "no remote has a version recorded, and no public address is known (key public_url of the data set)"
+    state.reason = f"{'; '.join(dict.fromkeys(complaints or heard_lines)) or no_remote_text} (key {key})"
+    if answer.ended and all(PERMANENT.search(line) for line in complaints or heard_lines):
         return True
     if state.fruitless >= limits.attempts:
         state.reason += f" ({limits.attempts} tries without progress)"

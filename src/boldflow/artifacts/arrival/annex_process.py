@@ -60,10 +60,10 @@ def one_round(
     mapping of str to Said
         What git-annex said of each key.
     """
-    said: dict[str, Said] = collections.defaultdict(Said)
-    ignored = set(annex_tree.ignored_remotes(folder))
+    answers: dict[str, Said] = collections.defaultdict(Said)
+    ignored_names = set(annex_tree.ignored_remotes(folder))
     n_bytes = dict.fromkeys(absent, 0)
-    earlier = bar.n
+    n_bytes_before = bar.n
     _link(folder, absent)
     for line in _lines(folder, absent, stall_s, jobs):
         if not line.startswith("{"):
@@ -76,24 +76,28 @@ def one_round(
             n_bytes[key] = note["byte-progress"]
             bar.set_postfix_str(absent[key].rsplit("/", 1)[-1], refresh=False)
         else:
-            said[key].ended = True
-            said[key].lines += _complaints(note, ignored)
+            answers[key].ended = True
+            answers[key].lines += _complaints(note, ignored_names)
             n_bytes[key] = (annex_tree.key_size(key) or 0) if note.get("success") else 0
-        bar.update(max(0, earlier + sum(n_bytes.values()) - bar.n))
+        bar.update(max(0, n_bytes_before + sum(n_bytes.values()) - bar.n))
     for key in absent:
-        if not said[key].ended:
-            said[key].lines.append(f"no data for {SILENT * stall_s:g} s, or the transfer was ended")
-    bar.n = earlier + sum(size for key, size in n_bytes.items() if said[key].ended)
+        if not answers[key].ended:
+            answers[key].lines.append(f"no data for {SILENT * stall_s:g} s, or the transfer was ended")
+    bar.n = n_bytes_before + sum(size for key, size in n_bytes.items() if answers[key].ended)
     bar.refresh()
-    return said
+    return answers
 
 
-def _complaints(note: Mapping[str, Any], ignored: Collection[str]) -> list[str]:
+def _complaints(note: Mapping[str, Any], ignored_names: Collection[str]) -> list[str]:
     """Take what git-annex says of a key's end, without what it says of remotes that it is told to ignore."""
     lines = [*note.get("error-messages", []), *str(note.get("note", "")).splitlines()]
-    stripped = [line.strip() for line in lines]
-    away = [AWAY.match(line) for line in stripped]
-    return [line for line, remote in zip(stripped, away, strict=True) if line and not (remote and remote[1] in ignored)]
+    stripped_lines = [line.strip() for line in lines]
+    away_matches = [AWAY.match(line) for line in stripped_lines]
+    return [
+        line
+        for line, away_match in zip(stripped_lines, away_matches, strict=True)
+        if line and not (away_match and away_match[1] in ignored_names)
+    ]
 
 
 def _lines(folder: Path, absent: Mapping[str, str], stall_s: float, jobs: int) -> Iterator[str]:
@@ -121,12 +125,12 @@ def _watched(stream: IO[bytes], silence_s: float) -> Iterator[str]:
     """Yield lines until the end, or until none has come for a while."""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
-        rest = b""
+        partial_line = b""
         while selector.select(silence_s):
-            part = os.read(stream.fileno(), 65536)
-            if not part:
+            chunk = os.read(stream.fileno(), 65536)
+            if not chunk:
                 return
-            *lines, rest = (rest + part).split(b"\n")
+            *lines, partial_line = (partial_line + chunk).split(b"\n")
             yield from (line.decode(errors="replace") for line in lines)
     log.warning("no transfer has moved for %g s: ending git-annex", silence_s)
 
@@ -148,15 +152,15 @@ def _end_with_parent() -> None:
 
 def _link(folder: Path, keys: Iterable[str]) -> None:
     """Give what is about to arrive a second name, so that it can be looked at when git-annex removes it."""
-    arriving_here, links = folder / ARRIVING, folder / LINKS
+    arriving_folder, links_folder = folder / ARRIVING, folder / LINKS
     unlink(folder)
-    arriving_here.mkdir(parents=True, exist_ok=True)
-    links.mkdir(exist_ok=True)
+    arriving_folder.mkdir(parents=True, exist_ok=True)
+    links_folder.mkdir(exist_ok=True)
     for key in keys:
-        arriving = arriving_here / annex_tree.key_file(key)
-        arriving.touch()
+        arriving_path = arriving_folder / annex_tree.key_file(key)
+        arriving_path.touch()
         with contextlib.suppress(OSError):  # a file system without hard links: what was found is then not told
-            (links / arriving.name).hardlink_to(arriving)
+            (links_folder / arriving_path.name).hardlink_to(arriving_path)
 
 
 def unlink(folder: Path, keys: Sequence[str] = ()) -> None:
@@ -164,6 +168,6 @@ def unlink(folder: Path, keys: Sequence[str] = ()) -> None:
     for link in (folder / LINKS).glob("*"):
         link.unlink()
     for key in keys:
-        arriving = folder / ARRIVING / annex_tree.key_file(key)
-        if arriving.is_file() and not arriving.stat().st_size:
-            arriving.unlink()
+        arriving_path = folder / ARRIVING / annex_tree.key_file(key)
+        if arriving_path.is_file() and not arriving_path.stat().st_size:
+            arriving_path.unlink()

@@ -30,13 +30,13 @@ def urls_of(folder: Path, entries: Sequence[Entry]) -> dict[str, str | None]:
     keys = "".join(f"{entry.key}\n" for entry in entries).encode()
     lines = annex_tree.git(folder, "annex", "whereis", "--batch-keys", "--json", text=keys).decode().splitlines()
     addresses = annex_tree.public_addresses(folder, [entry.path for entry in entries])
-    best: dict[str, str | None] = {}
+    url_of_path: dict[str, str | None] = {}
     for entry, line in zip(entries, lines, strict=True):
-        urls = sorted({url for place in json.loads(line).get("whereis", []) for url in place["urls"]})
+        urls = sorted({url for remote in json.loads(line).get("whereis", []) for url in remote["urls"]})
         address = addresses[entry.path]
-        of_version = next((url for url in urls if "versionId=" in url), address if address in urls else None)
-        best[entry.path] = of_version or next(iter(urls), None)
-    return best
+        version_url = next((url for url in urls if "versionId=" in url), address if address in urls else None)
+        url_of_path[entry.path] = version_url or next(iter(urls), None)
+    return url_of_path
 
 
 def of_plain(folder: Path, entry: Entry) -> dict[str, Any]:

@@ -47,10 +47,10 @@ class Entry:
 
 def prepare() -> None:
     """Let git and DataLad find git-annex beside this Python, give them an identity, and let no clone hang."""
-    beside = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", "")
-    if beside not in path.split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join([beside, path]) if path else beside
+    python_folder = str(Path(sys.executable).parent)
+    search_path = os.environ.get("PATH", "")
+    if python_folder not in search_path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([python_folder, search_path]) if search_path else python_folder
     os.environ.setdefault("GIT_TERMINAL_PROMPT", "0")
     for name, value in SLOW.items():
         os.environ.setdefault(name, value)
@@ -84,11 +84,11 @@ def git(folder: Path, *arguments: str, text: bytes = b"") -> bytes:
         If it fails, with its own words.
     """
     command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise RuntimeError(f"git {' '.join(arguments[:2])} failed in {folder}: {said}")
-    return done.stdout
+    process = subprocess.run(command, input=text, capture_output=True, check=False)
+    if process.returncode:
+        error_text = process.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"git {' '.join(arguments[:2])} failed in {folder}: {error_text}")
+    return process.stdout
 
 
 def says(folder: Path, *arguments: str) -> str | None:
@@ -101,8 +101,8 @@ def says(folder: Path, *arguments: str) -> str | None:
 
 def check_is_clone(folder: Path) -> None:
     """Refuse a folder that is no git repository of its own (ValueError)."""
-    top = says(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
-    if top is None or Path(top).resolve() != folder.resolve():
+    top_folder = says(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
+    if top_folder is None or Path(top_folder).resolve() != folder.resolve():
         raise ValueError(f"{folder} is no clone of a data set: move it away, or choose another workspace")
 
 
@@ -120,51 +120,53 @@ def entries(folder: Path, paths: Iterable[str]) -> list[Entry]:
         If the commit does not have a path; names the count and the first five.
     """
     check_is_clone(folder)
-    asked_for = {path.rstrip("/") for path in paths}
+    asked_paths = {path.rstrip("/") for path in paths}
     rows = []  # (path, mode, blob, may hold a key)
-    present = set()
+    present_paths = set()
     for line in git(folder, "ls-tree", "-r", "-l", "-z", "HEAD").decode().split("\0")[:-1]:
         description, path = line.split("\t", 1)
         mode, kind, blob, size = description.split()
-        matches = _matches(path, asked_for)
-        if kind == "blob" and matches:
-            present |= matches
+        matching_paths = _matches(path, asked_paths)
+        if kind == "blob" and matching_paths:
+            present_paths |= matching_paths
             rows.append((path, mode, blob, mode == "120000" or int(size) < POINTER_BYTES))
-    missing = sorted(asked_for - present)
-    if missing:
-        counts = f"{len(missing)} of {len(asked_for)} paths"
-        raise FileNotFoundError(f"{folder} at commit {head(folder)} lacks {counts}: {', '.join(missing[:5])}")
-    texts = blobs(folder, [blob for _, _, blob, small in rows if small])
-    listed = [
-        Entry(path, blob, mode == "120000", key_in(texts[blob] or b"") if small else "")
-        for path, mode, blob, small in rows
+    missing_paths = sorted(asked_paths - present_paths)
+    if missing_paths:
+        counts_text = f"{len(missing_paths)} of {len(asked_paths)} paths"
+        raise FileNotFoundError(
+            f"{folder} at commit {head(folder)} lacks {counts_text}: {', '.join(missing_paths[:5])}"
+        )
+    blob_texts = blobs(folder, [blob for _, _, blob, may_hold_key in rows if may_hold_key])
+    listed_entries = [
+        Entry(path, blob, mode == "120000", key_in(blob_texts[blob] or b"") if may_hold_key else "")
+        for path, mode, blob, may_hold_key in rows
     ]
-    return sorted(listed, key=lambda entry: entry.path)
+    return sorted(listed_entries, key=lambda entry: entry.path)
 
 
 def blobs(folder: Path, names: Sequence[str]) -> dict[str, bytes | None]:
     """Read objects of git by name (a hash, or ``branch:path``); None for those that there are not."""
-    said = git(folder, "cat-file", "--batch", text="".join(f"{name}\n" for name in names).encode())
-    texts: dict[str, bytes | None] = {}
-    place = 0
+    output = git(folder, "cat-file", "--batch", text="".join(f"{name}\n" for name in names).encode())
+    content_of_name: dict[str, bytes | None] = {}
+    position = 0
     for name in names:
-        end = said.index(b"\n", place)
-        header = said[place:end]
+        end = output.index(b"\n", position)
+        header = output[position:end]
         if header.endswith(b" missing"):
-            texts[name], place = None, end + 1
+            content_of_name[name], position = None, end + 1
             continue
         size = int(header.split()[2])
-        texts[name] = said[end + 1 : end + 1 + size]
-        place = end + size + 2
-    return texts
+        content_of_name[name] = output[end + 1 : end + 1 + size]
+        position = end + size + 2
+    return content_of_name
 
 
 def key_in(text: bytes) -> str:
     """Return the annex key to which a link or a pointer file leads, or nothing."""
-    first = text.split(b"\n", 1)[0].decode(errors="replace")
-    if not (text.startswith(POINTER) or LINK.search(first)):
+    first_line = text.split(b"\n", 1)[0].decode(errors="replace")
+    if not (text.startswith(POINTER) or LINK.search(first_line)):
         return ""
-    name = first.rsplit("/", 1)[1].replace("&c", ":").replace("%", "/").replace("&s", "%").replace("&a", "&")
+    name = first_line.rsplit("/", 1)[1].replace("&c", ":").replace("%", "/").replace("&s", "%").replace("&a", "&")
     return name if KEY.fullmatch(name) else ""
 
 
@@ -175,16 +177,16 @@ def key_file(key: str) -> str:
 
 def key_size(key: str) -> int | None:
     """Bytes that a key's content must have, where the key tells."""
-    parts = KEY.fullmatch(key)
-    size = re.search(r"-s(\d+)", parts["fields"]) if parts else None
-    return int(size[1]) if size else None
+    key_match = KEY.fullmatch(key)
+    size_match = re.search(r"-s(\d+)", key_match["fields"]) if key_match else None
+    return int(size_match[1]) if size_match else None
 
 
 def key_checksum(key: str) -> str | None:
     """Checksum of a key's content ("md5:..."), where the key holds one."""
-    parts = KEY.fullmatch(key)
-    algorithm = HASHES.get(parts["backend"].removesuffix("E")) if parts else None
-    return f"{algorithm}:{parts['name'].split('.')[0]}" if parts and algorithm else None
+    key_match = KEY.fullmatch(key)
+    algorithm = HASHES.get(key_match["backend"].removesuffix("E")) if key_match else None
+    return f"{algorithm}:{key_match['name'].split('.')[0]}" if key_match and algorithm else None
 
 
 def checksum(path: Path, algorithm: str = "sha256") -> str:
@@ -197,8 +199,8 @@ def objects(folder: Path, keys: Sequence[str]) -> dict[str, Path | None]:
     """Return the file in which a clone keeps the content of each key, or None."""
     if not keys:
         return {}
-    said = git(folder, "annex", "contentlocation", "--batch", text="".join(f"{key}\n" for key in keys).encode())
-    lines = said.decode().split("\n")
+    output = git(folder, "annex", "contentlocation", "--batch", text="".join(f"{key}\n" for key in keys).encode())
+    lines = output.decode().split("\n")
     return {key: folder / line if line else None for key, line in zip(keys, lines, strict=False)}
 
 
@@ -210,15 +212,15 @@ def public_addresses(folder: Path, paths: Iterable[str]) -> dict[str, str | None
 
 def remotes(folder: Path) -> dict[str, str]:
     """UUIDs of a clone's annex remotes by name."""
-    said = says(folder, "config", "--get-regexp", r"^remote\..*\.annex-uuid$") or ""
-    rows = (line.split(" ", 1) for line in said.splitlines())
+    output = says(folder, "config", "--get-regexp", r"^remote\..*\.annex-uuid$") or ""
+    rows = (line.split(" ", 1) for line in output.splitlines())
     return {name.removeprefix("remote.").removesuffix(".annex-uuid"): identity for name, identity in rows}
 
 
 def ignored_remotes(folder: Path) -> list[str]:
     """Names of a clone's remotes that git-annex is told to ignore."""
-    said = says(folder, "config", "--type=bool", "--get-regexp", r"^remote\..*\.annex-ignore$") or ""
-    rows = (line.split(" ", 1) for line in said.splitlines())
+    output = says(folder, "config", "--type=bool", "--get-regexp", r"^remote\..*\.annex-ignore$") or ""
+    rows = (line.split(" ", 1) for line in output.splitlines())
     return [name.removeprefix("remote.").removesuffix(".annex-ignore") for name, value in rows if value == "true"]
 
 
@@ -231,7 +233,7 @@ def _identity_missing() -> dict[str, str]:
     return {part: value for part, value in IDENTITY.items() if not is_set(part)}
 
 
-def _matches(path: str, asked_for: set[str]) -> set[str]:
+def _matches(path: str, asked_paths: set[str]) -> set[str]:
     """Return those of the paths asked for that are ``path`` or a folder above it."""
     parts = path.split("/")
-    return {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & asked_for
+    return {"/".join(parts[:end]) for end in range(1, len(parts) + 1)} & asked_paths

@@ -48,13 +48,13 @@ def check(root: str | Path, paths: Iterable[str]) -> None:
         If files are not what their names say; names each with its bytes and what was found.
     """
     root = Path(root)
-    wrong = []
+    fault_lines = []
     for path in tqdm(sorted(set(paths)), desc="look into files", unit="file"):
         fault = problem(root / path)
         if fault:
-            wrong.append(f"  {path} ({(root / path).stat().st_size} bytes): {fault}")
-    if wrong:
-        raise ValueError(f"{len(wrong)} files of {root} are not what their names say:\n" + "\n".join(wrong))
+            fault_lines.append(f"  {path} ({(root / path).stat().st_size} bytes): {fault}")
+    if fault_lines:
+        raise ValueError(f"{len(fault_lines)} files of {root} are not what their names say:\n" + "\n".join(fault_lines))
 
 
 def problem(path: str | Path) -> str:
@@ -62,8 +62,8 @@ def problem(path: str | Path) -> str:
     path = Path(path)
     name = path.name.lower()
     with path.open("rb") as handle:
-        start = handle.read(512)
-    if not name.endswith(PAGES) and is_page(start):
+        first_bytes = handle.read(512)
+    if not name.endswith(PAGES) and is_page(first_bytes):
         return "it is a web page or a server's message"
     for suffixes, look in KINDS:
         if name.endswith(suffixes):
@@ -77,45 +77,45 @@ def problem(path: str | Path) -> str:
     return ""
 
 
-def _gzip(path: Path, seen: Callable[[bytes], Any] = len) -> int:
+def _gzip(path: Path, on_chunk: Callable[[bytes], Any] = len) -> int:
     """Read a compressed file to its end, which checks the CRC of each member; give the bytes inside."""
-    total = 0
+    n_bytes = 0
     if not path.stat().st_size:
         raise ValueError("no whole gzip: it is empty")
     try:
         with gzip.open(path) as handle:
-            while part := handle.read(CHUNK):
-                seen(part)
-                total += len(part)
+            while chunk := handle.read(CHUNK):
+                on_chunk(chunk)
+                n_bytes += len(chunk)
     except gzip.BadGzipFile as error:
         raise ValueError(f"no whole gzip: {error}") from None
     except EOFError:
         raise ValueError("no whole gzip: it ends too early") from None
     except zlib.error as error:
         raise ValueError(f"no whole gzip: {error}") from None
-    return total
+    return n_bytes
 
 
 def _nifti(path: Path) -> None:
     """Compare the bytes of a NIfTI file with its header; a compressed one is read whole."""
-    start = bytearray()
+    first_bytes = bytearray()
     if path.name.lower().endswith(".gz"):
-        n_bytes = _gzip(path, lambda part: start.extend(part[: max(0, HEADER - len(start))]))
+        n_bytes = _gzip(path, lambda chunk: first_bytes.extend(chunk[: max(0, HEADER - len(first_bytes))]))
     else:
         n_bytes = path.stat().st_size
         with path.open("rb") as handle:
-            start += handle.read(HEADER)
-    kind: Any = nib.Nifti2Header if start[:4] in NIFTI_2 else nib.Nifti1Header
-    if n_bytes < kind.sizeof_hdr:
+            first_bytes += handle.read(HEADER)
+    header_class: Any = nib.Nifti2Header if first_bytes[:4] in NIFTI_2 else nib.Nifti1Header
+    if n_bytes < header_class.sizeof_hdr:
         raise ValueError(f"no NIfTI: its {n_bytes} bytes are less than a header")
-    header = kind(bytes(start[: kind.sizeof_hdr]), check=False)
-    if int(header["sizeof_hdr"]) != kind.sizeof_hdr:
-        raise ValueError(f"no NIfTI: it begins with {bytes(start[:4])!r}")
+    header = header_class(bytes(first_bytes[: header_class.sizeof_hdr]), check=False)
+    if int(header["sizeof_hdr"]) != header_class.sizeof_hdr:
+        raise ValueError(f"no NIfTI: it begins with {bytes(first_bytes[:4])!r}")
     try:
-        shape, item = header.get_data_shape(), header.get_data_dtype().itemsize
+        shape, itemsize = header.get_data_shape(), header.get_data_dtype().itemsize
     except KeyError as error:
         raise ValueError(f"no NIfTI: its header names an unknown data type, {error}") from None
-    n_needed = int(header["vox_offset"]) + item * math.prod(map(int, shape))
+    n_needed = int(header["vox_offset"]) + itemsize * math.prod(map(int, shape))
     if not shape or n_bytes < n_needed:
         raise ValueError(f"no whole NIfTI: shape {shape} needs {n_needed} bytes, there are {n_bytes}")
 
@@ -150,13 +150,13 @@ def _json(path: Path) -> None:
 
 
 def _gifti(path: Path) -> None:
-    names: list[str] = []
+    element_names: list[str] = []
     parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda name, _: names.append(name) if not names else None
+    parser.StartElementHandler = lambda name, _: element_names.append(name) if not element_names else None
     with path.open("rb") as handle:
         parser.ParseFile(handle)
-    if names[0] != "GIFTI":
-        raise ValueError(f"no GIFTI: its outermost element is {names[0]!r}")
+    if element_names[0] != "GIFTI":
+        raise ValueError(f"no GIFTI: its outermost element is {element_names[0]!r}")
 
 
 KINDS: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (

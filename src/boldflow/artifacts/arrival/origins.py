@@ -34,24 +34,24 @@ def openneuro(accession: str) -> tuple[str, str]:
     FileNotFoundError
         If ``BOLDFLOW_ORIGINS`` is set and its folder has neither the bundle nor the clone; names both.
     """
-    content = CONTENT.format(accession=accession)
-    stated = os.environ.get(VARIABLE)
-    if not stated:
-        return REPOSITORY.format(accession=accession), content
-    places = [Path(stated) / f"{accession}.bundle", Path(stated) / accession]
-    for place in places:
-        if place.exists():
-            return str(place.resolve()), content
+    content_url = CONTENT.format(accession=accession)
+    origins_folder = os.environ.get(VARIABLE)
+    if not origins_folder:
+        return REPOSITORY.format(accession=accession), content_url
+    candidates = [Path(origins_folder) / f"{accession}.bundle", Path(origins_folder) / accession]
+    for candidate in candidates:
+        if candidate.exists():
+            return str(candidate.resolve()), content_url
     raise FileNotFoundError(
-        f"${VARIABLE} is {stated!r}, which holds neither {places[0].name} nor {places[1].name}: put one there, or "
-        f"unset the variable to clone from {REPOSITORY.format(accession=accession)}"
+        f"${VARIABLE} is {origins_folder!r}, which holds neither {candidates[0].name} nor {candidates[1].name}: put "
+        f"one there, or unset the variable to clone from {REPOSITORY.format(accession=accession)}"
     )
 
 
 def pinned(workspace: str | Path, name: str) -> str | None:
     """Give the commit at which a data set without a commit in its facts was cloned first, or None before that."""
-    place = _pin(workspace, name)
-    return str(json.loads(place.read_text(encoding="utf-8"))["commit"]) if place.is_file() else None
+    pin_path = _pin(workspace, name)
+    return str(json.loads(pin_path.read_text(encoding="utf-8"))["commit"]) if pin_path.is_file() else None
 
 
 def pin(workspace: str | Path, name: str, commit: str) -> None:

@@ -32,12 +32,12 @@ def every(root: str | Path, pattern: str, key: str = "betas_root") -> list[str]:
     paths = [path.relative_to(root).as_posix() for path in root.rglob(pattern) if not path.is_dir()]
     if not paths:
         raise FileNotFoundError(f"{root} has no {pattern}, in no folder below it: get it, or correct {key}")
-    named: dict[str, str] = {}
+    path_of_name: dict[str, str] = {}
     for path in sorted(paths):
-        other = named.setdefault(Path(path).name, path)
-        if other != path:
-            raise ValueError(f"{root} has two files {Path(path).name}: {other} and {path}; keep one")
-    return [named[name] for name in sorted(named)]
+        first_path = path_of_name.setdefault(Path(path).name, path)
+        if first_path != path:
+            raise ValueError(f"{root} has two files {Path(path).name}: {first_path} and {path}; keep one")
+    return [path_of_name[name] for name in sorted(path_of_name)]
 
 
 def lines(path: str | Path) -> list[str]:

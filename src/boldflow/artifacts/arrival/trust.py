@@ -17,8 +17,8 @@ def others(record: str | Path, files: Mapping[str, str]) -> list[str]:
     files : mapping of str to str
         Checksums by path.
     """
-    first = _first(Path(record))
-    return sorted(path for path, checksum in files.items() if first.get(path, checksum) != checksum)
+    first_checksums = _first(Path(record))
+    return sorted(path for path, checksum in files.items() if first_checksums.get(path, checksum) != checksum)
 
 
 def confirm_each(record: str | Path, name: str, files: Mapping[str, str]) -> None:
@@ -42,11 +42,11 @@ def confirm_each(record: str | Path, name: str, files: Mapping[str, str]) -> Non
         the new ones.
     """
     record = Path(record)
-    first, changed = _first(record), others(record, files)
-    if changed:
-        _refuse(record, name, [(path, first[path], files[path]) for path in changed], len(files))
-    if set(files) - set(first):
-        sidecars.write(record, {"name": name, "archive": None, "files": {**first, **files}})
+    first_checksums, changed_paths = _first(record), others(record, files)
+    if changed_paths:
+        _refuse(record, name, [(path, first_checksums[path], files[path]) for path in changed_paths], len(files))
+    if set(files) - set(first_checksums):
+        sidecars.write(record, {"name": name, "archive": None, "files": {**first_checksums, **files}})
 
 
 def confirm(record: str | Path, name: str, files: dict[str, str], archive: str | None = None) -> None:
@@ -70,19 +70,26 @@ def confirm(record: str | Path, name: str, files: dict[str, str], archive: str |
         five, and says how to accept the new ones.
     """
     record = Path(record)
-    now: dict[str, Any] = {"name": name, "archive": archive, "files": files}
+    new_record: dict[str, Any] = {"name": name, "archive": archive, "files": files}
     if not record.is_file():
-        sidecars.write(record, now)
+        sidecars.write(record, new_record)
         return
-    first = sidecars.read(record)
-    pairs = [(path, was, files.get(path, "missing")) for path, was in sorted(first["files"].items())]
-    if archive and first["archive"]:
-        pairs.insert(0, ("the archive", first["archive"], archive))
-    changed = [(path, was, is_now) for path, was, is_now in pairs if was != is_now]
-    if changed:
-        _refuse(record, name, changed, len(pairs))
-    if set(files) - set(first["files"]) or (archive and not first["archive"]):
-        sidecars.write(record, {**now, "archive": first["archive"] or archive})
+    first_record = sidecars.read(record)
+    comparisons = [
+        (path, first_checksum, files.get(path, "missing"))
+        for path, first_checksum in sorted(first_record["files"].items())
+    ]
+    if archive and first_record["archive"]:
+        comparisons.insert(0, ("the archive", first_record["archive"], archive))
+    changed_files = [
+        (path, first_checksum, new_checksum)
+        for path, first_checksum, new_checksum in comparisons
+        if first_checksum != new_checksum
+    ]
+    if changed_files:
+        _refuse(record, name, changed_files, len(comparisons))
+    if set(files) - set(first_record["files"]) or (archive and not first_record["archive"]):
+        sidecars.write(record, {**new_record, "archive": first_record["archive"] or archive})
 
 
 def _first(record: Path) -> dict[str, str]:
@@ -90,11 +97,14 @@ def _first(record: Path) -> dict[str, str]:
     return checksums
 
 
-def _refuse(record: Path, name: str, changed: list[tuple[str, str, str]], n_files: int) -> None:
-    lines = [f"  {path}: {was} at first use, {is_now} now" for path, was, is_now in changed[:5]]
-    more = f"\n  and {len(changed) - 5} more" if len(changed) > 5 else ""
+def _refuse(record: Path, name: str, changed_files: list[tuple[str, str, str]], n_files: int) -> None:
+    lines = [
+        f"  {path}: {first_checksum} at first use, {new_checksum} now"
+        for path, first_checksum, new_checksum in changed_files[:5]
+    ]
+    ending = f"\n  and {len(changed_files) - 5} more" if len(changed_files) > 5 else ""
     raise ValueError(
-        f"{name}: {len(changed)} of {n_files} checksums are not those of the first use:\n"
+        f"{name}: {len(changed_files)} of {n_files} checksums are not those of the first use:\n"
         + "\n".join(lines)
-        + f"{more}\nbring the first files back, or remove {record} to accept the new ones"
+        + f"{ending}\nbring the first files back, or remove {record} to accept the new ones"
     )

@@ -81,18 +81,18 @@ def unpack(
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
         raise FileNotFoundError(f"no such archive: {archive}")
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    part_folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     with _Reader(archive, password) as reader:
-        limit = min(max_bytes, max(SMALL, int(max_ratio * archive.stat().st_size)))
-        members = reader.members(limit, max_files)
+        byte_limit = min(max_bytes, max(SMALL, int(max_ratio * archive.stat().st_size)))
+        members = reader.members(byte_limit, max_files)
         _check(archive, members)
-        for left in folder.parent.glob(f".{folder.name}.*.part"):  # of an unpacking that was interrupted
-            shutil.rmtree(left)
+        for leftover in folder.parent.glob(f".{folder.name}.*.part"):  # of an unpacking that was interrupted
+            shutil.rmtree(leftover)
         try:
-            part.mkdir(parents=True)
-            _write(archive, members, part)
+            part_folder.mkdir(parents=True)
+            _write(archive, members, part_folder)
             os.sync()  # once: a call per file would take longer than the unpacking
-            _put_in_place(part, folder)
+            _put_in_place(part_folder, folder)
         except NotImplementedError as error:
             raise Refused(f"{archive}: {error}; unpack it yourself and name the folder") from None
         except RuntimeError as error:  # how zipfile tells of a wrong or missing password
@@ -100,22 +100,22 @@ def unpack(
         except (OSError, zlib.error, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            doubt = " (or the password is wrong)" if password else ""
+            doubt_text = " (or the password is wrong)" if password else ""
             size = archive.stat().st_size
-            raise Refused(f"{archive} ({size} bytes) is no whole archive{doubt}: {error}") from None
+            raise Refused(f"{archive} ({size} bytes) is no whole archive{doubt_text}: {error}") from None
         finally:
-            if part.exists():
-                shutil.rmtree(part)
+            if part_folder.exists():
+                shutil.rmtree(part_folder)
 
 
-def _put_in_place(part: Path, folder: Path) -> None:
+def _put_in_place(part_folder: Path, folder: Path) -> None:
     """Give a folder that is whole its name; one that is there is replaced."""
     if not folder.exists():
-        part.rename(folder)
+        part_folder.rename(folder)
         return
-    folder.rename(old := part.with_name(f".{folder.name}.{secrets.token_hex(4)}.part"))
-    part.rename(folder)
-    shutil.rmtree(old)
+    folder.rename(old_folder := part_folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part"))
+    part_folder.rename(folder)
+    shutil.rmtree(old_folder)
 
 
 def _locked(archive: Path, password: str | None) -> PermissionError:
@@ -127,42 +127,42 @@ def _check(archive: Path, members: list[_Member]) -> None:
     """Refuse an empty archive, names that come twice, and files that are folders too."""
     if not members:
         raise Refused(f"{archive} holds no files")
-    seen: set[str] = set()
+    file_names: set[str] = set()
     for member in members:
-        if member.name in seen:
+        if member.name in file_names:
             raise Refused(f"{archive} holds {member.name!r} twice")
-        seen.add(member.name)
+        file_names.add(member.name)
     for member in members:
-        above = seen.intersection(str(parent) for parent in PurePosixPath(member.name).parents)
-        if above:
-            raise Refused(f"{archive} holds {min(above)!r} as a file and as a folder")
+        file_parents = file_names.intersection(str(parent) for parent in PurePosixPath(member.name).parents)
+        if file_parents:
+            raise Refused(f"{archive} holds {min(file_parents)!r} as a file and as a folder")
 
 
-def _write(archive: Path, members: list[_Member], part: Path) -> None:
+def _write(archive: Path, members: list[_Member], part_folder: Path) -> None:
     """Write files; each ends where the archive said it would."""
     for member in tqdm(members, desc=f"unpack {archive.name}", unit="file"):
-        path = part.joinpath(*PurePosixPath(member.name).parts)
+        path = part_folder.joinpath(*PurePosixPath(member.name).parts)
         path.parent.mkdir(parents=True, exist_ok=True)
-        written = 0
+        n_written = 0
         with member.open() as source, path.open("xb") as target:
             while piece := source.read(CHUNK):
-                written += len(piece)
-                if written > member.size:
+                n_written += len(piece)
+                if n_written > member.size:
                     break
                 target.write(piece)
-        if written != member.size:
-            more = "more" if written > member.size else f"{written}"
-            raise Refused(f"{archive}: {member.name!r} states {member.size} bytes, {more} came: is it a bomb?")
+        if n_written != member.size:
+            found_text = "more" if n_written > member.size else f"{n_written}"
+            raise Refused(f"{archive}: {member.name!r} states {member.size} bytes, {found_text} came: is it a bomb?")
 
 
 def _checked_name(archive: Path, name: str) -> str:
     """Give a member's name if it stays below the folder."""
     parts = PurePosixPath(name).parts
-    wrong = (
+    leads_out = (
         not parts or name.startswith(("/", "\\")) or "\\" in name or "\0" in name or ".." in parts
         or parts[0].endswith(":") or any(ord(character) < 32 for character in name)
     )  # fmt: skip
-    if wrong:
+    if leads_out:
         raise Refused(f"{archive} holds {name!r}: names must stay below the folder they are unpacked to")
     return str(PurePosixPath(name))
 
@@ -171,8 +171,8 @@ class _Info(tarfile.TarInfo):
     """A tar's header, whose own additions (long names, attributes) are read into memory: within bounds."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        plain = (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)
-        if self.type not in plain and self.size > MAX_HEADER:
+        plain_types = (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)
+        if self.type not in plain_types and self.size > MAX_HEADER:
             raise tarfile.ReadError(f"a header of {self.size} bytes, more than {MAX_HEADER}")
         return super()._proc_member(archive)  # type: ignore[misc]
 
@@ -197,22 +197,22 @@ class _Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for opened in (self._zip, self._tar):
-            if opened is not None:
-                opened.close()
+        for archive in (self._zip, self._tar):
+            if archive is not None:
+                archive.close()
 
     def members(self, max_bytes: int, max_files: int) -> list[_Member]:
         """List plain files; refuse what is neither a file nor a folder, names that lead out, and too much."""
         members: list[_Member] = []
-        total = 0
+        n_bytes = 0
         try:
             # counted as they are listed: the names of a compressed tar are found by unpacking all before them
             for member in self._of_zip(self._zip) if self._zip else self._of_tar(self._tar):
                 members.append(member)
-                total += member.size
-                if total > max_bytes or len(members) > max_files:
+                n_bytes += member.size
+                if n_bytes > max_bytes or len(members) > max_files:
                     raise Refused(
-                        f"{self._archive} ({self._archive.stat().st_size} bytes) would unpack to {total} "
+                        f"{self._archive} ({self._archive.stat().st_size} bytes) would unpack to {n_bytes} "
                         f"bytes or more in {len(members)} files; "
                         f"{max_bytes} bytes and {max_files} files are allowed: is it a bomb?"
                     )
@@ -227,10 +227,10 @@ class _Reader:
         password = self._password.encode() if self._password else None
         for info in archive.infolist():
             name = _checked_name(self._archive, info.filename)
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if info.is_dir() and kind in (0, stat.S_IFDIR):
+            file_type = stat.S_IFMT(info.external_attr >> 16)
+            if info.is_dir() and file_type in (0, stat.S_IFDIR):
                 continue
-            if kind not in (0, stat.S_IFREG):
+            if file_type not in (0, stat.S_IFREG):
                 raise Refused(f"{self._archive} holds {info.filename!r}, which is no plain file: links are refused")
             if info.flag_bits & 1 and password is None:
                 raise _locked(self._archive, None)

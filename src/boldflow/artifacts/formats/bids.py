@@ -49,10 +49,10 @@ def found(root: str | Path, *patterns: str) -> list[str]:
     root = Path(root)
     paths = []
     for pattern in patterns:
-        here = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
-        if not here:
+        pattern_paths = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+        if not pattern_paths:
             raise FileNotFoundError(f"{root} has no {pattern}")
-        paths += here
+        paths += pattern_paths
     return paths
 
 
@@ -101,9 +101,9 @@ def as_trials(shown: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         session, run, trial, onset_s, duration_s, image_id, usable.
     """
-    named = shown.rename(columns={"onset": "onset_s", "duration": "duration_s"}).reset_index(drop=True)
-    named["trial"] = named.groupby(["session", "run"], sort=False).cumcount() + 1
-    return named[["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]]
+    trials = shown.rename(columns={"onset": "onset_s", "duration": "duration_s"}).reset_index(drop=True)
+    trials["trial"] = trials.groupby(["session", "run"], sort=False).cumcount() + 1
+    return trials[["session", "run", "trial", "onset_s", "duration_s", "image_id", "usable"]]
 
 
 def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
@@ -144,13 +144,15 @@ def check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.Ni
 def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
     """Read and scale volume after volume: all at once takes the memory of the result twice."""
     raw = np.asarray(stored.get_unscaled())
-    plain = (float(stored.slope), float(stored.inter)) == (1.0, 0.0)
-    if raw.ndim < 4 or (plain and raw.dtype == np.float32):
+    is_unscaled = (float(stored.slope), float(stored.inter)) == (1.0, 0.0)
+    if raw.ndim < 4 or (is_unscaled and raw.dtype == np.float32):
         return np.asarray(stored, dtype=np.float32) if raw.ndim < 4 else raw
     scaled = np.empty(raw.shape, dtype=np.float32, order="F")
     slope, inter = (np.float64(value) for value in (stored.slope, stored.inter))
-    for place in np.ndindex(raw.shape[3:]):
-        scaled[(..., *place)] = raw[(..., *place)] if plain else apply_read_scaling(raw[(..., *place)], slope, inter)
+    for volume_index in np.ndindex(raw.shape[3:]):
+        scaled[(..., *volume_index)] = (
+            raw[(..., *volume_index)] if is_unscaled else apply_read_scaling(raw[(..., *volume_index)], slope, inter)
+        )
     return scaled
 
 
@@ -167,10 +169,10 @@ def sidecar_tr(path: str | Path) -> float:
     ValueError
         If it states none; shows what stands there.
     """
-    stated = sidecars.read(path).get("RepetitionTime")
-    if not isinstance(stated, int | float):
-        raise ValueError(f"{path} states RepetitionTime {stated!r}, expected seconds")
-    return float(stated)
+    tr = sidecars.read(path).get("RepetitionTime")
+    if not isinstance(tr, int | float):
+        raise ValueError(f"{path} states RepetitionTime {tr!r}, expected seconds")
+    return float(tr)
 
 
 def pictures(root: str | Path) -> list[str]:
@@ -209,9 +211,9 @@ def read_pictures(
     ValueError
         If two files have one image_id, or a file is no whole picture, or refused (``pictures.read``).
     """
-    seen: dict[str, str] = {}
+    path_of_id: dict[str, str] = {}
     for path, image_id, labels in named:
-        if image_id in seen:
-            raise ValueError(f"{root} has two pictures {image_id!r}: {seen[image_id]} and {path}; keep one")
-        seen[image_id] = path
+        if image_id in path_of_id:
+            raise ValueError(f"{root} has two pictures {image_id!r}: {path_of_id[image_id]} and {path}; keep one")
+        path_of_id[image_id] = path
         yield image_id, picture_files.read(Path(root) / path), labels

@@ -39,18 +39,18 @@ def write_nifti(
     header = nib.Nifti1Header()
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
-    sizes = [float(np.linalg.norm(affine[:3, k])) for k in range(3)]
-    header.set_zooms([*sizes, *([tr_s] if voxels.ndim == 4 else [])])
+    voxel_sizes = [float(np.linalg.norm(affine[:3, k])) for k in range(3)]
+    header.set_zooms([*voxel_sizes, *([tr_s] if voxels.ndim == 4 else [])])
     header.set_sform(affine, code="mni")
     header.set_qform(affine, code="mni")
     header.set_xyzt_units("mm", "sec")
     header["magic"] = b"n+1"
     header["vox_offset"] = 352
     header["scl_slope"], header["scl_inter"] = slope, 0
-    raw = header.binaryblock + b"\0" * 4 + voxels.tobytes(order="F")
+    nifti_bytes = header.binaryblock + b"\0" * 4 + voxels.tobytes(order="F")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(raw, LEVEL, mtime=0))
+    path.write_bytes(gzip.compress(nifti_bytes, LEVEL, mtime=0))
 
 
 def write_labels(path: str | Path, labels: np.ndarray, names: Mapping[int, str], structure: str) -> None:

@@ -24,17 +24,17 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         and line.
     """
     lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    rows = [(number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [(line_number, line.split("\t")) for line_number, line in enumerate(lines, start=1) if line.strip()]
     if len(rows) < 2:
         raise ValueError(f"{path} has no rows of confounds; expected a header and a row per volume")
     header = [name.strip() for name in rows[0][1]]
-    values = np.empty((len(rows) - 1, len(header)))
+    confound_values = np.empty((len(rows) - 1, len(header)))
     for row, (line, fields) in enumerate(rows[1:]):
         if len(fields) != len(header):
             raise ValueError(f"{path}, line {line} has {len(fields)} fields, the header {len(header)}")
         for column, text in enumerate(fields):
-            values[row, column] = _number(path, line, header[column], text.strip())
-    return dict(zip(header, values.T, strict=True))
+            confound_values[row, column] = _number(path, line, header[column], text.strip())
+    return dict(zip(header, confound_values.T, strict=True))
 
 
 def _number(path: str | Path, line: int, name: str, text: str) -> float:

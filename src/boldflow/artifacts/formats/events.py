@@ -39,26 +39,28 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
     path = Path(path)
     columns = [*numbers, *texts, *optional]
     rows = _rows(path, columns)
-    (header_line, header), *body = rows
+    (header_line, header), *body_rows = rows
     header = [name.strip() for name in header]
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise ValueError(f"{path}, line {header_line} lacks columns {missing}; there are: {header}")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise ValueError(f"{path}, line {header_line} has columns {twice} twice; expected each once")
-    if not body:
+    missing_columns = [name for name in columns if name not in header]
+    if missing_columns:
+        raise ValueError(f"{path}, line {header_line} lacks columns {missing_columns}; there are: {header}")
+    repeated_columns = sorted({name for name in header if header.count(name) > 1})
+    if repeated_columns:
+        raise ValueError(f"{path}, line {header_line} has columns {repeated_columns} twice; expected each once")
+    if not body_rows:
         raise ValueError(f"{path} has a header and no rows")
-    for line, fields in body:
+    for line, fields in body_rows:
         if len(fields) != len(header):
             raise ValueError(f"{path}, line {line} has {len(fields)} fields, the header {len(header)}")
-    places = {name: header.index(name) for name in columns}
-    values: dict[str, object] = {
-        name: [_number(path, line, name, fields[places[name]]) for line, fields in body] for name in numbers
+    field_index = {name: header.index(name) for name in columns}
+    column_values: dict[str, object] = {
+        name: [_number(path, line, name, fields[field_index[name]]) for line, fields in body_rows] for name in numbers
     }
-    values |= {name: [_text(path, line, name, fields[places[name]]) for line, fields in body] for name in texts}
-    values |= {name: [_said(fields[places[name]]) for _, fields in body] for name in optional}
-    return pd.DataFrame(values).assign(in_file=path.name, in_line=[line for line, _ in body])
+    column_values |= {
+        name: [_text(path, line, name, fields[field_index[name]]) for line, fields in body_rows] for name in texts
+    }
+    column_values |= {name: [_said(fields[field_index[name]]) for _, fields in body_rows] for name in optional}
+    return pd.DataFrame(column_values).assign(in_file=path.name, in_line=[line for line, _ in body_rows])
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
@@ -69,10 +71,10 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
-    rows = [(number, text.split("\t")) for number, text in enumerate(lines, start=1) if text.strip()]
+    rows = [(line_number, text.split("\t")) for line_number, text in enumerate(lines, start=1) if text.strip()]
     if not rows:
-        expected = f"expected a header with {', '.join(columns)} and rows"
-        raise ValueError(f"{path} ({len(content)} bytes) is empty; {expected}")
+        expected_text = f"expected a header with {', '.join(columns)} and rows"
+        raise ValueError(f"{path} ({len(content)} bytes) is empty; {expected_text}")
     return rows
 
 
@@ -98,14 +100,18 @@ def in_order(events: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         If two rows have one onset: an event listed twice, or two events at once; names both lines.
     """
     ordered = events.sort_values("onset", kind="stable", ignore_index=True)
-    same = np.flatnonzero(np.diff(ordered["onset"]) == 0)
-    if len(same):
-        first, second = ordered.iloc[same[0]], ordered.iloc[same[0] + 1]
-        content = [name for name in events if name != "in_line"]
-        kind = "is listed twice" if first[content].equals(second[content]) else "has another event at the same time"
+    repeated_rows = np.flatnonzero(np.diff(ordered["onset"]) == 0)
+    if len(repeated_rows):
+        event, next_event = ordered.iloc[repeated_rows[0]], ordered.iloc[repeated_rows[0] + 1]
+        compared_columns = [name for name in events if name != "in_line"]
+        fault_text = (
+            "is listed twice"
+            if event[compared_columns].equals(next_event[compared_columns])
+            else "has another event at the same time"
+        )
         raise ValueError(
-            f"{path}, line {second['in_line']}: the event at {first['onset']:g} s (line {first['in_line']}) {kind}; "
-            f"{len(same)} such rows, expected one row per onset"
+            f"{path}, line {next_event['in_line']}: the event at {event['onset']:g} s (line {event['in_line']}) "
+            f"{fault_text}; {len(repeated_rows)} such rows, expected one row per onset"
         )
     return ordered
 
@@ -133,23 +139,23 @@ def check_pictures(events: pd.DataFrame, pictures: Mapping[str, str], where: str
         If events show pictures that are not listed, or of another label than they say (ids shifted by a row do);
         gives the counts on both sides and the first ``FIRST`` offenders with their lines.
     """
-    shown = events["stim_file"]
-    lost = events[~shown.isin(pictures.keys())]
-    if len(lost):
+    shown_files = events["stim_file"]
+    unlisted_events = events[~shown_files.isin(pictures.keys())]
+    if len(unlisted_events):
         raise ValueError(
-            f"{len(lost)} of {len(events)} events show {lost['stim_file'].nunique()} pictures that are not among the "
-            f"{len(pictures)} of {where}; the first are {_offenders(lost)}"
+            f"{len(unlisted_events)} of {len(events)} events show {unlisted_events['stim_file'].nunique()} pictures "
+            f"that are not among the {len(pictures)} of {where}; the first are {_offenders(unlisted_events)}"
         )
-    label = shown.map(pictures)
-    wrong = events.assign(label=label)[label != events["trial_type"]]
-    if len(wrong):
+    label = shown_files.map(pictures)
+    mislabelled_events = events.assign(label=label)[label != events["trial_type"]]
+    if len(mislabelled_events):
         raise ValueError(
-            f"{len(wrong)} of {len(events)} events name another category (trial_type) than {where} gives "
-            f"{wrong['stim_file'].nunique()} of its {len(pictures)} pictures; the first are "
-            f"{_offenders(wrong, ['trial_type', 'label'])}{_cause(events, label, len(wrong))}"
+            f"{len(mislabelled_events)} of {len(events)} events name another category (trial_type) than {where} gives "
+            f"{mislabelled_events['stim_file'].nunique()} of its {len(pictures)} pictures; the first are "
+            f"{_offenders(mislabelled_events, ['trial_type', 'label'])}{_cause(events, label, len(mislabelled_events))}"
         )
-    seen = set(shown)
-    return [name for name in pictures if name not in seen]
+    shown_names = set(shown_files)
+    return [name for name in pictures if name not in shown_names]
 
 
 def _cause(events: pd.DataFrame, label: pd.Series, n_wrong: int) -> str:
@@ -157,7 +163,7 @@ def _cause(events: pd.DataFrame, label: pd.Series, n_wrong: int) -> str:
     n_fit = {
         step: int((label.groupby(events["in_file"]).shift(step) == events["trial_type"]).sum()) for step in (-1, 1)
     }
-    step = max(n_fit, key=lambda by: n_fit[by])
+    step = max(n_fit, key=lambda shift: n_fit[shift])
     # as many as can fit when all pictures of a run stand a row too high or too low, but for a few
     n_possible = len(events) - events["in_file"].nunique()
     if not (n_fit[step] > 0.9 * n_possible and n_fit[step] > len(events) - n_wrong):
@@ -188,6 +194,6 @@ def _text(path: Path, line: int, name: str, text: str) -> str:
 def _offenders(rows: pd.DataFrame, columns: Sequence[str] = ()) -> str:
     offenders = []
     for _, row in rows.head(FIRST).iterrows():
-        more = f" ({row[columns[0]]!r}, not {row[columns[1]]!r})" if columns else ""
-        offenders.append(f"{row['stim_file']!r}{more} in {row['in_file']}, line {row['in_line']}")
+        labels_text = f" ({row[columns[0]]!r}, not {row[columns[1]]!r})" if columns else ""
+        offenders.append(f"{row['stim_file']!r}{labels_text} in {row['in_file']}, line {row['in_line']}")
     return "; ".join(offenders)

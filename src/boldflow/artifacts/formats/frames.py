@@ -43,20 +43,20 @@ def blocks(path: str | Path, group: str) -> list[Block]:
     """
     with _open(Path(path), group) as table:
         keys = sorted(key.removesuffix("_values") for key in table if key.endswith("_values"))
-        in_table = [_block(table, key) for key in keys]
-        if not in_table or len({block.shape[0] for block in in_table}) != 1:
-            shapes = {block.key: block.shape for block in in_table}
+        table_blocks = [_block(table, key) for key in keys]
+        if not table_blocks or len({block.shape[0] for block in table_blocks}) != 1:
+            shapes = {block.key: block.shape for block in table_blocks}
             raise ValueError(
                 f"{path}: {group} has blocks {shapes or sorted(table)}, expected block0_values and others of its length"
             )
-    return in_table
+    return table_blocks
 
 
 def column(path: str | Path, group: str, block: Block, number: int) -> np.ndarray:
     """Read one column of a block as it is stored, (n_rows,)."""
     with _open(Path(path), group) as table:
-        values: np.ndarray = table[f"{block.key}_values"][:, number]
-    return values
+        column_values: np.ndarray = table[f"{block.key}_values"][:, number]
+    return column_values
 
 
 def transposed(path: str | Path, group: str, block: Block, columns: np.ndarray) -> np.ndarray:
@@ -80,16 +80,18 @@ def transposed(path: str | Path, group: str, block: Block, columns: np.ndarray) 
     ValueError
         If a part of the file cannot be read; tells its bytes.
     """
-    first, last = int(columns.min()), int(columns.max()) + 1
+    first_column, stop_column = int(columns.min()), int(columns.max()) + 1
     n_rows = block.shape[0]
     columns_first = np.empty((len(columns), n_rows), dtype=np.float32)
     with _open(Path(path), group) as table:
-        values = table[f"{block.key}_values"]
-        height = values.chunks[0] if values.chunks else 1
-        step = height * max(1, BLOCK_BYTES // (values.dtype.itemsize * (last - first) * height))
-        for start in range(0, n_rows, step):
-            rows = slice(start, min(n_rows, start + step))
-            columns_first[:, rows] = values[rows, first:last][:, columns - first].T
+        stored = table[f"{block.key}_values"]
+        n_chunk_rows = stored.chunks[0] if stored.chunks else 1
+        n_block_rows = n_chunk_rows * max(
+            1, BLOCK_BYTES // (stored.dtype.itemsize * (stop_column - first_column) * n_chunk_rows)
+        )
+        for start in range(0, n_rows, n_block_rows):
+            rows = slice(start, min(n_rows, start + n_block_rows))
+            columns_first[:, rows] = stored[rows, first_column:stop_column][:, columns - first_column].T
     return columns_first
 
 
@@ -108,13 +110,13 @@ def _open(path: Path, group: str) -> Iterator[h5py.Group]:
 
 
 def _block(table: h5py.Group, key: str) -> Block:
-    values, items = table[f"{key}_values"], table.get(f"{key}_items")
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
+    stored, items = table[f"{key}_values"], table.get(f"{key}_items")
+    if stored.ndim != 2 or stored.dtype.kind not in "fiu":
         raise ValueError(
-            f"{table.file.filename}: {key}_values of {table.name} is {values.dtype} of shape {values.shape}, "
+            f"{table.file.filename}: {key}_values of {table.name} is {stored.dtype} of shape {stored.shape}, "
             "expected numbers of shape (n_rows, n_columns)"
         )
     names = None
-    if items is not None and items.dtype.kind in "Siu" and items.shape == values.shape[1:]:
+    if items is not None and items.dtype.kind in "Siu" and items.shape == stored.shape[1:]:
         names = [name.decode() if isinstance(name, bytes) else str(name) for name in items[:].tolist()]
-    return Block(key, values.shape, values.dtype.kind, names)
+    return Block(key, stored.shape, stored.dtype.kind, names)

@@ -14,16 +14,18 @@ def read(path: str | Path) -> np.ndarray:
         If it is empty, a row has another number of fields than the first, or a field is no number; names file and line.
     """
     lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    rows = [(number, line.replace(",", " ").split()) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [
+        (line_number, line.replace(",", " ").split()) for line_number, line in enumerate(lines, start=1) if line.strip()
+    ]
     if not rows:
         raise ValueError(f"{path} is empty; expected a column of numbers per haemodynamic response")
-    n = len(rows[0][1])
-    values = np.empty((len(rows), n))
+    n_responses = len(rows[0][1])
+    responses = np.empty((len(rows), n_responses))
     for row, (line, fields) in enumerate(rows):
-        if len(fields) != n:
-            raise ValueError(f"{path}, line {line} has {len(fields)} fields, the first {n}")
+        if len(fields) != n_responses:
+            raise ValueError(f"{path}, line {line} has {len(fields)} fields, the first {n_responses}")
         try:
-            values[row] = [float(field) for field in fields]
+            responses[row] = [float(field) for field in fields]
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}; expected numbers alone, without a header") from None
-    return values
+    return responses

@@ -76,10 +76,10 @@ def read(path: str | Path) -> dict[int, str]:
     try:
         mapping = _walk(payload)
     except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
-        why = str(error) if isinstance(error, ValueError) else "its opcodes do not fit each other"
+        reason = str(error) if isinstance(error, ValueError) else "its opcodes do not fit each other"
         raise ValueError(
-            f"{path} ({size} bytes) is refused: {why}; expected a pickled dict of whole numbers and names and no more. "
-            "Nothing in it was run"
+            f"{path} ({size} bytes) is refused: {reason}; expected a pickled dict of whole numbers and names and no "
+            "more. Nothing in it was run"
         ) from None
     for key, value in mapping.items():
         if type(key) is not int or type(value) is not str:
@@ -93,11 +93,11 @@ def _walk(payload: bytes) -> dict[Any, Any]:
     """Follow the opcodes of a pickle with a stack of constants; refuse every other one."""
     stream = io.BytesIO(payload)
     machine = _Machine()
-    for opcode, argument, place in pickletools.genops(stream):
+    for opcode, argument, position in pickletools.genops(stream):
         if opcode.name == "STOP":
             break
         if not machine.step(opcode.name, argument) and opcode.name not in IGNORED:
-            raise ValueError(f"its pickle has {opcode.name} at byte {place}")
+            raise ValueError(f"its pickle has {opcode.name} at byte {position}")
     if stream.tell() != len(payload):
         raise ValueError(f"{len(payload) - stream.tell()} bytes follow its pickle")
     stack = machine.stack
@@ -142,13 +142,13 @@ class _Machine:
         elif name in TUPLES:
             self.stack[-TUPLES[name] :] = [tuple(self.stack[-TUPLES[name] :])]
         elif name == "APPEND":
-            last = self.stack.pop()
-            _of(self.stack[-1], list).append(last)
+            element = self.stack.pop()
+            _of(self.stack[-1], list).append(element)
         elif name in ("SETITEM", "SETITEMS"):
             items = self._since_mark() if name == "SETITEMS" else [self.stack.pop(-2), self.stack.pop()]
-            strange = [key for key in items[::2] if type(key) not in (int, str)]
-            if strange:  # before anything is asked for its hash
-                raise ValueError(f"a key of its dict is a {type(strange[0]).__name__}")
+            wrong_keys = [key for key in items[::2] if type(key) not in (int, str)]
+            if wrong_keys:  # before anything is asked for its hash
+                raise ValueError(f"a key of its dict is a {type(wrong_keys[0]).__name__}")
             _of(self.stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
         else:
             return False
@@ -185,8 +185,8 @@ class _Machine:
         return items
 
 
-def _known(parts: list[str]) -> _Name:
-    name = ".".join(parts)
+def _known(name_parts: list[str]) -> _Name:
+    name = ".".join(name_parts)
     if name not in (*MAKERS, ARRAY, DTYPE):
         raise ValueError(f"its pickle names {name}, which is code")
     return _Name(name)
@@ -201,12 +201,12 @@ def _stand_in(maker: Any, arguments: tuple[Any, ...]) -> Any:
     raise ValueError(f"its pickle makes something of {type(maker).__name__} {maker if isinstance(maker, str) else ''}")
 
 
-def _fill(made: Any, state: Any) -> None:
-    if isinstance(made, _Array):
+def _fill(target: Any, state: Any) -> None:
+    if isinstance(target, _Array):
         *_, values = state
-        (made.value,) = _of(values, list)
-    elif not isinstance(made, _Name):
-        raise ValueError(f"its pickle sets the state of {type(made).__name__}")
+        (target.value,) = _of(values, list)
+    elif not isinstance(target, _Name):
+        raise ValueError(f"its pickle sets the state of {type(target).__name__}")
 
 
 def _of(value: Any, kind: type) -> Any:

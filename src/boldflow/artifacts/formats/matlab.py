@@ -29,8 +29,8 @@ def read(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     content = path.read_bytes()
     version = VERSIONS.get(content[HEADER_BYTES - 4 : HEADER_BYTES])
     if version != "5":
-        kind = f"of version {version}" if version else f"none: it begins with {content[:12]!r}"
-        raise ValueError(f"{path} ({len(content)} bytes) must be a MATLAB file of version 5, and is {kind}")
+        version_text = f"of version {version}" if version else f"none: it begins with {content[:12]!r}"
+        raise ValueError(f"{path} ({len(content)} bytes) must be a MATLAB file of version 5, and is {version_text}")
     try:
         variables = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
     except BROKEN as error:

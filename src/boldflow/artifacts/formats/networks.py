@@ -41,8 +41,8 @@ def chosen(folder: str | Path, patterns: Iterable[str]) -> list[str]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    endings = list(patterns)
-    return sorted(path.name for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in endings))
+    patterns = list(patterns)
+    return sorted(path.name for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in patterns))
 
 
 def refuse_code(folder: str | Path, paths: Iterable[str], checksums: Mapping[str, str] | None = None) -> None:
@@ -110,12 +110,13 @@ def pretrained(folder: str | Path, kind: str = "AutoModel", pooler: bool = False
         dtype="float32",
         output_loading_info=True,
     )
-    lacking = sorted(name for name in report["missing_keys"] if pooler or "pooler" not in name)
-    other = sorted(map(str, report["mismatched_keys"]))
-    if lacking or other:
+    missing_weights = sorted(name for name in report["missing_keys"] if pooler or "pooler" not in name)
+    mismatched_weights = sorted(map(str, report["mismatched_keys"]))
+    if missing_weights or mismatched_weights:
         raise ValueError(
-            f"{folder} lacks {len(lacking)} weights of a {type(network).__name__} ({', '.join(lacking[:3])}) and has "
-            f"{len(other)} of another shape ({', '.join(other[:3])}): it is a checkpoint of another network"
+            f"{folder} lacks {len(missing_weights)} weights of a {type(network).__name__} "
+            f"({', '.join(missing_weights[:3])}) and has {len(mismatched_weights)} of another shape "
+            f"({', '.join(mismatched_weights[:3])}): it is a checkpoint of another network"
         )
     return network
 
@@ -189,17 +190,19 @@ def _transformers() -> Any:
 
 def _refuse_settings(path: Path) -> None:
     """Refuse settings that name code, at any depth."""
-    waiting: list[Any] = [sidecars.read(path)]
-    while waiting:
-        settings = waiting.pop()
+    unread_settings: list[Any] = [sidecars.read(path)]
+    while unread_settings:
+        settings = unread_settings.pop()
         if isinstance(settings, dict):
-            asked = [key for key in CODE_KEYS if settings.get(key)]
-            if asked:
-                value = json.dumps(settings[asked[0]])
-                raise ValueError(f"{path} asks for code of its own ({asked[0]}: {value}): it is never run; use another")
-            waiting += settings.values()
+            code_keys = [key for key in CODE_KEYS if settings.get(key)]
+            if code_keys:
+                value = json.dumps(settings[code_keys[0]])
+                raise ValueError(
+                    f"{path} asks for code of its own ({code_keys[0]}: {value}): it is never run; use another"
+                )
+            unread_settings += settings.values()
         elif isinstance(settings, list):
-            waiting += settings
+            unread_settings += settings
 
 
 def _look_into_safetensors(path: Path) -> None:

@@ -31,17 +31,17 @@ def read(path: str | Path) -> np.ndarray:
             n_frames = getattr(picture, "n_frames", 1)
             if n_frames > 1:
                 raise _refused(file, f"it has {n_frames} frames: keep the one that was shown")
-            turned = ImageOps.exif_transpose(picture)
-            if turned.mode[0] in "IF":  # I, I;16 and kin, F
-                kind = f"mode {turned.mode}: its values have more than 8 bits"
-                raise _refused(file, f"{kind}, and how bright they were shown is not told; convert it to 8 bits")
-            if turned.has_transparency_data:
-                lowest = int(np.asarray(turned.convert("RGBA"))[..., 3].min())
-                if lowest < 255:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode[0] in "IF":  # I, I;16 and kin, F
+                depth_text = f"mode {upright.mode}: its values have more than 8 bits"
+                raise _refused(file, f"{depth_text}, and how bright they were shown is not told; convert it to 8 bits")
+            if upright.has_transparency_data:
+                lowest_alpha = int(np.asarray(upright.convert("RGBA"))[..., 3].min())
+                if lowest_alpha < 255:
                     raise _refused(
-                        file, f"it is transparent in places (alpha down to {lowest}): flatten it as it was shown"
+                        file, f"it is transparent in places (alpha down to {lowest_alpha}): flatten it as it was shown"
                     )
-            return np.array(turned.convert("RGB"))
+            return np.array(upright.convert("RGB"))
     except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a syntax error
         if not file.is_file():
             raise

@@ -66,8 +66,8 @@ def read(path: str | Path, kind: str, choice: str = "") -> RegionFile:
         inside, owner = _label(path)
         return RegionFile("label", inside, sha256, f"{inside.sum()} vertices", owner=owner)
     if kind == "annotation":
-        inside, names = _annotation(path, choice)
-        return RegionFile("overlay", inside, sha256, names)
+        inside, names_text = _annotation(path, choice)
+        return RegionFile("overlay", inside, sha256, names_text)
     if kind == "volume":
         image, values = bids.volume(path)
         inside, holds = _chosen(path, _squeezed(path, values, 3), choice)
@@ -80,12 +80,12 @@ def _label(path: Path) -> tuple[np.ndarray, str]:
     """Read the vertices of a label and the subject that it names: a line of words, their number, a line per vertex."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
-        stated = int(lines[1])
+        n_stated = int(lines[1])
         vertices = np.array([int(row.split()[0]) for row in lines[2:] if row.strip()], dtype=np.int64)
     except (ValueError, IndexError) as error:
         raise _not_whole(path, "label of FreeSurfer", error) from None
-    if len(vertices) != stated or vertices.min(initial=0) < 0:
-        problem = f"its second line says {stated} vertices, it has {len(vertices)}, from {vertices.min(initial=0)} on"
+    if len(vertices) != n_stated or vertices.min(initial=0) < 0:
+        problem = f"its second line says {n_stated} vertices, it has {len(vertices)}, from {vertices.min(initial=0)} on"
         raise _not_whole(path, "label of FreeSurfer", problem)
     inside = np.zeros(vertices.max(initial=-1) + 1, dtype=bool)
     inside[vertices] = True
@@ -98,21 +98,23 @@ def _annotation(path: Path, choice: str) -> tuple[np.ndarray, str]:
 
     nibabel's reader numbers names as they come, which is not their place in a table that has gaps.
     """
-    data = path.read_bytes()
+    content = path.read_bytes()
     try:
-        (n_vertices,) = struct.unpack_from(">i", data)
-        vertices, colours = np.frombuffer(data, dtype=">i4", count=2 * n_vertices, offset=4).reshape(-1, 2).T
-        table = _colours(data, 4 + 8 * n_vertices)
+        (n_vertices,) = struct.unpack_from(">i", content)
+        vertices, colours = np.frombuffer(content, dtype=">i4", count=2 * n_vertices, offset=4).reshape(-1, 2).T
+        colour_of_name = _colours(content, 4 + 8 * n_vertices)
         inside = np.zeros(n_vertices, dtype=bool)
-        inside[vertices] = colours == table.get(choice)
+        inside[vertices] = colours == colour_of_name.get(choice)
     except (struct.error, ValueError, IndexError) as error:
         raise _not_whole(path, "annotation", error) from None
-    names = _listed(sorted(table))
-    alike = [name for name in table if name != choice and table[name] == table.get(choice)]
-    if choice not in table or alike:
-        like = f" of its own colour ({', '.join(alike)} has it too)" if alike else ""
-        raise ValueError(f"{path} has no region {choice!r}{like}; there are: {names}")
-    return inside, names
+    names_text = _listed(sorted(colour_of_name))
+    same_colour_names = [
+        name for name in colour_of_name if name != choice and colour_of_name[name] == colour_of_name.get(choice)
+    ]
+    if choice not in colour_of_name or same_colour_names:
+        colour_text = f" of its own colour ({', '.join(same_colour_names)} has it too)" if same_colour_names else ""
+        raise ValueError(f"{path} has no region {choice!r}{colour_text}; there are: {names_text}")
+    return inside, names_text
 
 
 class _Numbers:
@@ -136,43 +138,43 @@ class _Numbers:
         return self.data[self.place - length : self.place].split(b"\0")[0].decode("utf-8", errors="replace")
 
 
-def _colours(data: bytes, start: int) -> dict[str, int]:
+def _colours(content: bytes, start: int) -> dict[str, int]:
     """Read the table of an annotation that begins at a byte: the colour of each name, red + 256 green + 65536 blue."""
-    reader = _Numbers(data, start)
+    reader = _Numbers(content, start)
     if reader.number() != 1:
         raise ValueError("it has no table of names")
     n_names = reader.number()  # older tables have it here, newer ones their version, below 0
-    if n_names not in (-2, *range(1, len(data))):
+    if n_names not in (-2, *range(1, len(content))):
         raise ValueError(f"its table of names is of version {-n_names}, expected 2")
-    newer = n_names < 0
-    if newer:
+    is_newer = n_names < 0
+    if is_newer:
         reader.number()  # places in the table, some of which may be empty
     reader.text()  # file that the table comes from
-    table = {}
-    for _ in range(reader.number() if newer else n_names):
-        if newer:
+    colour_of_name = {}
+    for _ in range(reader.number() if is_newer else n_names):
+        if is_newer:
             reader.number()
         name = reader.text()
         red, green, blue, _ = (reader.number() for _ in range(4))
-        table[name] = red + 256 * green + 65536 * blue
-    return table
+        colour_of_name[name] = red + 256 * green + 65536 * blue
+    return colour_of_name
 
 
 def _overlay(path: Path) -> np.ndarray:
     """Read the values of an overlay, of GIFTI or FreeSurfer's format."""
-    what = "GIFTI" if path.suffix == ".gii" else "overlay of FreeSurfer"
+    format_name = "GIFTI" if path.suffix == ".gii" else "overlay of FreeSurfer"
     try:
-        if what == "GIFTI":
-            arrays = nib.gifti.GiftiImage.from_filename(path).darrays
-            values = [np.asarray(part.data) for part in arrays]
+        if format_name == "GIFTI":
+            data_arrays = nib.gifti.GiftiImage.from_filename(path).darrays
+            value_arrays = [np.asarray(array.data) for array in data_arrays]
         else:
             image: Any = nib.MGHImage.from_filename(path)
-            values = [np.asarray(image.dataobj)]
+            value_arrays = [np.asarray(image.dataobj)]
     except BROKEN as error:
-        raise _not_whole(path, what, error) from None
-    if len(values) != 1:
-        raise ValueError(f"{path} has {len(values)} arrays, expected one with a value per vertex")
-    return values[0]
+        raise _not_whole(path, format_name, error) from None
+    if len(value_arrays) != 1:
+        raise ValueError(f"{path} has {len(value_arrays)} arrays, expected one with a value per vertex")
+    return value_arrays[0]
 
 
 def _squeezed(path: Path, values: np.ndarray, n_axes: int) -> np.ndarray:
@@ -183,18 +185,18 @@ def _squeezed(path: Path, values: np.ndarray, n_axes: int) -> np.ndarray:
     else:
         values = values.reshape(-1) if values.size == max(shape, default=0) else values
     if values.ndim != n_axes:
-        what = "a value per vertex of one hemisphere" if n_axes == 1 else "one volume of voxels"
-        raise ValueError(f"{path} holds values of shape {shape}, expected {what}")
+        expected_text = "a value per vertex of one hemisphere" if n_axes == 1 else "one volume of voxels"
+        raise ValueError(f"{path} holds values of shape {shape}, expected {expected_text}")
     return values
 
 
 def _chosen(path: Path, values: np.ndarray, choice: str) -> tuple[np.ndarray, str]:
     """Tell what is inside; values that are not finite never are."""
-    there = np.unique(values[np.isfinite(values)])
-    holds = _listed([f"{value:g}" for value in there])
+    distinct_values = np.unique(values[np.isfinite(values)])
+    holds = _listed([f"{value:g}" for value in distinct_values])
     if choice:
         return values == int(choice), holds
-    if there.size and there[0] < 0:
+    if distinct_values.size and distinct_values[0] < 0:
         raise ValueError(
             f"{path} has values below 0, which may mean anything ({holds}): choose the region's value after a colon, "
             f"as in {path.name}:1"
@@ -203,8 +205,8 @@ def _chosen(path: Path, values: np.ndarray, choice: str) -> tuple[np.ndarray, st
 
 
 def _listed(values: list[str]) -> str:
-    more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-    return (", ".join(values[:SHOWN]) or "none") + more
+    ending = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+    return (", ".join(values[:SHOWN]) or "none") + ending
 
 
 def _not_whole(path: Path, what: str, why: object) -> ValueError:

@@ -37,19 +37,20 @@ def time_series(path: str | Path) -> tuple[np.ndarray, float | None]:
     path = Path(path)
     try:
         image: Any = nib.gifti.GiftiImage.from_filename(path)
-        volumes = [np.asarray(part.data, dtype=np.float32).ravel() for part in image.darrays]
+        volumes = [np.asarray(array.data, dtype=np.float32).ravel() for array in image.darrays]
     except BROKEN as error:
         if not path.is_file():
             raise
         size = path.stat().st_size
         raise ValueError(f"{path} ({size} bytes) is no whole GIFTI: {error}; remove it and get it again") from None
-    lengths = [len(part) for part in volumes]
-    if not lengths or not lengths[0]:
+    n_vertices = [len(volume) for volume in volumes]
+    if not n_vertices or not n_vertices[0]:
         raise ValueError(f"{path} has no values; expected an array per volume")
-    other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
-    if other is not None:
+    first_other = next((number for number, n in enumerate(n_vertices) if n != n_vertices[0]), None)
+    if first_other is not None:
         raise ValueError(
-            f"{path}: volume {other + 1} of {len(lengths)} has {lengths[other]} vertices, the first {lengths[0]}"
+            f"{path}: volume {first_other + 1} of {len(n_vertices)} has {n_vertices[first_other]} vertices, the first "
+            f"{n_vertices[0]}"
         )
     return np.stack(volumes), _time_step(path, image)
 
@@ -84,32 +85,32 @@ def check_triangles(path: str | Path) -> None:
     """
     size = Path(path).stat().st_size
     with Path(path).open("rb") as handle:
-        start = handle.read(3)
-        if start != MAGIC:
+        first_bytes = handle.read(3)
+        if first_bytes != MAGIC:
             raise ValueError(
-                f"{path} ({size} bytes) is no surface of FreeSurfer: it begins with {start!r}, not {MAGIC!r}"
+                f"{path} ({size} bytes) is no surface of FreeSurfer: it begins with {first_bytes!r}, not {MAGIC!r}"
             )
         for _ in range(2):  # who made it, and an empty line
             handle.readline()
-        counts = handle.read(8)
-        n_vertices, n_faces = (int.from_bytes(counts[k : k + 4], "big", signed=True) for k in (0, 4))
-        needed = handle.tell() + 12 * (n_vertices + n_faces)  # three numbers of four bytes each
-    if len(counts) < 8 or min(n_vertices, n_faces) < 1 or size < needed:
+        count_bytes = handle.read(8)
+        n_vertices, n_faces = (int.from_bytes(count_bytes[k : k + 4], "big", signed=True) for k in (0, 4))
+        n_needed = handle.tell() + 12 * (n_vertices + n_faces)  # three numbers of four bytes each
+    if len(count_bytes) < 8 or min(n_vertices, n_faces) < 1 or size < n_needed:
         raise ValueError(
             f"{path} ({size} bytes) is no whole surface: {n_vertices} vertices and {n_faces} triangles need "
-            f"{needed} bytes; remove it and get it again"
+            f"{n_needed} bytes; remove it and get it again"
         )
 
 
 def _time_step(path: Path, image: Any) -> float | None:
     """Read the repetition time of the first array, or else of the file."""
-    stated = dict(image.darrays[0].meta).get("TimeStep") or dict(image.meta).get("TimeStep")
-    if stated is None:
+    time_step = dict(image.darrays[0].meta).get("TimeStep") or dict(image.meta).get("TimeStep")
+    if time_step is None:
         return None
     try:
-        value = float(stated)
+        value = float(time_step)
     except ValueError:
-        raise ValueError(f"{path} states TimeStep {stated!r}, expected a number") from None
+        raise ValueError(f"{path} states TimeStep {time_step!r}, expected a number") from None
     if value <= 0:  # FreeSurfer's way to say that it was not told
         return None
     return value / 1000 if value >= MILLISECONDS_FROM else value

@@ -67,16 +67,16 @@ def in_mask(path: str | Path, inside: np.ndarray) -> np.ndarray:
     if image.ndim != 4 or image.shape[:3] != inside.shape:
         raise ValueError(f"{path} has shape {image.shape}, expected volumes of {inside.shape} voxels")
     n_volumes = int(image.shape[3])
-    values = np.empty((n_volumes, int(inside.sum())), dtype=np.float32)
-    step = max(1, BLOCK_BYTES // (4 * inside.size))
-    for start in range(0, n_volumes, step):
-        rows = slice(start, min(n_volumes, start + step))
+    voxel_series = np.empty((n_volumes, int(inside.sum())), dtype=np.float32)
+    n_block_volumes = max(1, BLOCK_BYTES // (4 * inside.size))
+    for start in range(0, n_volumes, n_block_volumes):
+        volumes = slice(start, min(n_volumes, start + n_block_volumes))
         try:
-            block = np.asarray(image.dataobj[..., rows], dtype=np.float32)
+            block = np.asarray(image.dataobj[..., volumes], dtype=np.float32)
         except BROKEN as error:
             raise _broken(path, error) from None
-        values[rows] = block[inside].T
-    return values
+        voxel_series[volumes] = block[inside].T
+    return voxel_series
 
 
 def _broken(path: Path, error: Exception) -> Exception:

@@ -32,10 +32,10 @@ class BData:
         """
         if key not in self.metadata:
             raise ValueError(f"{self.path} has no key {key!r}; there are: {', '.join(sorted(self.metadata))}")
-        inside: np.ndarray = self.metadata[key] == 1
-        if not inside.any():
+        belongs: np.ndarray = self.metadata[key] == 1
+        if not belongs.any():
             raise ValueError(f"{self.path}: no column belongs to {key!r}")
-        return inside
+        return belongs
 
     def column(self, key: str) -> np.ndarray:
         """Give the one column of a key, (n_samples,).
@@ -63,26 +63,26 @@ def read(path: str | Path) -> BData:
     path = Path(path)
     try:
         with h5py.File(path, "r", locking=False) as handle:
-            parts = {name: handle.get(name) for name in ("dataset", "metadata/key", "metadata/value")}
-            lacking = [name for name, part in parts.items() if not isinstance(part, h5py.Dataset)]
+            stored = {name: handle.get(name) for name in ("dataset", "metadata/key", "metadata/value")}
+            lacking = [name for name, item in stored.items() if not isinstance(item, h5py.Dataset)]
             if lacking:
                 raise ValueError(f"{path} lacks {lacking}; there are: {list(handle) or 'none'}")
             for name in ("dataset", "metadata/value"):
-                dtype, shape = parts[name].dtype, parts[name].shape
+                dtype, shape = stored[name].dtype, stored[name].shape
                 if dtype != np.float64 or len(shape) != 2:
                     raise ValueError(f"{path}: {name} is {dtype} of shape {shape}, expected float64 in 2 axes")
-            if h5py.check_string_dtype(parts["metadata/key"].dtype) is None:
-                raise ValueError(f"{path}: metadata/key is {parts['metadata/key'].dtype}, expected text")
-            keys = [str(key) for key in parts["metadata/key"].asstr()[:]]
-            dataset, values = parts["dataset"][:], parts["metadata/value"][:]
+            if h5py.check_string_dtype(stored["metadata/key"].dtype) is None:
+                raise ValueError(f"{path}: metadata/key is {stored['metadata/key'].dtype}, expected text")
+            keys = [str(key) for key in stored["metadata/key"].asstr()[:]]
+            dataset, metadata_rows = stored["dataset"][:], stored["metadata/value"][:]
     except BROKEN as error:
         if not path.is_file():
             raise
         size = path.stat().st_size
         raise ValueError(f"{path} ({size} bytes) is no whole HDF5: {error}; remove it and get it again") from None
-    if values.shape != (len(keys), dataset.shape[1]) or len(set(keys)) != len(keys):
+    if metadata_rows.shape != (len(keys), dataset.shape[1]) or len(set(keys)) != len(keys):
         raise ValueError(
-            f"{path}: metadata/value is {values.shape} for {len(set(keys))} different keys and {dataset.shape[1]} "
-            "columns, expected a row per key and a value per column"
+            f"{path}: metadata/value is {metadata_rows.shape} for {len(set(keys))} different keys and "
+            f"{dataset.shape[1]} columns, expected a row per key and a value per column"
         )
-    return BData(path, dataset, dict(zip(keys, values, strict=True)))
+    return BData(path, dataset, dict(zip(keys, metadata_rows, strict=True)))

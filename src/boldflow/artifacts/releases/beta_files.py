@@ -88,72 +88,80 @@ class BetaFile:
             As ``blocks``.
         """
         betas = np.empty((self.n_trials, int(np.count_nonzero(inside))), dtype=np.float32)
-        for trials, columns, values in self.blocks(inside):
-            betas[trials, columns] = values
+        for trials, columns, block in self.blocks(inside):
+            betas[trials, columns] = block
         return betas
 
     def _streamed(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
-        every = np.arange(np.count_nonzero(inside))
+        all_columns = np.arange(np.count_nonzero(inside))
         places = np.ravel_multi_index(np.nonzero(inside), self.grid, order="F")  # (n_inside,), in a trial's volume
-        size, whole = self.dtype.itemsize, math.prod(self.grid)
-        spans = [(0, whole)] if _is_compressed(self.path) else _spans(places, GAP_BYTES // size)
-        ends = np.cumsum([stop - start for start, stop in spans])
+        itemsize, n_places = self.dtype.itemsize, math.prod(self.grid)
+        spans = [(0, n_places)] if _is_compressed(self.path) else _spans(places, GAP_BYTES // itemsize)
+        span_ends = np.cumsum([stop - start for start, stop in spans])
         # places among the numbers of a trial that are read, span after span
-        lowers, befores = np.array([start for start, _ in spans]), np.r_[0, ends[:-1]]
-        span = np.searchsorted(lowers, places, side="right") - 1  # (n_inside,)
-        places = places - lowers[span] + befores[span]
-        width = int(ends[-1])
-        step = max(1, min(PIECE_BYTES, block_bytes) // max(size * width, 4 * len(every)))
-        buffer = np.empty((min(step, self.n_trials), width), dtype=self.dtype)
+        span_starts, n_before_span = np.array([start for start, _ in spans]), np.r_[0, span_ends[:-1]]
+        span_of_place = np.searchsorted(span_starts, places, side="right") - 1  # (n_inside,)
+        places = places - span_starts[span_of_place] + n_before_span[span_of_place]
+        n_read = int(span_ends[-1])
+        n_block_trials = max(1, min(PIECE_BYTES, block_bytes) // max(itemsize * n_read, 4 * len(all_columns)))
+        buffer = np.empty((min(n_block_trials, self.n_trials), n_read), dtype=self.dtype)
         with _opened(self.path) as handle:
-            for first in range(0, self.n_trials, step):
-                some = buffer[: self.n_trials - first]
-                self._fetch(handle, some, first, spans)
-                yield slice(first, first + len(some)), every, some.take(places, axis=1).astype(np.float32)
+            for first_trial in range(0, self.n_trials, n_block_trials):
+                block = buffer[: self.n_trials - first_trial]
+                self._fetch(handle, block, first_trial, spans)
+                yield (
+                    slice(first_trial, first_trial + len(block)),
+                    all_columns,
+                    block.take(places, axis=1).astype(np.float32),
+                )
             while isinstance(handle, gzip.GzipFile) and handle.read(1 << 20):
                 pass  # the checksum stands at the end of what is compressed
 
-    def _fetch(self, handle: IO[bytes], some: np.ndarray, first: int, spans: list[tuple[int, int]]) -> None:
+    def _fetch(self, handle: IO[bytes], block: np.ndarray, first_trial: int, spans: list[tuple[int, int]]) -> None:
         """Read the spans of some trials, and let the system read ahead those that follow."""
-        size = self.dtype.itemsize
-        ahead = max(1, AHEAD_BYTES // some.nbytes) * len(some)
-        coming = self.starts[first + ahead if first else 0 : first + ahead + len(some)]
-        if coming and not isinstance(handle, gzip.GzipFile):
-            _announce(handle, coming[0], coming[-1] - coming[0] + size * spans[-1][1])
+        itemsize = self.dtype.itemsize
+        n_ahead = max(1, AHEAD_BYTES // block.nbytes) * len(block)
+        next_starts = self.starts[first_trial + n_ahead if first_trial else 0 : first_trial + n_ahead + len(block)]
+        if next_starts and not isinstance(handle, gzip.GzipFile):
+            _announce(handle, next_starts[0], next_starts[-1] - next_starts[0] + itemsize * spans[-1][1])
         if spans == [(0, math.prod(self.grid))] and self.chunks is None:  # trial follows trial
-            handle.seek(self.starts[first])
-            _fill(handle, some)
+            handle.seek(self.starts[first_trial])
+            _fill(handle, block)
             return
-        for trial, row in zip(self.starts[first : first + len(some)], some, strict=True):
-            before = 0
+        for trial_start, row in zip(self.starts[first_trial : first_trial + len(block)], block, strict=True):
+            n_filled = 0
             for start, stop in spans:
-                handle.seek(trial + size * start)
-                _fill(handle, row[before : before + stop - start])
-                before += stop - start
+                handle.seek(trial_start + itemsize * start)
+                _fill(handle, row[n_filled : n_filled + stop - start])
+                n_filled += stop - start
 
     def _chunked(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
         assert self.chunks is not None
-        length, across = self.chunks[0], self.chunks[1:]
-        boxes, members = _boxes(inside.transpose(), across)
-        numbers = np.cumsum(inside).reshape(inside.shape).transpose() - 1  # of the mask's columns, on (z, y, x)
-        widest = max(math.prod(stop - start for start, stop in box) for box in boxes)
-        step = length * max(1, block_bytes // (4 * widest * length))
+        n_chunk_trials, chunk_grid = self.chunks[0], self.chunks[1:]
+        boxes, members = _boxes(inside.transpose(), chunk_grid)
+        column_numbers = np.cumsum(inside).reshape(inside.shape).transpose() - 1  # of the mask's columns, on (z, y, x)
+        n_widest = max(math.prod(stop - start for start, stop in box) for box in boxes)
+        n_block_trials = n_chunk_trials * max(1, block_bytes // (4 * n_widest * n_chunk_trials))
         with h5py.File(self.path, "r", locking=False, rdcc_nbytes=block_bytes) as handle:
             stored = handle[KEY]
-            for first in range(0, self.n_trials, step):
-                trials = slice(first, min(self.n_trials, first + step))
+            for first_trial in range(0, self.n_trials, n_block_trials):
+                trials = slice(first_trial, min(self.n_trials, first_trial + n_block_trials))
                 n_rows = trials.stop - trials.start
-                columns: list[np.ndarray] = []
-                values: list[np.ndarray] = []
+                column_blocks: list[np.ndarray] = []
+                value_blocks: list[np.ndarray] = []
                 for box, member in zip(boxes, members, strict=True):
                     z, y, x = (slice(*limits) for limits in box)
-                    columns.append(numbers[z, y, x].reshape(-1)[member])
-                    values.append(stored[trials, z, y, x].reshape(n_rows, -1)[:, member])
-                    if 4 * n_rows * sum(map(len, columns)) >= block_bytes:
-                        yield trials, np.concatenate(columns), np.concatenate(values, axis=1, dtype=np.float32)
-                        columns, values = [], []
-                if columns:
-                    yield trials, np.concatenate(columns), np.concatenate(values, axis=1, dtype=np.float32)
+                    column_blocks.append(column_numbers[z, y, x].reshape(-1)[member])
+                    value_blocks.append(stored[trials, z, y, x].reshape(n_rows, -1)[:, member])
+                    if 4 * n_rows * sum(map(len, column_blocks)) >= block_bytes:
+                        yield (
+                            trials,
+                            np.concatenate(column_blocks),
+                            np.concatenate(value_blocks, axis=1, dtype=np.float32),
+                        )
+                        column_blocks, value_blocks = [], []
+                if column_blocks:
+                    yield trials, np.concatenate(column_blocks), np.concatenate(value_blocks, axis=1, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -189,19 +197,19 @@ class MaskedBetas:
         ValueError
             If a file is not whole.
         """
-        before, n_given = 0, 0
+        n_before, n_given = 0, 0
         for file, inside in self.parts:
-            mine = inside.copy()
+            chosen_inside = inside.copy()
             n_inside = int(np.count_nonzero(inside))
-            mine[inside] = chosen[before : before + n_inside]
-            before += n_inside
-            if not mine.any():
+            chosen_inside[inside] = chosen[n_before : n_before + n_inside]
+            n_before += n_inside
+            if not chosen_inside.any():
                 continue
-            for trials, columns, values in file.blocks(mine):
+            for trials, columns, block in file.blocks(chosen_inside):
                 if self.divisor != 1:
-                    values /= self.divisor
-                yield trials, columns + n_given, values
-            n_given += int(np.count_nonzero(mine))
+                    block /= self.divisor
+                yield trials, columns + n_given, block
+            n_given += int(np.count_nonzero(chosen_inside))
 
 
 def masked(
@@ -235,8 +243,8 @@ def masked(
             raise ValueError(f"{file.path} has {file.n_trials} trials, expected {n_expected}")
         if inside.shape != file.grid:
             raise ValueError(f"{file.path} is on a grid of {file.grid}, the mask has shape {inside.shape}")
-        stated = file.slope * divisor
-        if file.inter or (file.slope != 1 and abs(stated - 1) > SAME):
+        scale_ratio = file.slope * divisor
+        if file.inter or (file.slope != 1 and abs(scale_ratio - 1) > SAME):
             raise ValueError(
                 f"{file.path} states a scale of {file.slope:g} and an offset of {file.inter:g} in its header, expected "
                 f"none or 1/{divisor:g}: has somebody scaled it already?"
@@ -258,9 +266,11 @@ def open_betas(path: str | Path) -> BetaFile:
         If it is not there, or its content is absent.
     """
     path = Path(path)
-    look = next((look for ends, look in LOOKS.items() if path.name.lower().endswith(ends)), None)
+    look = next((look for endings, look in LOOKS.items() if path.name.lower().endswith(endings)), None)
     if look is None:
-        raise ValueError(f"{path} is no file of betas; those end in {', '.join(end for ends in LOOKS for end in ends)}")
+        raise ValueError(
+            f"{path} is no file of betas; those end in {', '.join(ending for endings in LOOKS for ending in endings)}"
+        )
     try:
         return look(path)
     except BROKEN as error:
@@ -275,29 +285,29 @@ def _look_hdf5(path: Path) -> BetaFile:
         if stored.ndim != 4 or stored.dtype.kind not in "iuf":
             raise ValueError(f"{KEY} is {stored.dtype} of shape {stored.shape}, expected numbers of 4 axes")
         n_trials, *grid = stored.shape
-        about: dict[str, Any] = {"n_trials": n_trials, "grid": tuple(reversed(grid)), "dtype": stored.dtype}
-        size = stored.dtype.itemsize * math.prod(grid)
+        header: dict[str, Any] = {"n_trials": n_trials, "grid": tuple(reversed(grid)), "dtype": stored.dtype}
+        trial_bytes = stored.dtype.itemsize * math.prod(grid)
         if stored.chunks is None:
             offset = stored.id.get_offset()
             if offset is None:
                 raise ValueError(f"no number of {KEY} was written")
-            return BetaFile(path, **about, starts=_starts(offset, size, n_trials))
-        about["chunks"] = stored.chunks
+            return BetaFile(path, **header, starts=_starts(offset, trial_bytes, n_trials))
+        header["chunks"] = stored.chunks
         n_chunks = math.prod(-(-n // chunk) for n, chunk in zip(stored.shape, stored.chunks, strict=True))
-        there = stored.id.get_num_chunks()
-        if there != n_chunks:
-            raise ValueError(f"{there} of {n_chunks} chunks were written")
+        n_written = stored.id.get_num_chunks()
+        if n_written != n_chunks:
+            raise ValueError(f"{n_written} of {n_chunks} chunks were written")
         if stored.chunks[1:] != stored.shape[1:] or stored.id.get_create_plist().get_nfilters():
-            return BetaFile(path, **about)
+            return BetaFile(path, **header)
         starts = np.empty(n_chunks * stored.chunks[0], dtype=np.int64)
-        inner = size * np.arange(stored.chunks[0])
+        byte_offsets = trial_bytes * np.arange(stored.chunks[0])
 
         def note(chunk: Any) -> None:
-            first = chunk.chunk_offset[0]
-            starts[first : first + len(inner)] = chunk.byte_offset + inner
+            first_trial = chunk.chunk_offset[0]
+            starts[first_trial : first_trial + len(byte_offsets)] = chunk.byte_offset + byte_offsets
 
         stored.id.chunk_iter(note)
-        return BetaFile(path, **about, starts=tuple(starts[:n_trials].tolist()))
+        return BetaFile(path, **header, starts=tuple(starts[:n_trials].tolist()))
 
 
 def _look_nifti(path: Path) -> BetaFile:
@@ -313,25 +323,25 @@ def _checked(path: Path, stored: Any) -> BetaFile:
     shape, offset = tuple(int(n) for n in stored.shape), int(stored.offset)
     if len(shape) not in (3, 4):
         raise ValueError(f"it has shape {shape}, expected (x, y, z, n_trials)")
-    needed = offset + stored.dtype.itemsize * math.prod(shape)
-    if not _is_compressed(path) and path.stat().st_size < needed:
-        raise ValueError(f"shape {shape} needs {needed} bytes")
+    n_needed = offset + stored.dtype.itemsize * math.prod(shape)
+    if not _is_compressed(path) and path.stat().st_size < n_needed:
+        raise ValueError(f"shape {shape} needs {n_needed} bytes")
     grid = shape[:1] if shape[1:3] == (1, 1) else shape[:3]
     n_trials = shape[3] if len(shape) == 4 else 1
     starts = _starts(offset, stored.dtype.itemsize * math.prod(grid), n_trials)
     return BetaFile(path, n_trials, grid, stored.dtype, None, float(stored.slope), float(stored.inter), starts)
 
 
-def _starts(offset: int, size: int, n_trials: int) -> tuple[int, ...]:
+def _starts(offset: int, trial_bytes: int, n_trials: int) -> tuple[int, ...]:
     """Give the first byte of each trial where trial follows trial."""
-    return tuple(range(offset, offset + size * n_trials, size))
+    return tuple(range(offset, offset + trial_bytes * n_trials, trial_bytes))
 
 
 def _spans(places: np.ndarray, gap: int) -> list[tuple[int, int]]:
     """Cover places, from the first to the last, leaving out what is wider than a gap: (start, stop) of each piece."""
-    ordered = np.sort(places)
-    cuts = np.flatnonzero(np.diff(ordered) > gap)
-    starts, stops = ordered[np.r_[0, cuts + 1]], ordered[np.r_[cuts, len(ordered) - 1]] + 1
+    sorted_places = np.sort(places)
+    cuts = np.flatnonzero(np.diff(sorted_places) > gap)
+    starts, stops = sorted_places[np.r_[0, cuts + 1]], sorted_places[np.r_[cuts, len(sorted_places) - 1]] + 1
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
@@ -349,22 +359,27 @@ def _boxes(inside: np.ndarray, chunk: tuple[int, ...]) -> tuple[list[tuple[tuple
     """
     places = np.argwhere(inside)  # the last axis fastest
     cells = places // np.array(chunk)  # (n_inside, 3): chunk of each voxel
-    counts = -(-np.array(inside.shape) // np.array(chunk))
-    number = np.ravel_multi_index(tuple(cells.T), tuple(counts))  # (n_inside,)
-    touched = np.unique(number)  # (n_touched,)
-    row = touched // counts[-1]
-    begins = np.r_[True, (np.diff(touched) != 1) | (np.diff(row) != 0)]
-    of_cell = np.cumsum(begins) - 1  # box of each touched chunk
-    of_place = of_cell[np.searchsorted(touched, number)]  # (n_inside,)
-    firsts, lasts = touched[begins], touched[np.r_[begins[1:], True]]  # (n_boxes,) each
-    order = np.argsort(of_place, kind="stable")
-    cuts = np.searchsorted(of_place[order], np.arange(1, len(firsts)))
+    n_chunks = -(-np.array(inside.shape) // np.array(chunk))
+    chunk_number = np.ravel_multi_index(tuple(cells.T), tuple(n_chunks))  # (n_inside,)
+    touched_chunks = np.unique(chunk_number)  # (n_touched,)
+    chunk_row = touched_chunks // n_chunks[-1]
+    begins_box = np.r_[True, (np.diff(touched_chunks) != 1) | (np.diff(chunk_row) != 0)]
+    box_of_chunk = np.cumsum(begins_box) - 1  # box of each touched chunk
+    box_of_place = box_of_chunk[np.searchsorted(touched_chunks, chunk_number)]  # (n_inside,)
+    first_chunks, last_chunks = (
+        touched_chunks[begins_box],
+        touched_chunks[np.r_[begins_box[1:], True]],
+    )  # (n_boxes,) each
+    order = np.argsort(box_of_place, kind="stable")
+    cuts = np.searchsorted(box_of_place[order], np.arange(1, len(first_chunks)))
     boxes, members = [], []
-    for first, last, mine in zip(firsts, lasts, np.split(places[order], cuts), strict=True):
-        low = np.array(np.unravel_index(first, tuple(counts))) * chunk
-        high = np.minimum((np.array(np.unravel_index(last, tuple(counts))) + 1) * chunk, inside.shape)
-        boxes.append(tuple((int(a), int(b)) for a, b in zip(low, high, strict=True)))
-        members.append(np.ravel_multi_index(tuple((mine - low).T), tuple(high - low)))
+    for first_chunk, last_chunk, box_places in zip(
+        first_chunks, last_chunks, np.split(places[order], cuts), strict=True
+    ):
+        low_corner = np.array(np.unravel_index(first_chunk, tuple(n_chunks))) * chunk
+        high_corner = np.minimum((np.array(np.unravel_index(last_chunk, tuple(n_chunks))) + 1) * chunk, inside.shape)
+        boxes.append(tuple((int(a), int(b)) for a, b in zip(low_corner, high_corner, strict=True)))
+        members.append(np.ravel_multi_index(tuple((box_places - low_corner).T), tuple(high_corner - low_corner)))
     return boxes, members
 
 
@@ -384,12 +399,12 @@ def _announce(handle: IO[bytes], start: int, length: int) -> None:
 
 def _fill(handle: Any, target: np.ndarray) -> None:
     """Read as many bytes as an array has."""
-    left = memoryview(target.reshape(-1).view(np.uint8).data)
-    while left:
-        n_read = handle.readinto(left)
+    unread_bytes = memoryview(target.reshape(-1).view(np.uint8).data)
+    while unread_bytes:
+        n_read = handle.readinto(unread_bytes)
         if not n_read:
-            raise EOFError(f"it ends {len(left)} bytes too early")
-        left = left[n_read:]
+            raise EOFError(f"it ends {len(unread_bytes)} bytes too early")
+        unread_bytes = unread_bytes[n_read:]
 
 
 def _broken(path: Path, error: Exception) -> Exception:

@@ -49,24 +49,26 @@ def index(paths: Sequence[str | Path]) -> pd.DataFrame:
         twice, or one picture has two COCO numbers; names file and row.
     """
     tables = []
-    for n, path in enumerate(paths):
+    for file_number, path in enumerate(paths):
         with _opened(path) as file:
             missing = [name for name in (*NUMBERS, SHARED, "image", "activity") if name not in file.schema_arrow.names]
             if missing:
                 raise ValueError(f"{path} lacks columns {missing}; there are: {file.schema_arrow.names}")
-            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            group_sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
             rows = _light(path, file)
-        rows["file"], rows["group"] = n, np.repeat(np.arange(len(sizes)), sizes)
-        rows["row"] = np.concatenate([np.arange(size) for size in sizes]) if sizes else 0
+        rows["file"], rows["group"] = file_number, np.repeat(np.arange(len(group_sizes)), group_sizes)
+        rows["row"] = np.concatenate([np.arange(group_size) for group_size in group_sizes]) if group_sizes else 0
         tables.append(rows)
     maps = pd.concat(tables, ignore_index=True)
-    _check_numbers(maps, [str(paths[n]) for n in maps["file"]])
+    _check_numbers(maps, [str(paths[file_number]) for file_number in maps["file"]])
     maps = maps.sort_values(["subject_id", "session_id"], kind="stable")
     _check_order(maps, paths)
     for name in ("coco_id", SHARED):
-        several = maps.groupby("nsd_id")[name].nunique()
-        if (several > 1).any():
-            raise ValueError(f"{name} of nsd_id {several[several > 1].index[0]} differs between rows, expected one")
+        n_distinct = maps.groupby("nsd_id")[name].nunique()
+        if (n_distinct > 1).any():
+            raise ValueError(
+                f"{name} of nsd_id {n_distinct[n_distinct > 1].index[0]} differs between rows, expected one"
+            )
     n_shared = maps.loc[maps[SHARED], "nsd_id"].nunique()
     if n_shared > nsd_tables.N_SHARED:
         raise ValueError(f"{n_shared} pictures are {SHARED}, expected {nsd_tables.N_SHARED} at most")
@@ -75,9 +77,9 @@ def index(paths: Sequence[str | Path]) -> pd.DataFrame:
 
 def _check_order(maps: pd.DataFrame, paths: Sequence[str | Path]) -> None:
     """Refuse sessions whose trials are shuffled or come twice."""
-    again = maps.groupby(["subject_id", "session_id"])["trial_id"].diff() <= 0
-    if again.any():
-        row = maps[again].iloc[0]
+    is_backwards = maps.groupby(["subject_id", "session_id"])["trial_id"].diff() <= 0
+    if is_backwards.any():
+        row = maps[is_backwards].iloc[0]
         raise ValueError(
             f"{paths[int(row['file'])]}: trial_id {row['trial_id']} of subject_id {row['subject_id']} does not come "
             "after the one before it: are rows shuffled, or are files of two downloads in the folder?"
@@ -94,10 +96,10 @@ def pictures(
     (int, uint8 array of shape (height, width, 3), dict or None)
         Place in ``rows``, the picture, and the area of each category of COCO in it; None where the files do not tell.
     """
-    for places, batch, names in _batches(paths, rows, ("image", "objects.category", "objects.area")):
-        held = _areas(batch)
-        for n, (place, content) in enumerate(zip(places, _contents(batch, "image", names), strict=True)):
-            yield int(place), _decoded(content, names[n], "RGB"), None if held is None else held[n]
+    for places, batch, row_names in _batches(paths, rows, ("image", "objects.category", "objects.area")):
+        areas = _areas(batch)
+        for n, (place, content) in enumerate(zip(places, _contents(batch, "image", row_names), strict=True)):
+            yield int(place), _decoded(content, row_names[n], "RGB"), None if areas is None else areas[n]
 
 
 def inside(paths: Sequence[str | Path], rows: pd.DataFrame, shape: tuple[int, int]) -> np.ndarray:
@@ -141,15 +143,16 @@ class FlatBetas:
         pixels = np.flatnonzero(self.mask)[chosen]  # (n_chosen,)
         columns = np.arange(len(pixels))
         for places, maps in _maps(self.paths, self.rows, self.mask.shape):
-            strange = (maps != OUTSIDE) & ~self.mask  # (n_maps, height, width)
-            if self.whole and strange.any():
-                row = self.rows.iloc[int(places[np.flatnonzero(strange.any(axis=(1, 2)))[0]])]
+            outside_mask = (maps != OUTSIDE) & ~self.mask  # (n_maps, height, width)
+            if self.whole and outside_mask.any():
+                row = self.rows.iloc[int(places[np.flatnonzero(outside_mask.any(axis=(1, 2)))[0]])]
                 raise ValueError(
-                    f"{self.paths[int(row['file'])]}, trial_id {row['trial_id']}: {np.count_nonzero(strange)} pixels "
-                    "are not 0 that are 0 in all maps of the subject's first session: is it another subject's map?"
+                    f"{self.paths[int(row['file'])]}, trial_id {row['trial_id']}: {np.count_nonzero(outside_mask)} "
+                    "pixels are not 0 that are 0 in all maps of the subject's first session: is it another subject's "
+                    "map?"
                 )
-            values = z_scores(maps.reshape(len(maps), -1)[:, pixels])  # (n_maps, n_chosen)
-            yield slice(int(places[0]), int(places[-1]) + 1), columns, values
+            scores = z_scores(maps.reshape(len(maps), -1)[:, pixels])  # (n_maps, n_chosen)
+            yield slice(int(places[0]), int(places[-1]) + 1), columns, scores
 
 
 def z_scores(stored: np.ndarray) -> np.ndarray:
@@ -168,12 +171,12 @@ def _maps(
     paths: Sequence[str | Path], rows: pd.DataFrame, shape: tuple[int, ...]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield places in ``rows``, one after the other, and their maps as stored, (n_some, height, width)."""
-    for places, batch, names in _batches(paths, rows, ("activity",)):
+    for places, batch, row_names in _batches(paths, rows, ("activity",)):
         maps = np.empty((len(places), *shape), dtype=np.uint8)
-        for n, content in enumerate(_contents(batch, "activity", names)):
-            picture = _decoded(content, names[n], "L")
+        for n, content in enumerate(_contents(batch, "activity", row_names)):
+            picture = _decoded(content, row_names[n], "L")
             if picture.shape != shape:
-                raise ValueError(f"{names[n]}: the map is {picture.shape} px (height, width), expected {shape}")
+                raise ValueError(f"{row_names[n]}: the map is {picture.shape} px (height, width), expected {shape}")
             maps[n] = picture
         yield places, maps
 
@@ -183,23 +186,23 @@ def _batches(
 ) -> Iterator[tuple[np.ndarray, pa.RecordBatch, list[str]]]:
     """Read columns of some rows in batches: places in ``rows``, the batch, and a name of each row for messages."""
     groups = rows.assign(place=np.arange(len(rows))).groupby(["file", "group"], sort=False)
-    for (number, group), some in groups:
-        path = str(paths[int(number)])
-        numbers, places = some["row"].to_numpy(), some["place"].to_numpy()
+    for (file_number, group), group_rows in groups:
+        path = str(paths[int(file_number)])
+        row_numbers, places = group_rows["row"].to_numpy(), group_rows["place"].to_numpy()
         with _opened(path) as file:
-            before = 0
+            n_before = 0
             try:
                 for batch in file.iter_batches(
                     BATCH, row_groups=[int(group)], columns=list(columns), use_threads=False
                 ):
-                    here = (numbers >= before) & (numbers < before + batch.num_rows)
-                    if here.any():
-                        names = [
+                    in_batch = (row_numbers >= n_before) & (row_numbers < n_before + batch.num_rows)
+                    if in_batch.any():
+                        row_names = [
                             f"{path}, subject_id {row.subject_id}, trial_id {row.trial_id}"
-                            for row in some[here].itertuples()
+                            for row in group_rows[in_batch].itertuples()
                         ]
-                        yield places[here], batch.take(pa.array(numbers[here] - before)), names
-                    before += batch.num_rows
+                        yield places[in_batch], batch.take(pa.array(row_numbers[in_batch] - n_before)), row_names
+                    n_before += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 raise _broken(path, error) from None
 
@@ -212,35 +215,35 @@ def _light(path: str | Path, file: pq.ParquetFile) -> pd.DataFrame:
         raise _broken(path, error) from None
     for name in (*NUMBERS, SHARED):
         kind = content.schema.field(name).type
-        good = pa.types.is_boolean(kind) if name == SHARED else pa.types.is_integer(kind)
-        if not good or content[name].null_count:
+        is_right_kind = pa.types.is_boolean(kind) if name == SHARED else pa.types.is_integer(kind)
+        if not is_right_kind or content[name].null_count:
             expected = "true or false" if name == SHARED else "whole numbers"
             raise ValueError(f"{path}: {name} holds {kind} with {content[name].null_count} gaps, expected {expected}")
     rows: pd.DataFrame = content.to_pandas()
     return rows
 
 
-def _check_numbers(rows: pd.DataFrame, where: list[str]) -> None:
-    for name, last in LAST.items():
-        wrong = np.flatnonzero(~rows[name].between(0, last))
-        if len(wrong):
-            n = wrong[0]
+def _check_numbers(rows: pd.DataFrame, row_names: list[str]) -> None:
+    for name, largest in LAST.items():
+        wrong_rows = np.flatnonzero(~rows[name].between(0, largest))
+        if len(wrong_rows):
+            first_wrong = wrong_rows[0]
             raise ValueError(
-                f"{where[n]}: {name} is {rows[name].iloc[n]}, expected 0 to {last}, as in {len(wrong)} of "
-                f"{len(rows)} rows: numbers begin at 0 in this layout"
+                f"{row_names[first_wrong]}: {name} is {rows[name].iloc[first_wrong]}, expected 0 to {largest}, as in "
+                f"{len(wrong_rows)} of {len(rows)} rows: numbers begin at 0 in this layout"
             )
     session = rows["trial_id"] // nsd_tables.SESSION_TRIALS
-    limits = np.array([nsd_tree.N_SESSIONS[subject_name(n)] for n in range(LAST["subject_id"] + 1)])
-    for wrong, rule in (
+    n_sessions = np.array([nsd_tree.N_SESSIONS[subject_name(number)] for number in range(LAST["subject_id"] + 1)])
+    for is_wrong, rule in (
         (session != rows["session_id"], f"and a session has {nsd_tables.SESSION_TRIALS} trials, counted from 0"),
-        (rows["session_id"] >= limits[rows["subject_id"]], "and that subject has fewer sessions"),
+        (rows["session_id"] >= n_sessions[rows["subject_id"]], "and that subject has fewer sessions"),
     ):
-        if wrong.any():
-            n = int(np.flatnonzero(wrong)[0])
-            row = rows.iloc[n]
+        if is_wrong.any():
+            first_wrong = int(np.flatnonzero(is_wrong)[0])
+            row = rows.iloc[first_wrong]
             raise ValueError(
-                f"{where[n]}: trial_id {row['trial_id']} of subject_id {row['subject_id']} is in session_id "
-                f"{row['session_id']}, {rule}: are ids off by one?"
+                f"{row_names[first_wrong]}: trial_id {row['trial_id']} of subject_id {row['subject_id']} is in "
+                f"session_id {row['session_id']}, {rule}: are ids off by one?"
             )
 
 
@@ -249,44 +252,46 @@ def subject_name(number: int) -> str:
     return f"subj{number + 1:02d}"
 
 
-def _contents(batch: pa.RecordBatch, name: str, rows: list[str]) -> Iterator[bytes]:
+def _contents(batch: pa.RecordBatch, name: str, row_names: list[str]) -> Iterator[bytes]:
     column = batch.column(batch.schema.get_field_index(name))
     if pa.types.is_struct(column.type):
         if column.type.get_field_index("bytes") < 0:
-            raise ValueError(f"{rows[0]}: {name} has the parts {[part.name for part in column.type]}, expected bytes")
+            raise ValueError(
+                f"{row_names[0]}: {name} has the parts {[part.name for part in column.type]}, expected bytes"
+            )
         column = column.field("bytes")
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        raise ValueError(f"{rows[0]}: {name} holds {column.type}, expected the bytes of a PNG")
-    for content, row in zip(column, rows, strict=True):
+        raise ValueError(f"{row_names[0]}: {name} holds {column.type}, expected the bytes of a PNG")
+    for content, row_name in zip(column, row_names, strict=True):
         if not content.is_valid:
-            raise ValueError(f"{row}: {name} is not inside (no bytes); get files that hold their pictures")
+            raise ValueError(f"{row_name}: {name} is not inside (no bytes); get files that hold their pictures")
         yield content.as_py()
 
 
 def _areas(batch: pa.RecordBatch) -> list[dict[str, float]] | None:
     """Area of each category of COCO in the pictures of a batch; None where the files do not tell."""
-    place = batch.schema.get_field_index("objects")
-    if place < 0:
+    column_number = batch.schema.get_field_index("objects")
+    if column_number < 0:
         return None
     areas: list[dict[str, float]] = []
-    for objects in batch.column(place).to_pylist():
+    for objects in batch.column(column_number).to_pylist():
         if not objects or {"category", "area"} - set(objects):
             return None
-        held: dict[str, float] = {}
+        area_of_category: dict[str, float] = {}
         for name, area in zip(objects["category"] or (), objects["area"] or (), strict=True):
-            held[name] = held.get(name, 0.0) + float(area)
-        areas.append(held)
+            area_of_category[name] = area_of_category.get(name, 0.0) + float(area)
+        areas.append(area_of_category)
     return areas
 
 
-def _decoded(content: bytes, row: str, mode: str) -> np.ndarray:
+def _decoded(content: bytes, row_name: str, mode: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             if picture.mode != mode:
-                raise ValueError(f"{row}: the picture is of mode {picture.mode}, expected {mode}")
+                raise ValueError(f"{row_name}: the picture is of mode {picture.mode}, expected {mode}")
             return np.array(picture)
     except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a syntax error
-        raise ValueError(f"{row}: {len(content)} bytes are no whole picture: {error}") from None
+        raise ValueError(f"{row_name}: {len(content)} bytes are no whole picture: {error}") from None
 
 
 def _opened(path: str | Path) -> Any:

@@ -101,81 +101,90 @@ def responses(path: str | Path, subject: str, plan: Design, sessions: list[int])
         pictures and the likely cause.
     """
     path = Path(path)
-    there = [name for name in BEHAVIOUR if name in events.header(path)]
-    table = events.read(path, ["SUBJECT", "TIME", *WHOLE], [], there)
-    stated = table[list(WHOLE)].astype(np.int64)
-    number = int(subject.removeprefix("subj"))
-    _check_rows(path, table, stated, number)
-    _compare(path, stated, plan, number)
+    behaviour_columns = [name for name in BEHAVIOUR if name in events.header(path)]
+    table = events.read(path, ["SUBJECT", "TIME", *WHOLE], [], behaviour_columns)
+    int_columns = table[list(WHOLE)].astype(np.int64)
+    subject_number = int(subject.removeprefix("subj"))
+    _check_rows(path, table, int_columns, subject_number)
+    _compare(path, int_columns, plan, subject_number)
     rows = pd.DataFrame(
         {
-            "session": stated["SESSION"], "run": stated["RUN"], "trial": stated["TRIAL"],
-            "picture": stated["73KID"] - 1, "place": stated.groupby("SESSION").cumcount(),
+            "session": int_columns["SESSION"], "run": int_columns["RUN"], "trial": int_columns["TRIAL"],
+            "picture": int_columns["73KID"] - 1, "place": int_columns.groupby("SESSION").cumcount(),
         }
     )  # fmt: skip
-    since = table["TIME"] - table.groupby(["SESSION", "RUN"])["TIME"].transform("first")
-    rows["onset_s"] = (since * DAY_S).round(3)
-    for name in there:
+    elapsed_days = table["TIME"] - table.groupby(["SESSION", "RUN"])["TIME"].transform("first")
+    rows["onset_s"] = (elapsed_days * DAY_S).round(3)
+    for name in behaviour_columns:
         rows[BEHAVIOUR[name]] = _numbers(path, table, name)
     return rows[rows["session"].isin(sessions)].reset_index(drop=True)
 
 
-def _check_rows(path: Path, table: pd.DataFrame, stated: pd.DataFrame, number: int) -> None:
+def _check_rows(path: Path, table: pd.DataFrame, int_columns: pd.DataFrame, subject_number: int) -> None:
     """Refuse rows of another subject, and rows that are not in the order of acquisition."""
-    other = table[table["SUBJECT"] != number]
-    if len(other):
-        row = other.iloc[0]
-        raise ValueError(f"{path}, line {row['in_line']} is of subject {row['SUBJECT']:g}, expected {number}")
-    places = list(stated[["SESSION", "RUN", "TRIAL"]].itertuples(index=False, name=None))
-    backwards = next((n for n in range(1, len(places)) if places[n] <= places[n - 1]), None)
-    if backwards is not None:
+    foreign_rows = table[table["SUBJECT"] != subject_number]
+    if len(foreign_rows):
+        row = foreign_rows.iloc[0]
+        raise ValueError(f"{path}, line {row['in_line']} is of subject {row['SUBJECT']:g}, expected {subject_number}")
+    trial_keys = list(int_columns[["SESSION", "RUN", "TRIAL"]].itertuples(index=False, name=None))
+    first_backwards = next((n for n in range(1, len(trial_keys)) if trial_keys[n] <= trial_keys[n - 1]), None)
+    if first_backwards is not None:
         raise ValueError(
-            f"{path}, line {backwards + 2}: session, run and trial are {places[backwards]} after "
-            f"{places[backwards - 1]}; rows must be in the order of acquisition: were sessions or rows shuffled?"
+            f"{path}, line {first_backwards + 2}: session, run and trial are {trial_keys[first_backwards]} after "
+            f"{trial_keys[first_backwards - 1]}; rows must be in the order of acquisition: were sessions or rows "
+            "shuffled?"
         )
 
 
 def _numbers(path: Path, table: pd.DataFrame, name: str) -> np.ndarray:
     """Read a column in which a trial may say nothing (NaN): no button was pressed, or nothing had been shown before."""
     numbers = pd.to_numeric(table[name].replace("", "NaN"), errors="coerce").to_numpy(dtype=float)
-    wrong = table[np.isnan(numbers) & ~table[name].str.lower().isin(("", "nan"))]
-    if len(wrong):
-        row = wrong.iloc[0]
+    wrong_rows = table[np.isnan(numbers) & ~table[name].str.lower().isin(("", "nan"))]
+    if len(wrong_rows):
+        row = wrong_rows.iloc[0]
         raise ValueError(f"{path}, line {row['in_line']}: {name} must be a number or NaN, not {row[name]!r}")
     return numbers
 
 
-def _compare(path: Path, stated: pd.DataFrame, plan: Design, number: int) -> None:
+def _compare(path: Path, int_columns: pd.DataFrame, plan: Design, subject_number: int) -> None:
     """Refuse trials whose pictures are not those of the design."""
-    n_trials = len(stated)
+    n_trials = len(int_columns)
     if n_trials > len(plan.order):
         raise ValueError(f"{path} has {n_trials} trials, the design {len(plan.order)}")
-    shown, planned = stated["73KID"].to_numpy() - 1, plan.shown(number)[:n_trials]
-    for name, here, there in (
-        ("73KID", shown, planned),
-        ("10KID", stated["10KID"].to_numpy() - 1, plan.order[:n_trials]),
+    shown_rows, planned_rows = int_columns["73KID"].to_numpy() - 1, plan.shown(subject_number)[:n_trials]
+    for name, shown_numbers, planned_numbers in (
+        ("73KID", shown_rows, planned_rows),
+        ("10KID", int_columns["10KID"].to_numpy() - 1, plan.order[:n_trials]),
     ):
-        wrong = np.flatnonzero(here != there)
-        if not len(wrong):
+        wrong_trials = np.flatnonzero(shown_numbers != planned_numbers)
+        if not len(wrong_trials):
             continue
-        rows = ", ".join(f"line {n + 2}: {here[n] + 1}, design {there[n] + 1}" for n in wrong[:SHOWN])
+        examples = ", ".join(
+            f"line {n + 2}: {shown_numbers[n] + 1}, design {planned_numbers[n] + 1}" for n in wrong_trials[:SHOWN]
+        )
         raise ValueError(
-            f"{path}: {name} of {len(wrong)} of {n_trials} trials is not the design's ({rows}); "
-            f"{_cause(here, there, stated['SESSION'].to_numpy())}"
+            f"{path}: {name} of {len(wrong_trials)} of {n_trials} trials is not the design's ({examples}); "
+            f"{_cause(shown_numbers, planned_numbers, int_columns['SESSION'].to_numpy())}"
         )
 
 
-def _cause(shown: np.ndarray, planned: np.ndarray, session: np.ndarray) -> str:
+def _cause(shown_numbers: np.ndarray, planned_numbers: np.ndarray, session: np.ndarray) -> str:
     """Say what most likely happened to a list of pictures that is not the design's."""
-    steps = shown - planned
-    if len(steps) and (steps == steps[0]).all():
-        return f"all are off by {steps[0]:+d}: ids count from 1 here, from 0 in the brick"
+    offsets = shown_numbers - planned_numbers
+    if len(offsets) and (offsets == offsets[0]).all():
+        return f"all are off by {offsets[0]:+d}: ids count from 1 here, from 0 in the brick"
     for shift in (1, -1):
-        if (np.roll(planned, shift) == shown)[1:-1].mean() > 0.9:
+        if (np.roll(planned_numbers, shift) == shown_numbers)[1:-1].mean() > 0.9:
             return f"they are those of the trial {'before' if shift > 0 else 'after'}: rows are shifted by one"
-    blocks = [frozenset(shown[session == number].tolist()) for number in np.unique(session)]
-    others = [frozenset(planned[session == number].tolist()) for number in np.unique(session)]
-    if blocks != others and sorted(map(sorted, blocks)) == sorted(map(sorted, others)):
+    shown_sessions = [
+        frozenset(shown_numbers[session == session_number].tolist()) for session_number in np.unique(session)
+    ]
+    planned_sessions = [
+        frozenset(planned_numbers[session == session_number].tolist()) for session_number in np.unique(session)
+    ]
+    if shown_sessions != planned_sessions and sorted(map(sorted, shown_sessions)) == sorted(
+        map(sorted, planned_sessions)
+    ):
         return "each session is there at another place: sessions were shuffled"
     return "is it another subject's file, or another design?"
 
@@ -199,13 +208,15 @@ def test_sets(plan: Design) -> dict[str, np.ndarray]:
     982: those that subjects 1, 2, 5 and 7 had seen three times in the 37 sessions that were released first.
     """
     sets = {}
-    published = len(plan.order) == ALL_TRIALS
-    length = SESSION_TRIALS if published else len(plan.order) / 40  # a shorter order is cut in the same shares
+    is_published = len(plan.order) == ALL_TRIALS
+    session_length = (
+        SESSION_TRIALS if is_published else len(plan.order) / 40
+    )  # a shorter order is cut in the same shares
     for name, (n_sessions, n_pictures) in TEST_SESSIONS.items():
-        first = plan.order[: round(n_sessions * length)]
-        counts = np.bincount(first[first < len(plan.shared)], minlength=len(plan.shared))
-        sets[name] = np.sort(plan.shared[counts >= REPEATS])
-        if published and len(sets[name]) != n_pictures:
+        early_order = plan.order[: round(n_sessions * session_length)]
+        n_shown = np.bincount(early_order[early_order < len(plan.shared)], minlength=len(plan.shared))
+        sets[name] = np.sort(plan.shared[n_shown >= REPEATS])
+        if is_published and len(sets[name]) != n_pictures:
             raise ValueError(
                 f"test set {name} has {len(sets[name])} pictures by this design, published are {n_pictures}"
             )
@@ -254,9 +265,9 @@ def coco_ids(path: str | Path) -> pd.Series:
     except (ValueError, OSError) as error:  # also where the columns are not there
         raise ValueError(f"{path} is no table with whole numbers in nsdId and cocoId: {error}") from None
     ids = pd.Series(table["cocoId"].to_numpy(), index=table["nsdId"].to_numpy())
-    twice = ids.index[ids.index.duplicated()]
-    if len(twice):
-        raise ValueError(f"{path}: nsdId {twice[0]} is there twice")
+    repeated_ids = ids.index[ids.index.duplicated()]
+    if len(repeated_ids):
+        raise ValueError(f"{path}: nsdId {repeated_ids[0]} is there twice")
     return ids
 
 
@@ -275,14 +286,14 @@ def region_names(path: str | Path) -> dict[int, str]:
     """
     path = Path(path)
     names: dict[int, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for line_number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         if len(words) < 2 or not words[0].isdigit():
-            raise ValueError(f"{path}, line {number}: {line!r}, expected a number and a name")
+            raise ValueError(f"{path}, line {line_number}: {line!r}, expected a number and a name")
         if words[1] in names.values() or int(words[0]) in names:
-            raise ValueError(f"{path}, line {number}: {words[0]} {words[1]} is there already")
+            raise ValueError(f"{path}, line {line_number}: {words[0]} {words[1]} is there already")
         if int(words[0]):
             names[int(words[0])] = words[1]
     return names
@@ -307,11 +318,11 @@ def named_regions(name: str, values: np.ndarray, regions: dict[int, str]) -> dic
     """
     masks = {name: values > 0}
     for number, region in regions.items():
-        inside = values == number
-        masks[f"{name}-{region}"] = inside
+        mask = values == number
+        masks[f"{name}-{region}"] = mask
         if name in JOINED and region[-1] in "vd" and region[:-1]:
-            joined = f"{name}-{region[:-1]}"
-            masks[joined] = masks.get(joined, False) | inside
+            joined_name = f"{name}-{region[:-1]}"
+            masks[joined_name] = masks.get(joined_name, False) | mask
     return masks
 
 
@@ -328,12 +339,12 @@ def shared_pictures(path: str | Path) -> pd.Series:
     ValueError
         If the table lacks nsdId or shared1000, one is not what it should be, or a picture comes twice.
     """
-    table = _by_picture(path, "shared1000")
-    shared = table.str.strip().str.lower().map(TRUTH)
-    if shared.isna().any():
-        row = shared.index[shared.isna()][0]
-        raise ValueError(f"{path}: shared1000 of nsdId {row} is {table[row]!r}, expected True or False")
-    return shared.astype(bool)
+    shared_text = _by_picture(path, "shared1000")
+    is_shared = shared_text.str.strip().str.lower().map(TRUTH)
+    if is_shared.isna().any():
+        row = is_shared.index[is_shared.isna()][0]
+        raise ValueError(f"{path}: shared1000 of nsdId {row} is {shared_text[row]!r}, expected True or False")
+    return is_shared.astype(bool)
 
 
 def categories(path: str | Path) -> pd.Series:
@@ -350,16 +361,18 @@ def categories(path: str | Path) -> pd.Series:
     ValueError
         If the table lacks a column, a picture comes twice, or a name cannot be one of COCO's; names the picture.
     """
-    table = _by_picture(path, "categories")
-    words = table.str.split(r"[+,;]").map(lambda parts: sorted({part.strip(" []'\"") for part in parts} - {"", NONE}))
-    for row, names in words.items():
-        strange = [name for name in names if not CATEGORY.fullmatch(name)]
-        if strange:
+    categories_text = _by_picture(path, "categories")
+    names_of_picture = categories_text.str.split(r"[+,;]").map(
+        lambda parts: sorted({part.strip(" []'\"") for part in parts} - {"", NONE})
+    )
+    for row, names in names_of_picture.items():
+        unknown_names = [name for name in names if not CATEGORY.fullmatch(name)]
+        if unknown_names:
             raise ValueError(
-                f"{path}: categories of nsdId {row} are {table[row]!r}, and {strange[0]!r} is no category of COCO; "
-                "expected such as person+dining table"
+                f"{path}: categories of nsdId {row} are {categories_text[row]!r}, and {unknown_names[0]!r} is no "
+                "category of COCO; expected such as person+dining table"
             )
-    return words.map(tuple)
+    return names_of_picture.map(tuple)
 
 
 def _by_picture(path: str | Path, column: str) -> pd.Series:
@@ -371,8 +384,8 @@ def _by_picture(path: str | Path, column: str) -> pd.Series:
         table = pd.read_csv(path, usecols=["nsdId", column], dtype={"nsdId": np.int64, column: str}, na_filter=False)
     except (ValueError, OSError) as error:  # also where the columns are not there
         raise ValueError(f"{path} is no table with whole numbers in nsdId and texts in {column}: {error}") from None
-    by_picture = pd.Series(table[column].to_numpy(dtype=object), index=table["nsdId"].to_numpy())
-    twice = by_picture.index[by_picture.index.duplicated()]
-    if len(twice):
-        raise ValueError(f"{path}: nsdId {twice[0]} is there twice")
-    return by_picture
+    texts = pd.Series(table[column].to_numpy(dtype=object), index=table["nsdId"].to_numpy())
+    repeated_ids = texts.index[texts.index.duplicated()]
+    if len(repeated_ids):
+        raise ValueError(f"{path}: nsdId {repeated_ids[0]} is there twice")
+    return texts

@@ -101,17 +101,17 @@ def create(workspace: str | Path, name: str) -> tuple[str, str]:
     keys = {path: f"URL--s3://{BUCKET}/{path}" for path in paths()}
     label = f"{name}-{digest(repr(sorted(keys.items())))[:12]}"
     folder = (Path(workspace) / "origins" / label).resolve()
-    stamp = folder.with_name(f"{label}.commit")
+    commit_file = folder.with_name(f"{label}.commit")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{label}.lock")):
-        if not (stamp.is_file() and folder.is_dir()):
-            new = folder.with_name(f".{label}.part")
-            _remove(new)
+        if not (commit_file.is_file() and folder.is_dir()):
+            unfinished_folder = folder.with_name(f".{label}.part")
+            _remove(unfinished_folder)
             _remove(folder)
-            commit = create_from_keys(new, name, keys, DATE)
-            new.rename(folder)
-            write_text(stamp, commit + "\n")
-        return str(folder), stamp.read_text(encoding="utf-8").strip()
+            commit = create_from_keys(unfinished_folder, name, keys, DATE)
+            unfinished_folder.rename(folder)
+            write_text(commit_file, commit + "\n")
+        return str(folder), commit_file.read_text(encoding="utf-8").strip()
 
 
 def _paths() -> Iterator[str]:

@@ -60,12 +60,12 @@ def read(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     table = pd.DataFrame(_rows(path), columns=[*COLUMNS, "line"])
     published = table[table["protocol"] == "published"]
-    again = published[published.duplicated(KEYS)]
-    if len(again):
-        newer = again.iloc[0]
-        first = published[(published[KEYS] == newer[KEYS]).all(axis=1)].iloc[0]
+    repeats = published[published.duplicated(KEYS)]
+    if len(repeats):
+        repeat = repeats.iloc[0]
+        original = published[(published[KEYS] == repeat[KEYS]).all(axis=1)].iloc[0]
         raise ValueError(
-            f"{path}, line {newer['line']}: columns {', '.join(KEYS)} are those of line {first['line']}; "
+            f"{path}, line {repeat['line']}: columns {', '.join(KEYS)} are those of line {original['line']}; "
             "of two figures for the same thing one has protocol 'other', and a note"
         )
     return table.astype({"value": "float64", "line": "int64"})
@@ -79,16 +79,18 @@ def _rows(path: Path) -> list[dict[str, object]]:
         header = [name.strip() for name in next(reader, [])]
         if sorted(header) != sorted(COLUMNS):
             missing, unknown = sorted(set(COLUMNS) - set(header)), sorted(set(header) - set(COLUMNS))
-            twice = sorted({name for name in header if header.count(name) > 1})
-            raise ValueError(f"{path}, line 1: columns missing {missing}, unknown {unknown}, given twice {twice}")
+            repeated_columns = sorted({name for name in header if header.count(name) > 1})
+            raise ValueError(
+                f"{path}, line 1: columns missing {missing}, unknown {unknown}, given twice {repeated_columns}"
+            )
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
-            at = f"{path}, line {reader.line_num}"
+            row_label = f"{path}, line {reader.line_num}"
             if len(cells) != len(header):
-                raise ValueError(f"{at}: {len(cells)} cells, the header has {len(header)}; a comma needs quotes")
+                raise ValueError(f"{row_label}: {len(cells)} cells, the header has {len(header)}; a comma needs quotes")
             row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-            rows.append(_checked(row, at) | {"line": reader.line_num})
+            rows.append(_checked(row, row_label) | {"line": reader.line_num})
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
     return rows
@@ -103,8 +105,8 @@ def _text(path: Path) -> str:
         raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
 
 
-def _checked(row: dict[str, str], at: str) -> dict[str, object]:
-    """Check the cells of a row; ``at`` names it."""
+def _checked(row: dict[str, str], row_label: str) -> dict[str, object]:
+    """Check the cells of a row; ``row_label`` names it."""
     required = [name for name in COLUMNS if name not in MAY_BE_EMPTY]
     if row["metric"] != OF_DATA:
         required += ["model"]
@@ -112,21 +114,21 @@ def _checked(row: dict[str, str], at: str) -> dict[str, object]:
         required += ["note"]
     for name in required:
         if not row[name]:
-            why = " (protocol 'other': say what differs)" if name == "note" else ""
-            raise ValueError(f"{at}, column {name}: empty, must say something{why}")
+            reason = " (protocol 'other': say what differs)" if name == "note" else ""
+            raise ValueError(f"{row_label}, column {name}: empty, must say something{reason}")
     if row["metric"] == OF_DATA and (row["model"] or row["feature"]):
         raise ValueError(
-            f"{at}, column model: {row['model']!r}, a ceiling is of the data, leave model and feature empty"
+            f"{row_label}, column model: {row['model']!r}, a ceiling is of the data, leave model and feature empty"
         )
     for name, allowed in (("unit", UNITS), ("protocol", PROTOCOLS), ("direction", DIRECTIONS)):
         if row[name] not in allowed:
-            raise ValueError(f"{at}, column {name}: {row[name]!r}, must be one of {', '.join(allowed)}")
+            raise ValueError(f"{row_label}, column {name}: {row[name]!r}, must be one of {', '.join(allowed)}")
     if row["gallery_size"] and not row["gallery_size"].isdecimal():
-        raise ValueError(f"{at}, column gallery_size: {row['gallery_size']!r}, must be a whole number or empty")
+        raise ValueError(f"{row_label}, column gallery_size: {row['gallery_size']!r}, must be a whole number or empty")
     try:
         value = float(row["value"])
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{at}, column value: {row['value']!r}, must be a finite number")
+        raise ValueError(f"{row_label}, column value: {row['value']!r}, must be a finite number")
     return row | {"value": value}

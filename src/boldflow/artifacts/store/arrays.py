@@ -20,30 +20,30 @@ def write(path: str | Path, array: np.ndarray) -> None:
     ValueError
         If a value is not finite; gives the count and the first place.
     """
-    step = max(1, BLOCK_BYTES // max(1, array[:1].nbytes)) if array.ndim else 1
-    starts = range(0, len(array), step) if array.ndim else ()
+    n_block_rows = max(1, BLOCK_BYTES // max(1, array[:1].nbytes)) if array.ndim else 1
+    starts = range(0, len(array), n_block_rows) if array.ndim else ()
     if array.dtype.kind == "f":
-        _check_finite(path, array, starts, step)
+        _check_finite(path, array, starts, n_block_rows)
     with atomic(path) as temporary, temporary.open("wb") as handle:
         if not array.ndim or array.dtype.hasobject:
             np.save(handle, array, allow_pickle=False)
             return
-        about = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-        np.lib.format.write_array_header_1_0(handle, about)
+        header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(handle, header)
         for start in starts:
-            np.ascontiguousarray(array[start : start + step]).tofile(handle)
+            np.ascontiguousarray(array[start : start + n_block_rows]).tofile(handle)
 
 
-def _check_finite(path: str | Path, array: np.ndarray, starts: Iterable[int], step: int) -> None:
-    count, first = 0, None
+def _check_finite(path: str | Path, array: np.ndarray, starts: Iterable[int], n_block_rows: int) -> None:
+    n_bad, first_index = 0, None
     for start in starts:
-        bad = ~np.isfinite(array[start : start + step])
-        if bad.any():
-            here = np.argwhere(bad)[0]
-            first = first or (start + int(here[0]), *map(int, here[1:]))
-            count += int(bad.sum())
-    if count:
-        raise ValueError(f"{path}: {count} of {array.size} values are not finite, the first at {first}")
+        is_bad = ~np.isfinite(array[start : start + n_block_rows])
+        if is_bad.any():
+            bad_index = np.argwhere(is_bad)[0]
+            first_index = first_index or (start + int(bad_index[0]), *map(int, bad_index[1:]))
+            n_bad += int(is_bad.sum())
+    if n_bad:
+        raise ValueError(f"{path}: {n_bad} of {array.size} values are not finite, the first at {first_index}")
 
 
 def rows(array: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -53,16 +53,16 @@ def rows(array: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     then asked of the disk all at once, and not page by page.
     """
     if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and hasattr(os, "posix_fadvise"):
-        size = array.nbytes // max(1, len(array))
-        asked = np.zeros(len(array) + 2, dtype=np.int8)  # with a row on each side that is not
-        asked[1:-1][numbers] = 1
-        firsts, afters = (np.flatnonzero(np.diff(asked) == step).tolist() for step in (1, -1))
+        row_bytes = array.nbytes // max(1, len(array))
+        is_asked = np.zeros(len(array) + 2, dtype=np.int8)  # with a row on each side that is not
+        is_asked[1:-1][numbers] = 1
+        run_starts, run_stops = (np.flatnonzero(np.diff(is_asked) == edge).tolist() for edge in (1, -1))
         with open(array.filename, "rb") as handle:
-            for first, after in zip(firsts, afters, strict=True):
-                start, length = array.offset + size * first, size * (after - first)
+            for run_start, run_stop in zip(run_starts, run_stops, strict=True):
+                start, length = array.offset + row_bytes * run_start, row_bytes * (run_stop - run_start)
                 os.posix_fadvise(handle.fileno(), start, length, os.POSIX_FADV_WILLNEED)
-    chosen: np.ndarray = np.asarray(array[numbers])
-    return chosen
+    taken_rows: np.ndarray = np.asarray(array[numbers])
+    return taken_rows
 
 
 def read(path: str | Path, ndim: int | None = None) -> np.ndarray:

@@ -29,18 +29,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Exception
         Of the writer, with the file and the free bytes of its disk in a note.
     """
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.stem}.{os.getpid()}-{secrets.token_hex(4)}.part{final.suffix}")
+    final_path = Path(path)
+    final_path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final_path.with_name(f".{final_path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part{final_path.suffix}")
     try:
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.chmod(0o666 & ~_umask())  # some writers let nobody else read
-        temporary.replace(final)
+        temporary.replace(final_path)
     except Exception as error:  # writers tell a full disk in words of their own
-        disk = os.statvfs(final.parent)
-        error.add_note(f"while writing {final}: {disk.f_bavail * disk.f_frsize} bytes are free there")
+        disk = os.statvfs(final_path.parent)
+        error.add_note(f"while writing {final_path}: {disk.f_bavail * disk.f_frsize} bytes are free there")
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -61,5 +61,5 @@ def write_text(path: str | Path, text: str) -> None:
 def broken(path: str | Path, kind: str, error: object) -> ValueError:
     """Make the error for a file that is not whole: which, how many bytes, and how to make it again."""
     size = Path(path).stat().st_size
-    again = f"make it again with: snakemake --profile cpu -f {path}"
-    return ValueError(f"{path} ({size} bytes) is not whole {kind}: {error}; {again}")
+    advice = f"make it again with: snakemake --profile cpu -f {path}"
+    return ValueError(f"{path} ({size} bytes) is not whole {kind}: {error}; {advice}")

@@ -58,8 +58,8 @@ class Claim:
             return False
         self._require_run(waited)
         job = os.environ.get("SLURM_JOB_ID")
-        slurm = f" (Slurm job {job})" if job else ""
-        write_text(kept.CLAIMS / f"{self._name}.owner", f"process {os.getpid()} on {socket.gethostname()}{slurm}")
+        slurm_text = f" (Slurm job {job})" if job else ""
+        write_text(kept.CLAIMS / f"{self._name}.owner", f"process {os.getpid()} on {socket.gethostname()}{slurm_text}")
         return True
 
     def keep(self) -> None:

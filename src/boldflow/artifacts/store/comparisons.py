@@ -38,13 +38,13 @@ def tidy(table: pd.DataFrame) -> pd.DataFrame:
     ValueError
         If a column is unknown.
     """
-    unknown = sorted(set(table.columns) - set(COLUMNS))
-    if unknown:
-        raise ValueError(f"the table of comparisons has no columns {unknown}; there are: {COLUMNS}")
+    unknown_columns = sorted(set(table.columns) - set(COLUMNS))
+    if unknown_columns:
+        raise ValueError(f"the table of comparisons has no columns {unknown_columns}; there are: {COLUMNS}")
     table = table.reindex(columns=COLUMNS)
-    types = {name: "Int64" for name in COUNTS} | {name: "float64" for name in NUMBERS}
-    types |= {name: "boolean" for name in FLAGS}
-    return table.astype({name: types.get(name, "string") for name in COLUMNS})
+    column_types = {name: "Int64" for name in COUNTS} | {name: "float64" for name in NUMBERS}
+    column_types |= {name: "boolean" for name in FLAGS}
+    return table.astype({name: column_types.get(name, "string") for name in COLUMNS})
 
 
 def read(path: str | Path) -> pd.DataFrame:

@@ -47,11 +47,11 @@ class Described:
     def places(self, sha256: Sequence[str]) -> np.ndarray:
         """Find the rows of pictures, int (n_pictures,); -1 where there is none, or one whose bytes have changed."""
         places = np.array([self._place.get(name, -1) for name in sha256], dtype=np.int64)
-        for number in np.flatnonzero(places >= 0):
-            place = places[number]
+        for index in np.flatnonzero(places >= 0):
+            place = places[index]
             if zlib.crc32(self._values[place].tobytes()) != self._checksums[place]:
                 LOG.warning("a row of %s has changed since it was kept: its picture is described again", self._rows())
-                places[number] = -1
+                places[index] = -1
         return places
 
     def rows(self, places: np.ndarray) -> np.ndarray:
@@ -60,11 +60,11 @@ class Described:
 
     def keep(self, features: str | Path, sha256: Sequence[str], batch: int | None = None) -> None:
         """Keep all rows of a feature's file, beside what they show; nothing where hard links cannot be made."""
-        values = arrays.read(features, ndim=2)
+        feature_rows = arrays.read(features, ndim=2)
         note = {
             "ticket": self._ticket,
             "pictures": list(sha256),
-            "checksums": [zlib.crc32(row.tobytes()) for row in values],
+            "checksums": [zlib.crc32(row.tobytes()) for row in feature_rows],
             "batch": batch,
         }
         self.remove()
@@ -88,13 +88,13 @@ class Described:
             if note["ticket"] != self._ticket:
                 LOG.info("removing %s: settings, code or checkpoint have changed since", self._folder)
                 return False
-            values = arrays.read(self._rows(), ndim=2)
-            if not len(values) == len(note["pictures"]) == len(note["checksums"]):
-                raise ValueError(f"{self._rows()} has {len(values)} rows, expected {len(note['pictures'])}")
+            feature_rows = arrays.read(self._rows(), ndim=2)
+            if not len(feature_rows) == len(note["pictures"]) == len(note["checksums"]):
+                raise ValueError(f"{self._rows()} has {len(feature_rows)} rows, expected {len(note['pictures'])}")
         except (ValueError, KeyError, OSError) as error:
             LOG.warning("rows of an earlier job left out: %s", error)
             return False
-        self._values, self._checksums, self.batch = values, note["checksums"], note["batch"]
+        self._values, self._checksums, self.batch = feature_rows, note["checksums"], note["batch"]
         self._place = {name: place for place, name in enumerate(note["pictures"])}
         return True
 

@@ -70,14 +70,14 @@ def read(path: str | Path, index: str | Path, ndim: int, axis: int = 0) -> tuple
     check_keys(index, keys)
     array = arrays.read(path, ndim)
     _check_rows(path, array, index, keys, axis)
-    for what, stated, present in (
+    for part_name, stated_sha256, found_sha256 in (
         ("the array", note[ARRAY], file_sha256(path)),
         ("its own keys in their order", note[KEYS], keys_sha256(keys)),
     ):
-        if stated != present:
+        if stated_sha256 != found_sha256:
             raise ValueError(
-                f"{index} belongs to another state of {path}: it states SHA-256 {stated[:SHOWN]}... of {what}, found "
-                f"{present[:SHOWN]}...; one of the two was changed alone; {_again(path)}"
+                f"{index} belongs to another state of {path}: it states SHA-256 {stated_sha256[:SHOWN]}... of "
+                f"{part_name}, found {found_sha256[:SHOWN]}...; one of the two was changed alone; {_again(path)}"
             )
     return array, keys
 
@@ -103,16 +103,16 @@ def places_of(sought: pd.DataFrame, keys: pd.DataFrame, index: str | Path) -> np
         If a key is not there, or comes twice; names the table and the first such key.
     """
     columns = list(sought)
-    lacking = [name for name in columns if name not in keys]
-    if lacking:
-        raise ValueError(f"{index} lacks the columns {lacking} of a key; there are: {list(keys)}")
+    missing_columns = [name for name in columns if name not in keys]
+    if missing_columns:
+        raise ValueError(f"{index} lacks the columns {missing_columns} of a key; there are: {list(keys)}")
     check_keys(index, keys[columns])
     places = pd.MultiIndex.from_frame(_plain(keys[columns])).get_indexer(pd.MultiIndex.from_frame(_plain(sought)))
-    missing = np.flatnonzero(places < 0)
-    if len(missing):
+    missing_keys = np.flatnonzero(places < 0)
+    if len(missing_keys):
         raise ValueError(
-            f"{index} lacks {len(missing)} of {len(sought)} keys that are asked for, the first is "
-            f"{_words(sought.iloc[int(missing[0])])}; its own first is {_words(keys[columns].iloc[0])}"
+            f"{index} lacks {len(missing_keys)} of {len(sought)} keys that are asked for, the first is "
+            f"{_words(sought.iloc[int(missing_keys[0])])}; its own first is {_words(keys[columns].iloc[0])}"
             if len(keys)
             else f"{index} has no keys, {len(sought)} are asked for"
         )
@@ -127,13 +127,13 @@ def check_keys(index: str | Path, keys: pd.DataFrame) -> None:
     ValueError
         If one does; names the table and the first such key.
     """
-    empty = keys.isna().any(axis=1).to_numpy()
-    if empty.any():
-        row = int(np.flatnonzero(empty)[0])
+    is_incomplete = keys.isna().any(axis=1).to_numpy()
+    if is_incomplete.any():
+        row = int(np.flatnonzero(is_incomplete)[0])
         raise ValueError(f"{index}: row {row} lacks a part of its key: {_words(keys.iloc[row])}")
-    again = keys.duplicated().to_numpy()
-    if again.any():
-        row = int(np.flatnonzero(again)[0])
+    is_repeated = keys.duplicated().to_numpy()
+    if is_repeated.any():
+        row = int(np.flatnonzero(is_repeated)[0])
         raise ValueError(f"{index}: the key {_words(keys.iloc[row])} of row {row} comes twice; each row has its own")
 
 
@@ -145,9 +145,13 @@ def file_sha256(path: str | Path) -> str:
 
 def keys_sha256(keys: pd.DataFrame) -> str:
     """SHA-256 of keys in their order, whatever the types in which a table's columns are kept."""
-    lines = _plain(keys)
-    text = lines.iloc[:, 0].str.cat([lines[name] for name in lines.columns[1:]], sep="\x1f") if len(lines) else []
-    return hashlib.sha256("\x1e".join(["\x1f".join(map(str, keys)), *text]).encode()).hexdigest()
+    key_texts = _plain(keys)
+    joined_keys = (
+        key_texts.iloc[:, 0].str.cat([key_texts[name] for name in key_texts.columns[1:]], sep="\x1f")
+        if len(key_texts)
+        else []
+    )
+    return hashlib.sha256("\x1e".join(["\x1f".join(map(str, keys)), *joined_keys]).encode()).hexdigest()
 
 
 def _plain(keys: pd.DataFrame) -> pd.DataFrame:

@@ -40,14 +40,14 @@ def tidy(rows: list[dict[str, object]] | pd.DataFrame) -> pd.DataFrame:
         If a row has a column that the table does not know.
     """
     table = pd.DataFrame(rows)
-    unknown = sorted(set(table.columns) - set(COLUMNS))
-    if unknown:
-        raise ValueError(f"the leaderboard has no columns {unknown}; there are: {COLUMNS}")
+    unknown_columns = sorted(set(table.columns) - set(COLUMNS))
+    if unknown_columns:
+        raise ValueError(f"the leaderboard has no columns {unknown_columns}; there are: {COLUMNS}")
     table = table.reindex(columns=COLUMNS)
-    texts = [name for name in COLUMNS if name not in (*NUMBERS, *COUNTS, "primary", "simulated")]
-    types = {name: "float64" for name in NUMBERS} | {name: "Int64" for name in COUNTS}
-    table = table.astype(types | {"primary": "boolean", "simulated": "boolean"})
-    for name in texts:
+    text_columns = [name for name in COLUMNS if name not in (*NUMBERS, *COUNTS, "primary", "simulated")]
+    column_types = {name: "float64" for name in NUMBERS} | {name: "Int64" for name in COUNTS}
+    table = table.astype(column_types | {"primary": "boolean", "simulated": "boolean"})
+    for name in text_columns:
         table[name] = table[name].astype("string")
     return table.assign(**{ID: ids(table)})
 
@@ -64,8 +64,8 @@ def ids(table: pd.DataFrame) -> pd.Series:
     -------
     Series of str, such as "sim/sub-01/bold/gabor/ridge/repeated/0/all/image/top1/-/test"
     """
-    parts = [table[name].astype("string").fillna("-") for name in NAMING]
-    return parts[0].str.cat(parts[1:], sep="/")
+    id_parts = [table[name].astype("string").fillna("-") for name in NAMING]
+    return id_parts[0].str.cat(id_parts[1:], sep="/")
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -88,13 +88,13 @@ def read(path: str | Path) -> pd.DataFrame:
     if ID not in table:
         raise ValueError(f"{path} has no column {ID!r}; make it again with: snakemake --profile cpu -f {path}")
     expected = ids(table)
-    wrong = table[ID].astype("string").fillna("") != expected
-    if wrong.any():
-        row = int(wrong.to_numpy(dtype=bool).argmax())
+    is_wrong = table[ID].astype("string").fillna("") != expected
+    if is_wrong.any():
+        row = int(is_wrong.to_numpy(dtype=bool).argmax())
         raise ValueError(
             f"{path}: the id of row {row} is {table[ID].iloc[row]!r}, its columns say {expected.iloc[row]!r}"
         )
-    again = table[ID].duplicated()
-    if again.any():
-        raise ValueError(f"{path}: the id {table[ID][again].iloc[0]!r} comes twice; each score has its own")
+    is_repeated = table[ID].duplicated()
+    if is_repeated.any():
+        raise ValueError(f"{path}: the id {table[ID][is_repeated].iloc[0]!r} comes twice; each score has its own")
     return table

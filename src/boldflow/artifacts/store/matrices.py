@@ -39,15 +39,15 @@ def kept(folder: str | Path, digest: str, build: Callable[[], sparse.csr_array])
             size = path.stat().st_size
             logging.getLogger(__name__).warning("%s (%d bytes) is no whole matrix: %s; built anew", path, size, error)
     matrix = build()
-    parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr, "shape": matrix.shape}
+    arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr, "shape": matrix.shape}
     with atomic(path) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, **{name: np.asarray(part) for name, part in parts.items()})  # type: ignore[arg-type]
+        np.savez(handle, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
     return matrix
 
 
 def _read(path: Path) -> sparse.csr_array:
-    with np.load(path, allow_pickle=False) as parts:
-        data, indices, indptr, shape = (parts[name] for name in PARTS)
+    with np.load(path, allow_pickle=False) as archive:
+        data, indices, indptr, shape = (archive[name] for name in PARTS)
     matrix = sparse.csr_array((data, indices, indptr), shape=tuple(int(n) for n in shape))
     matrix.check_format()
     return matrix

@@ -65,5 +65,5 @@ def target_columns(path: str | Path) -> dict[str, Any]:
     return columns
 
 
-def _named(where: str, arrays: Arrays) -> Arrays:
-    return {f"{where}/{name}": values for name, values in arrays.items()}
+def _named(prefix: str, arrays: Arrays) -> Arrays:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}

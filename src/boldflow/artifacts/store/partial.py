@@ -51,8 +51,8 @@ class Rows:
         if not self.done:
             self._width = rows.shape[1]
         if rows.shape[1] != self._width or self.done + len(rows) > self._n_rows:
-            at = f"after {self.done} of {self._n_rows} rows of {self._width}"
-            raise ValueError(f"rows of shape {rows.shape} do not fit {at}")
+            position_text = f"after {self.done} of {self._n_rows} rows of {self._width}"
+            raise ValueError(f"rows of shape {rows.shape} do not fit {position_text}")
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with self._file.open("r+b" if self._file.exists() else "w+b") as handle:
@@ -93,12 +93,14 @@ class Rows:
             return 0
         try:
             note = sidecars.read(path)
-            same = note["ticket"] == self._ticket and note["rows"] == self._n_rows
-            whole = self._file.is_file() and self._file.stat().st_size >= note["done"] * note["width"] * ITEM.itemsize
+            is_same_work = note["ticket"] == self._ticket and note["rows"] == self._n_rows
+            is_whole = (
+                self._file.is_file() and self._file.stat().st_size >= note["done"] * note["width"] * ITEM.itemsize
+            )
         except (ValueError, KeyError, OSError) as error:
             LOG.warning("rows of an earlier try left out: %s", error)
-            same = whole = False
-        if not (same and whole):
+            is_same_work = is_whole = False
+        if not (is_same_work and is_whole):
             LOG.info("removing %s: inputs, settings or code have changed since, or it is not whole", self._folder)
             self.remove()
             return 0

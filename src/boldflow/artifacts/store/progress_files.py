@@ -39,8 +39,8 @@ def write(
         raise ValueError(f"keep must be at least 1, not {keep}")
     path = Path(folder) / f"step-{step:08d}.safetensors"
     weights.write(path, state, {"ticket": ticket, "step": str(step), "rows": json.dumps(rows)})
-    for old in _files(folder)[:-keep]:
-        old.unlink()
+    for old_path in _files(folder)[:-keep]:
+        old_path.unlink()
     return path
 
 

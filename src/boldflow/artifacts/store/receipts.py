@@ -30,15 +30,15 @@ def write(path: str | Path, content: dict[str, Any]) -> None:
     """
     path, rows = Path(path), content["files"]
     text = json.dumps(rows, sort_keys=True, indent=1, ensure_ascii=False)
-    beside = None
+    list_path = None
     if len(text.encode()) > LARGEST:
         checksum = hashlib.sha256(text.encode()).hexdigest()
-        beside = path.with_name(f"{path.stem}.files-{checksum[:16]}.json")
-        write_text(beside, text)
-        content = {**content, "files": [], "n_files": len(rows), "list": {"name": beside.name, "sha256": checksum}}
+        list_path = path.with_name(f"{path.stem}.files-{checksum[:16]}.json")
+        write_text(list_path, text)
+        content = {**content, "files": [], "n_files": len(rows), "list": {"name": list_path.name, "sha256": checksum}}
     sidecars.write(path, content)
-    for other in set(path.parent.glob(f"{path.stem}.files-*.json")) - {beside}:
-        other.unlink()
+    for stale_path in set(path.parent.glob(f"{path.stem}.files-*.json")) - {list_path}:
+        stale_path.unlink()
 
 
 def by_subject(content: Mapping[str, Any], subjects: Iterable[str]) -> dict[str, str]:
@@ -46,11 +46,11 @@ def by_subject(content: Mapping[str, Any], subjects: Iterable[str]) -> dict[str,
 
     A subject that is added changes the receipt, and nothing for the others.
     """
-    names = list(subjects)
-    rows = [(row, {name for name in names if _names(row["path"], name)}) for row in content["files"]]
+    subject_names = list(subjects)
+    rows = [(row, {name for name in subject_names if _names(row["path"], name)}) for row in content["files"]]
     digests = {}
-    for subject in names:
-        own_rows = [row for row, named in rows if subject in named or not named]
+    for subject in subject_names:
+        own_rows = [row for row, named_subjects in rows if subject in named_subjects or not named_subjects]
         text = json.dumps({**content, "files": own_rows}, sort_keys=True)
         digests[subject] = hashlib.sha256(text.encode()).hexdigest()
     return digests
@@ -73,10 +73,10 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     note = sidecars.read(path)
     if "list" in note:
-        beside = Path(path).with_name(note["list"]["name"])
-        text = beside.read_bytes()
+        list_path = Path(path).with_name(note["list"]["name"])
+        text = list_path.read_bytes()
         if hashlib.sha256(text).hexdigest() != note["list"]["sha256"]:
-            raise broken(path, "a receipt", f"its list of files {beside.name} is another one")
+            raise broken(path, "a receipt", f"its list of files {list_path.name} is another one")
         note["files"] = json.loads(text)
     return note
 

@@ -39,13 +39,13 @@ def write(path: str | Path, stimuli: Iterable[Entry], perceptual_hash: Hash) -> 
         If an image_id comes twice or pixels are not uint8 (height, width, 3).
     """
     rows: list[dict[str, object]] = []
-    seen: set[str] = set()
+    packed_ids: set[str] = set()
     with atomic(path) as temporary, h5py.File(temporary, "w", libver="latest") as pack:
         pixels = pack.create_dataset("pixels", (0,), "uint8", maxshape=(None,), chunks=(1 << 20,))
         for image_id, image, labels in stimuli:
-            if image_id in seen:
+            if image_id in packed_ids:
                 raise ValueError(f"image {image_id!r} comes twice; each picture is packed once")
-            seen.add(image_id)
+            packed_ids.add(image_id)
             rows.append(_append(pixels, image_id, image, labels, perceptual_hash))
     return pd.DataFrame(rows).astype({name: "int64" for name in ("height", "width", "offset")})
 
@@ -80,23 +80,25 @@ class Pack:
 def _append(
     pixels: h5py.Dataset, image_id: str, image: np.ndarray | None, labels: dict[str, str], perceptual_hash: Hash
 ) -> dict[str, object]:
-    named = {f"label_{name}": value for name, value in sorted(labels.items())}
+    label_columns = {f"label_{name}": value for name, value in sorted(labels.items())}
     if image is None:
-        nothing = dict.fromkeys(("height", "width", "offset"), 0) | dict.fromkeys(("sha256", "perceptual_hash"), "")
-        return {"image_id": image_id, **nothing, **named}
+        empty_columns = dict.fromkeys(("height", "width", "offset"), 0) | dict.fromkeys(
+            ("sha256", "perceptual_hash"), ""
+        )
+        return {"image_id": image_id, **empty_columns, **label_columns}
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        kind = f"{image.dtype} {image.shape}"
-        raise ValueError(f"image {image_id!r} is {kind}, expected uint8 (height, width, 3)")
+        found_text = f"{image.dtype} {image.shape}"
+        raise ValueError(f"image {image_id!r} is {found_text}, expected uint8 (height, width, 3)")
     offset = pixels.shape[0]
     pixels.resize(offset + image.size, axis=0)
     pixels[offset:] = image.ravel()
-    size = f"{image.shape[0]}x{image.shape[1]}:".encode()
+    size_text = f"{image.shape[0]}x{image.shape[1]}:".encode()
     return {
         "image_id": image_id,
         "height": image.shape[0],
         "width": image.shape[1],
         "offset": offset,
-        "sha256": hashlib.sha256(size + image.tobytes()).hexdigest(),
+        "sha256": hashlib.sha256(size_text + image.tobytes()).hexdigest(),
         "perceptual_hash": perceptual_hash(image),
-        **named,
+        **label_columns,
     }

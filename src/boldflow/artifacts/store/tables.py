@@ -23,11 +23,11 @@ def write(path: str | Path, table: pd.DataFrame, sidecar: dict[str, Any] | None 
     sidecar : dict, optional
         Sources, code digest, settings, versions and units; it travels in the file's own metadata.
     """
-    content = pa.Table.from_pandas(table, preserve_index=False)
-    note = json.dumps(sidecar or {}, sort_keys=True, allow_nan=False).encode()
-    content = content.replace_schema_metadata({**(content.schema.metadata or {}), KEY: note})
+    arrow_table = pa.Table.from_pandas(table, preserve_index=False)
+    sidecar_json = json.dumps(sidecar or {}, sort_keys=True, allow_nan=False).encode()
+    arrow_table = arrow_table.replace_schema_metadata({**(arrow_table.schema.metadata or {}), KEY: sidecar_json})
     with atomic(path) as temporary:
-        pq.write_table(content, temporary, compression="zstd")
+        pq.write_table(arrow_table, temporary, compression="zstd")
 
 
 def read(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
@@ -38,11 +38,11 @@ def read(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     ValueError
         If the file is not whole Parquet (names it and its bytes) or lacks a column (names those there are).
     """
-    content = _open(path).read()
-    missing = [name for name in columns or [] if name not in content.column_names]
-    if missing:
-        raise ValueError(f"{path} lacks columns {missing}; there are: {content.column_names}")
-    table: pd.DataFrame = content.to_pandas()
+    arrow_table = _open(path).read()
+    missing_columns = [name for name in columns or [] if name not in arrow_table.column_names]
+    if missing_columns:
+        raise ValueError(f"{path} lacks columns {missing_columns}; there are: {arrow_table.column_names}")
+    table: pd.DataFrame = arrow_table.to_pandas()
     return table[columns] if columns else table
 
 
