@@ -127,8 +127,10 @@ def fit_banded(
     weights, intercept = _refit(inputs, targets, bands, gammas, state["alpha"])
     without = without_intercept = None
     if leave_out:
-        left = [np.where(np.arange(len(bands))[:, None] == out, 0.0, gammas) for out in range(len(bands))]
-        fits = [_refit(inputs, targets, bands, gamma, state["alpha"]) for gamma in left]
+        gammas_without = [
+            np.where(np.arange(len(bands))[:, None] == number, 0.0, gammas) for number in range(len(bands))
+        ]
+        fits = [_refit(inputs, targets, bands, gamma, state["alpha"]) for gamma in gammas_without]
         without, without_intercept = np.stack([fit[0] for fit in fits]), np.stack([fit[1] for fit in fits])
     return BandedFit(weights, intercept, gammas, state["alpha"], state["errors"], draws, without, without_intercept)
 
@@ -144,29 +146,29 @@ def _search(
     keeper: ProgressKeeper,
 ) -> dict[str, np.ndarray]:
     """Try all draws of weights that are left; give the best of each target, and all errors."""
-    kept = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
-    state, ordered = (
-        {name: value.copy() for name, value in kept.state.items()},
+    last_progress = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
+    state, sorted_alphas = (
+        {name: value.copy() for name, value in last_progress.state.items()},
         np.sort(np.asarray(alphas, dtype=float)),
     )
     with _numpy_backend():
-        for step in range(kept.step, len(draws)):
-            scores, chosen = _try(x, y, bands, draws[step], ordered, folds, per_target)  # each (n_targets,)
+        for step in range(last_progress.step, len(draws)):
+            scores, draw_alphas = _try(x, y, bands, draws[step], sorted_alphas, folds, per_target)  # each (n_targets,)
             state["errors"][step] = -scores
-            better = scores > state["score"] + np.finfo(x.dtype).eps
-            state["score"][better], state["draw"][better] = scores[better], step
-            state["alpha"][better] = chosen[better]
+            is_better = scores > state["score"] + np.finfo(x.dtype).eps
+            state["score"][is_better], state["draw"][is_better] = scores[is_better], step
+            state["alpha"][is_better] = draw_alphas[is_better]
             progress = Progress(step + 1, state, [])
-            keeper.boundary(step + 1, len(draws), lambda kept=progress: kept)  # type: ignore[misc]
+            keeper.boundary(step + 1, len(draws), lambda latest=progress: latest)  # type: ignore[misc]
     return state
 
 
 def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], alphas: np.ndarray) -> None:
     edges = [0, *(edge for band in bands for edge in (band.start, band.stop)), inputs.shape[1]]
-    apart = any(stop != start for stop, start in zip(edges[::2], edges[1::2], strict=True))
-    if not bands or apart or any(band.stop <= band.start for band in bands):
-        stated = ", ".join(f"{band.name} {band.start}..{band.stop}" for band in bands) or "none"
-        raise ValueError(f"bands must cover the {inputs.shape[1]} inputs one after the other; found {stated}")
+    has_gap = any(stop != start for stop, start in zip(edges[::2], edges[1::2], strict=True))
+    if not bands or has_gap or any(band.stop <= band.start for band in bands):
+        bands_text = ", ".join(f"{band.name} {band.start}..{band.stop}" for band in bands) or "none"
+        raise ValueError(f"bands must cover the {inputs.shape[1]} inputs one after the other; found {bands_text}")
     if np.size(alphas) == 0 or np.min(alphas) <= 0:
         raise ValueError(f"alphas must be positive, found {np.asarray(alphas).tolist()}")
     if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
@@ -206,9 +208,9 @@ def _try(
         progress_bar=False,
         warn=False,
     )
-    inverse = np.exp(np.asarray(deltas, dtype=np.float64)).sum(axis=0)  # himalaya gives log(gamma / alpha)
-    nearest = np.abs(np.log(alphas)[:, None] + np.log(inverse)).argmin(axis=0)
-    return np.asarray(scores[0], dtype=np.float64), alphas[nearest]
+    inverse_alpha = np.exp(np.asarray(deltas, dtype=np.float64)).sum(axis=0)  # himalaya gives log(gamma / alpha)
+    alpha_index = np.abs(np.log(alphas)[:, None] + np.log(inverse_alpha)).argmin(axis=0)
+    return np.asarray(scores[0], dtype=np.float64), alphas[alpha_index]
 
 
 def _refit(
@@ -218,29 +220,33 @@ def _refit(
     n_inputs, n_targets = inputs.shape[1], targets.shape[1]
     weights, intercept = np.zeros((n_inputs, n_targets), np.float32), np.zeros(n_targets, np.float32)
     mean = inputs.mean(axis=0, dtype=np.float64)
-    x, sizes = inputs - mean, [band.stop - band.start for band in bands]
-    used, which = np.unique(gammas, axis=1, return_inverse=True)
-    for number, gamma in enumerate(used.T):
-        root = np.repeat(np.sqrt(gamma), sizes)
-        left, values, right = linalg.svd(x * root, full_matrices=False, overwrite_a=True, check_finite=False)
-        right *= root
-        columns = np.flatnonzero(which.ravel() == number)
+    x, band_sizes = inputs - mean, [band.stop - band.start for band in bands]
+    distinct_gammas, gamma_number = np.unique(gammas, axis=1, return_inverse=True)
+    for number, gamma in enumerate(distinct_gammas.T):
+        root_gamma = np.repeat(np.sqrt(gamma), band_sizes)
+        left_vectors, singular, right_vectors = linalg.svd(
+            x * root_gamma, full_matrices=False, overwrite_a=True, check_finite=False
+        )
+        right_vectors *= root_gamma
+        columns = np.flatnonzero(gamma_number.ravel() == number)
         for start in range(0, len(columns), BLOCK):
             block = columns[start : start + BLOCK]
             y = targets[:, block].astype(np.float64)
-            centre = y.mean(axis=0)
-            shrunk = values[:, None] / (values[:, None] ** 2 + alphas[block]) * (left.T @ (y - centre))
-            fitted = right.T @ shrunk
-            weights[:, block], intercept[block] = fitted, centre - mean @ fitted
+            target_mean = y.mean(axis=0)
+            coordinates = (
+                singular[:, None] / (singular[:, None] ** 2 + alphas[block]) * (left_vectors.T @ (y - target_mean))
+            )
+            block_weights = right_vectors.T @ coordinates
+            weights[:, block], intercept[block] = block_weights, target_mean - mean @ block_weights
     return weights, intercept
 
 
 @contextmanager
 def _numpy_backend() -> Iterator[None]:
     """Let himalaya compute with NumPy, whatever it was told before."""
-    before: Any = get_backend()
+    previous_backend: Any = get_backend()
     set_backend("numpy")
     try:
         yield
     finally:
-        set_backend(before)
+        set_backend(previous_backend)

@@ -87,21 +87,23 @@ class Side:
 
     def fold(self, test: np.ndarray) -> "Fold":
         """Take trials out of the Gram matrix, and the inputs' mean with them."""
-        left, kept = self.ops.rows(np.flatnonzero(test)), self.ops.rows(np.flatnonzero(~test))
-        n = len(kept)
+        left_rows, kept_rows = self.ops.rows(np.flatnonzero(test)), self.ops.rows(np.flatnonzero(~test))
+        n_kept = len(kept_rows)
         if self.dual:
-            gram, across = self.gram[kept][:, kept], self.gram[left][:, kept]
-            column = gram.mean(axis=0)
-            grand = column.mean()
-            across += grand - across.mean(axis=1)[:, None] - column
-            gram += grand - column[:, None] - column
-            return Fold(np.flatnonzero(test), np.flatnonzero(~test), System(gram, across, self.ops), None, None)
-        x = self.x[left]
-        total = x.sum(axis=0)  # that of the other trials is its negative: all of them sum to 0
-        gram = self.gram - x.T @ x
-        gram -= total[:, None] * (total / n)
-        system = System(gram, x + total / n, self.ops)
-        return Fold(np.flatnonzero(test), np.flatnonzero(~test), system, self.ops.cast(x), self.ops.cast(total / n))
+            gram, cross_gram = self.gram[kept_rows][:, kept_rows], self.gram[left_rows][:, kept_rows]
+            column_means = gram.mean(axis=0)
+            grand_mean = column_means.mean()
+            cross_gram += grand_mean - cross_gram.mean(axis=1)[:, None] - column_means
+            gram += grand_mean - column_means[:, None] - column_means
+            return Fold(np.flatnonzero(test), np.flatnonzero(~test), System(gram, cross_gram, self.ops), None, None)
+        left_x = self.x[left_rows]
+        left_sum = left_x.sum(axis=0)  # that of the other trials is its negative: all of them sum to 0
+        gram = self.gram - left_x.T @ left_x
+        gram -= left_sum[:, None] * (left_sum / n_kept)
+        system = System(gram, left_x + left_sum / n_kept, self.ops)
+        return Fold(
+            np.flatnonzero(test), np.flatnonzero(~test), system, self.ops.cast(left_x), self.ops.cast(left_sum / n_kept)
+        )
 
 
 class System:
@@ -114,16 +116,16 @@ class System:
     ----------
     gram : array of shape (n_eigen, n_eigen)
         It is lost.
-    across : array or None
+    new_inputs : array or None
         New inputs, centred as the gram is: (n_new, n_inputs), or their products with its trials.
     ops : Operations
     """
 
-    def __init__(self, gram: Array, across: Array | None, ops: Operations) -> None:
+    def __init__(self, gram: Array, new_inputs: Array | None, ops: Operations) -> None:
         """Decompose."""
         values, vectors = ops.eigh(gram)
         self.values, self.vectors = ops.cast(values.clip(0)), ops.cast(vectors)
-        self.basis = None if across is None else ops.cast(across) @ self.vectors
+        self.basis = None if new_inputs is None else ops.cast(new_inputs) @ self.vectors
 
 
 @dataclass(frozen=True)
@@ -143,15 +145,15 @@ class Fold:
     def seen(self, y: Targets, columns: Columns, cross: Array | None, fold_cross: Array | None) -> tuple[Array, Array]:
         """Give targets as the eigenvectors see them, and what trials left out have of them."""
         left_targets = y.take(columns, self.left)
-        pull = left_targets.sum(axis=0)
+        target_sum = left_targets.sum(axis=0)
         if cross is None:
             side = y.take(columns, self.kept)
-            side += pull / len(self.kept)
+            side += target_sum / len(self.kept)
         else:
             assert self.x is not None and self.pull is not None
             side = cross[:, columns] - (self.x.T @ left_targets if fold_cross is None else fold_cross[:, columns])
-            side -= self.pull[:, None] * pull
-        left_targets += pull / len(self.kept)
+            side -= self.pull[:, None] * target_sum
+        left_targets += target_sum / len(self.kept)
         return self.system.vectors.T @ side, left_targets
 
 
@@ -192,28 +194,28 @@ class LeftOutFolds:
         errors = np.zeros((len(self.alphas), self.y.values.shape[1]))
         rounding = np.zeros_like(errors)
         self._add(errors, list(self.y.blocks(FOLD_BLOCKS)), rounding)
-        least = (errors + rounding).min(axis=0)
-        undecided = np.flatnonzero((~(errors - rounding > least)).sum(axis=0) > 1)
-        errors[:, undecided] = 0
+        least_bound = (errors + rounding).min(axis=0)
+        undecided_targets = np.flatnonzero((~(errors - rounding > least_bound)).sum(axis=0) > 1)
+        errors[:, undecided_targets] = 0
         step = FOLD_BLOCKS * BLOCK
-        self._add(errors, [undecided[start : start + step] for start in range(0, len(undecided), step)])
+        self._add(errors, [undecided_targets[start : start + step] for start in range(0, len(undecided_targets), step)])
         return errors
 
     def _add(self, errors: np.ndarray, pieces: Sequence[Columns], rounding: np.ndarray | None = None) -> None:
         """Add squared errors of columns in place; where ``rounding`` is given in single precision, with its bound."""
         ops = self.y.ops
         for fold, fold_cross in zip(self.folds, self.parts, strict=True):
-            shrink = [1 / (fold.system.values + alpha) for alpha in self.alphas]
-            screen = None if rounding is None else _Screen(ops, fold.system.basis, shrink)
+            factors = [1 / (fold.system.values + alpha) for alpha in self.alphas]
+            screen = None if rounding is None else _Screen(ops, fold.system.basis, factors)
             for columns in pieces:
                 rotated, left_targets = fold.seen(self.y, columns, self.cross, fold_cross)
                 if screen is not None and rounding is not None:
                     screen.add(rotated, left_targets, errors[:, columns], rounding[:, columns])
                     continue
-                for index, factor in enumerate(shrink):
-                    missed = (fold.system.basis * factor) @ rotated
-                    missed -= left_targets
-                    errors[index, columns] += ops.get(squares(ops, missed))
+                for index, factor in enumerate(factors):
+                    residual = (fold.system.basis * factor) @ rotated
+                    residual -= left_targets
+                    errors[index, columns] += ops.get(squares(ops, residual))
 
 
 def finite_mean(values: np.ndarray) -> np.ndarray:
@@ -239,47 +241,49 @@ class _Screen:
     precision, such sums in double.
     """
 
-    def __init__(self, ops: Operations, basis: Array, shrink: Sequence[Array]) -> None:
+    def __init__(self, ops: Operations, basis: Array, factors: Sequence[Array]) -> None:
         """Prepare what gives predictions at each alpha, each (n_left, n_eigen)."""
         self.ops = ops
         lengths = squares(ops, basis) ** 0.5
-        largest = max(float((lengths * factor).max()) for factor in shrink)
-        self.scale = largest if largest > 0 else 1.0  # so that inputs of any scale fit
-        shrink = [factor / self.scale for factor in shrink]
-        self.basis = [ops.cast(basis * factor, ops.single) for factor in shrink]
-        self.spread = ops.cast(ops.xp.stack([(lengths * factor) ** 2 for factor in shrink]), ops.single)
-        self.of_product = SURE * UNIT * (basis.shape[1] / 3) ** 0.5
-        self.of_squares = SURE * UNIT * (ROWS / 3) ** 0.5
+        largest_length = max(float((lengths * factor).max()) for factor in factors)
+        self.scale = largest_length if largest_length > 0 else 1.0  # so that inputs of any scale fit
+        factors = [factor / self.scale for factor in factors]
+        self.basis = [ops.cast(basis * factor, ops.single) for factor in factors]
+        self.spread = ops.cast(ops.xp.stack([(lengths * factor) ** 2 for factor in factors]), ops.single)
+        self.product_rounding = SURE * UNIT * (basis.shape[1] / 3) ** 0.5
+        self.squares_rounding = SURE * UNIT * (ROWS / 3) ** 0.5
 
     def add(self, rotated: Array, targets: Array, errors: np.ndarray, rounding: np.ndarray) -> None:
         """Add errors (n_alphas, n_targets) and their bounds in place; targets, which are lost, are scaled first."""
         ops = self.ops
         rotated *= self.scale
         target_length = squares(ops, targets) ** 0.5
-        unit = squares(ops, rotated) ** 0.5 + target_length
-        unit += unit == 0
-        rotated /= unit
-        targets /= unit
+        unit_length = squares(ops, rotated) ** 0.5 + target_length
+        unit_length += unit_length == 0
+        rotated /= unit_length
+        targets /= unit_length
         rotated, targets = ops.cast(rotated, ops.single), ops.cast(targets, ops.single)
-        length = ops.cast(squares(ops, targets), ops.double) ** 0.5
-        walk = self.spread @ (rotated * rotated) / 6
+        cast_length = ops.cast(squares(ops, targets), ops.double) ** 0.5
+        walk_square = self.spread @ (rotated * rotated) / 6
         for index, basis in enumerate(self.basis):
-            total = _sum_of_squares(ops, basis @ rotated, targets)
-            missed = total**0.5
-            apart = self.of_product * ((missed + length) ** 2 / 3 + walk[index]) ** 0.5
-            apart += 2 * UNIT * (missed + length)
-            bound = (2 * missed + apart) * apart + self.of_squares * total
+            squared_error = _sum_of_squares(ops, basis @ rotated, targets)
+            error_length = squared_error**0.5
+            length_rounding = (
+                self.product_rounding * ((error_length + cast_length) ** 2 / 3 + walk_square[index]) ** 0.5
+            )
+            length_rounding += 2 * UNIT * (error_length + cast_length)
+            bound = (2 * error_length + length_rounding) * length_rounding + self.squares_rounding * squared_error
             # what is so much smaller than what the eigenvectors see may have been lost on the way: left open
-            bound[(length < SMALLEST) & (target_length > 0)] = np.inf
-            errors[index] += ops.get(total * unit**2)
-            rounding[index] += ops.get(bound * unit**2)
+            bound[(cast_length < SMALLEST) & (target_length > 0)] = np.inf
+            errors[index] += ops.get(squared_error * unit_length**2)
+            rounding[index] += ops.get(bound * unit_length**2)
 
 
 def _sum_of_squares(ops: Operations, predicted: Array, targets: Array) -> Array:
-    """Sum of squared differences of columns, in double; ``given`` is lost. Some rows at a time stay in the cache."""
+    """Sum of squared differences of columns, in double; ``predicted`` is lost. Few rows at a time stay in the cache."""
     total = 0.0
     for start in range(0, len(predicted), ROWS):
-        some = predicted[start : start + ROWS]
-        some -= targets[start : start + ROWS]
-        total = total + ops.cast(squares(ops, some), ops.double)
+        residual = predicted[start : start + ROWS]
+        residual -= targets[start : start + ROWS]
+        total = total + ops.cast(squares(ops, residual), ops.double)
     return total

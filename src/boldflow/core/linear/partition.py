@@ -28,11 +28,11 @@ def product_measure(measured: np.ndarray, parts: np.ndarray) -> np.ndarray:
     for start in range(0, measured.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
         y, p = measured[:, block].astype(np.float64), parts[:, :, block].astype(np.float64)
-        scale = (y**2).mean(axis=0)
+        mean_square = (y**2).mean(axis=0)
         y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
         variance = (y**2).mean(axis=0)
-        brings = (p * (2 * y - p.sum(axis=0))).mean(axis=1)  # (n_parts, n_block)
-        np.divide(brings, variance, out=shares[:, block], where=variance > 1e-12 * scale)
+        contribution = (p * (2 * y - p.sum(axis=0))).mean(axis=1)  # (n_parts, n_block)
+        np.divide(contribution, variance, out=shares[:, block], where=variance > 1e-12 * mean_square)
     return shares
 
 
@@ -55,7 +55,7 @@ def pooled_product_measure(
     array of shape (n_parts, n_draws, n_regions)
         As ``product_measure``, with numerators and variances summed over the vertices of a region; 0 where none varies.
     """
-    total = weights.sum(axis=1, keepdims=True)  # (n_draws, 1)
+    weight_sum = weights.sum(axis=1, keepdims=True)  # (n_draws, 1)
     shares = np.zeros((len(parts), len(weights), member.shape[1]))
     variance = np.zeros(shares.shape[1:])
     for start in range(0, measured.shape[1], BLOCK):
@@ -64,11 +64,11 @@ def pooled_product_measure(
         y, p = measured[:, block], parts[:, :, block]
         y, p = y - y.mean(axis=0), p - p.mean(axis=1, keepdims=True)
         joint = p.sum(axis=0)  # (n_rows, n_block)
-        mean_y, mean_joint = weights @ y / total, weights @ joint / total
-        variance += (weights @ y**2 / total - mean_y**2) @ member[block]
+        mean_y, mean_joint = weights @ y / weight_sum, weights @ joint / weight_sum
+        variance += (weights @ y**2 / weight_sum - mean_y**2) @ member[block]
         for number, part in enumerate(p):
-            mean = weights @ part / total
-            brings = weights @ (part * (2 * y - joint)) / total - mean * (2 * mean_y - mean_joint)
-            shares[number] += brings @ member[block]
+            mean_part = weights @ part / weight_sum
+            contribution = weights @ (part * (2 * y - joint)) / weight_sum - mean_part * (2 * mean_y - mean_joint)
+            shares[number] += contribution @ member[block]
     varies = variance > 1e-12 * np.maximum((measured**2).mean(axis=0) @ member, np.finfo(np.float64).tiny)
     return shares * varies / np.where(varies, variance, 1.0)

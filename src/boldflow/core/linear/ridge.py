@@ -59,13 +59,13 @@ def group_folds(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
     ValueError
         If there are fewer than two groups.
     """
-    names, index = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise ValueError(f"cross-validation needs two groups of trials or more, found {len(names)}")
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold = np.empty(len(names), dtype=int)
-    fold[order] = np.arange(len(names)) % min(n_folds, len(names))
-    return fold[index]
+    distinct_groups, index = np.unique(groups, return_inverse=True)
+    if len(distinct_groups) < 2:
+        raise ValueError(f"cross-validation needs two groups of trials or more, found {len(distinct_groups)}")
+    order = np.random.default_rng(seed).permutation(len(distinct_groups))
+    fold_of_group = np.empty(len(distinct_groups), dtype=int)
+    fold_of_group[order] = np.arange(len(distinct_groups)) % min(n_folds, len(distinct_groups))
+    return fold_of_group[index]
 
 
 def fit_ridge(
@@ -119,12 +119,12 @@ def fit_ridge(
     ops = operations(dtype, device)
     prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
     y = Targets(targets, ops)
-    rotated, errors, best = prepared.choose(y)
+    rotated, errors, alpha_index = prepared.choose(y)
     weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)  # (n_inputs, n_targets)
     for block in y.blocks():
-        weights[:, block] = ops.get(prepared.weights(rotated[:, block], best[block]))
+        weights[:, block] = ops.get(prepared.weights(rotated[:, block], alpha_index[block]))
     intercept = (y.mean - prepared.side.mean @ weights).astype(np.float32)  # (n_targets,)
-    return RidgeFit(weights, intercept, prepared.alphas[best], errors)
+    return RidgeFit(weights, intercept, prepared.alphas[alpha_index], errors)
 
 
 def refit_ridge(
@@ -160,8 +160,8 @@ def refit_ridge(
 
     def predict(targets: np.ndarray) -> np.ndarray:
         y = Targets(targets, ops)
-        rotated, _, best = prepared.choose(y)
-        return np.asarray(basis @ prepared.shrunk(rotated, best) + y.mean, dtype=np.float64)
+        rotated, _, alpha_index = prepared.choose(y)
+        return np.asarray(basis @ prepared.shrunk(rotated, alpha_index) + y.mean, dtype=np.float64)
 
     return predict
 
@@ -193,33 +193,33 @@ class _Prepared:
         elif self.selection != "none" and len(np.unique(groups)) < 2:
             raise ValueError("cross-validation needs two groups of trials or more, found 1")
         self.side = Side(inputs, ops)
-        self.kept: list[Fold] | None = None
+        self.kept_folds: list[Fold] | None = None
 
     def keep_folds(self) -> None:
         """Decompose all folds now, to be used again and again."""
-        self.kept = list(self._folds())
+        self.kept_folds = list(self._folds())
 
     def _folds(self) -> Iterator[Fold]:
-        if self.kept is not None:
-            return iter(self.kept)
+        if self.kept_folds is not None:
+            return iter(self.kept_folds)
         folds = np.unique(self.fold_of) if self.selection == "kfold" else np.empty(0)
         return (self.side.fold(self.fold_of == fold) for fold in folds)
 
     @cached_property
-    def whole(self) -> System:
+    def full_system(self) -> System:
         """Of all trials; the Gram matrix is gone afterwards, so folds come before."""
         gram, self.side.gram = self.side.gram, None
         return System(gram, None, self.ops)
 
     @cached_property
-    def seen(self) -> Array:
+    def rotated_trials(self) -> Array:
         """Trials as the eigenvectors see them, (n_trials, n_eigen)."""
-        return self.whole.vectors if self.side.dual else self.side.working @ self.whole.vectors
+        return self.full_system.vectors if self.side.dual else self.side.working @ self.full_system.vectors
 
     @cached_property
-    def turned(self) -> Array:
+    def single_vectors(self) -> Array:
         """Eigenvectors in the precision of weights."""
-        return self.ops.cast(self.whole.vectors, self.ops.single)
+        return self.ops.cast(self.full_system.vectors, self.ops.single)
 
     @cached_property
     def left_out(self) -> "_LeftOut":
@@ -239,64 +239,67 @@ class _Prepared:
         errors = np.zeros((len(self.alphas), n_targets))
         cross = None
         if self.selection == "kfold":
-            cross, parts = self._cross(y)
-            left_out = LeftOutFolds(self._folds(), y, cross, parts, self.alphas)
+            cross, fold_cross = self._cross(y)
+            left_out = LeftOutFolds(self._folds(), y, cross, fold_cross, self.alphas)
             errors = (left_out.errors_around_the_best() if self._screens() else left_out.errors()) / side.n
-            del parts, left_out
-        vectors = self.whole.vectors  # (n_gram, n_eigen)
+            del fold_cross, left_out
+        vectors = self.full_system.vectors  # (n_gram, n_eigen)
         rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
-        once = side.dual or self.selection == "loo" or n_targets > side.n  # else two products of each block are less
+        # else two products of each block are less
+        one_product = side.dual or self.selection == "loo" or n_targets > side.n
         for block in y.blocks():
             if cross is None:
-                values = y.take(block)
-                rotated[:, block] = self.seen.T @ values if once else vectors.T @ (side.working.T @ values)
+                block_y = y.take(block)
+                rotated[:, block] = (
+                    self.rotated_trials.T @ block_y if one_product else vectors.T @ (side.working.T @ block_y)
+                )
             else:
                 rotated[:, block] = vectors.T @ cross[:, block]
             if self.selection in ("loo", "gcv"):
-                errors[:, block] = self.left_out.errors(values, rotated[:, block])
-        shared = np.full(n_targets, np.argmin(errors.mean(axis=1)))
-        return rotated, errors, np.argmin(errors, axis=0) if self.per_target else shared
+                errors[:, block] = self.left_out.errors(block_y, rotated[:, block])
+        shared_index = np.full(n_targets, np.argmin(errors.mean(axis=1)))
+        return rotated, errors, np.argmin(errors, axis=0) if self.per_target else shared_index
 
     def _screens(self) -> bool:
         """Tell whether alphas are told apart in single precision first: all folds are then kept, to be read twice."""
         if not self.per_target or self.ops.working != self.ops.double:
             return False
-        n, n_inputs = self.side.x.shape
-        n_eigen, n_folds = min(n, n_inputs), len(np.unique(self.fold_of))
-        kept = n_folds * n_eigen**2 + n * (n_eigen + (0 if self.side.dual else n_inputs))
-        return self.kept is not None or 8 * kept <= KEPT_BYTES
+        n_trials, n_inputs = self.side.x.shape
+        n_eigen, n_folds = min(n_trials, n_inputs), len(np.unique(self.fold_of))
+        n_numbers = n_folds * n_eigen**2 + n_trials * (n_eigen + (0 if self.side.dual else n_inputs))
+        return self.kept_folds is not None or 8 * n_numbers <= KEPT_BYTES
 
     def _cross(self, y: Targets) -> tuple[Array | None, list[Array | None]]:
         """Products of inputs and targets, (n_inputs, n_targets): of all trials, and of each fold if there is room."""
         side, folds = self.side, np.unique(self.fold_of)
-        nothing: list[Array | None] = [None] * len(folds)
+        no_parts: list[Array | None] = [None] * len(folds)
         if side.dual:
-            return None, nothing
+            return None, no_parts
         n_bytes = len(folds) * side.x.shape[1] * y.values.shape[1] * self.ops.working.itemsize
         if n_bytes > KEPT_BYTES:
-            return side.products(y), nothing
-        parts = [side.products(y, np.flatnonzero(self.fold_of == fold)) for fold in folds]
-        total = parts[0] + parts[1]
-        for part in parts[2:]:
-            total += part
-        return total, parts
+            return side.products(y), no_parts
+        fold_products = [side.products(y, np.flatnonzero(self.fold_of == fold)) for fold in folds]
+        products = fold_products[0] + fold_products[1]
+        for fold_product in fold_products[2:]:
+            products += fold_product
+        return products, fold_products
 
-    def shrunk(self, rotated: Array, best: np.ndarray) -> Array:
+    def shrunk(self, rotated: Array, alpha_index: np.ndarray) -> Array:
         """Apply the penalties chosen, (n_eigen, n_targets)."""
-        return rotated / (self.whole.values[:, None] + self.ops.put(self.alphas[best], self.ops.working))
+        return rotated / (self.full_system.values[:, None] + self.ops.put(self.alphas[alpha_index], self.ops.working))
 
-    def weights(self, rotated: Array, best: np.ndarray) -> Array:
+    def weights(self, rotated: Array, alpha_index: np.ndarray) -> Array:
         """Weights of some targets, (n_inputs, n_targets)."""
-        shrunk = self.shrunk(rotated, best)
+        coordinates = self.shrunk(rotated, alpha_index)
         if self.side.dual:
-            return self.side.working.T @ (self.whole.vectors @ shrunk)
-        return self.turned @ self.ops.cast(shrunk, self.ops.single)
+            return self.side.working.T @ (self.full_system.vectors @ coordinates)
+        return self.single_vectors @ self.ops.cast(coordinates, self.ops.single)
 
     def basis(self, inputs: np.ndarray) -> Array:
         """Express new inputs so that a prediction is ``basis @ shrunk``, (n_new, n_eigen)."""
         centred = self.ops.put(inputs - self.side.mean, self.ops.double)
-        across = centred @ self.side.x.T if self.side.dual else centred
-        return self.ops.cast(across) @ self.whole.vectors
+        new_inputs = centred @ self.side.x.T if self.side.dual else centred
+        return self.ops.cast(new_inputs) @ self.full_system.vectors
 
 
 class _LeftOut:
@@ -307,22 +310,24 @@ class _LeftOut:
     """
 
     def __init__(self, prepared: _Prepared) -> None:
-        self.side, self.whole, self.ops = prepared.side, prepared.whole, prepared.ops
+        self.side, self.full_system, self.ops = prepared.side, prepared.full_system, prepared.ops
         ops = self.ops
         self.alphas = [float(alpha) for alpha in prepared.alphas]
         self.estimate = prepared.selection == "gcv"
-        values = self.whole.values
+        values = self.full_system.values
         if self.estimate:
-            within = [float((alpha / (values + alpha)).sum()) for alpha in self.alphas]
-            missing = 0 if self.side.dual else self.side.n - len(values)
-            free = [total + missing - 1 for total in within]  # trace of I - H
-            scale = [(self.side.n / degrees) ** 2 for degrees in free]
-            self.kept = ops.xp.stack([c * (a / (values + a)) ** 2 for a, c in zip(self.alphas, scale, strict=True)])
-            self.unseen = ops.put(np.array(scale)[:, None], ops.working)
+            traces = [float((alpha / (values + alpha)).sum()) for alpha in self.alphas]
+            n_missing = 0 if self.side.dual else self.side.n - len(values)
+            free_degrees = [trace + n_missing - 1 for trace in traces]  # trace of I - H
+            scales = [(self.side.n / degrees) ** 2 for degrees in free_degrees]
+            self.power_weights = ops.xp.stack(
+                [c * (a / (values + a)) ** 2 for a, c in zip(self.alphas, scales, strict=True)]
+            )
+            self.unseen_weight = ops.put(np.array(scales)[:, None], ops.working)
             varies = values > len(values) * ops.xp.finfo(ops.working).eps * values.max()
             self.inverse = varies / (values + ~varies)
             return
-        self.basis = prepared.seen
+        self.basis = prepared.rotated_trials
         self.parts = [(rows, self._inverses(rows)) for rows in _rows_by_size(prepared.groups)]
 
     def errors(self, y: Array, rotated: Array) -> np.ndarray:
@@ -331,49 +336,51 @@ class _LeftOut:
         return self.ops.get(errors) / self.side.n
 
     def _estimated(self, y: Array, rotated: Array) -> Array:
-        power, beyond = rotated * rotated, 0.0
+        power, unseen_power = rotated * rotated, 0.0
         if not self.side.dual:
             # rotated = sqrt(values) times coordinates of the targets; where no inputs vary there are none
             power *= self.inverse[:, None]
-            beyond = (squares(self.ops, y) - power.sum(axis=0)).clip(0)
-        return self.kept @ power + self.unseen * beyond
+            unseen_power = (squares(self.ops, y) - power.sum(axis=0)).clip(0)
+        return self.power_weights @ power + self.unseen_weight * unseen_power
 
     def _exact(self, y: Array, rotated: Array) -> Array:
-        total = []
+        errors = []
         for number, alpha in enumerate(self.alphas):
-            missed = self.basis @ (rotated / (self.whole.values + alpha)[:, None])  # (n_trials, n_targets)
+            residual = self.basis @ (rotated / (self.full_system.values + alpha)[:, None])  # (n_trials, n_targets)
             if self.side.dual:
-                missed *= alpha
+                residual *= alpha
             else:
-                missed -= y
-            total.append(sum(_left_out_squares(self.ops, missed, rows, by[number]) for rows, by in self.parts))
-        return self.ops.xp.stack(total)
+                residual -= y
+            errors.append(
+                sum(_left_out_squares(self.ops, residual, rows, inverses[number]) for rows, inverses in self.parts)
+            )
+        return self.ops.xp.stack(errors)
 
     def _inverses(self, rows: np.ndarray) -> list[Array]:
         """Inverse of (I - H)_gg for groups of one size, for each alpha: (n_groups, size, size), (n_groups,) for 1."""
-        size, values = rows.shape[1], self.whole.values
+        group_size, values = rows.shape[1], self.full_system.values
         # in the dual all directions are there; in the primal those in which no inputs vary are not
-        start = (0 if self.side.dual else np.eye(size)) - np.full((size, size), 1 / self.side.n)
-        start = self.ops.put(start, self.ops.working)
-        shrink = [alpha / (values + alpha) if self.side.dual else -1 / (values + alpha) for alpha in self.alphas]
-        if size == 1:
-            squared = self.basis[rows[:, 0]] ** 2
-            return [1 / (squared @ shrunk + start[0, 0]) for shrunk in shrink]
+        centring = (0 if self.side.dual else np.eye(group_size)) - np.full((group_size, group_size), 1 / self.side.n)
+        centring = self.ops.put(centring, self.ops.working)
+        factors = [alpha / (values + alpha) if self.side.dual else -1 / (values + alpha) for alpha in self.alphas]
+        if group_size == 1:
+            squared_basis = self.basis[rows[:, 0]] ** 2
+            return [1 / (squared_basis @ factor + centring[0, 0]) for factor in factors]
         basis = self.basis[rows]  # (n_groups, size, n_eigen)
-        return [self.ops.xp.linalg.inv((basis * shrunk) @ basis.swapaxes(1, 2) + start) for shrunk in shrink]
+        return [self.ops.xp.linalg.inv((basis * factor) @ basis.swapaxes(1, 2) + centring) for factor in factors]
 
 
-def _left_out_squares(ops: Operations, missed: Array, rows: np.ndarray, inverse: Array) -> Array:
+def _left_out_squares(ops: Operations, residual: Array, rows: np.ndarray, inverse: Array) -> Array:
     """Sum of squared errors of each target over groups of one size that are left out in turn."""
     if rows.shape[1] == 1:
-        single = missed if len(rows) == len(missed) else missed[rows[:, 0]]
-        weight = inverse if len(rows) < len(missed) else inverse[np.argsort(rows[:, 0])]
-        return ops.xp.einsum("i,ij,ij->j", weight**2, single, single)
-    return squares(ops, (inverse @ missed[rows]).reshape(rows.size, -1))
+        row_residual = residual if len(rows) == len(residual) else residual[rows[:, 0]]
+        weight = inverse if len(rows) < len(residual) else inverse[np.argsort(rows[:, 0])]
+        return ops.xp.einsum("i,ij,ij->j", weight**2, row_residual, row_residual)
+    return squares(ops, (inverse @ residual[rows]).reshape(rows.size, -1))
 
 
 def _rows_by_size(groups: np.ndarray) -> list[np.ndarray]:
     """Rows of each group, (n_groups, size) for each size."""
-    index, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
-    order, start = np.argsort(index, kind="stable"), np.cumsum(counts) - counts
-    return [order[start[counts == size][:, None] + np.arange(size)] for size in np.unique(counts)]
+    index, n_rows = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    order, starts = np.argsort(index, kind="stable"), np.cumsum(n_rows) - n_rows
+    return [order[starts[n_rows == size][:, None] + np.arange(size)] for size in np.unique(n_rows)]

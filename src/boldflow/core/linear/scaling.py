@@ -33,8 +33,8 @@ def fit_whole_scaler(training: np.ndarray) -> State:
     """Measure all columns of training trials together; as ``fit_scaler``, with one mean and one spread for all."""
     mean = training.mean(dtype=np.float64)
     sd = training.std(dtype=np.float64)
-    same = {"mean": mean, "sd": sd if sd > 0 else 1.0}
-    return {name: np.full(training.shape[1:], value, dtype=np.float32) for name, value in same.items()}
+    scaler = {"mean": mean, "sd": sd if sd > 0 else 1.0}
+    return {name: np.full(training.shape[1:], value, dtype=np.float32) for name, value in scaler.items()}
 
 
 def identity_scaler(n_columns: int) -> State:

@@ -55,19 +55,19 @@ def fit_sgd(
         raise ValueError("inputs and targets must be finite")
     x, y = inputs.astype(np.float64), targets.astype(np.float64)
     # mean over trials of |x|^2 + 1 (the intercept) bounds the curvature of the mean squared error
-    rate = learning_rate / ((x**2).sum(axis=1).mean() + 1 + alpha / len(x))
-    kept = keeper.load() or Progress(0, _start(x.shape[1], y.shape[1]), [])
-    state, rows = {name: value.copy() for name, value in kept.state.items()}, list(kept.rows)
-    for epoch in range(kept.step, n_epochs):
+    first_rate = learning_rate / ((x**2).sum(axis=1).mean() + 1 + alpha / len(x))
+    last_progress = keeper.load() or Progress(0, _start(x.shape[1], y.shape[1]), [])
+    state, rows = {name: value.copy() for name, value in last_progress.state.items()}, list(last_progress.rows)
+    for epoch in range(last_progress.step, n_epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(x))
-        now = rate * 0.5 * (1 + np.cos(np.pi * epoch / n_epochs))
-        error = 0.0
+        epoch_rate = first_rate * 0.5 * (1 + np.cos(np.pi * epoch / n_epochs))
+        squared_error = 0.0
         for start in range(0, len(x), batch_size):
-            chosen = order[start : start + batch_size]
-            error += _step(state, x[chosen], y[chosen], alpha / len(x), now, momentum)
-        rows.append({"epoch": epoch + 1, "mse": error / y.size})
+            batch = order[start : start + batch_size]
+            squared_error += _step(state, x[batch], y[batch], alpha / len(x), epoch_rate, momentum)
+        rows.append({"epoch": epoch + 1, "mse": squared_error / y.size})
         progress = Progress(epoch + 1, state, rows)
-        keeper.boundary(epoch + 1, n_epochs, lambda kept=progress: kept)  # type: ignore[misc]
+        keeper.boundary(epoch + 1, n_epochs, lambda latest=progress: latest)  # type: ignore[misc]
     return Progress(n_epochs, state, rows)
 
 

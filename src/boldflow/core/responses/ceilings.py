@@ -26,18 +26,18 @@ def variance_components(responses: np.ndarray, image: np.ndarray) -> tuple[np.nd
     -----
     noise = MSW; signal = (MSB - MSW) / n0 with n0 = (N - sum n_i^2 / N) / (I - 1).
     """
-    names, index, counts = np.unique(image, return_inverse=True, return_counts=True)
-    n, n_images = len(image), len(names)
-    if n_images < 2 or n == n_images:
-        nothing = np.full(responses.shape[1], np.nan)
-        return nothing, nothing.copy()
-    values = responses - responses.mean(axis=0, dtype=np.float64)  # (n_trials, n_vertices)
-    means = average_by(values, index, n_images)  # (n_images, n_vertices)
-    within = (values**2).sum(axis=0) - counts @ means**2  # (n_vertices,)
-    between = counts @ means**2  # (n_vertices,)
-    noise = within / (n - n_images)
-    typical = (n - (counts**2).sum() / n) / (n_images - 1)  # presentations of an image
-    return (between / (n_images - 1) - noise) / typical, noise
+    images, index, n_repeats = np.unique(image, return_inverse=True, return_counts=True)
+    n_trials, n_images = len(image), len(images)
+    if n_images < 2 or n_trials == n_images:
+        undefined = np.full(responses.shape[1], np.nan)
+        return undefined, undefined.copy()
+    centred = responses - responses.mean(axis=0, dtype=np.float64)  # (n_trials, n_vertices)
+    image_means = average_by(centred, index, n_images)  # (n_images, n_vertices)
+    within_squares = (centred**2).sum(axis=0) - n_repeats @ image_means**2  # (n_vertices,)
+    between_squares = n_repeats @ image_means**2  # (n_vertices,)
+    noise = within_squares / (n_trials - n_images)
+    n_typical = (n_trials - (n_repeats**2).sum() / n_trials) / (n_images - 1)  # presentations of an image
+    return (between_squares / (n_images - 1) - noise) / n_typical, noise
 
 
 def noise_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -> np.ndarray:
@@ -62,9 +62,11 @@ def noise_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) ->
     """
     if len(repeats) == 0 or np.min(repeats) < 1:
         raise ValueError(f"repeats must be 1 or more, found {np.min(repeats) if len(repeats) else 'none'}")
-    positive = np.maximum(signal, 0)
-    total = positive + noise * np.mean(1 / np.asarray(repeats, dtype=np.float64))
-    return np.divide(positive, total, out=np.where(np.isnan(total), np.nan, 0.0), where=total > 0)
+    positive_signal = np.maximum(signal, 0)
+    row_variance = positive_signal + noise * np.mean(1 / np.asarray(repeats, dtype=np.float64))
+    return np.divide(
+        positive_signal, row_variance, out=np.where(np.isnan(row_variance), np.nan, 0.0), where=row_variance > 0
+    )
 
 
 def pooled_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -> float:
@@ -114,14 +116,14 @@ def split_variance(total: np.ndarray, ncsnr: np.ndarray) -> tuple[np.ndarray, np
     -----
     Allen et al. 2022, Nat. Neurosci. 25, 116-126, Methods, noise ceiling.
     """
-    wrong = ~(np.isfinite(ncsnr) & (ncsnr >= 0))
-    if wrong.any():
+    is_wrong = ~(np.isfinite(ncsnr) & (ncsnr >= 0))
+    if is_wrong.any():
         raise ValueError(
-            f"{wrong.sum()} of {ncsnr.size} ncsnr are no ratio of two spreads, the first is {ncsnr[wrong][0]}"
+            f"{is_wrong.sum()} of {ncsnr.size} ncsnr are no ratio of two spreads, the first is {ncsnr[is_wrong][0]}"
         )
-    ratio = np.square(ncsnr, dtype=np.float64)  # (n_vertices,)
-    noise = total / (1 + ratio)
-    return ratio * noise, noise
+    squared_ratio = np.square(ncsnr, dtype=np.float64)  # (n_vertices,)
+    noise = total / (1 + squared_ratio)
+    return squared_ratio * noise, noise
 
 
 def explained_share(r: np.ndarray, variance: np.ndarray, signal: np.ndarray, n_images: int) -> float:
@@ -150,7 +152,7 @@ def explained_share(r: np.ndarray, variance: np.ndarray, signal: np.ndarray, n_i
     """
     if n_images < 3:
         raise ValueError(f"the share explained needs three images or more, found {n_images}")
-    total = signal.sum()
-    if not total > 0:
+    signal_sum = signal.sum()
+    if not signal_sum > 0:
         return float("nan")
-    return float((((r**2) - (1 - r**2) / (n_images - 2)) * variance).sum() / total)
+    return float((((r**2) - (1 - r**2) / (n_images - 2)) * variance).sum() / signal_sum)

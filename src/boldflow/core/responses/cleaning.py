@@ -23,10 +23,10 @@ def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
     ValueError
         If there are fewer than three volumes.
     """
-    n = len(series)
-    if n < 3:
-        raise ValueError(f"a run of {n} volumes cannot be detrended: 3 are needed")
-    time = np.linspace(-1, 1, n)
+    n_volumes = len(series)
+    if n_volumes < 3:
+        raise ValueError(f"a run of {n_volumes} volumes cannot be detrended: 3 are needed")
+    time = np.linspace(-1, 1, n_volumes)
     with np.errstate(invalid="ignore"):
         centred = series - series.mean(axis=0)  # (n_volumes, n_vertices)
         centred = centred - np.outer(time, time @ centred / (time @ time))
@@ -37,24 +37,24 @@ def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
     return centred / spread
 
 
-def standardise_by(values: np.ndarray, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardise_by(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Subtract the mean of some rows from each column and divide by their standard deviation.
 
     Parameters
     ----------
     values : array of shape (n_rows, n_columns)
-    fitted : array of shape (n_some, n_columns)
+    reference : array of shape (n_some, n_columns)
         The rows that are measured, two or more.
 
     Returns
     -------
     (float32 array of shape (n_rows, n_columns), bool array of shape (n_columns,))
-        With sample standard deviations; and which columns are constant in ``fitted``: these become NaN.
+        With sample standard deviations; and which columns are constant in ``reference``: these become NaN.
     """
-    mean = fitted.mean(axis=0, dtype=np.float64)
+    mean = reference.mean(axis=0, dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        spread = fitted.std(axis=0, ddof=1, dtype=np.float64)
-        constant = (fitted == fitted[0]).all(axis=0)  # (n_vertices,)
+        spread = reference.std(axis=0, ddof=1, dtype=np.float64)
+        constant = (reference == reference[0]).all(axis=0)  # (n_vertices,)
         scaled = (values - mean) / np.where(constant, np.nan, spread)
     return scaled.astype(np.float32), constant
 
@@ -109,24 +109,28 @@ def regress_and_standardise(series: np.ndarray, regressors: np.ndarray, fitted: 
     ValueError
         If lengths differ, a regressor is not finite, or line and regressors leave nothing of the fitted volumes.
     """
-    n = len(series)
-    fitted = np.ones(n, dtype=bool) if fitted is None else fitted
-    if len(regressors) != n or fitted.shape != (n,):
-        raise ValueError(f"{n} volumes, {len(regressors)} rows of regressors, {len(fitted)} of what is fitted: all one")
+    n_volumes = len(series)
+    fitted = np.ones(n_volumes, dtype=bool) if fitted is None else fitted
+    if len(regressors) != n_volumes or fitted.shape != (n_volumes,):
+        raise ValueError(
+            f"{n_volumes} volumes, {len(regressors)} rows of regressors, {len(fitted)} of what is fitted: all one"
+        )
     if not np.isfinite(regressors).all():
         raise ValueError(f"regressor {int(np.argmin(np.isfinite(regressors).all(axis=0))) + 1} is not finite")
-    design = np.column_stack([np.ones(n), np.linspace(-1, 1, n), regressors])  # (n_volumes, 2 + n_regressors)
+    # (n_volumes, 2 + n_regressors)
+    design = np.column_stack([np.ones(n_volumes), np.linspace(-1, 1, n_volumes), regressors])
     scale = np.abs(design[fitted]).max(axis=0) if fitted.any() else np.zeros(design.shape[1])
     design = design[:, scale > 0] / scale[scale > 0]
-    left, singular, right = np.linalg.svd(design[fitted], full_matrices=False)
-    rank = int((singular > RANK * singular.max(initial=0)).sum())
+    left_vectors, singular_values, right_vectors = np.linalg.svd(design[fitted], full_matrices=False)
+    rank = int((singular_values > RANK * singular_values.max(initial=0)).sum())
     if fitted.sum() < rank + 2:
         raise ValueError(
             f"a line and {regressors.shape[1]} regressors leave nothing of {int(fitted.sum())} fitted volumes (of "
-            f"{n}); take fewer regressors, or censor less"
+            f"{n_volumes}); take fewer regressors, or censor less"
         )
     with np.errstate(invalid="ignore", over="ignore"):
-        weights = (right[:rank].T / singular[:rank]) @ (left[:, :rank].T @ series[fitted])  # (n_design, n_vertices)
+        # (n_design, n_vertices)
+        weights = (right_vectors[:rank].T / singular_values[:rank]) @ (left_vectors[:, :rank].T @ series[fitted])
         cleaned = series - design @ weights
         spread = cleaned[fitted].std(axis=0, ddof=1)
         floor = 1e-10 * np.abs(series).max(axis=0)
@@ -150,11 +154,11 @@ def covered(onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, n
     -------
     bool array of shape (n_run_volumes,)
     """
-    first = first_volumes(onsets_s, start_s, tr_s)
-    inside = np.zeros(n_run_volumes, dtype=bool)
-    volumes = (first[:, None] + np.arange(n_volumes)).ravel()  # (n_trials * n_volumes,)
-    inside[volumes[(volumes >= 0) & (volumes < n_run_volumes)]] = True
-    return inside
+    first_volume = first_volumes(onsets_s, start_s, tr_s)
+    is_covered = np.zeros(n_run_volumes, dtype=bool)
+    volumes = (first_volume[:, None] + np.arange(n_volumes)).ravel()  # (n_trials * n_volumes,)
+    is_covered[volumes[(volumes >= 0) & (volumes < n_run_volumes)]] = True
+    return is_covered
 
 
 def first_volumes(onsets_s: np.ndarray, start_s: float, tr_s: float) -> np.ndarray:
@@ -182,10 +186,10 @@ def window_volumes(start_s: float, duration_s: float, tr_s: float) -> tuple[floa
     ValueError
         If the window holds no volume.
     """
-    n = round(duration_s / tr_s)
-    if n < 1:
+    n_volumes = round(duration_s / tr_s)
+    if n_volumes < 1:
         raise ValueError(f"a window of {duration_s} s holds no volume at a TR of {tr_s} s")
-    return start_s, n
+    return start_s, n_volumes
 
 
 def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float) -> np.ndarray:
@@ -210,10 +214,15 @@ def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes:
     ValueError
         If a window leaves the run; names the first such trial, its volumes and the run's.
     """
-    first = first_volumes(onsets_s, start_s, tr_s)
-    outside = (first < 0) | (first + n_volumes > len(series))  # (n_trials,)
-    if outside.any():
-        trial = int(np.argmax(outside))
-        outside_run = f"volumes {first[trial]} to {first[trial] + n_volumes - 1}, the run has 0 to {len(series) - 1}"
-        raise ValueError(f"{int(outside.sum())} windows leave the run, the first is trial {trial + 1}: {outside_run}")
-    return series[first[:, None] + np.arange(n_volumes)]  # (n_trials, n_volumes, n_vertices)
+    first_volume = first_volumes(onsets_s, start_s, tr_s)
+    is_outside = (first_volume < 0) | (first_volume + n_volumes > len(series))  # (n_trials,)
+    if is_outside.any():
+        trial = int(np.argmax(is_outside))
+        volumes_text = (
+            f"volumes {first_volume[trial]} to {first_volume[trial] + n_volumes - 1}, "
+            f"the run has 0 to {len(series) - 1}"
+        )
+        raise ValueError(
+            f"{int(is_outside.sum())} windows leave the run, the first is trial {trial + 1}: {volumes_text}"
+        )
+    return series[first_volume[:, None] + np.arange(n_volumes)]  # (n_trials, n_volumes, n_vertices)

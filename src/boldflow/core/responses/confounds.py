@@ -47,9 +47,9 @@ def spelling(name: str) -> str:
     if name in OLD:
         return OLD[name]
     for old, new in NUMBERED.items():
-        numbered = re.fullmatch(rf"{old}(\d+)", name)
-        if numbered:
-            return f"{new}{numbered[1]}"
+        match = re.fullmatch(rf"{old}(\d+)", name)
+        if match:
+            return f"{new}{match[1]}"
     return name
 
 
@@ -74,7 +74,7 @@ def regressors(table: Mapping[str, np.ndarray], groups: Iterable[str]) -> np.nda
         If a group is unknown, a column is missing (those there are are named) or not a number beyond the first volume.
     """
     confounds = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
-    blocks: list[np.ndarray] = []
+    all_columns: list[np.ndarray] = []
     for group in groups:
         if group not in GROUPS:
             raise ValueError(f"no confounds {group!r}; there are: {', '.join(GROUPS)}")
@@ -87,9 +87,9 @@ def regressors(table: Mapping[str, np.ndarray], groups: Iterable[str]) -> np.nda
         if group == "motion24":
             columns += [np.diff(column, prepend=column[:1]) for column in columns]
             columns += [column**2 for column in columns]
-        blocks += columns
+        all_columns += columns
     n_volumes = len(next(iter(confounds.values()))) if confounds else 0
-    return np.stack(blocks, axis=1) if blocks else np.empty((n_volumes, 0))
+    return np.stack(all_columns, axis=1) if all_columns else np.empty((n_volumes, 0))
 
 
 def displacement(table: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -104,16 +104,16 @@ def displacement(table: Mapping[str, np.ndarray]) -> np.ndarray:
     return _column(confounds, DISPLACEMENT, "censoring")
 
 
-def _names(confounds: Mapping[str, np.ndarray], names: tuple[str, ...]) -> list[str]:
-    matching: list[str] = []
-    for name in names:
-        stem = name.removesuffix("*")
-        matching += (
+def _names(confounds: Mapping[str, np.ndarray], patterns: tuple[str, ...]) -> list[str]:
+    names: list[str] = []
+    for pattern in patterns:
+        stem = pattern.removesuffix("*")
+        names += (
             sorted(confound for confound in confounds if re.fullmatch(rf"{stem}\d+", confound))
-            if stem != name
-            else [name]
+            if stem != pattern
+            else [pattern]
         )
-    return matching
+    return names
 
 
 def _column(confounds: Mapping[str, np.ndarray], name: str, group: str) -> np.ndarray:

@@ -38,11 +38,11 @@ def nuisance(n_volumes: int, tr_s: float, drift: str, high_pass_hz: float, order
         The constant first.
     """
     if drift == "cosine":
-        slow = cleaning.cosines(n_volumes, tr_s, high_pass_hz)
+        drifts = cleaning.cosines(n_volumes, tr_s, high_pass_hz)
     else:
-        slow = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_volumes), order if drift == "polynomial" else 0)
-        slow = slow[:, 1:]
-    return np.column_stack([np.ones(n_volumes), slow])  # (n_volumes, 1 + n_slow)
+        drifts = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_volumes), order if drift == "polynomial" else 0)
+        drifts = drifts[:, 1:]
+    return np.column_stack([np.ones(n_volumes), drifts])  # (n_volumes, 1 + n_slow)
 
 
 def basis(regressors: np.ndarray) -> np.ndarray:
@@ -56,13 +56,13 @@ def basis(regressors: np.ndarray) -> np.ndarray:
     if not np.isfinite(regressors).all():
         raise ValueError(f"regressor {int(np.argmin(np.isfinite(regressors).all(axis=0))) + 1} is not finite")
     scale = np.abs(regressors).max(axis=0, initial=0)  # (n_regressors,)
-    left, singular, _ = np.linalg.svd(regressors[:, scale > 0] / scale[scale > 0], full_matrices=False)
-    columns = left[:, singular > RANK * singular.max(initial=0)]
-    if columns.shape[1] + 2 > len(regressors):
+    left_vectors, singular_values, _ = np.linalg.svd(regressors[:, scale > 0] / scale[scale > 0], full_matrices=False)
+    span = left_vectors[:, singular_values > RANK * singular_values.max(initial=0)]
+    if span.shape[1] + 2 > len(regressors):
         raise ValueError(
             f"drift and confounds ({regressors.shape[1]} regressors) leave nothing of {len(regressors)} volumes"
         )
-    return np.asarray(columns)
+    return np.asarray(span)
 
 
 def without(regressors: np.ndarray, confounds: np.ndarray) -> np.ndarray:
@@ -95,17 +95,17 @@ def lss_weights(trials: np.ndarray, confounds: np.ndarray) -> np.ndarray:
     Mumford et al. 2012, NeuroImage 59, 2636-2643. By Frisch, Waugh and Lovell, drift and confounds are taken out of
     the regressors once; the others of trial i are the sum of all less trial i, so that each fit is two by two.
     """
-    rest = without(trials, confounds)
-    rest_power = (rest**2).sum(axis=0)  # (n_trials,)
+    residual = without(trials, confounds)
+    residual_power = (residual**2).sum(axis=0)  # (n_trials,)
     if trials.shape[1] == 1:
-        _check_apart(rest_power, (trials**2).sum(axis=0))
-        return np.asarray(rest / rest_power)
-    others = rest.sum(axis=1, keepdims=True) - rest  # (n_volumes, n_trials): of all other trials together
-    shared, of_others = (rest * others).sum(axis=0), (others**2).sum(axis=0)
-    determinant = rest_power * of_others - shared**2
-    alone = np.where(of_others > 0, determinant / np.where(of_others > 0, of_others, 1), rest_power)
-    _check_apart(alone, (trials**2).sum(axis=0))
-    return np.asarray((rest * of_others - others * shared) / determinant)
+        _check_apart(residual_power, (trials**2).sum(axis=0))
+        return np.asarray(residual / residual_power)
+    others_sum = residual.sum(axis=1, keepdims=True) - residual  # (n_volumes, n_trials): of all other trials together
+    cross_power, others_power = (residual * others_sum).sum(axis=0), (others_sum**2).sum(axis=0)
+    determinant = residual_power * others_power - cross_power**2
+    unique_power = np.where(others_power > 0, determinant / np.where(others_power > 0, others_power, 1), residual_power)
+    _check_apart(unique_power, (trials**2).sum(axis=0))
+    return np.asarray((residual * others_power - others_sum * cross_power) / determinant)
 
 
 def ridge_weights(trials: np.ndarray, confounds: np.ndarray, penalty: float) -> np.ndarray:
@@ -127,17 +127,19 @@ def ridge_weights(trials: np.ndarray, confounds: np.ndarray, penalty: float) -> 
     ValueError
         If the penalty is 0 and a trial cannot be told from the others.
     """
-    rest = without(trials, confounds)
-    left, singular, right = np.linalg.svd(rest, full_matrices=False)  # right: (n_singular, n_trials)
+    residual = without(trials, confounds)
+    # right_vectors: (n_singular, n_trials)
+    left_vectors, singular_values, right_vectors = np.linalg.svd(residual, full_matrices=False)
     if penalty == 0:
-        kept = singular > RANK * singular.max(initial=0)
-        inverse = (left[:, kept] / singular[kept]) @ right[kept]
-        whole = (right[kept] ** 2).sum(axis=0) > 1 - UNTOLD  # a trial that takes no part in what is lost
-        alone = np.where(whole, 1 / np.maximum((inverse**2).sum(axis=0), np.finfo(float).tiny), 0)
-        _check_apart(alone, (trials**2).sum(axis=0))
+        in_rank = singular_values > RANK * singular_values.max(initial=0)
+        inverse = (left_vectors[:, in_rank] / singular_values[in_rank]) @ right_vectors[in_rank]
+        # a trial that takes no part in what is lost
+        is_estimable = (right_vectors[in_rank] ** 2).sum(axis=0) > 1 - UNTOLD
+        unique_power = np.where(is_estimable, 1 / np.maximum((inverse**2).sum(axis=0), np.finfo(float).tiny), 0)
+        _check_apart(unique_power, (trials**2).sum(axis=0))
         return np.asarray(inverse)
-    shrunk = singular / (singular**2 + penalty * unit(trials))
-    return np.asarray((left * shrunk) @ right)
+    filters = singular_values / (singular_values**2 + penalty * unit(trials))
+    return np.asarray((left_vectors * filters) @ right_vectors)
 
 
 def unit(trials: np.ndarray) -> float:
@@ -145,7 +147,7 @@ def unit(trials: np.ndarray) -> float:
     return float((trials**2).sum(axis=0).mean())
 
 
-def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+def betas(weights: Sequence[np.ndarray], series: np.ndarray, set_of_vertex: np.ndarray | None = None) -> np.ndarray:
     """Apply weights to series, each vertex its own set.
 
     Parameters
@@ -153,7 +155,7 @@ def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray 
     weights : sequence of array of shape (n_volumes, n_trials)
     series : array of shape (n_volumes, n_vertices)
         Any scale; the constant is among what weights are orthogonal to.
-    chosen : int array of shape (n_vertices,), optional
+    set_of_vertex : int array of shape (n_vertices,), optional
         Which set each vertex takes; by default the first.
 
     Returns
@@ -163,18 +165,18 @@ def betas(weights: Sequence[np.ndarray], series: np.ndarray, chosen: np.ndarray 
     """
     n_vertices = series.shape[1]
     estimates = np.empty((weights[0].shape[1], n_vertices))
-    sets = np.zeros(n_vertices, dtype=int) if chosen is None else chosen
+    set_numbers = np.zeros(n_vertices, dtype=int) if set_of_vertex is None else set_of_vertex
     with np.errstate(invalid="ignore"):
         for columns in blocks(n_vertices):
             block = series[:, columns].astype(np.float64)  # (n_volumes, n_block)
             block -= block[0]  # the baseline is much larger than what is looked for
-            here = sets[columns]  # (n_block,)
-            if (here == here[0]).all():
-                estimates[:, columns] = weights[here[0]].T @ block
+            block_sets = set_numbers[columns]  # (n_block,)
+            if (block_sets == block_sets[0]).all():
+                estimates[:, columns] = weights[block_sets[0]].T @ block
                 continue
-            for number in np.unique(here):
-                estimates[:, np.flatnonzero(here == number) + columns.start] = (
-                    weights[number].T @ block[:, here == number]
+            for number in np.unique(block_sets):
+                estimates[:, np.flatnonzero(block_sets == number) + columns.start] = (
+                    weights[number].T @ block[:, block_sets == number]
                 )
     return estimates
 
@@ -239,32 +241,40 @@ def left_out_errors(
     only, and nothing is fitted again (Golub, Heath and Wahba 1979, Technometrics 21, 215-223).
     """
     confounds = basis(regressors)
-    taken = (confounds**2).sum(axis=1)  # (n_volumes,)
-    sound = taken < 1 - APART  # a volume with a regressor of its own is predicted by nothing
-    parts = []
-    for trials, scale in zip(designs, units, strict=True):
-        left, singular, _ = np.linalg.svd(without(trials, confounds), full_matrices=False)
-        filters = [singular**2 / (singular**2 + max(penalty, NEVER_ZERO) * scale) for penalty in penalties]
-        parts.append((left, filters, [1 - taken - (left**2 * shrinkage).sum(axis=1) for shrinkage in filters]))
+    leverage = (confounds**2).sum(axis=1)  # (n_volumes,)
+    testable = leverage < 1 - APART  # a volume with a regressor of its own is predicted by nothing
+    design_parts = []
+    for trials, penalty_unit in zip(designs, units, strict=True):
+        modes, singular_values, _ = np.linalg.svd(without(trials, confounds), full_matrices=False)
+        filters = [
+            singular_values**2 / (singular_values**2 + max(penalty, NEVER_ZERO) * penalty_unit) for penalty in penalties
+        ]
+        design_parts.append(
+            (
+                modes,
+                filters,
+                [1 - leverage - (modes**2 * penalty_filter).sum(axis=1) for penalty_filter in filters],
+            )
+        )
     errors = np.empty((len(designs), len(penalties), series.shape[1]))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for columns in blocks(series.shape[1]):
             block = series[:, columns].astype(np.float64)
             floor = RANK * np.abs(block).max(axis=0)
-            rest = without(block - block[0], confounds)
-            plain = ((rest / (1 - taken)[:, None])[sound] ** 2).sum(axis=0)  # (n_block,)
-            plain = np.where(rest.std(axis=0) > floor, plain, np.nan)
-            for design, (left, filters, leaves) in enumerate(parts):
-                along = left.T @ rest  # (n_singular, n_block)
-                for penalty, (share, free) in enumerate(zip(filters, leaves, strict=True)):
-                    error = (rest - left @ (share[:, None] * along))[sound] / free[sound, None]
-                    errors[design, penalty, columns] = (error**2).sum(axis=0) / plain
+            residual = without(block - block[0], confounds)
+            null_error = ((residual / (1 - leverage)[:, None])[testable] ** 2).sum(axis=0)  # (n_block,)
+            null_error = np.where(residual.std(axis=0) > floor, null_error, np.nan)
+            for design, (modes, filters, free_shares) in enumerate(design_parts):
+                loadings = modes.T @ residual  # (n_singular, n_block)
+                for penalty, (shrinkage, free_share) in enumerate(zip(filters, free_shares, strict=True)):
+                    error = (residual - modes @ (shrinkage[:, None] * loadings))[testable] / free_share[testable, None]
+                    errors[design, penalty, columns] = (error**2).sum(axis=0) / null_error
     return errors
 
 
-def shares(trials: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def shares(trials: np.ndarray, full_trials: np.ndarray) -> np.ndarray:
     """Share of each trial's response that lies in its run, (n_trials,): of the squares of a longer run's regressors."""
-    energy = (whole**2).sum(axis=0)
+    energy = (full_trials**2).sum(axis=0)
     return np.asarray((trials**2).sum(axis=0) / np.where(energy > 0, energy, np.inf))
 
 
@@ -274,12 +284,13 @@ def blocks(n_vertices: int) -> Iterator[slice]:
         yield slice(start, min(start + BLOCK, n_vertices))
 
 
-def _check_apart(alone: np.ndarray, whole: np.ndarray) -> None:
+def _check_apart(unique_power: np.ndarray, power: np.ndarray) -> None:
     """Refuse trials of whose regressors the others (with drift and confounds) leave nothing."""
-    bad = np.flatnonzero(~(alone > APART * whole))
-    if len(bad):
+    lost_trials = np.flatnonzero(~(unique_power > APART * power))
+    if len(lost_trials):
         raise ValueError(
-            f"{len(bad)} of {len(whole)} trials cannot be told from the others, the first is trial {bad[0] + 1}: "
-            f"{alone[bad[0]]:.1e} of its regressor's squares ({whole[bad[0]]:.1e}) are left, a share of {APART:g} is "
+            f"{len(lost_trials)} of {len(power)} trials cannot be told from the others, the first is trial "
+            f"{lost_trials[0] + 1}: {unique_power[lost_trials[0]]:.1e} of its regressor's squares "
+            f"({power[lost_trials[0]]:.1e}) are left, a share of {APART:g} is "
             "needed; do two trials coincide, or does a confound follow them?"
         )

@@ -42,8 +42,8 @@ def double_gamma(tr_s: float, delay_s: float, dispersion_s: float) -> np.ndarray
     step = tr_s / OVERSAMPLING
     time = np.linspace(0, LENGTH_S, int(np.rint(LENGTH_S / step)))
     peak = stats.gamma.pdf(time, delay_s / dispersion_s, loc=step, scale=dispersion_s)
-    under = stats.gamma.pdf(time, (delay_s + UNDERSHOOT_S), loc=step, scale=1.0)
-    response = peak - RATIO * under
+    undershoot = stats.gamma.pdf(time, (delay_s + UNDERSHOOT_S), loc=step, scale=1.0)
+    response = peak - RATIO * undershoot
     return np.asarray(response / response.sum())
 
 
@@ -126,28 +126,30 @@ def regressors(
     onsets_s, durations_s = np.asarray(onsets_s, dtype=float), np.asarray(durations_s, dtype=float)
     if n_volumes < 2:
         raise ValueError(f"a run of {n_volumes} volumes has no regressors: 2 are needed")
-    wrong = ~((onsets_s >= MIN_ONSET_S) & np.isfinite(onsets_s) & np.isfinite(durations_s) & (durations_s >= 0))
-    if wrong.any():
-        which = int(np.argmax(wrong))
+    is_wrong = ~((onsets_s >= MIN_ONSET_S) & np.isfinite(onsets_s) & np.isfinite(durations_s) & (durations_s >= 0))
+    if is_wrong.any():
+        trial = int(np.argmax(is_wrong))
         raise ValueError(
-            f"trial {which + 1} has onset {onsets_s[which]:g} s and duration {durations_s[which]:g} s: expected an "
+            f"trial {trial + 1} has onset {onsets_s[trial]:g} s and duration {durations_s[trial]:g} s: expected an "
             f"onset from {MIN_ONSET_S:g} s on and a duration of 0 or more"
         )
-    frames = tr_s * np.arange(n_volumes)  # s
-    stop = frames[-1] * (1 + 1.0 / (n_volumes - 1))
-    n_samples = (n_volumes - 1) / (frames[-1] - frames[0]) * (stop - frames[0] - MIN_ONSET_S) * OVERSAMPLING + 1
+    frames_s = tr_s * np.arange(n_volumes)
+    stop = frames_s[-1] * (1 + 1.0 / (n_volumes - 1))
+    n_samples = (n_volumes - 1) / (frames_s[-1] - frames_s[0]) * (stop - frames_s[0] - MIN_ONSET_S) * OVERSAMPLING + 1
     time = np.linspace(MIN_ONSET_S, stop, int(np.rint(n_samples)))
-    last = len(time) - 1
-    first = np.minimum(np.searchsorted(time, onsets_s), last)  # (n_trials,)
-    end = np.minimum(np.searchsorted(time, onsets_s + durations_s), last)
-    end = end + ((end == first) & (end < last))
-    running = np.concatenate([[0.0], np.cumsum(kernel)])  # (n_kernel + 1,)
+    last_sample = len(time) - 1
+    first_sample = np.minimum(np.searchsorted(time, onsets_s), last_sample)  # (n_trials,)
+    end_sample = np.minimum(np.searchsorted(time, onsets_s + durations_s), last_sample)
+    end_sample = end_sample + ((end_sample == first_sample) & (end_sample < last_sample))
+    kernel_sum = np.concatenate([[0.0], np.cumsum(kernel)])  # (n_kernel + 1,)
 
-    def box(sample: np.ndarray) -> np.ndarray:
-        """Response at a sample to all that is on from ``first`` to ``end``, (n_volumes, n_trials)."""
-        since = [np.clip(sample[:, None] - edge[None] + 1, 0, len(kernel)) for edge in (first, end)]
-        return np.asarray(running[since[0]] - running[since[1]])
+    def box_response(sample: np.ndarray) -> np.ndarray:
+        """Response at a sample to all that is on from ``first_sample`` to ``end_sample``, (n_volumes, n_trials)."""
+        n_since = [np.clip(sample[:, None] - edge[None] + 1, 0, len(kernel)) for edge in (first_sample, end_sample)]
+        return np.asarray(kernel_sum[n_since[0]] - kernel_sum[n_since[1]])
 
-    high = np.searchsorted(time, frames).clip(1, last)  # (n_volumes,)
-    share = (frames - time[high - 1]) / (time[high] - time[high - 1])
-    return np.asarray((1 - share)[:, None] * box(high - 1) + share[:, None] * box(high))
+    next_sample = np.searchsorted(time, frames_s).clip(1, last_sample)  # (n_volumes,)
+    next_share = (frames_s - time[next_sample - 1]) / (time[next_sample] - time[next_sample - 1])
+    return np.asarray(
+        (1 - next_share)[:, None] * box_response(next_sample - 1) + next_share[:, None] * box_response(next_sample)
+    )

@@ -67,10 +67,10 @@ def line_samples(vertices: np.ndarray, faces: np.ndarray, half_width_mm: float =
         triangles has all its points at itself.
     """
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    across = _unit(np.cross(b - a, c - a))  # (n_faces, 3)
+    face_normals = _unit(np.cross(b - a, c - a))  # (n_faces, 3)
     normals = np.zeros_like(vertices, dtype=np.float64)
     for k in range(3):
-        np.add.at(normals, faces[:, k], across)
+        np.add.at(normals, faces[:, k], face_normals)
     offsets = np.linspace(half_width_mm, -half_width_mm, n_points)
     return vertices[:, None] + offsets[None, :, None] * _unit(normals)[:, None]
 
@@ -117,22 +117,24 @@ def interpolation_matrix(
     voxels = _voxels(samples, affine)
     if kind == "nearest":
         voxels = np.rint(voxels)
-    inside = np.all((voxels >= 0) & (voxels < np.array(shape)), axis=1)
+    is_inside = np.all((voxels >= 0) & (voxels < np.array(shape)), axis=1)
     if mask is not None:
-        i, j, k = np.floor(voxels[inside]).astype(int).T
-        inside[inside] = mask[i, j, k]
-    voxels = voxels[inside]  # (n_inside, 3)
-    vertex = np.repeat(np.arange(n_vertices), n_points)[inside]  # (n_inside,)
-    share = 1.0 / np.bincount(vertex, minlength=n_vertices).clip(1)[vertex]
+        i, j, k = np.floor(voxels[is_inside]).astype(int).T
+        is_inside[is_inside] = mask[i, j, k]
+    voxels = voxels[is_inside]  # (n_inside, 3)
+    vertex = np.repeat(np.arange(n_vertices), n_points)[is_inside]  # (n_inside,)
+    sample_weight = 1.0 / np.bincount(vertex, minlength=n_vertices).clip(1)[vertex]
     if kind == "nearest":
-        return _matrix([share], [vertex], [np.ravel_multi_index(tuple(voxels.astype(int).T), shape)], n_vertices, shape)
-    low = np.clip(np.floor(voxels).astype(int), 0, np.array(shape) - 2)
-    fraction = voxels - low  # beyond 1 in the last half voxel: linear extrapolation, as nilearn's
+        return _matrix(
+            [sample_weight], [vertex], [np.ravel_multi_index(tuple(voxels.astype(int).T), shape)], n_vertices, shape
+        )
+    low_corner = np.clip(np.floor(voxels).astype(int), 0, np.array(shape) - 2)
+    fraction = voxels - low_corner  # beyond 1 in the last half voxel: linear extrapolation, as nilearn's
     rows, columns, weights = [], [], []
     for corner in np.ndindex(2, 2, 2):
         step = np.array(corner)
-        weights.append(share * np.prod(np.where(step == 1, fraction, 1 - fraction), axis=1))
-        columns.append(np.ravel_multi_index(tuple((low + step).T), shape))
+        weights.append(sample_weight * np.prod(np.where(step == 1, fraction, 1 - fraction), axis=1))
+        columns.append(np.ravel_multi_index(tuple((low_corner + step).T), shape))
         rows.append(vertex)
     return _matrix(weights, rows, columns, n_vertices, shape)
 
@@ -154,11 +156,11 @@ def mostly_inside(samples: np.ndarray, affine: np.ndarray, region: np.ndarray) -
         A sample counts by its nearest voxel; one outside the volume is not in the region.
     """
     voxels = np.rint(_voxels(samples, affine)).astype(int)
-    there = np.all((voxels >= 0) & (voxels < np.array(region.shape)), axis=1)
-    inside = np.zeros(len(voxels), dtype=bool)
-    inside[there] = region[tuple(voxels[there].T)]
-    inside_half: np.ndarray = 2 * inside.reshape(samples.shape[:2]).sum(axis=1) >= samples.shape[1]
-    return inside_half
+    in_volume = np.all((voxels >= 0) & (voxels < np.array(region.shape)), axis=1)
+    in_region = np.zeros(len(voxels), dtype=bool)
+    in_region[in_volume] = region[tuple(voxels[in_volume].T)]
+    is_mostly_inside: np.ndarray = 2 * in_region.reshape(samples.shape[:2]).sum(axis=1) >= samples.shape[1]
+    return is_mostly_inside
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,9 @@ class Gathered:
     def by_use(self) -> "Gathered":
         """Bring voxels into the order in which vertices use them: quickest to multiply, slower to gather."""
         order = np.argsort(np.unique(self.matrix.indices, return_index=True)[1])
-        number = np.empty(len(order), dtype=np.int32)
-        number[order] = np.arange(len(order), dtype=np.int32)
-        parts = (self.matrix.data, number[self.matrix.indices], self.matrix.indptr)
+        new_number = np.empty(len(order), dtype=np.int32)
+        new_number[order] = np.arange(len(order), dtype=np.int32)
+        parts = (self.matrix.data, new_number[self.matrix.indices], self.matrix.indptr)
         return Gathered(sparse.csr_array(parts, shape=self.matrix.shape), self.vertices, self.voxels[order])
 
 
@@ -196,13 +198,13 @@ def apply(gathered: Gathered, blocks: Iterable[np.ndarray], n_volumes: int) -> n
     array of shape (n_volumes, n_vertices), float64
         As of a ``Projector``; the course of a vertex lies in one piece.
     """
-    values = np.empty((gathered.matrix.shape[0], n_volumes))
+    projected = np.empty((gathered.matrix.shape[0], n_volumes))
     start = 0
-    for taken in blocks:
-        values[gathered.vertices, start : start + taken.shape[1]] = gathered.matrix @ taken
-        start += taken.shape[1]
-    values[gathered.vertices[np.diff(gathered.matrix.indptr) == 0]] = np.nan
-    return values.T
+    for block in blocks:
+        projected[gathered.vertices, start : start + block.shape[1]] = gathered.matrix @ block
+        start += block.shape[1]
+    projected[gathered.vertices[np.diff(gathered.matrix.indptr) == 0]] = np.nan
+    return projected.T
 
 
 class Projector:
@@ -226,7 +228,7 @@ class Projector:
         if n_voxels != matrix.shape[1]:
             raise ValueError(f"volumes of shape {shape} have {n_voxels} voxels, the matrix {matrix.shape[1]}")
         self._matrix, self._shape = matrix, tuple(shape)
-        self._ordered: dict[bool, Gathered] = {}
+        self._gathered: dict[bool, Gathered] = {}
 
     def __call__(self, volumes: np.ndarray, block: int = BLOCK) -> np.ndarray:
         """Apply the projection to all volumes of a run.
@@ -247,10 +249,11 @@ class Projector:
         ValueError
             If the volumes have another shape.
         """
-        by_volume, flat = self._as_it_lies(volumes)
-        gathered = self._in_order(by_volume)
-        room = np.empty(len(gathered.voxels) * min(block, volumes.shape[-1]))  # new memory costs as much as the product
-        return apply(gathered, _taken(flat, gathered.voxels, block, by_volume, room), volumes.shape[-1])
+        volume_major, flat = self._as_it_lies(volumes)
+        gathered = self._in_order(volume_major)
+        # new memory costs as much as the product
+        buffer = np.empty(len(gathered.voxels) * min(block, volumes.shape[-1]))
+        return apply(gathered, _taken(flat, gathered.voxels, block, volume_major, buffer), volumes.shape[-1])
 
     def gather(self, volumes: np.ndarray, block: int = KEPT) -> tuple[Gathered, Iterator[np.ndarray]]:
         """Take those voxels of volumes that the projection uses, for maps that are projected more than once.
@@ -271,22 +274,22 @@ class Projector:
         ValueError
             If the volumes have another shape.
         """
-        by_volume, flat = self._as_it_lies(volumes)
-        gathered = self._in_order(by_volume).by_use()
-        return gathered, _taken(flat, gathered.voxels, block, by_volume)
+        volume_major, flat = self._as_it_lies(volumes)
+        gathered = self._in_order(volume_major).by_use()
+        return gathered, _taken(flat, gathered.voxels, block, volume_major)
 
     def _as_it_lies(self, volumes: np.ndarray) -> tuple[bool, np.ndarray]:
         """Tell whether volumes lie one after the other, and give them as (n_voxels, n_volumes) without a copy."""
         if volumes.shape[:-1] != self._shape:
             raise ValueError(f"volumes have shape {volumes.shape[:-1]}, the projection {self._shape}")
         # as NIfTI files are read: volume after volume, the first axis fastest
-        by_volume = bool(volumes.flags.f_contiguous and not volumes.flags.c_contiguous)
-        return by_volume, volumes.reshape(-1, volumes.shape[-1], order="F" if by_volume else "C")
+        volume_major = bool(volumes.flags.f_contiguous and not volumes.flags.c_contiguous)
+        return volume_major, volumes.reshape(-1, volumes.shape[-1], order="F" if volume_major else "C")
 
-    def _in_order(self, by_volume: bool) -> Gathered:
-        if by_volume not in self._ordered:
-            self._ordered[by_volume] = _in_order(self._matrix, self._shape, by_volume)
-        return self._ordered[by_volume]
+    def _in_order(self, volume_major: bool) -> Gathered:
+        if volume_major not in self._gathered:
+            self._gathered[volume_major] = _in_order(self._matrix, self._shape, volume_major)
+        return self._gathered[volume_major]
 
 
 def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -294,39 +297,41 @@ def project(matrix: sparse.csr_array, volumes: np.ndarray, block: int = BLOCK) -
     return Projector(matrix, volumes.shape[:-1])(volumes, block)
 
 
-def _in_order(matrix: sparse.csr_array, shape: tuple[int, ...], by_volume: bool) -> Gathered:
+def _in_order(matrix: sparse.csr_array, shape: tuple[int, ...], volume_major: bool) -> Gathered:
     """Leave out what is not used, number voxels as they lie in memory, and bring vertices of one place together."""
-    used, position = np.unique(matrix.indices, return_inverse=True)
-    place = np.ravel_multi_index(np.unravel_index(used, shape), shape, order="F") if by_volume else used
-    order = np.argsort(place)
-    number = np.empty(len(used), dtype=np.int32)
-    number[order] = np.arange(len(used), dtype=np.int32)
-    parts = (matrix.data, number[position], matrix.indptr.astype(np.int32))
-    small = sparse.csr_array(parts, shape=(matrix.shape[0], len(used)))
-    first = np.zeros(matrix.shape[0], dtype=np.int64)  # a voxel of each vertex
-    filled = np.diff(matrix.indptr) > 0
-    first[filled] = matrix.indices[matrix.indptr[:-1][filled]]
-    i, j, k = np.unravel_index(first, shape)
-    fast, slow = (i, k) if by_volume else (k, i)
-    vertices = np.lexsort((fast, j // WIDE, slow // THICK))
-    return Gathered(small[vertices], vertices, place[order])
+    used_voxels, voxel_index = np.unique(matrix.indices, return_inverse=True)
+    memory_place = (
+        np.ravel_multi_index(np.unravel_index(used_voxels, shape), shape, order="F") if volume_major else used_voxels
+    )
+    order = np.argsort(memory_place)
+    new_number = np.empty(len(used_voxels), dtype=np.int32)
+    new_number[order] = np.arange(len(used_voxels), dtype=np.int32)
+    parts = (matrix.data, new_number[voxel_index], matrix.indptr.astype(np.int32))
+    used_matrix = sparse.csr_array(parts, shape=(matrix.shape[0], len(used_voxels)))
+    first_voxel = np.zeros(matrix.shape[0], dtype=np.int64)  # a voxel of each vertex
+    has_samples = np.diff(matrix.indptr) > 0
+    first_voxel[has_samples] = matrix.indices[matrix.indptr[:-1][has_samples]]
+    i, j, k = np.unravel_index(first_voxel, shape)
+    fast_axis, slow_axis = (i, k) if volume_major else (k, i)
+    vertices = np.lexsort((fast_axis, j // WIDE, slow_axis // THICK))
+    return Gathered(used_matrix[vertices], vertices, memory_place[order])
 
 
 def _taken(
-    flat: np.ndarray, voxels: np.ndarray, block: int, by_volume: bool, room: np.ndarray | None = None
+    flat: np.ndarray, voxels: np.ndarray, block: int, volume_major: bool, buffer: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """Take voxels of ``flat`` (n_voxels, n_volumes) block by block; with ``room``, each block overwrites the last."""
+    """Take voxels of ``flat`` (n_voxels, n_volumes) block by block; with ``buffer``, each block overwrites the last."""
     n_volumes = flat.shape[1]
     for start in range(0, n_volumes, block):
-        size = (len(voxels), min(block, n_volumes - start))
-        taken = np.empty(size) if room is None else room[: size[0] * size[1]].reshape(size)
-        if by_volume:
-            for k in range(0, size[1], TAKEN):
-                some = slice(start + k, start + min(k + TAKEN, size[1]))
-                taken[:, k : k + TAKEN] = flat.T[some][:, voxels].T
+        shape = (len(voxels), min(block, n_volumes - start))
+        block_values = np.empty(shape) if buffer is None else buffer[: shape[0] * shape[1]].reshape(shape)
+        if volume_major:
+            for k in range(0, shape[1], TAKEN):
+                volumes = slice(start + k, start + min(k + TAKEN, shape[1]))
+                block_values[:, k : k + TAKEN] = flat.T[volumes][:, voxels].T
         else:
-            taken[:] = flat[voxels, start : start + block]
-        yield taken
+            block_values[:] = flat[voxels, start : start + block]
+        yield block_values
 
 
 def _matrix(

@@ -33,15 +33,15 @@ def patterns(values: np.ndarray, session: np.ndarray) -> np.ndarray:
     -------
     float32 array of shape (n_trials, n_columns)
     """
-    unit = np.array(values, dtype=np.float32)
+    unit_trials = np.array(values, dtype=np.float32)
     for number in np.unique(session):
-        here = session == number
-        some = unit[here] - unit[here].mean(axis=0)  # (n_here, n_columns)
-        spread = some.std(axis=0)
-        unit[here] = some / np.where(spread > 0, spread, np.inf)
-    length = np.linalg.norm(unit, axis=1, keepdims=True)  # (n_trials, 1)
-    unit /= np.where(length > 0, length, 1)
-    return unit
+        in_session = session == number
+        centred = unit_trials[in_session] - unit_trials[in_session].mean(axis=0)  # (n_here, n_columns)
+        spread = centred.std(axis=0)
+        unit_trials[in_session] = centred / np.where(spread > 0, spread, np.inf)
+    length = np.linalg.norm(unit_trials, axis=1, keepdims=True)  # (n_trials, 1)
+    unit_trials /= np.where(length > 0, length, 1)
+    return unit_trials
 
 
 def agreement(trials: np.ndarray, image: np.ndarray, session: np.ndarray, number: int) -> Agreement | None:
@@ -61,21 +61,24 @@ def agreement(trials: np.ndarray, image: np.ndarray, session: np.ndarray, number
     -------
     Agreement, or None where too few of its pictures are shown in other sessions.
     """
-    mine = session == number
-    shared = np.intersect1d(image[mine], image[~mine])
-    place = np.searchsorted(shared, image[mine])
-    shown_elsewhere = np.isin(image[mine], shared)
+    in_session = session == number
+    shared_pictures = np.intersect1d(image[in_session], image[~in_session])
+    picture_place = np.searchsorted(shared_pictures, image[in_session])
+    shown_elsewhere = np.isin(image[in_session], shared_pictures)
     if shown_elsewhere.sum() < LEAST:
         return None
-    others = np.flatnonzero(~mine & np.isin(image, shared))
-    cells = (np.ones(len(others), dtype=np.float32), (np.searchsorted(shared, image[others]), np.arange(len(others))))
-    means = sparse.csr_array(cells, shape=(len(shared), len(others))) @ trials[others]
+    other_rows = np.flatnonzero(~in_session & np.isin(image, shared_pictures))
+    cells = (
+        np.ones(len(other_rows), dtype=np.float32),
+        (np.searchsorted(shared_pictures, image[other_rows]), np.arange(len(other_rows))),
+    )
+    means = sparse.csr_array(cells, shape=(len(shared_pictures), len(other_rows))) @ trials[other_rows]
     length = np.linalg.norm(means, axis=1, keepdims=True)
     means /= np.where(length > 0, length, 1)
-    r = trials[mine][shown_elsewhere] @ means.T  # (n_known, n_shared)
-    names, rows = place[shown_elsewhere], np.arange(int(shown_elsewhere.sum()))
-    moves = np.unique(np.linspace(1, len(rows) - 1, SHIFTS).astype(int))
-    chance = np.array([r[rows, np.roll(names, move)].mean(dtype=np.float64) for move in moves])
-    above = float(r[rows, names].mean(dtype=np.float64) - chance.mean())
-    spread = float(chance.std(ddof=1))
-    return Agreement(above, above / spread if spread > 0 else 0.0)
+    r = trials[in_session][shown_elsewhere] @ means.T  # (n_known, n_shared)
+    pictures, rows = picture_place[shown_elsewhere], np.arange(int(shown_elsewhere.sum()))
+    shifts = np.unique(np.linspace(1, len(rows) - 1, SHIFTS).astype(int))
+    chance_r = np.array([r[rows, np.roll(pictures, shift)].mean(dtype=np.float64) for shift in shifts])
+    r_above_chance = float(r[rows, pictures].mean(dtype=np.float64) - chance_r.mean())
+    spread = float(chance_r.std(ddof=1))
+    return Agreement(r_above_chance, r_above_chance / spread if spread > 0 else 0.0)

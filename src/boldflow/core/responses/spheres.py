@@ -88,8 +88,8 @@ ICOSAHEDRA = tuple(10 * 4**order + 2 for order in range(8))
 def _directions(points: np.ndarray, name: str) -> np.ndarray:
     """Scale points to unit length, after a look at whether they lie on a sphere."""
     radii = np.linalg.norm(np.asarray(points, dtype=np.float64), axis=1)
-    middle = float(np.median(radii))
-    if not middle > 0 or not np.abs(radii / middle - 1).max() <= ROUND:
+    median_radius = float(np.median(radii))
+    if not median_radius > 0 or not np.abs(radii / median_radius - 1).max() <= ROUND:
         raise ValueError(
             f"{name} do not lie on a sphere around the origin: radii are {radii.min():.4g} to {radii.max():.4g} mm; "
             "expected a registered sphere such as lh.sphere.reg"
@@ -101,17 +101,19 @@ def _directions(points: np.ndarray, name: str) -> np.ndarray:
 def _barycentric(aims: np.ndarray, corners: np.ndarray, faces: np.ndarray) -> sparse.csr_array:
     """Find the triangle in each direction; near vertices' triangles are tried first."""
     face, weights = np.full(len(aims), -1), np.zeros((len(aims), 3))  # (n_aims,), (n_aims, 3)
-    touching = _faces_of_vertices(faces, len(corners))
+    faces_of_vertex = _faces_of_vertices(faces, len(corners))
     tree = spatial.KDTree(corners)
     for n_near in NEARBY:
-        left = np.flatnonzero(face < 0)
-        if not len(left):
+        open_aims = np.flatnonzero(face < 0)
+        if not len(open_aims):
             break
-        near = tree.query(aims[left], k=min(n_near, len(corners)))[1].reshape(len(left), -1)
-        member = sparse.csr_array((np.ones(near.size), near.ravel(), np.arange(len(left) + 1) * near.shape[1]))
-        member.resize(len(left), len(corners))
-        tried = (member @ touching).tocoo()  # (n_left, n_faces): triangles beside near vertices
-        _keep_best(face, weights, left[tried.coords[0]], tried.coords[1], aims, corners, faces)
+        near_vertices = tree.query(aims[open_aims], k=min(n_near, len(corners)))[1].reshape(len(open_aims), -1)
+        is_near = sparse.csr_array(
+            (np.ones(near_vertices.size), near_vertices.ravel(), np.arange(len(open_aims) + 1) * near_vertices.shape[1])
+        )
+        is_near.resize(len(open_aims), len(corners))
+        tried_faces = (is_near @ faces_of_vertex).tocoo()  # (n_open, n_faces): triangles beside near vertices
+        _keep_best(face, weights, open_aims[tried_faces.coords[0]], tried_faces.coords[1], aims, corners, faces)
     for aim in np.flatnonzero(face < 0):
         _keep_best(face, weights, np.full(len(faces), aim), np.arange(len(faces)), aims, corners, faces)
         if face[aim] < 0:
@@ -135,7 +137,7 @@ def _keep_best(
     face: np.ndarray,
     weights: np.ndarray,
     aim: np.ndarray,
-    tried: np.ndarray,
+    tried_faces: np.ndarray,
     aims: np.ndarray,
     corners: np.ndarray,
     faces: np.ndarray,
@@ -145,29 +147,29 @@ def _keep_best(
     A direction d meets the plane of triangle (a, b, c) in a multiple of d = x a + y b + z c, so that (x, y, z), scaled
     to sum 1, are its barycentric weights. Where a registered sphere is folded, several triangles hold a point.
     """
-    a, b, c = (corners[faces[tried, k]] for k in range(3))  # each (n_tried, 3)
+    a, b, c = (corners[faces[tried_faces, k]] for k in range(3))  # each (n_tried, 3)
     d = aims[aim]
     x, y, z = (np.einsum("ij,ij->i", d, np.cross(*pair)) for pair in ((b, c), (c, a), (a, b)))
     volume = np.einsum("ij,ij->i", a, np.cross(b, c))  # (n_tried,)
-    solved = np.stack([x, y, z], axis=1) * np.sign(volume)[:, None]
-    total = solved.sum(axis=1)
-    ahead = (total > 0) & (volume != 0)  # not a triangle on the other side, nor one without area
-    shares = solved[ahead] / total[ahead][:, None]
-    least = shares.min(axis=1)
-    order = np.lexsort((tried[ahead], -least, aim[ahead]))
-    first = np.unique(aim[ahead][order], return_index=True)[1]
-    best = order[first]
-    best = best[least[best] >= INSIDE]
-    clipped = np.where(shares[best] > NOTHING, shares[best], 0)
-    face[aim[ahead][best]] = tried[ahead][best]
-    weights[aim[ahead][best]] = clipped / clipped.sum(axis=1, keepdims=True)
+    scaled_weights = np.stack([x, y, z], axis=1) * np.sign(volume)[:, None]
+    weight_sum = scaled_weights.sum(axis=1)
+    is_ahead = (weight_sum > 0) & (volume != 0)  # not a triangle on the other side, nor one without area
+    shares = scaled_weights[is_ahead] / weight_sum[is_ahead][:, None]
+    least_share = shares.min(axis=1)
+    order = np.lexsort((tried_faces[is_ahead], -least_share, aim[is_ahead]))
+    first_of_aim = np.unique(aim[is_ahead][order], return_index=True)[1]
+    best_pairs = order[first_of_aim]
+    best_pairs = best_pairs[least_share[best_pairs] >= INSIDE]
+    clipped = np.where(shares[best_pairs] > NOTHING, shares[best_pairs], 0)
+    face[aim[is_ahead][best_pairs]] = tried_faces[is_ahead][best_pairs]
+    weights[aim[is_ahead][best_pairs]] = clipped / clipped.sum(axis=1, keepdims=True)
 
 
 def _average(aims: np.ndarray, corners: np.ndarray, nearest: np.ndarray) -> sparse.csr_array:
     """Give each vertex to its nearest target; a target to which none falls takes its own nearest vertex."""
-    owner = spatial.KDTree(aims).query(corners)[1]  # (n_corners,)
-    lonely = np.setdiff1d(np.arange(len(aims)), owner)
-    rows = np.concatenate([owner, lonely])
-    columns = np.concatenate([np.arange(len(corners)), nearest[lonely]])
+    nearest_aim = spatial.KDTree(aims).query(corners)[1]  # (n_corners,)
+    lonely_aims = np.setdiff1d(np.arange(len(aims)), nearest_aim)
+    rows = np.concatenate([nearest_aim, lonely_aims])
+    columns = np.concatenate([np.arange(len(corners)), nearest[lonely_aims]])
     share = 1 / np.bincount(rows, minlength=len(aims))[rows]
     return sparse.csr_array((share, (rows, columns)), shape=(len(aims), len(corners)))
