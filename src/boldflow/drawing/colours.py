@@ -23,10 +23,10 @@ def round_up(values: np.ndarray, most: float = 1.0) -> float:
     float
         From .05 to ``most``.
     """
-    sizes = np.abs(values[np.isfinite(values)])
-    high = np.percentile(sizes, 99) if sizes.size else 0.0
-    steps = 10 if high > 0.2 else 20
-    return float(np.clip(np.ceil(high * steps - 1e-9) / steps, 0.05, most))
+    magnitudes = np.abs(values[np.isfinite(values)])
+    percentile = np.percentile(magnitudes, 99) if magnitudes.size else 0.0
+    steps_per_unit = 10 if percentile > 0.2 else 20
+    return float(np.clip(np.ceil(percentile * steps_per_unit - 1e-9) / steps_per_unit, 0.05, most))
 
 
 def draw_surface(
@@ -89,13 +89,13 @@ def borders(vertex: np.ndarray, regions: np.ndarray) -> np.ndarray:
     float32 array of shape (height, width, 4)
         RGBA, transparent where there is no border.
     """
-    code = np.unique(np.asarray(regions, dtype=str), return_inverse=True)[1]  # (n_vertices,)
-    at = np.where(vertex >= 0, code[vertex], -1)
-    edge = np.zeros(at.shape, dtype=bool)
+    region_number = np.unique(np.asarray(regions, dtype=str), return_inverse=True)[1]  # (n_vertices,)
+    pixel_region = np.where(vertex >= 0, region_number[vertex], -1)
+    is_border = np.zeros(pixel_region.shape, dtype=bool)
     for axis in (0, 1):
         for step in (1, -1):
-            other = np.roll(at, step, axis=axis)
-            edge |= (at != other) & (at >= 0) & (other >= 0)
-    line = np.zeros((*at.shape, 4), dtype=np.float32)
-    line[edge] = (0.1, 0.1, 0.1, 0.75)
-    return line
+            neighbour = np.roll(pixel_region, step, axis=axis)
+            is_border |= (pixel_region != neighbour) & (pixel_region >= 0) & (neighbour >= 0)
+    rgba = np.zeros((*pixel_region.shape, 4), dtype=np.float32)
+    rgba[is_border] = (0.1, 0.1, 0.1, 0.75)
+    return rgba

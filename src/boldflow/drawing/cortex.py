@@ -113,17 +113,19 @@ class Layout:
         noted : whether a line stands below the bar
         """
         self.rows, self.views = rows, views
-        n_wide = sum(view.crop.wide for view in views)
-        self.inch = min(pixel_in, SURFACES_IN / len(groups) / n_wide)
-        self.tall = max(view.crop.high for view in views) * self.inch
-        self.group_width = n_wide * self.inch + GAP_IN * (len(views) - 1)
-        inside = LABEL_IN + len(groups) * self.group_width + (len(groups) - 1) * GROUP_GAP_IN
-        self.width = max(inside + RIGHT_IN, LEAST_IN)
-        self.head = TITLE_IN + (VIEW_IN if any(group.title for group in groups) else 0)
-        self.foot = BAR_IN + (NOTE_IN if noted else 0)
-        headings = sum(self.opens_block(n) for n in range(len(rows)))
-        self.height = self.head + headings * HEADING_IN + len(rows) * (self.tall + GAP_IN) + self.foot
-        self.starts = [LABEL_IN + n * (self.group_width + GROUP_GAP_IN) for n in range(len(groups))]
+        views_width_px = sum(view.crop.wide for view in views)
+        self.inch_per_pixel = min(pixel_in, SURFACES_IN / len(groups) / views_width_px)
+        self.row_height = max(view.crop.high for view in views) * self.inch_per_pixel
+        self.group_width = views_width_px * self.inch_per_pixel + GAP_IN * (len(views) - 1)
+        right_edge = LABEL_IN + len(groups) * self.group_width + (len(groups) - 1) * GROUP_GAP_IN
+        self.width = max(right_edge + RIGHT_IN, LEAST_IN)
+        self.head_height = TITLE_IN + (VIEW_IN if any(group.title for group in groups) else 0)
+        self.foot_height = BAR_IN + (NOTE_IN if noted else 0)
+        n_headings = sum(self.opens_block(n) for n in range(len(rows)))
+        self.height = (
+            self.head_height + n_headings * HEADING_IN + len(rows) * (self.row_height + GAP_IN) + self.foot_height
+        )
+        self.group_starts = [LABEL_IN + n * (self.group_width + GROUP_GAP_IN) for n in range(len(groups))]
 
     def opens_block(self, number: int) -> bool:
         """Tell whether a heading stands above a row."""
@@ -135,7 +137,7 @@ class Layout:
         left = start
         for view in self.views:
             yield view, left
-            left += view.crop.wide * self.inch + GAP_IN
+            left += view.crop.wide * self.inch_per_pixel + GAP_IN
 
     @property
     def centre(self) -> float:
@@ -165,22 +167,22 @@ def choose_maps(maps: pd.DataFrame, settings: Entry, figure: str) -> pd.DataFram
     ValueError
         If no row is left, or one does not lie on fsaverage5.
     """
-    keep = pd.Series(True, index=maps.index)
+    matches = pd.Series(True, index=maps.index)
     for key, column in (("models", "model"), ("features", "feature"), ("responses", "response")):
         if settings[key]:
-            keep &= maps[column].isin(settings[key])
-    if not keep.any():
-        there = maps[["response", "feature", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
+            matches &= maps[column].isin(settings[key])
+    if not matches.any():
+        available = maps[["response", "feature", "model"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
         raise ValueError(
-            f"{figure}: no result matches its settings; there are (response feature model): {sorted(there)}"
+            f"{figure}: no result matches its settings; there are (response feature model): {sorted(available)}"
         )
-    chosen = maps[keep]
-    elsewhere = sorted(chosen.loc[chosen["space"] != SURFACE, "response"].unique())
-    if elsewhere:
+    chosen_maps = maps[matches]
+    other_spaces = sorted(chosen_maps.loc[chosen_maps["space"] != SURFACE, "response"].unique())
+    if other_spaces:
         raise ValueError(
-            f"{figure}: responses {elsewhere} do not lie on {SURFACE}; name those that do under its key 'responses'"
+            f"{figure}: responses {other_spaces} do not lie on {SURFACE}; name those that do under its key 'responses'"
         )
-    return chosen
+    return chosen_maps
 
 
 def surface_note(rois: pd.Series | None, left_out: int) -> str:
@@ -196,10 +198,10 @@ def surface_note(rois: pd.Series | None, left_out: int) -> str:
     str
         Empty where there is nothing to say.
     """
-    names = sorted({str(name) for name in rois.dropna().unique()} - {""}) if rois is not None else []
-    parts = [f"Lines: borders of {', '.join(names)}."] if names else []
-    parts += [f"{left_out} more results are not drawn."] if left_out else []
-    return " ".join(parts)
+    roi_names = sorted({str(name) for name in rois.dropna().unique()} - {""}) if rois is not None else []
+    sentences = [f"Lines: borders of {', '.join(roi_names)}."] if roi_names else []
+    sentences += [f"{left_out} more results are not drawn."] if left_out else []
+    return " ".join(sentences)
 
 
 def surface_figure(
@@ -238,9 +240,9 @@ def surface_figure(
     """
     if not rows or not groups or not views:
         raise ValueError(f"nothing to draw: {len(rows)} rows, {len(groups)} groups, {len(views)} views")
-    names = [(side, name) for side in SIDES for name in (views if side == "left" else views[::-1])]
-    shown = [_view(meshes[side], side, name, rows if near else []) for side, name in names]
-    layout = Layout(rows, groups, shown, NEAR_IN if near else PIXEL_IN, bool(note))
+    side_views = [(side, name) for side in SIDES for name in (views if side == "left" else views[::-1])]
+    drawn_views = [_view(meshes[side], side, name, rows if near else []) for side, name in side_views]
+    layout = Layout(rows, groups, drawn_views, NEAR_IN if near else PIXEL_IN, bool(note))
     with mpl.rc_context(RC):
         figure = Figure(figsize=(layout.width, layout.height))
         _write_titles(figure, layout, groups)
@@ -253,27 +255,27 @@ def surface_figure(
 
 def _write_titles(figure: Figure, layout: Layout, groups: Sequence[SurfaceGroup]) -> None:
     """Name quantities, and below them the view of each column."""
-    for start, group in zip(layout.starts, groups, strict=True):
+    for start, group in zip(layout.group_starts, groups, strict=True):
         write_at(figure, start + layout.group_width / 2, layout.height - 0.14, group.title, weight="bold", size=9)
         for view, left in layout.columns(start):
-            middle = left + view.crop.wide * layout.inch / 2
-            short = f"{view.side[0].upper()} {view.name}"
-            write_at(figure, middle, layout.height - layout.head + 0.1, short, color=GREY, size=7)
+            middle_x = left + view.crop.wide * layout.inch_per_pixel / 2
+            view_label = f"{view.side[0].upper()} {view.name}"
+            write_at(figure, middle_x, layout.height - layout.head_height + 0.1, view_label, color=GREY, size=7)
 
 
 def _draw_rows(figure: Figure, layout: Layout, scale: Scale) -> None:
     """Draw the surfaces of each subject, from the top."""
-    y = layout.height - layout.head
+    y = layout.height - layout.head_height
     for number, row in enumerate(layout.rows):
         if layout.opens_block(number):
             y -= HEADING_IN
             write_at(figure, 0.1, y + 0.13, row.block, ha="left", weight="bold")
-        y -= layout.tall + GAP_IN
-        write_at(figure, 0.1, y + layout.tall / 2, row.label, ha="left")
-        for start, values in zip(layout.starts, row.values, strict=True):
+        y -= layout.row_height + GAP_IN
+        write_at(figure, 0.1, y + layout.row_height / 2, row.label, ha="left")
+        for start, values in zip(layout.group_starts, row.values, strict=True):
             if values is None:
-                middle = start + layout.group_width / 2
-                write_at(figure, middle, y + layout.tall / 2, "no such result", color=GREY)
+                middle_x = start + layout.group_width / 2
+                write_at(figure, middle_x, y + layout.row_height / 2, "no such result", color=GREY)
                 continue
             for view, left in layout.columns(start):
                 _draw_view(figure, layout, scale, view, (left, y), values, row, number)
@@ -290,10 +292,15 @@ def _draw_view(
     number: int,
 ) -> None:
     """Draw one hemisphere from one side, in the middle of its row."""
-    crop, inch = view.crop, layout.inch
-    place = (corner[0], corner[1] + (layout.tall - crop.high * inch) / 2, crop.wide * inch, crop.high * inch)
+    crop, inch_per_pixel = view.crop, layout.inch_per_pixel
+    box = (
+        corner[0],
+        corner[1] + (layout.row_height - crop.high * inch_per_pixel) / 2,
+        crop.wide * inch_per_pixel,
+        crop.high * inch_per_pixel,
+    )
     label = f"{number} {view.side} {view.name}"
-    axes = figure.add_axes(share_of(place, layout.width, layout.height), label=label)
+    axes = figure.add_axes(share_of(box, layout.width, layout.height), label=label)
     regions = row.regions[view.side] if row.regions else None
     colours, norm = mpl.colormaps[scale.colours], Normalize(scale.low, scale.high)
     draw_surface(axes, view.projection, values[view.side], colours, norm, regions)
@@ -303,11 +310,11 @@ def _draw_view(
 
 def _draw_bar(figure: Figure, layout: Layout, scale: Scale) -> None:
     """Draw the colour bar with its ends, its middle and, of a scale on both sides of 0, its quarters."""
-    wide = min(BAR_WIDE_IN, layout.width - LABEL_IN - 0.4)
-    place = (layout.centre - wide / 2, layout.foot - 0.17, wide, BAR_HIGH_IN)
+    bar_width = min(BAR_WIDE_IN, layout.width - LABEL_IN - 0.4)
+    box = (layout.centre - bar_width / 2, layout.foot_height - 0.17, bar_width, BAR_HIGH_IN)
     bar = figure.colorbar(
         ScalarMappable(Normalize(scale.low, scale.high), mpl.colormaps[scale.colours]),
-        cax=figure.add_axes(share_of(place, layout.width, layout.height), label="colour bar"),
+        cax=figure.add_axes(share_of(box, layout.width, layout.height), label="colour bar"),
         orientation="horizontal",
         extend=scale.extend,
     )
@@ -325,14 +332,14 @@ def _view(hemisphere: Hemisphere, side: str, name: str, rows: Sequence[SurfaceRo
 
 def _crop(vertex: np.ndarray, side: str, rows: Sequence[SurfaceRow]) -> Crop:
     """Bound the pixels that show data in any row, with a margin; else all."""
-    filled = np.zeros(N_VERTICES, dtype=bool)
+    has_data = np.zeros(N_VERTICES, dtype=bool)
     for values in itertools.chain.from_iterable(row.values for row in rows):
-        filled |= np.isfinite(values[side]) if values is not None else False
-    shown = (vertex >= 0) & filled[vertex]  # (height, width)
-    if not shown.any():
+        has_data |= np.isfinite(values[side]) if values is not None else False
+    is_shown = (vertex >= 0) & has_data[vertex]  # (height, width)
+    if not is_shown.any():
         return Crop(0, vertex.shape[0], 0, vertex.shape[1])
     ends = []
-    for axis, size in ((1, vertex.shape[0]), (0, vertex.shape[1])):
-        places = np.flatnonzero(shown.any(axis=axis))
-        ends += [max(0, int(places[0]) - MARGIN), min(size, int(places[-1]) + 1 + MARGIN)]
+    for axis, n_pixels in ((1, vertex.shape[0]), (0, vertex.shape[1])):
+        positions = np.flatnonzero(is_shown.any(axis=axis))
+        ends += [max(0, int(positions[0]) - MARGIN), min(n_pixels, int(positions[-1]) + 1 + MARGIN)]
     return Crop(*ends)

@@ -103,8 +103,8 @@ def _make_room(figure: Figure, share: float) -> None:
     """Put everything into the lower share of a figure."""
     for axes in figure.axes:
         for which in ("original", "active"):
-            place = axes.get_position(original=which == "original")
-            axes.set_position((place.x0, place.y0 * share, place.width, place.height * share), which=which)
+            position = axes.get_position(original=which == "original")
+            axes.set_position((position.x0, position.y0 * share, position.width, position.height * share), which=which)
     for text in figure.texts:
         if text.get_transform() in (figure.transFigure, figure.transSubfigure):
             text.set_y(text.get_position()[1] * share)
@@ -119,11 +119,11 @@ def results(table: pd.DataFrame) -> pd.DataFrame:
 
 def result_titles(table: pd.DataFrame) -> dict[tuple[Any, ...], str]:
     """Name each encoding result of a table by model, feature, and what else differs between results, by ``RESULT``."""
-    varying = [name for name in RESULT[:3] if len(table[name].unique()) > 1]
+    varying_columns = [name for name in RESULT[:3] if len(table[name].unique()) > 1]
     titles = {}
     for key in results(table).itertuples(index=False, name=None):
-        named = dict(zip(RESULT, map(str, key), strict=True))
-        titles[key] = " · ".join(named[name] for name in ("model", "feature", *varying))
+        name_of_column = dict(zip(RESULT, map(str, key), strict=True))
+        titles[key] = " · ".join(name_of_column[name] for name in ("model", "feature", *varying_columns))
     return titles
 
 

@@ -83,11 +83,11 @@ def project_surface(hemisphere: Hemisphere, side: str, view: str) -> Projection:
     surface = hemisphere.flat if view == FLAT else hemisphere.inflated
     towards, up = _axes(side, view)
     x, y = surface.points @ np.cross(up, towards), -(surface.points @ up)  # (n_vertices,)
-    near = surface.points @ towards
-    used = np.unique(surface.faces)  # a flat mesh leaves out the medial wall
-    pixel = FLAT_PIXEL_MM if view == FLAT else PIXEL_MM
-    column, row = (x - x[used].min()) / pixel + 1, (y - y[used].min()) / pixel + 1
-    vertex = _nearest_vertex(column, row, near, surface.faces)  # (height, width)
+    nearness = surface.points @ towards
+    used_vertices = np.unique(surface.faces)  # a flat mesh leaves out the medial wall
+    pixel_mm = FLAT_PIXEL_MM if view == FLAT else PIXEL_MM
+    column, row = (x - x[used_vertices].min()) / pixel_mm + 1, (y - y[used_vertices].min()) / pixel_mm + 1
+    vertex = _nearest_vertex(column, row, nearness, surface.faces)  # (height, width)
     grey = np.where(hemisphere.depth > 0, 0.78, 0.88)[vertex]
     background = np.dstack([grey, grey, grey, vertex >= 0]).astype(np.float32)
     return Projection(vertex, background)
@@ -104,29 +104,39 @@ def _axes(side: str, view: str) -> tuple[np.ndarray, np.ndarray]:
     return towards, up
 
 
-def _nearest_vertex(column: np.ndarray, row: np.ndarray, near: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _nearest_vertex(column: np.ndarray, row: np.ndarray, nearness: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Fill triangles back to front; each pixel keeps the corner that it is closest to."""
-    used = np.unique(faces)
-    shape = (int(np.ceil(row[used].max())) + 2, int(np.ceil(column[used].max())) + 2)
+    used_vertices = np.unique(faces)
+    shape = (int(np.ceil(row[used_vertices].max())) + 2, int(np.ceil(column[used_vertices].max())) + 2)
     shown = np.full(shape, -1, dtype=np.int64)
-    order = np.argsort(near[faces].mean(axis=1), kind="stable")
-    px, py = column[faces[order]], row[faces[order]]  # (n_faces, 3)
+    order = np.argsort(nearness[faces].mean(axis=1), kind="stable")
+    corner_x, corner_y = column[faces[order]], row[faces[order]]  # (n_faces, 3)
     corners = faces[order]
-    area = (px[:, 1] - px[:, 0]) * (py[:, 2] - py[:, 0]) - (px[:, 2] - px[:, 0]) * (py[:, 1] - py[:, 0])
-    left, top = np.floor(px.min(axis=1)).astype(int), np.floor(py.min(axis=1)).astype(int)
-    wide, tall = int(np.ceil(np.ptp(px, axis=1).max())) + 1, int(np.ceil(np.ptp(py, axis=1).max())) + 1
+    area = (corner_x[:, 1] - corner_x[:, 0]) * (corner_y[:, 2] - corner_y[:, 0]) - (corner_x[:, 2] - corner_x[:, 0]) * (
+        corner_y[:, 1] - corner_y[:, 0]
+    )
+    left, top = np.floor(corner_x.min(axis=1)).astype(int), np.floor(corner_y.min(axis=1)).astype(int)
+    face_width, face_height = (
+        int(np.ceil(np.ptp(corner_x, axis=1).max())) + 1,
+        int(np.ceil(np.ptp(corner_y, axis=1).max())) + 1,
+    )
     rank = np.full(shape, -1, dtype=np.int64)  # place in the order of the face that a pixel shows
     solid = area != 0
-    scale = np.where(solid, area, 1)
-    for dx in range(wide):
-        for dy in range(tall):
+    safe_area = np.where(solid, area, 1)
+    for dx in range(face_width):
+        for dy in range(face_height):
             x, y = left + dx, top + dy
-            first = ((px[:, 1] - x) * (py[:, 2] - y) - (px[:, 2] - x) * (py[:, 1] - y)) / scale
-            second = ((px[:, 2] - x) * (py[:, 0] - y) - (px[:, 0] - x) * (py[:, 2] - y)) / scale
-            weight = np.stack([first, second, 1 - first - second])  # (3, n_faces), of the corners
-            inside = np.flatnonzero(solid & (weight >= -1e-9).all(axis=0))
-            np.maximum.at(rank, (y[inside], x[inside]), inside)  # faces come back to front: the last is the nearest
-            nearest = inside[rank[y[inside], x[inside]] == inside]
+            weight_0 = (
+                (corner_x[:, 1] - x) * (corner_y[:, 2] - y) - (corner_x[:, 2] - x) * (corner_y[:, 1] - y)
+            ) / safe_area
+            weight_1 = (
+                (corner_x[:, 2] - x) * (corner_y[:, 0] - y) - (corner_x[:, 0] - x) * (corner_y[:, 2] - y)
+            ) / safe_area
+            weight = np.stack([weight_0, weight_1, 1 - weight_0 - weight_1])  # (3, n_faces), of the corners
+            covering = np.flatnonzero(solid & (weight >= -1e-9).all(axis=0))
+            # faces come back to front: the last is the nearest
+            np.maximum.at(rank, (y[covering], x[covering]), covering)
+            nearest = covering[rank[y[covering], x[covering]] == covering]
             shown[y[nearest], x[nearest]] = corners[nearest, weight[:, nearest].argmax(axis=0)]
     return shown
 
@@ -149,14 +159,16 @@ def vertex_array(vertex: Sequence[int] | np.ndarray, values: Sequence[float] | n
     ValueError
         If a vertex is not on the mesh, or is given twice.
     """
-    where = np.asarray(vertex, dtype=int)
-    if len(where) and (where.min() < 0 or where.max() >= N_VERTICES):
-        raise ValueError(f"vertices must lie in 0..{N_VERTICES - 1} ({SURFACE}), found {where.min()}..{where.max()}")
-    if len(np.unique(where)) != len(where):
-        raise ValueError(f"{len(where) - len(np.unique(where))} vertices are given more than once")
-    full = np.full(N_VERTICES, np.nan)
-    full[where] = np.asarray(values, dtype=np.float64)
-    return full
+    vertices = np.asarray(vertex, dtype=int)
+    if len(vertices) and (vertices.min() < 0 or vertices.max() >= N_VERTICES):
+        raise ValueError(
+            f"vertices must lie in 0..{N_VERTICES - 1} ({SURFACE}), found {vertices.min()}..{vertices.max()}"
+        )
+    if len(np.unique(vertices)) != len(vertices):
+        raise ValueError(f"{len(vertices) - len(np.unique(vertices))} vertices are given more than once")
+    mesh_values = np.full(N_VERTICES, np.nan)
+    mesh_values[vertices] = np.asarray(values, dtype=np.float64)
+    return mesh_values
 
 
 def hemispheres(part: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
@@ -179,13 +191,13 @@ def hemispheres(part: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
     ValueError
         If a vertex is not on the mesh, or is given twice.
     """
-    full = {}
+    side_values = {}
     for side in SIDES:
-        here = part[part["hemisphere"] == side]
+        side_rows = part[part["hemisphere"] == side]
         if column == "roi":
-            names = np.full(N_VERTICES, "", dtype=object)
-            names[here["vertex"].to_numpy(dtype=int)] = here["roi"].fillna("").to_numpy(dtype=str)
-            full[side] = names
+            roi_names = np.full(N_VERTICES, "", dtype=object)
+            roi_names[side_rows["vertex"].to_numpy(dtype=int)] = side_rows["roi"].fillna("").to_numpy(dtype=str)
+            side_values[side] = roi_names
         else:
-            full[side] = vertex_array(here["vertex"].to_numpy(), here[column].to_numpy(dtype=float))
-    return full
+            side_values[side] = vertex_array(side_rows["vertex"].to_numpy(), side_rows[column].to_numpy(dtype=float))
+    return side_values

@@ -59,40 +59,43 @@ def probe_hashes(image: np.ndarray) -> list[int]:
         64-bit hashes; the first is the whole picture's.
     """
     hashes = []
-    for share, down, right in PROBES:
-        height, width = (max(1, round(n * share)) for n in image.shape[:2])
-        i, j = round((image.shape[0] - height) * down), round((image.shape[1] - width) * right)
+    for side_share, down_share, right_share in PROBES:
+        height, width = (max(1, round(side * side_share)) for side in image.shape[:2])
+        i, j = round((image.shape[0] - height) * down_share), round((image.shape[1] - width) * right_share)
         hashes.append(int(perceptual_hash(np.ascontiguousarray(image[i : i + height, j : j + width])), 16))
     return hashes
 
 
 def near_pairs(
-    whole: np.ndarray, probes: np.ndarray, others: np.ndarray | None = None, other_probes: np.ndarray | None = None
+    hashes: np.ndarray,
+    probes: np.ndarray,
+    other_hashes: np.ndarray | None = None,
+    other_probes: np.ndarray | None = None,
 ) -> np.ndarray:
     """List pairs of pictures of which one looks like a slight crop of the other.
 
     Parameters
     ----------
-    whole : uint64 array of shape (n,)
+    hashes : uint64 array of shape (n,)
     probes : uint64 array of shape (n, n_probes)
-    others, other_probes : likewise for a second set; without it, pairs within the first
+    other_hashes, other_probes : likewise for a second set; without it, pairs within the first
 
     Returns
     -------
     int array of shape (n_pairs, 2)
         Sorted, each pair once; within one set the first is the smaller.
     """
-    within = others is None or other_probes is None
-    second, second_probes = whole, probes
-    if others is not None and other_probes is not None:
-        second, second_probes = others, other_probes
+    one_set = other_hashes is None or other_probes is None
+    second_hashes, second_probes = hashes, probes
+    if other_hashes is not None and other_probes is not None:
+        second_hashes, second_probes = other_hashes, other_probes
     pairs = set()
     for number in range(probes.shape[1]):
-        for a, b in _close(whole, second_probes[:, number]):
+        for a, b in _close(hashes, second_probes[:, number]):
             pairs.add((int(a), int(b)))
-        for b, a in _close(second, probes[:, number]):
+        for b, a in _close(second_hashes, probes[:, number]):
             pairs.add((int(a), int(b)))
-    if within:
+    if one_set:
         pairs = {(min(p), max(p)) for p in pairs if p[0] != p[1]}
     return np.array(sorted(pairs), dtype=int).reshape(-1, 2)
 
@@ -143,33 +146,36 @@ def confirmed_pairs(
     -------
     int array of shape (n_confirmed, 2)
     """
-    second = read_other or read
-    keep = [aligned_correlation(read(int(a)), second(int(b))) >= CORRELATION for a, b in pairs]
-    return pairs[np.array(keep, dtype=bool)] if len(pairs) else pairs
+    read_second = read_other or read
+    is_confirmed = [aligned_correlation(read(int(a)), read_second(int(b))) >= CORRELATION for a, b in pairs]
+    return pairs[np.array(is_confirmed, dtype=bool)] if len(pairs) else pairs
 
 
-def _close(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _close(hashes: np.ndarray, other_hashes: np.ndarray) -> np.ndarray:
     """Pairs of rows whose 64-bit hashes differ in at most ``HASH_DISTANCE`` bits, (n_pairs, 2)."""
-    block = max(1, 2**24 // max(1, len(others)))
-    close = []
-    for start in range(0, len(hashes), block):
-        first, second = np.nonzero(
-            np.bitwise_count(hashes[start : start + block, None] ^ others[None]) <= HASH_DISTANCE
+    n_block = max(1, 2**24 // max(1, len(other_hashes)))
+    pairs = []
+    for start in range(0, len(hashes), n_block):
+        rows, other_rows = np.nonzero(
+            np.bitwise_count(hashes[start : start + n_block, None] ^ other_hashes[None]) <= HASH_DISTANCE
         )
-        close.append(np.stack([first + start, second], axis=1))
-    return np.concatenate(close) if close else np.empty((0, 2), int)
+        pairs.append(np.stack([rows + start, other_rows], axis=1))
+    return np.concatenate(pairs) if pairs else np.empty((0, 2), int)
 
 
 def _best_crop(picture: np.ndarray, other: np.ndarray) -> float:
     """Largest correlation of crops of ``picture`` with the whole of ``other``."""
-    whole = _unit(_resize(other, SIZE)[None])
-    best = 0.0
-    for share in CROPS:
-        side = round(share * len(picture))
-        places = np.unique(np.linspace(0, len(picture) - side, STEPS).round().astype(int))
-        crops = [picture[i : i + side, j : j + side] for i in places for j in places]
-        best = max(best, float((_unit(np.stack([_resize(c, SIZE) for c in crops])) * whole).sum(axis=(1, 2)).max()))
-    return best
+    other_unit = _unit(_resize(other, SIZE)[None])
+    best_correlation = 0.0
+    for side_share in CROPS:
+        side = round(side_share * len(picture))
+        offsets = np.unique(np.linspace(0, len(picture) - side, STEPS).round().astype(int))
+        crops = [picture[i : i + side, j : j + side] for i in offsets for j in offsets]
+        best_correlation = max(
+            best_correlation,
+            float((_unit(np.stack([_resize(crop, SIZE) for crop in crops])) * other_unit).sum(axis=(1, 2)).max()),
+        )
+    return best_correlation
 
 
 def _unit(images: np.ndarray) -> np.ndarray:
@@ -183,5 +189,5 @@ def _resize(image: np.ndarray, size: int) -> np.ndarray:
     """Resample by area: blur to the new pixel, then interpolate at its centre."""
     factors = np.array(image.shape) / size
     blurred = ndimage.uniform_filter(image, size=np.maximum(1, factors.round().astype(int)), mode="nearest")
-    places = [(np.arange(size) + 0.5) * f - 0.5 for f in factors]
-    return ndimage.map_coordinates(blurred, np.meshgrid(*places, indexing="ij"), order=1, mode="nearest")
+    coordinates = [(np.arange(size) + 0.5) * factor - 0.5 for factor in factors]
+    return ndimage.map_coordinates(blurred, np.meshgrid(*coordinates, indexing="ij"), order=1, mode="nearest")

@@ -54,7 +54,7 @@ class Extractor:
             )
         self._device, self._dtype, self.rule = torch.device(device), PRECISIONS[precision], rule
         self.batch = batch or BATCH[device]
-        self._apart = device == "cpu" and self.batch == 1
+        self._one_by_one = device == "cpu" and self.batch == 1
         network = network.eval().requires_grad_(False)
         if self._dtype != torch.float32:
             for module in network.modules():
@@ -64,8 +64,8 @@ class Extractor:
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Make one picture, uint8 (height, width, 3), ready for the device; on a CPU take it through, too."""
-        ready = self.rule.prepare(image)
-        return self._forward([ready])[0] if self._apart else ready
+        prepared = self.rule.prepare(image)
+        return self._forward([prepared])[0] if self._one_by_one else prepared
 
     def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Describe prepared pictures, float32 (n_images, n_features).
@@ -75,39 +75,39 @@ class Extractor:
         torch.OutOfMemoryError
             If the memory does not hold a single picture.
         """
-        if self._apart and len(images):
+        if self._one_by_one and len(images):
             return np.stack(images)
         rows: list[np.ndarray] = []
-        done = 0
-        while done < len(images):
+        n_done = 0
+        while n_done < len(images):
             try:
-                rows.append(self._forward(images[done : done + self.batch]))
+                rows.append(self._forward(images[n_done : n_done + self.batch]))
             except torch.OutOfMemoryError:
                 if self.batch == 1:
                     raise
             else:
-                done += len(rows[-1])
+                n_done += len(rows[-1])
                 continue
-            self._halve(min(self.batch, len(images) - done))
+            self._halve(min(self.batch, len(images) - n_done))
         return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
     def _forward(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Describe one batch."""
         pixels = torch.from_numpy(np.stack(images))
-        lower = self._dtype != torch.float32
-        precision: Any = torch.autocast(self._device.type, self._dtype) if lower else contextlib.nullcontext()
+        is_lower = self._dtype != torch.float32
+        precision: Any = torch.autocast(self._device.type, self._dtype) if is_lower else contextlib.nullcontext()
         with torch.inference_mode():
             inputs = self.rule.normalise(pixels.to(self._device))
             with precision:
                 rows = self.network(inputs)
             return np.asarray(rows.float().cpu().numpy())
 
-    def _halve(self, size: int) -> None:
+    def _halve(self, n_pictures: int) -> None:
         """Take half as many pictures from now on; called when the failed batch's memory is free again."""
-        self.batch = max(1, size // 2)
+        self.batch = max(1, n_pictures // 2)
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        LOG.warning("out of memory at %d pictures: going on with %d", size, self.batch)
+        LOG.warning("out of memory at %d pictures: going on with %d", n_pictures, self.batch)
 
 
 class Tapped(nn.Module):
@@ -126,22 +126,22 @@ class Tapped(nn.Module):
         """Listen to the modules."""
         super().__init__()
         self.network = network
-        self._here = threading.local()  # several threads may take a picture through at once
+        self._thread = threading.local()  # several threads may take a picture through at once
         self._order = [id(tap) for tap in taps]
         for tap in {id(tap): tap for tap in taps}.values():
             tap.register_forward_hook(self._hook(id(tap), pools))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Give the pooled states of a batch; they are pooled as they pass, so that none is kept whole."""
-        states = self._here.states = {}
+        states = self._thread.states = {}
         self.network(pixel_values=pixels)
-        self._here.states = None
-        return torch.cat([state.float() for place in self._order for state in states[place]], dim=1)
+        self._thread.states = None
+        return torch.cat([state.float() for tap_id in self._order for state in states[tap_id]], dim=1)
 
-    def _hook(self, place: int, pools: Sequence[Callable[[torch.Tensor], torch.Tensor]]) -> Callable[..., None]:
+    def _hook(self, tap_id: int, pools: Sequence[Callable[[torch.Tensor], torch.Tensor]]) -> Callable[..., None]:
         def listen(module: nn.Module, inputs: Any, output: Any) -> None:
             states = output[0] if isinstance(output, tuple) else output
-            self._here.states[place] = [pool(states) for pool in pools]
+            self._thread.states[tap_id] = [pool(states) for pool in pools]
 
         return listen
 

@@ -50,8 +50,8 @@ def resize(pictures: np.ndarray, size: int) -> np.ndarray:
     -------
     array of shape (n_images, size, size)
     """
-    down, across = (_triangle(n, size) for n in pictures.shape[1:])
-    return down @ pictures @ across.T
+    row_weights, column_weights = (_triangle(n, size) for n in pictures.shape[1:])
+    return row_weights @ pictures @ column_weights.T
 
 
 def orientations(n: int) -> np.ndarray:
@@ -91,18 +91,18 @@ def energy(pictures: np.ndarray, scales: Sequence[float], n_orientations: int) -
     n_images, size, width = pictures.shape
     if width != size:
         raise ValueError(f"pictures must be square, not {size} x {width} pixels")
-    unfit = [scale for scale in scales if not 0 < scale <= size / 4]
-    if unfit or not len(scales):
-        raise ValueError(f"scales must lie above 0 and at most at {size / 4:g} cycles (size / 4), not {unfit}")
+    unfit_scales = [scale for scale in scales if not 0 < scale <= size / 4]
+    if unfit_scales or not len(scales):
+        raise ValueError(f"scales must lie above 0 and at most at {size / 4:g} cycles (size / 4), not {unfit_scales}")
     margin = size // 2
     bank = _bank(size + 2 * margin, size, tuple(scales), n_orientations)
-    inside = slice(margin, margin + size)
+    unpadded = slice(margin, margin + size)
     energies = np.empty((n_images, len(bank), size, size), dtype=np.float32)
-    for row, picture in zip(energies, pictures, strict=True):
+    for picture_energy, picture in zip(energies, pictures, strict=True):
         centred = np.pad(picture - picture.mean(), margin, mode="symmetric")
         spectrum = fft.fft2(centred.astype(np.float32))  # (2 * size, 2 * size)
-        pair = fft.ifft2(spectrum * bank)[:, inside, inside]  # complex (n_filters, size, size)
-        np.add(pair.real**2, pair.imag**2, out=row)
+        quadrature = fft.ifft2(spectrum * bank)[:, unpadded, unpadded]  # complex (n_filters, size, size)
+        np.add(quadrature.real**2, quadrature.imag**2, out=picture_energy)
     return energies
 
 
@@ -141,9 +141,9 @@ def _bank(n: int, size: int, scales: tuple[float, ...], n_orientations: int) -> 
     bank = []
     for scale in scales:
         for theta in orientations(n_orientations):
-            away = (x - scale * np.cos(theta)) ** 2 + (y - scale * np.sin(theta)) ** 2
+            squared_distance = (x - scale * np.cos(theta)) ** 2 + (y - scale * np.sin(theta)) ** 2
             # 2: the half plane that is kept holds half of a real grating's amplitude
-            bank.append(2 * np.exp(-away / (2 * (ratio * scale) ** 2)))
+            bank.append(2 * np.exp(-squared_distance / (2 * (ratio * scale) ** 2)))
     transfer = np.stack(bank).astype(np.float32)  # (n_scales * n_orientations, n, n)
     transfer[:, 0, 0] = 0  # mean luminance is no contrast
     transfer.flags.writeable = False
@@ -154,17 +154,17 @@ def _bank(n: int, size: int, scales: tuple[float, ...], n_orientations: int) -> 
 def _cells(size: int, grid: int) -> np.ndarray:
     """Averaging matrix (grid, size): share of each pixel in each cell, rows sum to 1."""
     edges = np.linspace(0, size, grid + 1)
-    low, high = edges[:-1, None], edges[1:, None]
+    lower_edge, upper_edge = edges[:-1, None], edges[1:, None]
     pixel = np.arange(size)
-    overlap = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
+    overlap = np.clip(np.minimum(upper_edge, pixel + 1) - np.maximum(lower_edge, pixel), 0, None)
     return overlap / overlap.sum(axis=1, keepdims=True)
 
 
 @cache
-def _triangle(before: int, after: int) -> np.ndarray:
-    """Linear interpolation matrix (after, before), widened where it shrinks, so that nothing aliases."""
-    step = before / after
-    centre = (np.arange(after) + 0.5) * step - 0.5
+def _triangle(n_in: int, n_out: int) -> np.ndarray:
+    """Linear interpolation matrix (n_out, n_in), widened where it shrinks, so that nothing aliases."""
+    step = n_in / n_out
+    centre = (np.arange(n_out) + 0.5) * step - 0.5
     reach = max(step, 1.0)
-    weight = np.clip(1 - np.abs(np.arange(before) - centre[:, None]) / reach, 0, None)
+    weight = np.clip(1 - np.abs(np.arange(n_in) - centre[:, None]) / reach, 0, None)
     return weight / weight.sum(axis=1, keepdims=True)

@@ -34,7 +34,7 @@ def on_hub(settings: Entry, published: Mapping[str, Mapping[str, Any]], files: S
     ----------
     settings : Entry
         The entry: ``weights``, ``checkpoint``, perhaps ``revision`` and ``sha256``.
-    known : mapping
+    published : mapping
         What the plug-in knows of checkpoints, by name: ``revision``, ``sha256`` by file, ``n_bytes``.
     files : sequence of str
         Patterns of names.
@@ -48,7 +48,7 @@ def on_hub(settings: Entry, published: Mapping[str, Mapping[str, Any]], files: S
     name = settings["checkpoint"]
     facts = published.get(name, {})
     revision = settings.get("revision", facts.get("revision"))
-    listed = facts.get("sha256", {}) if revision == facts.get("revision") else {}
+    published_sha256 = facts.get("sha256", {}) if revision == facts.get("revision") else {}
     folder = f"{name.replace('/', '--')}@{revision[:12] if revision else 'local'}"
-    sha256 = {**listed, **settings.get("sha256", {})}
+    sha256 = {**published_sha256, **settings.get("sha256", {})}
     return Checkpoint(name, folder, name, revision, None, tuple(files), sha256, facts.get("n_bytes", 0))

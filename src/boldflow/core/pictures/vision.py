@@ -55,16 +55,16 @@ class InputRule:
         height, width = image.shape[:2]
         if self.keep_aspect:
             # the long edge is cut down to whole pixels, as the published processors do
-            long = int(self.size * max(height, width) / min(height, width))
-            high, wide = (long, self.size) if width <= height else (self.size, long)
+            long_edge = int(self.size * max(height, width) / min(height, width))
+            new_height, new_width = (long_edge, self.size) if width <= height else (self.size, long_edge)
         else:
-            high, wide = self.size, self.size
-        if (high, wide) != (height, width):
-            picture = Image.fromarray(image).resize((wide, high), resample=FILTERS[self.filter])
+            new_height, new_width = self.size, self.size
+        if (new_height, new_width) != (height, width):
+            picture = Image.fromarray(image).resize((new_width, new_height), resample=FILTERS[self.filter])
             image = np.asarray(picture)
         if self.crop is None:
             return image
-        top, left = (high - self.crop) // 2, (wide - self.crop) // 2
+        top, left = (new_height - self.crop) // 2, (new_width - self.crop) // 2
         return image[top : top + self.crop, left : left + self.crop]
 
     def normalise(self, batch: Any) -> Any:
@@ -88,8 +88,8 @@ class Processed:
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Make one picture's input, float32 (3, height, width)."""
-        values = self._processor(Image.fromarray(image), return_tensors="np")["pixel_values"]
-        return np.asarray(values[0], dtype=np.float32)
+        pixel_values = self._processor(Image.fromarray(image), return_tensors="np")["pixel_values"]
+        return np.asarray(pixel_values[0], dtype=np.float32)
 
     def normalise(self, batch: Any) -> Any:
         """Do nothing: the processor has done it."""
@@ -101,14 +101,14 @@ def direct(size: int) -> InputRule:
     return InputRule(size, keep_aspect=False, crop=None)
 
 
-def of_processor(stated: dict[str, Any], otherwise: InputRule) -> InputRule:
-    """Read the rule of a checkpoint's preprocessor file; what it does not say is as in ``otherwise``.
+def of_processor(file_settings: dict[str, Any], default: InputRule) -> InputRule:
+    """Read the rule of a checkpoint's preprocessor file; what it does not say is as in ``default``.
 
     Parameters
     ----------
-    stated : dict
+    file_settings : dict
         Content of ``preprocessor_config.json``; empty where there is none.
-    otherwise : InputRule
+    default : InputRule
 
     Returns
     -------
@@ -120,29 +120,35 @@ def of_processor(stated: dict[str, Any], otherwise: InputRule) -> InputRule:
         If the file asks for something that is not done here: names it.
     """
     for key in ("do_resize", "do_rescale", "do_normalize"):
-        if stated.get(key, True) is not True:
-            raise ValueError(f"the checkpoint's preprocessor file says {key}: {stated[key]!r}; only true is done here")
-    if abs(stated.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-12:
+        if file_settings.get(key, True) is not True:
+            raise ValueError(
+                f"the checkpoint's preprocessor file says {key}: {file_settings[key]!r}; only true is done here"
+            )
+    if abs(file_settings.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-12:
         raise ValueError(
-            f"the checkpoint's preprocessor file says rescale_factor {stated['rescale_factor']}, not 1/255"
+            f"the checkpoint's preprocessor file says rescale_factor {file_settings['rescale_factor']}, not 1/255"
         )
-    size = stated.get("size", {"shortest_edge": otherwise.size} if otherwise.keep_aspect else otherwise.size)
+    size = file_settings.get("size", {"shortest_edge": default.size} if default.keep_aspect else default.size)
     if isinstance(size, int):
-        size = {"shortest_edge": size} if otherwise.keep_aspect else {"height": size, "width": size}
-    crop = stated.get("crop_size", otherwise.crop) if stated.get("do_center_crop", otherwise.crop is not None) else None
+        size = {"shortest_edge": size} if default.keep_aspect else {"height": size, "width": size}
+    crop = (
+        file_settings.get("crop_size", default.crop)
+        if file_settings.get("do_center_crop", default.crop is not None)
+        else None
+    )
     crop = crop if crop is None or isinstance(crop, int) else _square(crop)
-    number = stated.get("resample", int(FILTERS[otherwise.filter]))
-    names = {int(value): name for name, value in FILTERS.items()}
-    if number not in names:
-        raise ValueError(f"the checkpoint's preprocessor file says resample {number}; known are {names}")
-    keep = set(size) == {"shortest_edge"}
+    filter_number = file_settings.get("resample", int(FILTERS[default.filter]))
+    filter_names = {int(value): name for name, value in FILTERS.items()}
+    if filter_number not in filter_names:
+        raise ValueError(f"the checkpoint's preprocessor file says resample {filter_number}; known are {filter_names}")
+    keep_aspect = set(size) == {"shortest_edge"}
     return InputRule(
-        size["shortest_edge"] if keep else _square(size),
-        keep,
+        size["shortest_edge"] if keep_aspect else _square(size),
+        keep_aspect,
         crop,
-        names[number],
-        tuple(stated.get("image_mean", otherwise.mean)),
-        tuple(stated.get("image_std", otherwise.sd)),
+        filter_names[filter_number],
+        tuple(file_settings.get("image_mean", default.mean)),
+        tuple(file_settings.get("image_std", default.sd)),
     )
 
 
@@ -171,14 +177,19 @@ def layer_indices(layer: float | Sequence[float], n_states: int) -> list[int]:
     ValueError
         If a place does not exist; says how many there are.
     """
-    asked = list(layer) if isinstance(layer, Sequence) else [layer]
-    places = [int(number * (n_states - 1)) if isinstance(number, float) else number for number in asked]
-    wrong = [number for number, place in zip(asked, places, strict=True) if not 0 <= place < n_states]
-    if wrong:
+    layers = list(layer) if isinstance(layer, Sequence) else [layer]
+    indices = [
+        int(layer_asked * (n_states - 1)) if isinstance(layer_asked, float) else layer_asked for layer_asked in layers
+    ]
+    wrong_layers = [
+        layer_asked for layer_asked, index in zip(layers, indices, strict=True) if not 0 <= index < n_states
+    ]
+    if wrong_layers:
         raise ValueError(
-            f"layer {wrong[0]} does not exist: this network has hidden states 0 to {n_states - 1}, or fractions to 1.0"
+            f"layer {wrong_layers[0]} does not exist: this network has hidden states 0 to {n_states - 1}, "
+            "or fractions to 1.0"
         )
-    return places
+    return indices
 
 
 def pooled(states: Any, pool: str, n_prefix: int) -> Any:

@@ -38,8 +38,8 @@ def haemodynamic_response(time_s: np.ndarray, duration_s: float) -> np.ndarray:
     """
 
     def integral(t: np.ndarray) -> np.ndarray:
-        after = np.maximum(t, 0)
-        return special.gammainc(6, after) - special.gammainc(16, after) / 6
+        since_onset = np.maximum(t, 0)
+        return special.gammainc(6, since_onset) - special.gammainc(16, since_onset) / 6
 
     def response(t: np.ndarray) -> np.ndarray:
         return integral(t) - integral(t - duration_s)
@@ -62,8 +62,8 @@ def design(onsets_s: np.ndarray, n_volumes: int, tr_s: float, duration_s: float)
     -------
     array of shape (n_volumes, n_trials)
     """
-    after = np.arange(n_volumes)[:, None] * tr_s - np.asarray(onsets_s)[None, :]  # s, (n_volumes, n_trials)
-    return haemodynamic_response(after, duration_s)
+    since_onset_s = np.arange(n_volumes)[:, None] * tr_s - np.asarray(onsets_s)[None, :]  # s, (n_volumes, n_trials)
+    return haemodynamic_response(since_onset_s, duration_s)
 
 
 def schedule(n_train: int, n_test: int, n_repeats: int, n_runs: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -91,38 +91,40 @@ def schedule(n_train: int, n_test: int, n_repeats: int, n_runs: int, rng: np.ran
         [(place + (repeat * n_runs) // n_repeats) % n_runs for repeat in range(n_repeats) for place in range(n_test)],
         dtype=int,
     )
-    pictures = np.tile(n_train + order, n_repeats)  # (n_repeats * n_test,)
+    test_pictures = np.tile(n_train + order, n_repeats)  # (n_repeats * n_test,)
     n_of_run = np.full(n_runs, (n_train + n_test * n_repeats) // n_runs)
     n_of_run[: (n_train + n_test * n_repeats) % n_runs] += 1
-    free = np.clip(n_of_run - np.bincount(run_of_test, minlength=n_runs), 0, None)
-    slots = np.repeat(np.arange(n_runs), free)[:n_train]  # run of each training picture
-    slots = np.concatenate([slots, np.arange(n_train - len(slots)) % n_runs])  # where test pictures fill runs
-    train = rng.permutation(n_train)
+    n_free = np.clip(n_of_run - np.bincount(run_of_test, minlength=n_runs), 0, None)
+    run_of_train = np.repeat(np.arange(n_runs), n_free)[:n_train]  # run of each training picture
+    run_of_train = np.concatenate(
+        [run_of_train, np.arange(n_train - len(run_of_train)) % n_runs]
+    )  # where test pictures fill runs
+    train_pictures = rng.permutation(n_train)
     runs = []
     for run in range(n_runs):
-        members = np.concatenate([pictures[run_of_test == run], train[slots == run]])
-        runs.append(_shuffled(members, rng))
+        run_pictures = np.concatenate([test_pictures[run_of_test == run], train_pictures[run_of_train == run]])
+        runs.append(_shuffled(run_pictures, rng))
     return runs
 
 
-def _shuffled(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _shuffled(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for _ in range(1000):
-        order = rng.permutation(members)
+        order = rng.permutation(pictures)
         if not np.any(order[1:] == order[:-1]):
             return order
-    counts = np.bincount(members).max()
+    n_most = np.bincount(pictures).max()
     raise ValueError(
-        f"a run of {len(members)} trials shows one picture {counts} times and cannot be ordered so that it never "
+        f"a run of {len(pictures)} trials shows one picture {n_most} times and cannot be ordered so that it never "
         "comes twice running: take more runs or fewer repeats"
     )
 
 
 def grid(voxel_mm: float) -> tuple[np.ndarray, tuple[int, int, int]]:
     """Affine (4, 4) and shape of the volume that holds both hemispheres."""
-    counts = np.ceil((BOX_MM[:, 1] - BOX_MM[:, 0]) / voxel_mm).astype(int)
+    n_voxels = np.ceil((BOX_MM[:, 1] - BOX_MM[:, 0]) / voxel_mm).astype(int)
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = BOX_MM[:, 0] + voxel_mm / 2
-    return affine, (int(counts[0]), int(counts[1]), int(counts[2]))
+    return affine, (int(n_voxels[0]), int(n_voxels[1]), int(n_voxels[2]))
 
 
 def forward_map(
@@ -149,10 +151,10 @@ def forward_map(
     """
     points = white[:, None] + DEPTHS[None, :, None] * (pial - white)[:, None]  # (n_vertices, n_depths, 3)
     inverse = np.linalg.inv(affine)
-    index = np.rint(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
-    if (index < 0).any() or (index >= np.array(shape)).any():
+    voxel_index = np.rint(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    if (voxel_index < 0).any() or (voxel_index >= np.array(shape)).any():
         raise ValueError(f"the surface leaves the volume of shape {shape}")
-    voxel = np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), shape)
+    voxel = np.ravel_multi_index(tuple(np.moveaxis(voxel_index, -1, 0)), shape)
     vertex = np.broadcast_to(np.arange(len(white))[:, None], voxel.shape)
     pairs = np.unique(np.stack([voxel.ravel(), vertex.ravel()]), axis=1)
     share = 1.0 / np.bincount(pairs[0])[pairs[0]]
@@ -161,8 +163,8 @@ def forward_map(
 
 def mask_of(forward: sparse.csr_array, shape: tuple[int, int, int]) -> np.ndarray:
     """Voxels with cortex and all their neighbours, bool of shape ``shape``."""
-    cortex = (np.diff(forward.indptr) > 0).reshape(shape)
-    return ndimage.binary_dilation(cortex, structure=np.ones((3, 3, 3), dtype=bool))
+    has_cortex = (np.diff(forward.indptr) > 0).reshape(shape)
+    return ndimage.binary_dilation(has_cortex, structure=np.ones((3, 3, 3), dtype=bool))
 
 
 def silent_vertices(
@@ -203,17 +205,17 @@ def smooth_map(mask: np.ndarray, affine: np.ndarray) -> sparse.csr_array:
     float32 sparse array of shape (n_masked, n_sources)
     """
     step = SMOOTH_MM / affine[0, 0]
-    place = np.stack(np.nonzero(mask), axis=1) / step  # (n_voxels, 3), in steps of the sources
-    low = np.floor(place).astype(int)
-    shape = tuple(low.max(axis=0) + 2)
+    position = np.stack(np.nonzero(mask), axis=1) / step  # (n_voxels, 3), in steps of the sources
+    low_corner = np.floor(position).astype(int)
+    shape = tuple(low_corner.max(axis=0) + 2)
     rows, columns, weights = [], [], []
     for corner in np.ndindex(2, 2, 2):
-        weights.append(np.prod(1 - np.abs(place - low - np.array(corner)), axis=1))
-        columns.append(np.ravel_multi_index(tuple((low + np.array(corner)).T), shape))
-        rows.append(np.arange(len(place)))
-    values = np.concatenate(weights)
+        weights.append(np.prod(1 - np.abs(position - low_corner - np.array(corner)), axis=1))
+        columns.append(np.ravel_multi_index(tuple((low_corner + np.array(corner)).T), shape))
+        rows.append(np.arange(len(position)))
+    entries = np.concatenate(weights)
     matrix = sparse.csr_array(
-        (values, (np.concatenate(rows), np.concatenate(columns))), shape=(len(place), int(np.prod(shape)))
+        (entries, (np.concatenate(rows), np.concatenate(columns))), shape=(len(position), int(np.prod(shape)))
     )
     length = np.sqrt((matrix**2).sum(axis=1))
     return (sparse.diags_array(1 / length) @ matrix).astype(np.float32).tocsr()
@@ -238,9 +240,9 @@ def noise(n_volumes: int, scale: np.ndarray, smooth: sparse.csr_array, rng: np.r
     """
     n_voxels, n_sources = smooth.shape
     samples = rng.standard_normal((n_volumes, n_voxels), dtype=np.float32)
-    common = rng.standard_normal((n_sources, n_volumes), dtype=np.float32)
+    sources = rng.standard_normal((n_sources, n_volumes), dtype=np.float32)
     samples *= np.float32(np.sqrt(1 - SMOOTH_SHARE))
-    samples += np.float32(np.sqrt(SMOOTH_SHARE)) * (smooth @ common).T
+    samples += np.float32(np.sqrt(SMOOTH_SHARE)) * (smooth @ sources).T
     for k in range(1, n_volumes):
         samples[k] = np.float32(AR) * samples[k - 1] + np.float32(np.sqrt(1 - AR**2)) * samples[k]
     samples *= scale.astype(np.float32)

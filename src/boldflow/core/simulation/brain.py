@@ -101,48 +101,52 @@ def draw_brain(
     if len(categories) > len(CENTRES):
         raise ValueError(f"there are places for {len(CENTRES)} category-selective patches, not {len(categories)}")
     directions = sphere / np.linalg.norm(sphere, axis=1, keepdims=True)
-    n = len(directions)
-    area, falloff, along, across = _layout(directions, cortex, left, len(categories), rng)
-    x, y, size, early = _receptive_fields(along, across, left)
-    area = np.where(early >= 0, early, area).astype(np.int8)
-    is_early, is_patch = early >= 0, area >= len(EARLY)
-    smooth = _smooth_fields(directions, 4 + len(categories), rng)
-    frequency = 2 ** (3.3 - 0.5 * np.log2(np.hypot(x, y)) - 0.3 * early + 0.6 * smooth[2])
-    selectivity = np.clip(0.12 + 0.12 * smooth[4:].T, 0, 0.5)
+    n_vertices = len(directions)
+    area, falloff, strip_along, strip_across = _layout(directions, cortex, left, len(categories), rng)
+    x, y, size, early_area = _receptive_fields(strip_along, strip_across, left)
+    area = np.where(early_area >= 0, early_area, area).astype(np.int8)
+    is_early, is_patch = early_area >= 0, area >= len(EARLY)
+    smooth_fields = _smooth_fields(directions, 4 + len(categories), rng)
+    frequency = 2 ** (3.3 - 0.5 * np.log2(np.hypot(x, y)) - 0.3 * early_area + 0.6 * smooth_fields[2])
+    selectivity = np.clip(0.12 + 0.12 * smooth_fields[4:].T, 0, 0.5)
     selectivity[np.flatnonzero(is_patch), area[is_patch] - len(EARLY)] = 1.0
-    gain = np.exp(rng.normal(0, 0.2, n)) * np.where(is_patch, PATCH_GAIN * falloff, 1.0)
-    seen = np.where(is_early, 1.0, np.nan)
+    gain = np.exp(rng.normal(0, 0.2, n_vertices)) * np.where(is_patch, PATCH_GAIN * falloff, 1.0)
+    one_if_early = np.where(is_early, 1.0, np.nan)
     return Brain(
         areas=(*EARLY, *categories),
         area=area,
-        x_deg=x * seen,
-        y_deg=y * seen,
-        size_deg=size * seen,
-        orientation=(np.arctan2(smooth[0], smooth[1]) / 2 % np.pi) * seen,
-        frequency=np.clip(frequency, SCALES[0], SCALES[-1]) * seen,
-        normalised=is_early & (smooth[3] > 0.4),
+        x_deg=x * one_if_early,
+        y_deg=y * one_if_early,
+        size_deg=size * one_if_early,
+        orientation=(np.arctan2(smooth_fields[0], smooth_fields[1]) / 2 % np.pi) * one_if_early,
+        frequency=np.clip(frequency, SCALES[0], SCALES[-1]) * one_if_early,
+        normalised=is_early & (smooth_fields[3] > 0.4),
         gain=np.where(area >= 0, gain, 0.0),
         selectivity=np.where(is_patch[:, None], selectivity, np.nan),
     )
 
 
 def _layout(
-    directions: np.ndarray, cortex: np.ndarray, left: np.ndarray, n_categories: int, rng: np.random.Generator
+    directions: np.ndarray, positions: np.ndarray, left: np.ndarray, n_categories: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Lay patches and the strip of early areas out: area, height in a patch, place along and across, (n_vertices,)."""
-    n = len(directions)
-    area = np.full(n, -1, dtype=np.int8)
-    along, across = np.zeros(n), np.zeros(n)
-    falloff = np.zeros(n)
+    n_vertices = len(directions)
+    area = np.full(n_vertices, -1, dtype=np.int8)
+    strip_along, strip_across = np.zeros(n_vertices), np.zeros(n_vertices)
+    falloff = np.zeros(n_vertices)
     stretch = rng.uniform(0.85, 1.15, 3)  # length of the strip, its width, size of patches
-    for here in (left, ~left):
-        side = -1.0 if here is left else 1.0
-        part = directions[here]
-        along[here], across[here] = _strip(part, cortex[here], side, stretch, rng)
-        patch, height = _patches(part, cortex[here], side, n_categories, stretch[2], rng)
-        area[here] = np.where(patch >= 0, patch + len(EARLY), -1)
-        falloff[here] = height
-    return area, falloff, along, across
+    for in_hemisphere in (left, ~left):
+        side_sign = -1.0 if in_hemisphere is left else 1.0
+        hemisphere_directions = directions[in_hemisphere]
+        strip_along[in_hemisphere], strip_across[in_hemisphere] = _strip(
+            hemisphere_directions, positions[in_hemisphere], side_sign, stretch, rng
+        )
+        patch, height = _patches(
+            hemisphere_directions, positions[in_hemisphere], side_sign, n_categories, stretch[2], rng
+        )
+        area[in_hemisphere] = np.where(patch >= 0, patch + len(EARLY), -1)
+        falloff[in_hemisphere] = height
+    return area, falloff, strip_along, strip_across
 
 
 def see(pictures: np.ndarray) -> np.ndarray:
@@ -158,11 +162,11 @@ def see(pictures: np.ndarray) -> np.ndarray:
         Channels: scales (slow) by orientations.
     """
     shape = (len(pictures), len(SCALES) * N_ORIENTATIONS, GRID, GRID)
-    seen = np.empty(shape, dtype=np.float32)
-    for row, picture in zip(seen, pictures, strict=True):
+    energies = np.empty(shape, dtype=np.float32)
+    for picture_energy, picture in zip(energies, pictures, strict=True):
         maps = gabor.energy(gabor.resize(gabor.grey(picture[None]), RETINA), SCALES, N_ORIENTATIONS)
-        row[:] = gabor.pool(maps[0], GRID)
-    return seen
+        picture_energy[:] = gabor.pool(maps[0], GRID)
+    return energies
 
 
 def channel_weights(brain: Brain) -> np.ndarray:
@@ -175,14 +179,14 @@ def channel_weights(brain: Brain) -> np.ndarray:
     """
     early = brain.early
     theta = gabor.orientations(N_ORIENTATIONS)
-    by_angle = np.exp(1.5 * (np.cos(2 * (theta - brain.orientation[early, None])) - 1))
+    angle_tuning = np.exp(1.5 * (np.cos(2 * (theta - brain.orientation[early, None])) - 1))
     octaves = np.log2(np.array(SCALES) / brain.frequency[early, None])
-    by_scale = np.exp(-(octaves**2) / (2 * 0.6**2))
-    weights = (by_scale[:, :, None] * by_angle[:, None, :]).reshape(int(early.sum()), -1)
+    scale_tuning = np.exp(-(octaves**2) / (2 * 0.6**2))
+    weights = (scale_tuning[:, :, None] * angle_tuning[:, None, :]).reshape(int(early.sum()), -1)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def early_responses(brain: Brain, seen: np.ndarray) -> np.ndarray:
+def early_responses(brain: Brain, energies: np.ndarray) -> np.ndarray:
     """Responses of early vertices before they are scaled.
 
     The energy of a vertex's channels in its receptive field is compressed by a square root; in a vertex with
@@ -191,7 +195,7 @@ def early_responses(brain: Brain, seen: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     brain : Brain
-    seen : array of shape (n_images, n_channels, GRID, GRID)
+    energies : array of shape (n_images, n_channels, GRID, GRID)
         Of ``see``.
 
     Returns
@@ -204,13 +208,13 @@ def early_responses(brain: Brain, seen: np.ndarray) -> np.ndarray:
     """
     early = brain.early
     weights = channel_weights(brain)
-    centre = _fields(brain, early, 1.0)
-    around = _fields(brain, early, 2.0)
-    flat = seen.reshape(*seen.shape[:2], -1)
-    drive = np.stack([np.einsum("vc,vc->v", centre @ luminance.T, weights) for luminance in flat])
-    pool = np.stack([around @ luminance.mean(axis=0) for luminance in flat])
-    divided = drive / (np.median(pool, axis=0) + pool)
-    return np.where(brain.normalised[early], divided, np.sqrt(drive)).astype(np.float32)
+    centre_fields = _fields(brain, early, 1.0)
+    surround_fields = _fields(brain, early, 2.0)
+    flat_energy = energies.reshape(*energies.shape[:2], -1)
+    drive = np.stack([np.einsum("vc,vc->v", centre_fields @ energy.T, weights) for energy in flat_energy])
+    pool = np.stack([surround_fields @ energy.mean(axis=0) for energy in flat_energy])
+    normalised_drive = drive / (np.median(pool, axis=0) + pool)
+    return np.where(brain.normalised[early], normalised_drive, np.sqrt(drive)).astype(np.float32)
 
 
 def category_responses(brain: Brain, category: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -233,14 +237,14 @@ def category_responses(brain: Brain, category: np.ndarray, strength: np.ndarray)
 
 
 def amplitudes(
-    brain: Brain, seen: np.ndarray, category: np.ndarray, strength: np.ndarray, train: np.ndarray
+    brain: Brain, energies: np.ndarray, category: np.ndarray, strength: np.ndarray, train: np.ndarray
 ) -> np.ndarray:
     """Response of each responsive vertex to each picture, scaled so that its s.d. over training pictures is its gain.
 
     Parameters
     ----------
     brain : Brain
-    seen, category, strength : as for ``early_responses`` and ``category_responses``
+    energies, category, strength : as for ``early_responses`` and ``category_responses``
     train : bool array of shape (n_images,)
 
     Returns
@@ -249,18 +253,18 @@ def amplitudes(
         Vertices in the order of the mesh; the mean over training pictures is twice the s.d.
     """
     responsive = brain.responsive
-    drives = np.empty((len(seen), int(responsive.sum())), dtype=np.float32)
+    drives = np.empty((len(energies), int(responsive.sum())), dtype=np.float32)
     early = brain.early[responsive]
-    drives[:, early] = early_responses(brain, seen)
+    drives[:, early] = early_responses(brain, energies)
     drives[:, ~early] = category_responses(brain, category, strength)
     scaled = (drives - drives[train].mean(axis=0)) / drives[train].std(axis=0)
     return ((scaled + 2) * brain.gain[responsive]).astype(np.float32)
 
 
-def _nearest(directions: np.ndarray, cortex: np.ndarray, point: tuple[float, ...], side: float) -> np.ndarray:
+def _nearest(directions: np.ndarray, positions: np.ndarray, point: tuple[float, ...], side_sign: float) -> np.ndarray:
     """Direction on the sphere of the vertex nearest to a landmark given for the right hemisphere."""
-    there = np.array(point) * (side, 1.0, 1.0)
-    return directions[np.argmin(((cortex - there) ** 2).sum(axis=1))]
+    landmark = np.array(point) * (side_sign, 1.0, 1.0)
+    return directions[np.argmin(((positions - landmark) ** 2).sum(axis=1))]
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
@@ -268,59 +272,69 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 
 def _strip(
-    directions: np.ndarray, cortex: np.ndarray, side: float, stretch: np.ndarray, rng: np.random.Generator
+    directions: np.ndarray, positions: np.ndarray, side_sign: float, stretch: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Place along the strip (0 to 1 inside it) and across it (in widths of V1's half, positive above)."""
-    pole, front = (_unit(_nearest(directions, cortex, p, side) + rng.normal(0, 0.025, 3)) for p in (POLE, FRONT))
+    pole, front = (
+        _unit(_nearest(directions, positions, landmark, side_sign) + rng.normal(0, 0.025, 3))
+        for landmark in (POLE, FRONT)
+    )
     normal = _unit(np.cross(pole, front))
-    if normal @ _nearest(directions, cortex, ABOVE, side) < 0:
+    if normal @ _nearest(directions, positions, ABOVE, side_sign) < 0:
         normal = -normal
-    forwards = front - (front @ pole) * pole
-    forwards = _unit(forwards - (forwards @ normal) * normal)
-    longitude = np.degrees(np.arctan2(directions @ forwards, directions @ pole))
+    forward_axis = front - (front @ pole) * pole
+    forward_axis = _unit(forward_axis - (forward_axis @ normal) * normal)
+    longitude = np.degrees(np.arctan2(directions @ forward_axis, directions @ pole))
     latitude = np.degrees(np.arcsin(np.clip(directions @ normal, -1, 1)))
     return longitude / (LENGTH_DEG * stretch[0]), latitude / (WIDTHS_DEG[0] * stretch[1])
 
 
 def _receptive_fields(
-    along: np.ndarray, across: np.ndarray, left: np.ndarray
+    strip_along: np.ndarray, strip_across: np.ndarray, left: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Centre (x, y) and size in degrees, and the early area (-1 where there is none)."""
     borders = np.array(WIDTHS_DEG) / WIDTHS_DEG[0]
-    distance = np.abs(across)
+    distance = np.abs(strip_across)
     area = np.searchsorted(borders, distance)
     # share of a quarter field, 0 at the horizontal and 1 at the vertical meridian: it turns back at each border
     knots = np.concatenate([[0.0], borders])
-    quarter = np.interp(distance, knots, [0.0, 1.0, 0.0, 1.0])
-    angle = np.sign(across) * quarter * np.pi / 2  # the upper bank sees the lower field
-    low, high = ECCENTRICITY_DEG
-    eccentricity = low * (high / low) ** np.clip(along, 0, 1)
+    quarter_share = np.interp(distance, knots, [0.0, 1.0, 0.0, 1.0])
+    angle = np.sign(strip_across) * quarter_share * np.pi / 2  # the upper bank sees the lower field
+    low_deg, high_deg = ECCENTRICITY_DEG
+    eccentricity = low_deg * (high_deg / low_deg) ** np.clip(strip_along, 0, 1)
     x = eccentricity * np.cos(angle) * np.where(left, 1.0, -1.0)
     y = eccentricity * np.sin(angle)
     size = (0.3 + 0.08 * eccentricity) * 1.5 ** np.minimum(area, 2)
-    half = PICTURE_DEG / 2
-    inside = (along > 0) & (along < 1) & (area < len(EARLY)) & (np.abs(x) < half) & (np.abs(y) < half)
-    return x, y, size, np.where(inside, area, -1)
+    half_side = PICTURE_DEG / 2
+    in_strip = (
+        (strip_along > 0) & (strip_along < 1) & (area < len(EARLY)) & (np.abs(x) < half_side) & (np.abs(y) < half_side)
+    )
+    return x, y, size, np.where(in_strip, area, -1)
 
 
 def _patches(
-    directions: np.ndarray, cortex: np.ndarray, side: float, n: int, stretch: float, rng: np.random.Generator
+    directions: np.ndarray,
+    positions: np.ndarray,
+    side_sign: float,
+    n_patches: int,
+    stretch: float,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Patch of each vertex (-1 where there is none) and its height, from 1 in the middle to 0.5 at the rim."""
-    centres = [_nearest(directions, cortex, point, side) for point in CENTRES[:n]]
+    centres = [_nearest(directions, positions, point, side_sign) for point in CENTRES[:n_patches]]
     centres = [_unit(centre + rng.normal(0, 0.03, 3)) for centre in centres]
-    radius = rng.uniform(*PATCH_MM, n) * stretch
-    away = SPHERE_MM * np.arccos(np.clip(directions @ np.array(centres).T, -1, 1)) / radius
-    nearest = away.argmin(axis=1)
-    distance = away.min(axis=1)
+    radius = rng.uniform(*PATCH_MM, n_patches) * stretch
+    distances = SPHERE_MM * np.arccos(np.clip(directions @ np.array(centres).T, -1, 1)) / radius
+    nearest = distances.argmin(axis=1)
+    distance = distances.min(axis=1)
     height = 0.75 + 0.25 * np.cos(np.pi * np.clip(distance, 0, 1))
     return np.where(distance < 1, nearest, -1), height
 
 
-def _smooth_fields(directions: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def _smooth_fields(directions: np.ndarray, n_fields: int, rng: np.random.Generator) -> np.ndarray:
     """Gaussian random fields on the sphere (n, n_vertices), s.d. 1, by random Fourier features."""
-    waves = rng.normal(0, SPHERE_MM / SMOOTH_MM, (n, 3, 64))
-    phases = rng.uniform(0, 2 * np.pi, (n, 1, 64))
+    waves = rng.normal(0, SPHERE_MM / SMOOTH_MM, (n_fields, 3, 64))
+    phases = rng.uniform(0, 2 * np.pi, (n_fields, 1, 64))
     return np.stack(
         [
             np.cos(directions @ wave + phase).sum(axis=1) * np.sqrt(2 / 64)
@@ -329,11 +343,11 @@ def _smooth_fields(directions: np.ndarray, n: int, rng: np.random.Generator) -> 
     )
 
 
-def _fields(brain: Brain, chosen: np.ndarray, widen: float) -> np.ndarray:
+def _fields(brain: Brain, vertices: np.ndarray, widen: float) -> np.ndarray:
     """Gaussian receptive fields on the grid, float32 (n_chosen, GRID * GRID), each summing to 1."""
-    place = ((np.arange(GRID) + 0.5) / GRID - 0.5) * PICTURE_DEG
-    spread = 2 * (widen * brain.size_deg[chosen, None]) ** 2
-    across = np.exp(-((place - brain.x_deg[chosen, None]) ** 2) / spread)
-    down = np.exp(-((place - brain.y_deg[chosen, None]) ** 2) / spread)
-    field = (down[:, :, None] * across[:, None, :]).reshape(len(across), -1)
+    grid_deg = ((np.arange(GRID) + 0.5) / GRID - 0.5) * PICTURE_DEG
+    double_variance = 2 * (widen * brain.size_deg[vertices, None]) ** 2
+    x_profile = np.exp(-((grid_deg - brain.x_deg[vertices, None]) ** 2) / double_variance)
+    y_profile = np.exp(-((grid_deg - brain.y_deg[vertices, None]) ** 2) / double_variance)
+    field = (y_profile[:, :, None] * x_profile[:, None, :]).reshape(len(x_profile), -1)
     return (field / field.sum(axis=1, keepdims=True)).astype(np.float32)

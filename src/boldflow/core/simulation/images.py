@@ -30,18 +30,18 @@ def cut_patches(
         As many as the photograph gives, at most ``n``.
     """
     luminance = photograph.mean(axis=2) / 255
-    shorter = min(luminance.shape)
-    taken: list[tuple[int, int, int]] = []
+    short_side = min(luminance.shape)
+    patches: list[tuple[int, int, int]] = []
     for _ in range(ATTEMPTS * n):
-        if len(taken) == n:
+        if len(patches) == n:
             break
-        side = round(float(rng.uniform(*sides)) * shorter)
+        side = round(float(rng.uniform(*sides)) * short_side)
         top, left = (int(rng.integers(0, extent - side + 1)) for extent in luminance.shape)
         if luminance[top : top + side, left : left + side].std() < CONTRAST:
             continue
-        if all(_shared((top, left, side), other) <= OVERLAP for other in taken):
-            taken.append((top, left, side))
-    return [photograph[top : top + side, left : left + side] for top, left, side in taken]
+        if all(_shared((top, left, side), patch) <= OVERLAP for patch in patches):
+            patches.append((top, left, side))
+    return [photograph[top : top + side, left : left + side] for top, left, side in patches]
 
 
 def pink_noise(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -92,26 +92,28 @@ def dead_leaves(size: int, rng: np.random.Generator) -> np.ndarray:
     -----
     Lee, Mumford and Huang 2001, Int. J. Comput. Vis. 41, 35-59: radii follow a power law with exponent -3.
     """
-    place = (np.arange(size) + 0.5) / size
-    y, x = np.meshgrid(place, place, indexing="ij")
+    pixel_centres = (np.arange(size) + 0.5) / size
+    y, x = np.meshgrid(pixel_centres, pixel_centres, indexing="ij")
     picture = np.full((size, size, 3), rng.uniform(0.2, 0.8, 3))
     palette = rng.uniform(0, 1, (6, 1)) + rng.normal(0, 0.15, (6, 3))  # luminance dominates
-    smallest, theta, aspect = rng.uniform(0.02, 0.10), rng.uniform(0, np.pi), rng.uniform(1, 4)
+    min_radius, theta, aspect = rng.uniform(0.02, 0.10), rng.uniform(0, np.pi), rng.uniform(1, 4)
     for _ in range(int(rng.integers(60, 250))):
-        radius = smallest / np.sqrt(1 - rng.uniform(0, 1 - (smallest / 0.5) ** 2))  # power law up to half a picture
+        radius = min_radius / np.sqrt(1 - rng.uniform(0, 1 - (min_radius / 0.5) ** 2))  # power law up to half a picture
         cx, cy = rng.uniform(0, 1, 2)
         angle = theta + rng.normal(0, 0.4)
-        along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
-        across = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
-        leaf = along**2 / aspect + across**2 * aspect < radius**2
+        leaf_x = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+        leaf_y = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
+        leaf = leaf_x**2 / aspect + leaf_y**2 * aspect < radius**2
         picture[leaf] = np.clip(palette[rng.integers(len(palette))] + rng.normal(0, 0.08, 3), 0, 1)
     return _to_uint8(picture)
 
 
-def _shared(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
+def _shared(square: tuple[int, int, int], other_square: tuple[int, int, int]) -> float:
     """Common area of two squares (top, left, side), as a share of the smaller one's."""
-    sides = [min(first[k] + first[2], second[k] + second[2]) - max(first[k], second[k]) for k in (0, 1)]
-    return max(sides[0], 0) * max(sides[1], 0) / min(first[2], second[2]) ** 2
+    overlaps = [
+        min(square[k] + square[2], other_square[k] + other_square[2]) - max(square[k], other_square[k]) for k in (0, 1)
+    ]
+    return max(overlaps[0], 0) * max(overlaps[1], 0) / min(square[2], other_square[2]) ** 2
 
 
 def _noise(amplitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -122,10 +124,10 @@ def _noise(amplitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _blob(size: int, rng: np.random.Generator) -> np.ndarray:
     """Draw a soft bright spot, at most 1."""
-    place = np.linspace(0, 1, size)
+    pixel_positions = np.linspace(0, 1, size)
     cx, cy = rng.uniform(0.15, 0.85, 2)
-    away = (place[None, :] - cx) ** 2 + (place[:, None] - cy) ** 2
-    return np.exp(-away / (2 * rng.uniform(0.2, 0.5) ** 2))
+    squared_distance = (pixel_positions[None, :] - cx) ** 2 + (pixel_positions[:, None] - cy) ** 2
+    return np.exp(-squared_distance / (2 * rng.uniform(0.2, 0.5) ** 2))
 
 
 def _to_uint8(picture: np.ndarray) -> np.ndarray:

@@ -29,12 +29,12 @@ def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]])
     dict
         image_id -> name of its group, the group's first image_id in alphabetical order.
     """
-    names = list(image_ids)
-    joined = DisjointSet(names)
-    for name, other in pairs:
-        joined.merge(name, other)
-    first = {name: min(group) for group in joined.subsets() for name in group}
-    return {name: first[name] for name in names}
+    ids = list(image_ids)
+    joined = DisjointSet(ids)
+    for image_id, other_id in pairs:
+        joined.merge(image_id, other_id)
+    group_of = {image_id: min(group) for group in joined.subsets() for image_id in group}
+    return {image_id: group_of[image_id] for image_id in ids}
 
 
 def make_split(
@@ -72,14 +72,14 @@ def make_split(
     trials = trials.sort_values(TRIAL, kind="stable").reset_index(drop=True)
     run = trials["subject"] + "|" + trials["session"] + "|" + trials["run"]
     units = trials["image_id"].map(groups) if unit == "image" else run
-    lost = trials.loc[units.isna() & trials["usable"], "image_id"].unique()
-    if len(lost):
-        problem = f"{len(lost)} images of the trial table are no stimuli (of which there are {len(groups)})"
-        raise ValueError(f"{problem}, the first are {list(lost[:5])}")
+    lost_images = trials.loc[units.isna() & trials["usable"], "image_id"].unique()
+    if len(lost_images):
+        lost_text = f"{len(lost_images)} images of the trial table are no stimuli (of which there are {len(groups)})"
+        raise ValueError(f"{lost_text}, the first are {list(lost_images[:5])}")
     units = units.fillna(trials["image_id"])  # such as catch trials, which are dropped
-    tests = _tests(trials, units, run, rule, set(names))
-    parts = [_one_fold(trials, units, run, test, rule, fold) for fold, test in enumerate(tests)]
-    split = pd.concat(parts, ignore_index=True)
+    test_masks = _tests(trials, units, run, rule, set(names))
+    fold_splits = [_one_fold(trials, units, run, is_test, rule, fold) for fold, is_test in enumerate(test_masks)]
+    split = pd.concat(fold_splits, ignore_index=True)
     check_no_crossing(split)
     return split
 
@@ -106,18 +106,21 @@ def apart(split: pd.DataFrame, first: pd.Series, n_volumes: int) -> pd.DataFrame
     ValueError
         If that leaves a subject without training trials in a fold.
     """
-    volume = first.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
-    dropped = np.zeros(len(split), dtype=bool)
+    first_volume = first.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
+    is_dropped = np.zeros(len(split), dtype=bool)
     part = split["part"].to_numpy()
     for rows in split.groupby(["fold", *TRIAL[:3]], sort=False).indices.values():
-        tests = np.sort(volume[rows[part[rows] == "test"]])  # (n_tests,)
-        if not len(tests):
+        test_volumes = np.sort(first_volume[rows[part[rows] == "test"]])  # (n_tests,)
+        if not len(test_volumes):
             continue
-        trains = rows[np.isin(part[rows], ("train", "val"))]
-        after = np.searchsorted(tests, volume[trains]).clip(1, len(tests)) - 1  # (n_trains,)
-        near = np.stack([tests[after], tests[np.minimum(after + 1, len(tests) - 1)]])  # (2, n_trains)
-        dropped[trains] = (np.abs(near - volume[trains]) < n_volumes).any(axis=0)
-    assigned = split.assign(part=np.where(dropped, "drop", part))
+        train_rows = rows[np.isin(part[rows], ("train", "val"))]
+        # (n_trains,), and (2, n_trains)
+        test_index = np.searchsorted(test_volumes, first_volume[train_rows]).clip(1, len(test_volumes)) - 1
+        near_volumes = np.stack(
+            [test_volumes[test_index], test_volumes[np.minimum(test_index + 1, len(test_volumes) - 1)]]
+        )
+        is_dropped[train_rows] = (np.abs(near_volumes - first_volume[train_rows]) < n_volumes).any(axis=0)
+    assigned = split.assign(part=np.where(is_dropped, "drop", part))
     for (fold, subject), parts in assigned.groupby(["fold", "subject"])["part"]:
         if "train" not in set(parts):
             raise ValueError(
@@ -135,13 +138,13 @@ def check_no_crossing(split: pd.DataFrame) -> None:
     ValueError
         Names the first five units that cross.
     """
-    seen = split[split["part"] != "drop"]
-    side = seen["part"] == "test"
-    crossing = side.groupby([seen["fold"], seen["unit"]]).nunique()
-    bad = crossing[crossing > 1]
-    if len(bad):
-        names = [f"{name} (fold {fold})" for fold, name in bad.index[:5]]
-        raise ValueError(f"{len(bad)} units are both in train and in test, the first are {', '.join(names)}")
+    undropped = split[split["part"] != "drop"]
+    is_test = undropped["part"] == "test"
+    n_sides = is_test.groupby([undropped["fold"], undropped["unit"]]).nunique()
+    crossing = n_sides[n_sides > 1]
+    if len(crossing):
+        units_text = [f"{name} (fold {fold})" for fold, name in crossing.index[:5]]
+        raise ValueError(f"{len(crossing)} units are both in train and in test, the first are {', '.join(units_text)}")
 
 
 def concepts(image_ids: pd.Series, pattern: str) -> pd.Series:
@@ -180,35 +183,35 @@ def mended(trials: pd.DataFrame, split: pd.DataFrame, names: Iterable[str]) -> p
         or dropped (of a tested concept), with their number of usable trials; sorted.
     """
     joined = split.merge(trials[[*TRIAL, "image_id", "usable"]], on=TRIAL)
-    other = joined[joined["usable"] & ~joined["image_id"].isin(set(names)) & joined["part"].isin(("test", "drop"))]
-    return other.groupby(["image_id", "part"]).size().rename("trials").reset_index()
+    changed = joined[joined["usable"] & ~joined["image_id"].isin(set(names)) & joined["part"].isin(("test", "drop"))]
+    return changed.groupby(["image_id", "part"]).size().rename("trials").reset_index()
 
 
 def _tests(
-    trials: pd.DataFrame, units: pd.Series, run: pd.Series, rule: Mapping[str, Any], names: set[str]
+    trials: pd.DataFrame, units: pd.Series, run: pd.Series, rule: Mapping[str, Any], image_ids: set[str]
 ) -> list[pd.Series]:
     """Which trials each fold tests."""
     if rule["test"] == "repeated":
         return [_repeated(trials, units, rule["min_repeats"])]
     if rule["test"] == "named":
-        named = trials["image_id"].isin(names)
-        if not named.any():
-            raise ValueError(f"none of the {len(names)} pictures of {rule['names']!r} is shown to any subject")
-        return [units.isin(set(units[named]))]
+        is_named = trials["image_id"].isin(image_ids)
+        if not is_named.any():
+            raise ValueError(f"none of the {len(image_ids)} pictures of {rule['names']!r} is shown to any subject")
+        return [units.isin(set(units[is_named]))]
     if rule["test"] == "runs":
         rng = np.random.default_rng(rule["seed"])
-        chosen = [_some(np.unique(names), rule["test_fraction"], rng) for _, names in run.groupby(trials["subject"])]
-        return [run.isin(np.concatenate(chosen))]
-    number = run.groupby(trials["subject"]).transform(lambda names: names.factorize()[0])
-    return [number == fold for fold in range(int(number.max()) + 1)]
+        test_runs = [_some(np.unique(runs), rule["test_fraction"], rng) for _, runs in run.groupby(trials["subject"])]
+        return [run.isin(np.concatenate(test_runs))]
+    run_number = run.groupby(trials["subject"]).transform(lambda runs: runs.factorize()[0])
+    return [run_number == fold for fold in range(int(run_number.max()) + 1)]
 
 
 def _repeated(trials: pd.DataFrame, units: pd.Series, min_repeats: int) -> pd.Series:
-    shown = trials[trials["usable"]].groupby(["subject", units]).size()
-    often = set(shown[shown >= min_repeats].index.get_level_values(1))
-    if not often:
-        raise ValueError(f"no picture was shown {min_repeats} times to any subject; most often: {int(shown.max())}")
-    return units.isin(often)
+    n_shown = trials[trials["usable"]].groupby(["subject", units]).size()
+    frequent_units = set(n_shown[n_shown >= min_repeats].index.get_level_values(1))
+    if not frequent_units:
+        raise ValueError(f"no picture was shown {min_repeats} times to any subject; most often: {int(n_shown.max())}")
+    return units.isin(frequent_units)
 
 
 def _some(runs: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
@@ -216,39 +219,40 @@ def _some(runs: np.ndarray, fraction: float, rng: np.random.Generator) -> np.nda
 
 
 def _one_fold(
-    trials: pd.DataFrame, units: pd.Series, run: pd.Series, test: pd.Series, rule: Mapping[str, Any], fold: int
+    trials: pd.DataFrame, units: pd.Series, run: pd.Series, is_test: pd.Series, rule: Mapping[str, Any], fold: int
 ) -> pd.DataFrame:
-    part = pd.Series(np.where(test, "test", "train"), index=trials.index)
+    part = pd.Series(np.where(is_test, "test", "train"), index=trials.index)
     # a unit that is tested anywhere trains nowhere, nor does another picture of a tested concept
-    part[~test & (units.isin(set(units[test])) | _of_tested_concept(trials, test, rule))] = "drop"
+    part[~is_test & (units.isin(set(units[is_test])) | _of_tested_concept(trials, is_test, rule))] = "drop"
     if rule["val_fraction"] > 0:
-        for subject, names in run[part == "train"].groupby(trials["subject"]):
+        for subject, runs in run[part == "train"].groupby(trials["subject"]):
             rng = np.random.default_rng([rule["seed"], fold])
-            chosen = run.isin(_some(np.unique(names), rule["val_fraction"], rng)) & (trials["subject"] == subject)
-            in_val = chosen & (part == "train")
+            in_val_run = run.isin(_some(np.unique(runs), rule["val_fraction"], rng)) & (trials["subject"] == subject)
+            in_val = in_val_run & (part == "train")
             part[in_val] = "val"
             # what is validated on does not train: the same picture in another run of this subject is left out
-            same = (trials["subject"] == subject) & (part == "train") & units.isin(set(units[in_val]))
-            part[same] = "drop"
+            shares_unit = (trials["subject"] == subject) & (part == "train") & units.isin(set(units[in_val]))
+            part[shares_unit] = "drop"
     part[~trials["usable"]] = "drop"
     for subject in trials["subject"].unique():
-        there = set(part[trials["subject"] == subject])
-        if not {"train", "test"} <= there:
-            missing = sorted({"train", "test"} - there)
+        parts = set(part[trials["subject"] == subject])
+        if not {"train", "test"} <= parts:
+            missing = sorted({"train", "test"} - parts)
             raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing)} trials (rule {rule})")
     return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
 
 
-def _of_tested_concept(trials: pd.DataFrame, test: pd.Series, rule: Mapping[str, Any]) -> pd.Series:
+def _of_tested_concept(trials: pd.DataFrame, is_test: pd.Series, rule: Mapping[str, Any]) -> pd.Series:
     if not rule.get("concept"):
         return pd.Series(False, index=trials.index)
-    of_picture = concepts(trials["image_id"], rule["concept"])
-    tested = set(of_picture[test].dropna())
-    if not tested:
+    concept_of_trial = concepts(trials["image_id"], rule["concept"])
+    tested_concepts = set(concept_of_trial[is_test].dropna())
+    if not tested_concepts:
         raise ValueError(
-            f"concept {rule['concept']!r} matches no test picture; the first are {list(trials['image_id'][test][:5])}"
+            f"concept {rule['concept']!r} matches no test picture; "
+            f"the first are {list(trials['image_id'][is_test][:5])}"
         )
-    return of_picture.isin(tested)
+    return concept_of_trial.isin(tested_concepts)
 
 
 def summary(split: pd.DataFrame) -> dict[str, Any]:
