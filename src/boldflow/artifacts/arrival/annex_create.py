@@ -136,8 +136,8 @@ def _environment(commit_time: datetime) -> dict[str, str]:
     python_folder = str(Path(sys.executable).parent)
     environment["PATH"] = os.pathsep.join([python_folder, environment.get("PATH", os.defpath)])
     for role in ("AUTHOR", "COMMITTER"):
-        for part, value in AUTHOR.items():
-            environment[f"GIT_{role}_{part}"] = value
+        for field, value in AUTHOR.items():
+            environment[f"GIT_{role}_{field}"] = value
         environment[f"GIT_{role}_DATE"] = git_date
     return environment | {
         "GIT_CONFIG_GLOBAL": os.devnull,

@@ -54,9 +54,9 @@ def prepare() -> None:
     os.environ.setdefault("GIT_TERMINAL_PROMPT", "0")
     for name, value in SLOW.items():
         os.environ.setdefault(name, value)
-    for part, value in _identity_missing().items():
+    for field, value in _identity_missing().items():
         for role in ("AUTHOR", "COMMITTER"):
-            os.environ.setdefault(f"GIT_{role}_{part}", value)
+            os.environ.setdefault(f"GIT_{role}_{field}", value)
 
 
 @contextlib.contextmanager

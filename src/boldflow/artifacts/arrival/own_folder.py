@@ -49,12 +49,12 @@ def lines(path: str | Path) -> list[str]:
         If a line is blank and another follows, or the file is no text; names file and line.
     """
     path = Path(path)
-    content = path.read_bytes()
+    file_bytes = path.read_bytes()
     try:
-        texts = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+        texts = [line.strip() for line in file_bytes.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
+        line = file_bytes[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: byte {file_bytes[error.start]:#x} is no UTF-8 text") from None
     while texts and not texts[-1]:
         texts.pop()
     if "" in texts:

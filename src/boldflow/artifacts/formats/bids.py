@@ -34,8 +34,10 @@ def entity(path: str | Path, name: str) -> str:
     str
         Empty where the name has no such entity.
     """
-    parts = Path(path).name.split("_")
-    return next((part.removeprefix(f"{name}-") for part in parts if part.startswith(f"{name}-")), "")
+    name_parts = Path(path).name.split("_")
+    return next(
+        (name_part.removeprefix(f"{name}-") for name_part in name_parts if name_part.startswith(f"{name}-")), ""
+    )
 
 
 def found(root: str | Path, *patterns: str) -> list[str]:

@@ -65,16 +65,16 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
     """Read the lines that hold anything, each with its number and its fields; the first is the header."""
-    content = path.read_bytes()
+    file_bytes = path.read_bytes()
     try:
-        lines = content.decode("utf-8-sig").splitlines()  # a byte order mark is no part of the first name
+        lines = file_bytes.decode("utf-8-sig").splitlines()  # a byte order mark is no part of the first name
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#x} is no UTF-8 text") from None
+        line = file_bytes[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: byte {file_bytes[error.start]:#x} is no UTF-8 text") from None
     rows = [(line_number, text.split("\t")) for line_number, text in enumerate(lines, start=1) if text.strip()]
     if not rows:
         expected_text = f"expected a header with {', '.join(columns)} and rows"
-        raise ValueError(f"{path} ({len(content)} bytes) is empty; {expected_text}")
+        raise ValueError(f"{path} ({len(file_bytes)} bytes) is empty; {expected_text}")
     return rows
 
 

@@ -26,15 +26,15 @@ def read(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         If it is no MATLAB file of version 5, not whole (tells its bytes), lacks an array, or one holds no numbers.
     """
     path = Path(path)
-    content = path.read_bytes()
-    version = VERSIONS.get(content[HEADER_BYTES - 4 : HEADER_BYTES])
+    file_bytes = path.read_bytes()
+    version = VERSIONS.get(file_bytes[HEADER_BYTES - 4 : HEADER_BYTES])
     if version != "5":
-        version_text = f"of version {version}" if version else f"none: it begins with {content[:12]!r}"
-        raise ValueError(f"{path} ({len(content)} bytes) must be a MATLAB file of version 5, and is {version_text}")
+        version_text = f"of version {version}" if version else f"none: it begins with {file_bytes[:12]!r}"
+        raise ValueError(f"{path} ({len(file_bytes)} bytes) must be a MATLAB file of version 5, and is {version_text}")
     try:
-        variables = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
+        variables = scipy.io.loadmat(io.BytesIO(file_bytes), variable_names=names)
     except BROKEN as error:
-        raise ValueError(f"{path} ({len(content)} bytes) is no whole MATLAB file: {error}; get it again") from None
+        raise ValueError(f"{path} ({len(file_bytes)} bytes) is no whole MATLAB file: {error}; get it again") from None
     missing = [name for name in names if name not in variables]
     if missing:
         raise ValueError(f"{path} lacks {missing}, expected {list(names)}: is it whole?")

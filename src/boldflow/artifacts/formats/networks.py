@@ -175,8 +175,8 @@ def tensors(path: str | Path, sha256: str) -> dict[str, Any]:
         checksum = hashlib.file_digest(handle, "sha256").hexdigest()
     if checksum != sha256:
         raise ValueError(f"{path} is not the published file: expected sha256:{sha256}, found sha256:{checksum}")
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return content
+    tensor_of_name: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return tensor_of_name
 
 
 def _transformers() -> Any:

@@ -98,11 +98,13 @@ def _annotation(path: Path, choice: str) -> tuple[np.ndarray, str]:
 
     nibabel's reader numbers names as they come, which is not their place in a table that has gaps.
     """
-    content = path.read_bytes()
+    annotation_bytes = path.read_bytes()
     try:
-        (n_vertices,) = struct.unpack_from(">i", content)
-        vertices, colours = np.frombuffer(content, dtype=">i4", count=2 * n_vertices, offset=4).reshape(-1, 2).T
-        colour_of_name = _colours(content, 4 + 8 * n_vertices)
+        (n_vertices,) = struct.unpack_from(">i", annotation_bytes)
+        vertices, colours = (
+            np.frombuffer(annotation_bytes, dtype=">i4", count=2 * n_vertices, offset=4).reshape(-1, 2).T
+        )
+        colour_of_name = _colours(annotation_bytes, 4 + 8 * n_vertices)
         inside = np.zeros(n_vertices, dtype=bool)
         inside[vertices] = colours == colour_of_name.get(choice)
     except (struct.error, ValueError, IndexError) as error:
@@ -138,13 +140,13 @@ class _Numbers:
         return self.data[self.place - length : self.place].split(b"\0")[0].decode("utf-8", errors="replace")
 
 
-def _colours(content: bytes, start: int) -> dict[str, int]:
+def _colours(annotation_bytes: bytes, start: int) -> dict[str, int]:
     """Read the table of an annotation that begins at a byte: the colour of each name, red + 256 green + 65536 blue."""
-    reader = _Numbers(content, start)
+    reader = _Numbers(annotation_bytes, start)
     if reader.number() != 1:
         raise ValueError("it has no table of names")
     n_names = reader.number()  # older tables have it here, newer ones their version, below 0
-    if n_names not in (-2, *range(1, len(content))):
+    if n_names not in (-2, *range(1, len(annotation_bytes))):
         raise ValueError(f"its table of names is of version {-n_names}, expected 2")
     is_newer = n_names < 0
     if is_newer:

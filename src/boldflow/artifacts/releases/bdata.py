@@ -64,9 +64,9 @@ def read(path: str | Path) -> BData:
     try:
         with h5py.File(path, "r", locking=False) as handle:
             stored = {name: handle.get(name) for name in ("dataset", "metadata/key", "metadata/value")}
-            lacking = [name for name, item in stored.items() if not isinstance(item, h5py.Dataset)]
-            if lacking:
-                raise ValueError(f"{path} lacks {lacking}; there are: {list(handle) or 'none'}")
+            missing = [name for name, item in stored.items() if not isinstance(item, h5py.Dataset)]
+            if missing:
+                raise ValueError(f"{path} lacks {missing}; there are: {list(handle) or 'none'}")
             for name in ("dataset", "metadata/value"):
                 dtype, shape = stored[name].dtype, stored[name].shape
                 if dtype != np.float64 or len(shape) != 2:

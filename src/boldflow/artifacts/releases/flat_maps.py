@@ -98,8 +98,8 @@ def pictures(
     """
     for places, batch, row_names in _batches(paths, rows, ("image", "objects.category", "objects.area")):
         areas = _areas(batch)
-        for n, (place, content) in enumerate(zip(places, _contents(batch, "image", row_names), strict=True)):
-            yield int(place), _decoded(content, row_names[n], "RGB"), None if areas is None else areas[n]
+        for n, (place, png_bytes) in enumerate(zip(places, _contents(batch, "image", row_names), strict=True)):
+            yield int(place), _decoded(png_bytes, row_names[n], "RGB"), None if areas is None else areas[n]
 
 
 def inside(paths: Sequence[str | Path], rows: pd.DataFrame, shape: tuple[int, int]) -> np.ndarray:
@@ -173,8 +173,8 @@ def _maps(
     """Yield places in ``rows``, one after the other, and their maps as stored, (n_some, height, width)."""
     for places, batch, row_names in _batches(paths, rows, ("activity",)):
         maps = np.empty((len(places), *shape), dtype=np.uint8)
-        for n, content in enumerate(_contents(batch, "activity", row_names)):
-            picture = _decoded(content, row_names[n], "L")
+        for n, png_bytes in enumerate(_contents(batch, "activity", row_names)):
+            picture = _decoded(png_bytes, row_names[n], "L")
             if picture.shape != shape:
                 raise ValueError(f"{row_names[n]}: the map is {picture.shape} px (height, width), expected {shape}")
             maps[n] = picture
@@ -210,16 +210,18 @@ def _batches(
 def _light(path: str | Path, file: pq.ParquetFile) -> pd.DataFrame:
     """Read the columns of numbers."""
     try:
-        content = file.read(columns=[*NUMBERS, SHARED], use_threads=False)
+        arrow_table = file.read(columns=[*NUMBERS, SHARED], use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise _broken(path, error) from None
     for name in (*NUMBERS, SHARED):
-        kind = content.schema.field(name).type
+        kind = arrow_table.schema.field(name).type
         is_right_kind = pa.types.is_boolean(kind) if name == SHARED else pa.types.is_integer(kind)
-        if not is_right_kind or content[name].null_count:
+        if not is_right_kind or arrow_table[name].null_count:
             expected = "true or false" if name == SHARED else "whole numbers"
-            raise ValueError(f"{path}: {name} holds {kind} with {content[name].null_count} gaps, expected {expected}")
-    rows: pd.DataFrame = content.to_pandas()
+            raise ValueError(
+                f"{path}: {name} holds {kind} with {arrow_table[name].null_count} gaps, expected {expected}"
+            )
+    rows: pd.DataFrame = arrow_table.to_pandas()
     return rows
 
 
@@ -284,14 +286,14 @@ def _areas(batch: pa.RecordBatch) -> list[dict[str, float]] | None:
     return areas
 
 
-def _decoded(content: bytes, row_name: str, mode: str) -> np.ndarray:
+def _decoded(png_bytes: bytes, row_name: str, mode: str) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with Image.open(io.BytesIO(png_bytes)) as picture:
             if picture.mode != mode:
                 raise ValueError(f"{row_name}: the picture is of mode {picture.mode}, expected {mode}")
             return np.array(picture)
     except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a syntax error
-        raise ValueError(f"{row_name}: {len(content)} bytes are no whole picture: {error}") from None
+        raise ValueError(f"{row_name}: {len(png_bytes)} bytes are no whole picture: {error}") from None
 
 
 def _opened(path: str | Path) -> Any:

@@ -62,9 +62,9 @@ def design(path: str | Path) -> Design:
         If the file is not whole, lacks an array, or its numbers do not fit each other; says what was found.
     """
     path = Path(path)
-    names = ("masterordering", "subjectim", "sharedix")
-    content = matlab.read(path, names)
-    order, pictures, shared = (content[name].astype(np.int64) for name in names)
+    array_names = ("masterordering", "subjectim", "sharedix")
+    array_of_name = matlab.read(path, array_names)
+    order, pictures, shared = (array_of_name[name].astype(np.int64) for name in array_names)
     order, shared = order.ravel(), shared.ravel()
     if order.min() < 1 or pictures.min() < 1 or order.max() > pictures.shape[1]:
         raise ValueError(
@@ -107,17 +107,17 @@ def responses(path: str | Path, subject: str, plan: Design, sessions: list[int])
     subject_number = int(subject.removeprefix("subj"))
     _check_rows(path, table, int_columns, subject_number)
     _compare(path, int_columns, plan, subject_number)
-    rows = pd.DataFrame(
+    trial_rows = pd.DataFrame(
         {
             "session": int_columns["SESSION"], "run": int_columns["RUN"], "trial": int_columns["TRIAL"],
             "picture": int_columns["73KID"] - 1, "place": int_columns.groupby("SESSION").cumcount(),
         }
     )  # fmt: skip
     elapsed_days = table["TIME"] - table.groupby(["SESSION", "RUN"])["TIME"].transform("first")
-    rows["onset_s"] = (elapsed_days * DAY_S).round(3)
+    trial_rows["onset_s"] = (elapsed_days * DAY_S).round(3)
     for name in behaviour_columns:
-        rows[BEHAVIOUR[name]] = _numbers(path, table, name)
-    return rows[rows["session"].isin(sessions)].reset_index(drop=True)
+        trial_rows[BEHAVIOUR[name]] = _numbers(path, table, name)
+    return trial_rows[trial_rows["session"].isin(sessions)].reset_index(drop=True)
 
 
 def _check_rows(path: Path, table: pd.DataFrame, int_columns: pd.DataFrame, subject_number: int) -> None:

@@ -29,12 +29,12 @@ def write(path: str | Path, content: dict[str, Any]) -> None:
     content : what arrived: ``what``, ``root``, ``files`` (rows with ``path`` and ``checksum``), and what else is known
     """
     path, rows = Path(path), content["files"]
-    text = json.dumps(rows, sort_keys=True, indent=1, ensure_ascii=False)
+    list_json = json.dumps(rows, sort_keys=True, indent=1, ensure_ascii=False)
     list_path = None
-    if len(text.encode()) > LARGEST:
-        checksum = hashlib.sha256(text.encode()).hexdigest()
+    if len(list_json.encode()) > LARGEST:
+        checksum = hashlib.sha256(list_json.encode()).hexdigest()
         list_path = path.with_name(f"{path.stem}.files-{checksum[:16]}.json")
-        write_text(list_path, text)
+        write_text(list_path, list_json)
         content = {**content, "files": [], "n_files": len(rows), "list": {"name": list_path.name, "sha256": checksum}}
     sidecars.write(path, content)
     for stale_path in set(path.parent.glob(f"{path.stem}.files-*.json")) - {list_path}:
@@ -51,8 +51,8 @@ def by_subject(content: Mapping[str, Any], subjects: Iterable[str]) -> dict[str,
     digests = {}
     for subject in subject_names:
         own_rows = [row for row, named_subjects in rows if subject in named_subjects or not named_subjects]
-        text = json.dumps({**content, "files": own_rows}, sort_keys=True)
-        digests[subject] = hashlib.sha256(text.encode()).hexdigest()
+        receipt_json = json.dumps({**content, "files": own_rows}, sort_keys=True)
+        digests[subject] = hashlib.sha256(receipt_json.encode()).hexdigest()
     return digests
 
 
@@ -74,10 +74,10 @@ def read(path: str | Path) -> dict[str, Any]:
     note = sidecars.read(path)
     if "list" in note:
         list_path = Path(path).with_name(note["list"]["name"])
-        text = list_path.read_bytes()
-        if hashlib.sha256(text).hexdigest() != note["list"]["sha256"]:
+        list_bytes = list_path.read_bytes()
+        if hashlib.sha256(list_bytes).hexdigest() != note["list"]["sha256"]:
             raise broken(path, "a receipt", f"its list of files {list_path.name} is another one")
-        note["files"] = json.loads(text)
+        note["files"] = json.loads(list_bytes)
     return note
 
 

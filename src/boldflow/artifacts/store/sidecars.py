@@ -27,9 +27,9 @@ def read(path: str | Path) -> dict[str, Any]:
     ValueError
         If the file is not whole JSON; names it and its size.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    json_text = Path(path).read_text(encoding="utf-8")
     try:
-        content = json.loads(text)
+        content = json.loads(json_text)
     except json.JSONDecodeError as error:
         raise broken(path, "JSON", error) from None
     if not isinstance(content, dict):

@@ -12,12 +12,14 @@ from boldflow.artifacts.store.atomic import atomic, broken
 
 def write(path: str | Path, arrays: dict[str, np.ndarray], note: dict[str, str] | None = None) -> None:
     """Write named arrays; ``note`` goes into the header as one line of JSON."""
-    content = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    contiguous_arrays = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     with atomic(path) as temporary:
         try:
-            save_file(content, temporary, metadata={"boldflow": json.dumps(note or {}, sort_keys=True)})
+            save_file(contiguous_arrays, temporary, metadata={"boldflow": json.dumps(note or {}, sort_keys=True)})
         except (OSError, SafetensorError) as error:  # of a full disk
-            error.add_note(f"{sum(array.nbytes for array in content.values())} bytes of arrays were to be written")
+            error.add_note(
+                f"{sum(array.nbytes for array in contiguous_arrays.values())} bytes of arrays were to be written"
+            )
             raise
 
 
@@ -49,5 +51,5 @@ def note(path: str | Path) -> dict[str, str]:
             header = handle.metadata() or {}
     except SafetensorError as error:
         raise broken(path, "safetensors", error) from None
-    content: dict[str, str] = json.loads(header.get("boldflow", "{}"))
-    return content
+    header_note: dict[str, str] = json.loads(header.get("boldflow", "{}"))
+    return header_note

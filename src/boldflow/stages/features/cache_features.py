@@ -67,35 +67,37 @@ def run(
     """
     entry = read_entry(settings)
     facts = registry.facts(FeatureFacts, "features", entry.plugin)
-    rows = tables.read(table)
+    stimulus_rows = tables.read(table)
     partial_rows = described = None
     extra_note: dict[str, Any] = {}
     if facts.reads == "labels":
         with fixed_threads(facts.threads):
-            feature_rows = plugin_of("features", entry).extractor(entry, None, device)(rows)
-        extra_note = _names_of_columns(plugin_of("features", entry), entry, rows)
+            feature_rows = plugin_of("features", entry).extractor(entry, None, device)(stimulus_rows)
+        extra_note = _names_of_columns(plugin_of("features", entry), entry, stimulus_rows)
     elif facts.reads == "features":
         member_features, extra_note = _members(entry["of"], members, member_indexes, table)
         feature_rows = plugin_of("features", entry).extractor(entry, None, device)(member_features)
     elif parts:
-        feature_rows, extra_note, ticket_of_rows = _gather(parts, len(rows))
+        feature_rows, extra_note, ticket_of_rows = _gather(parts, len(stimulus_rows))
         described = Described(rows_folder(features), ticket_of_rows) if ticket_of_rows else None
     else:
         partial_path = Path(features).with_name(f".{Path(features).stem}.rows")
-        partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, ""), len(rows))
+        partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, ""), len(stimulus_rows))
         described = Described(rows_folder(features), row_ticket(entry, code, network, device))
-        feature_rows, extra_note = describe(pack, rows, entry, network, device, workers, partial_rows, described)
-    if len(feature_rows) != len(rows) or feature_rows.ndim != 2:
-        raise ValueError(f"feature {entry.name} gave shape {feature_rows.shape} for {len(rows)} pictures")
+        feature_rows, extra_note = describe(
+            pack, stimulus_rows, entry, network, device, workers, partial_rows, described
+        )
+    if len(feature_rows) != len(stimulus_rows) or feature_rows.ndim != 2:
+        raise ValueError(f"feature {entry.name} gave shape {feature_rows.shape} for {len(stimulus_rows)} pictures")
     feature_rows = np.ascontiguousarray(feature_rows, dtype=np.float32)
     arrays.write(features, feature_rows)
     note = _note(entry, facts.kind, feature_rows, device, code, table, network) | extra_note
-    tables.write(index, rows[["image_id"]], note)
+    tables.write(index, stimulus_rows[["image_id"]], note)
     sidecars.write(sidecar, note)
-    picture_rows = zip(rows["image_id"], map(np.ndarray.tobytes, feature_rows), strict=True)
+    picture_rows = zip(stimulus_rows["image_id"], map(np.ndarray.tobytes, feature_rows), strict=True)
     sidecars.write(pictures, note_of_features(features, picture_rows, note))
     if described:
-        described.keep(features, rows["sha256"].tolist(), extra_note.get("batch"))
+        described.keep(features, stimulus_rows["sha256"].tolist(), extra_note.get("batch"))
     if partial_rows:
         partial_rows.remove()
 

@@ -42,8 +42,8 @@ def run(
         If pictures are missing or the plug-in gives another number of rows.
     """
     entry = read_entry(settings)
-    rows = tables.read(table)
-    shard_rows = rows.iloc[share(len(rows), shard)]
+    stimulus_rows = tables.read(table)
+    shard_rows = stimulus_rows.iloc[share(len(stimulus_rows), shard)]
     partial_path = Path(part).with_name(f".{Path(part).stem}.rows")
     partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, shard), len(shard_rows))
     row_digest = row_ticket(entry, code, network, device)

@@ -98,25 +98,25 @@ def arrive(name: str, kind: str, root: Path, paths: list[str], what: str = "data
     if kind == "datalad":
         with explained(name):
             annex.get(root, paths)
-        rows = annex.describe(root, paths)
+        receipt_rows = annex.describe(root, paths)
         record_path = Path(WORKSPACE) / "trusted" / name / f"{what}.json"
-        changed_paths = trust.others(record_path, _unverified(rows))
+        changed_paths = trust.others(record_path, _unverified(receipt_rows))
         if changed_paths:
             annex.discard(root, changed_paths)
             with explained(name):
                 annex.get(root, changed_paths)
-            rows = annex.describe(root, paths)
+            receipt_rows = annex.describe(root, paths)
         try:
-            checks.check(root, (row["path"] for row in rows))  # before a web page is trusted
+            checks.check(root, (row["path"] for row in receipt_rows))  # before a web page is trusted
         except ValueError:  # what no key vouches for is to be fetched anew by the next run
-            annex.discard(root, (path for path in _unverified(rows) if checks.problem(root / path)))
+            annex.discard(root, (path for path in _unverified(receipt_rows) if checks.problem(root / path)))
             raise
-        if _unverified(rows):
-            trust.confirm_each(record_path, f"files of {name}", _unverified(rows))
-        return rows
-    rows = annex.folder_receipt(root, paths)
-    checks.check(root, (row["path"] for row in rows))
-    return rows
+        if _unverified(receipt_rows):
+            trust.confirm_each(record_path, f"files of {name}", _unverified(receipt_rows))
+        return receipt_rows
+    receipt_rows = annex.folder_receipt(root, paths)
+    checks.check(root, (row["path"] for row in receipt_rows))
+    return receipt_rows
 
 
 def _unverified(rows: list[dict[str, Any]]) -> dict[str, str]:

@@ -59,8 +59,8 @@ def run(receipt: str, settings: str, places: str) -> None:
     ):
         file_names = networks.chosen(source, checkpoint.files)
         networks.refuse_code(source, file_names, checkpoint.sha256)
-        rows = annex.folder_receipt(source, file_names)
-        checksums = {row["path"]: row["checksum"] for row in rows}
+        receipt_rows = annex.folder_receipt(source, file_names)
+        checksums = {row["path"]: row["checksum"] for row in receipt_rows}
         _compare(checkpoint, source, checksums)
         trust.confirm(record_path, f"checkpoint {checkpoint.name}", checksums)
         for name in file_names if source != folder else []:
@@ -69,7 +69,7 @@ def run(receipt: str, settings: str, places: str) -> None:
     identity = {"name": checkpoint.name, "origin": checkpoint.address or f"huggingface.co/{checkpoint.repository}"}
     identity |= {"origin": "a copy of the user's"} if "checkpoint_root" in machine_entry else {}
     location = {"what": "checkpoint", "kind": "folder", "root": relative(folder)}
-    receipts.write(receipt, {**identity, **location, "commit": checkpoint.revision, "files": rows})
+    receipts.write(receipt, {**identity, **location, "commit": checkpoint.revision, "files": receipt_rows})
 
 
 @contextmanager
@@ -85,8 +85,8 @@ def _source(name: str, checkpoint: Checkpoint, machine_entry: Entry, folder: Pat
         return
     recorded_checksums = sidecars.read(record_path)["files"] if record_path.is_file() else {}
     if recorded_checksums and all((folder / path).is_file() for path in recorded_checksums):
-        rows = annex.folder_receipt(folder, recorded_checksums)
-        if {row["path"]: row["checksum"] for row in rows} == recorded_checksums:
+        receipt_rows = annex.folder_receipt(folder, recorded_checksums)
+        if {row["path"]: row["checksum"] for row in receipt_rows} == recorded_checksums:
             yield folder
             return
         # damaged on this disk: it is fetched again

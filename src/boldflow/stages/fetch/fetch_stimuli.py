@@ -84,11 +84,11 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
         shown_ids = {image_id for table in tables for image_id in table["image_id"][table["usable"]]}
         _check_count(entry.name, pictures.root, len(paths), len(shown_ids))
-    rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
+    receipt_rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
     if not dataset_facts.stimuli_inside:
-        _confirm(entry.name, rows, pictures)
+        _confirm(entry.name, receipt_rows, pictures)
     location = {"what": "stimuli", "kind": pictures.kind, "root": relative(pictures.root)}
-    receipts.write(receipt, {**identity, **location, "files": rows})
+    receipts.write(receipt, {**identity, **location, "files": receipt_rows})
 
 
 def _confirm(name: str, rows: list[dict[str, Any]], pictures: _Pictures) -> None:

@@ -43,8 +43,8 @@ def run(source: str, receipt: str, subject: str, recording: str, settings: str, 
     root = Path(identity["root"])
     paths = plugin.files_needed(root, subject, entry, recording)
     recording_keys = {"what": subject, "recording": recording}
-    rows = arrive(entry.name, identity["kind"], root, paths, f"{subject}-{recording}")
-    receipts.write(receipt, {**identity, **recording_keys, "files": rows})
+    receipt_rows = arrive(entry.name, identity["kind"], root, paths, f"{subject}-{recording}")
+    receipts.write(receipt, {**identity, **recording_keys, "files": receipt_rows})
 
 
 def _folder_of_betas(name: str, betas_root: str | None) -> Path:

@@ -54,18 +54,18 @@ def training_data(
     data: Aligned, fold: int, readers: tuple[Reader, Reader], settings: Entry
 ) -> tuple[TrainingData, State, State]:
     """Collect a fold's training and validation trials, scaled, with the scalers of inputs and targets."""
-    rows = data.rows(fold, "train", "val")
+    training_rows = data.rows(fold, "train", "val")
     inputs_of, targets_of = readers
-    inputs, input_scaler = scaled(inputs_of, rows, settings["scale_inputs"])
+    inputs, input_scaler = scaled(inputs_of, training_rows, settings["scale_inputs"])
     if settings["direction"] == "represent":
         targets, target_scaler = inputs, input_scaler  # what is reconstructed is what came in
     else:
-        targets, target_scaler = scaled(targets_of, rows, settings["scale_targets"])
+        targets, target_scaler = scaled(targets_of, training_rows, settings["scale_targets"])
     training = TrainingData(
         inputs=inputs,
         targets=targets,
         groups=np.asarray(pd.factorize(_units(data, fold))[0]),
-        is_val=np.isin(rows, data.rows(fold, "val")),
+        is_val=np.isin(training_rows, data.rows(fold, "val")),
         bands=data.bands if settings["direction"] == "encode" else (),
     )
     return training, input_scaler, target_scaler

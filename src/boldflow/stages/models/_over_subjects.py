@@ -50,14 +50,14 @@ def score_over_subjects(
     ScoreRows
         In the views ``subjects`` and ``instances``.
     """
-    together = _together(everyone)
-    n_images = together.test.n_images
+    pooled_test = _together(everyone)
+    n_images = pooled_test.test.n_images
     scorer = replace(
-        retrieval_scorer(everyone[0].data, together.test, together.picture, scoring.weights),
-        frequency=np.bincount(together.instance),
+        retrieval_scorer(everyone[0].data, pooled_test.test, pooled_test.picture, scoring.weights),
+        frequency=np.bincount(pooled_test.instance),
     )
-    counts = statistics.bootstrap_counts(together.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-    score_rows = ScoreRows(scoring, scoring.about(result), together.test, counts, "images")
+    counts = statistics.bootstrap_counts(pooled_test.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
+    score_rows = ScoreRows(scoring, scoring.about(result), pooled_test.test, counts, "images")
     n_trials = sum(len(tested.test.image) for tested in everyone) / n_images
     for seed_number, seed in enumerate(scoring.notes.entry["seeds"]):
         scaled_predictions = [
@@ -69,10 +69,11 @@ def score_over_subjects(
             for subject_number, tested in enumerate(everyone)
         ]  # of each subject (n_test_trials, n_features)
         image_means = [
-            average_by(v, t.test.image, t.test.n_images) for v, t in zip(scaled_predictions, everyone, strict=True)
+            average_by(predicted, tested.test.image, tested.test.n_images)
+            for predicted, tested in zip(scaled_predictions, everyone, strict=True)
         ]
-        views = {"subjects": average_over_subjects(image_means, together.keys)[0]}
-        views["instances"] = average_by(np.concatenate(scaled_predictions), together.instance, n_images)
+        views = {"subjects": average_over_subjects(image_means, pooled_test.keys)[0]}
+        views["instances"] = average_by(np.concatenate(scaled_predictions), pooled_test.instance, n_images)
         for view, averaged in views.items():
             # pictures are no batches of trials
             measures = [replace(m, view=view) for m in scorer.measure(averaged) if m.gallery != BATCHES]
@@ -84,13 +85,13 @@ def _together(everyone: Sequence[Tested]) -> _Together:
     """Number the images of all subjects, by fold and name."""
     keys, pictures, units = [], [], []
     for tested in everyone:
-        data, test, rows = tested.data, tested.test, tested.rows
+        data, test, test_rows = tested.data, tested.test, tested.rows
         first_rows = np.unique(test.image, return_index=True)[1]  # a trial of each image
         unit_of_row = data.split.drop_duplicates("row").set_index("row")["unit"]
         folds_and_names = zip(test.image_fold, tested.image_id, strict=True)
         keys.append(np.array([f"{fold:06d} {name}" for fold, name in folds_and_names]))
-        pictures.append(data.trials["picture"].to_numpy()[rows[first_rows]])
-        units.append(unit_of_row.loc[rows[first_rows]].to_numpy())
+        pictures.append(data.trials["picture"].to_numpy()[test_rows[first_rows]])
+        units.append(unit_of_row.loc[test_rows[first_rows]].to_numpy())
     distinct_keys, first_index = np.unique(np.concatenate(keys), return_index=True)
     fold = np.array([int(key[:6]) for key in distinct_keys])
     unit_of_image = np.asarray(pd.factorize(np.concatenate(units)[first_index])[0])

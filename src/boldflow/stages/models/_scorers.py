@@ -28,10 +28,10 @@ def scorer_of(scoring: Scoring, tested: Tested) -> Scorer:
     ValueError
         If the table of vertices has not a row per column of the responses.
     """
-    data, test, rows = tested.data, tested.test, tested.rows
+    data, test, test_rows = tested.data, tested.test, tested.rows
     direction = scoring.notes.entry["direction"]
     if direction != "decode":
-        measured = np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)  # (n_test_trials, n_vertices)
+        measured = np.asarray(arrays.rows(data.responses, test_rows), dtype=np.float64)  # (n_test_trials, n_vertices)
         places = _places(tested.vertices, measured.shape[1])
         if direction == "represent":
             return ReconstructionScorer(
@@ -40,7 +40,7 @@ def scorer_of(scoring: Scoring, tested: Tested) -> Scorer:
         ncsnr = places[NCSNR].to_numpy() if NCSNR in places else None
         return EncodingScorer(test, measured, regions_of(places), ncsnr)
     picture = np.empty(test.n_images, dtype=int)
-    picture[test.image] = data.trials["picture"].to_numpy()[rows]
+    picture[test.image] = data.trials["picture"].to_numpy()[test_rows]
     if scoring.notes.feature_kind == "classes":
         classes = np.argmax(data.features[picture], axis=1)
         return ClassScorer(test, classes, data.features.shape[1])
@@ -71,13 +71,13 @@ def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndar
         return None  # there are no labels that could be permuted
     if scoring.pooled and p_kind == "refit":
         return None  # a refit to one subject says nothing of a model of several
-    data, test, rows = tested.data, tested.test, tested.rows
+    data, test, test_rows = tested.data, tested.test, tested.rows
     block = "part" if scoring.facts.images else "run"
     if p_kind == "refit":
         plugin, n_permutations = plugin_of("models", entry), settings["permutations"]
-        return null_values(plugin, entry, data, test, rows, scorer, n_permutations, seed=seed, block=block)
+        return null_values(plugin, entry, data, test, test_rows, scorer, n_permutations, seed=seed, block=block)
     if p_kind == "rescore":
-        return rescored_values(predicted, data, test, rows, scorer, settings["rescorings"], seed=seed, block=block)
+        return rescored_values(predicted, data, test, test_rows, scorer, settings["rescorings"], seed=seed, block=block)
     return None
 
 

@@ -157,8 +157,8 @@ class _Classes:
     """
 
     def __init__(self, data: Aligned, labels: pd.Series, question: _Question, has_images: bool) -> None:
-        test, _, rows = test_set(data, has_images)
-        self.image, first_rows, self.within, _ = exchangeable(data, test, rows, "part" if has_images else "run")
+        test, _, test_rows = test_set(data, has_images)
+        self.image, first_rows, self.within, _ = exchangeable(data, test, test_rows, "part" if has_images else "run")
         self.names = data.trials["image_id"].to_numpy()[first_rows]
         image_labels = labels.reindex(self.names).fillna("").to_numpy()
         unlabelled_ids = self.names[image_labels == ""]
@@ -212,19 +212,19 @@ class _Job:
 
     def answers(self) -> _Answers:
         """Ask the codes of all seeds."""
-        rows: list[Row] = []
+        separation_rows: list[Row] = []
         point_tables: list[pd.DataFrame] = []
         first_tables: list[pd.DataFrame] = []
         for seed in self.seeds:
             folds = [(self._coded(fold, seed, "train", "val"), self._coded(fold, seed, "test")) for fold in self._folds]
-            rows += [row | self._about(seed, folds[0][0][1].shape[1]) for row in self._tests(folds, seed)]
+            separation_rows += [row | self._about(seed, folds[0][0][1].shape[1]) for row in self._tests(folds, seed)]
             point_tables.append(_points(folds[0][1], self.classes, int(seed)).assign(seed=str(seed)))
             if not first_tables:
                 first_tables = [
                     _units(*folds[0], self.classes).assign(seed=str(seed)),
                     _codes(folds[0][1], self.classes),
                 ]
-        return _Answers(pd.DataFrame(rows), pd.concat(point_tables, ignore_index=True), *first_tables)
+        return _Answers(pd.DataFrame(separation_rows), pd.concat(point_tables, ignore_index=True), *first_tables)
 
     @property
     def _folds(self) -> range:
@@ -258,9 +258,9 @@ class _Job:
         fold_codes = []
         for coded_fold in coded_folds:
             fold_parts = []
-            for rows, codes in coded_fold:
-                is_asked = classes.kept[classes.image[rows]]
-                fold_parts += [codes[is_asked], classes.number[classes.image[rows[is_asked]]]]
+            for trial_rows, codes in coded_fold:
+                is_asked = classes.kept[classes.image[trial_rows]]
+                fold_parts += [codes[is_asked], classes.number[classes.image[trial_rows[is_asked]]]]
             fold_codes.append(latents.FoldCodes(*fold_parts))
         in_class, trading_block = classes.label[classes.kept], classes.within[classes.kept]
         n_permutations = question.permutations if self.settings["permutations"] else 0
@@ -291,10 +291,10 @@ class _Job:
     def _coded_pictures(self, fold: int, seed: int, scale_apart: bool) -> Coded:
         """Codes of a fold's held-out pictures, (n_pictures, n_latents), and whether each is in the class."""
         classes = self.classes
-        rows = self.data.rows(fold, "test")
-        rows = rows[classes.kept[classes.image[rows]]]
-        picture, picture_index = np.unique(classes.image[rows], return_inverse=True)
-        measured = np.asarray(arrays.rows(self.data.responses, rows), dtype=np.float64)
+        test_rows = self.data.rows(fold, "test")
+        test_rows = test_rows[classes.kept[classes.image[test_rows]]]
+        picture, picture_index = np.unique(classes.image[test_rows], return_inverse=True)
+        measured = np.asarray(arrays.rows(self.data.responses, test_rows), dtype=np.float64)
         responses = averaging.average_by(measured, picture_index, len(picture))  # (n_pictures, n_vertices)
         responses = in_training_scale(responses, np.full(len(responses), fold), self.weights, "inputs")
         in_class = classes.label[picture]
@@ -318,8 +318,8 @@ def _labels(stimuli: str, label: str) -> pd.Series:
 
 def _points(coded: Coded, classes: _Classes, seed: int) -> pd.DataFrame:
     """Codes of held-out trials on two axes."""
-    rows, codes = coded
-    image = classes.image[rows]
+    trial_rows, codes = coded
+    image = classes.image[trial_rows]
     is_asked = classes.kept[image]
     embedding = latents.embed(codes[is_asked], seed)
     axis_columns = dict(zip(EMBEDDING[-5:-1], [*embedding["pca"].T, *embedding["tsne"].T], strict=True))
@@ -330,8 +330,8 @@ def _points(coded: Coded, classes: _Classes, seed: int) -> pd.DataFrame:
 
 def _units(train_coded: Coded, test_coded: Coded, classes: _Classes) -> pd.DataFrame:
     """The pictures that drive each unit, of all that were shown, by the mean over their trials."""
-    rows, codes = (np.concatenate(pair) for pair in zip(train_coded, test_coded, strict=True))
-    picture, picture_index = np.unique(classes.image[rows], return_inverse=True)
+    trial_rows, codes = (np.concatenate(pair) for pair in zip(train_coded, test_coded, strict=True))
+    picture, picture_index = np.unique(classes.image[trial_rows], return_inverse=True)
     mean_activation = averaging.average_by(codes.astype(np.float64), picture_index, len(picture))
     top_index = np.argsort(-mean_activation, axis=0, kind="stable")[:FIRST_IMAGES]  # (n_first, n_units)
     held_out = np.isin(picture, classes.image[test_coded[0]])
@@ -364,10 +364,10 @@ def _codes(test_coded: Coded, classes: _Classes) -> pd.DataFrame:
 def _map(predicted: np.ndarray, job: _Job, places: pd.DataFrame, has_images: bool) -> pd.DataFrame:
     """Difference of the classes at each vertex, measured and reconstructed; on fsaverage5 where that is possible."""
     data, classes = job.data, job.classes
-    test, _, rows = test_set(data, has_images)
-    unscaled = [predicted.astype(np.float64), np.asarray(arrays.rows(data.responses, rows), dtype=np.float64)]
+    test, _, test_rows = test_set(data, has_images)
+    unscaled = [predicted.astype(np.float64), np.asarray(arrays.rows(data.responses, test_rows), dtype=np.float64)]
     reconstructed, measured = (in_training_scale(values, test.fold, job.weights, "targets") for values in unscaled)
-    image = classes.image[rows]
+    image = classes.image[test_rows]
     in_class, in_contrast = classes.label[image], classes.kept[image] & ~classes.label[image]
     table = pd.DataFrame(
         {

@@ -193,13 +193,13 @@ def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarra
     rank, best_images, best_scores = scorer.nearest(predicted)
     image = scorer.test.views(predicted)[-1][2]
     nearest_ids = np.where(best_images >= 0, image_id[best_images], "")  # (n_queries, N_NEAREST)
-    content = {
+    columns = {
         "fold": scorer.test.image_fold[image],
         "image_id": image_id[image],
         "rank": rank,
         "gallery_size": scorer.gallery_size,
     }
-    return pd.DataFrame(content | dict(zip(PLACES, [*nearest_ids.T, *best_scores.T], strict=True)))
+    return pd.DataFrame(columns | dict(zip(PLACES, [*nearest_ids.T, *best_scores.T], strict=True)))
 
 
 def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, space: str) -> pd.DataFrame:

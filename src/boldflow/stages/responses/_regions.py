@@ -208,9 +208,9 @@ class _Columns:
         else:
             side_mask, how = self._on_mesh(row, content, n_vertices)
             side_masks = [side_mask, side_mask]
-        for k, side in enumerate(HEMISPHERES):
+        for side_index, side in enumerate(HEMISPHERES):
             if row.hemisphere not in ("", side):
-                side_masks[k] = np.zeros(n_vertices, dtype=bool)
+                side_masks[side_index] = np.zeros(n_vertices, dtype=bool)
         return np.concatenate(side_masks), how
 
     def _in_voxels(

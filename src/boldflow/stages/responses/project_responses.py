@@ -187,11 +187,11 @@ def _of_betas(task: _Task) -> _Made:
         first_record, records, resampling = _fsaverage.resampled(first_record, records, task.entry, task.mesh_folder)
     grid_note = {"grid": first_record.grid.note()} if first_record.grid and task.entry["space"] == NATIVE else {}
     regions, records = task.regions(first_record.rois, records)
-    inside = regions.any_of(task.entry["rois"], first_record.betas.shape[1])
-    betas = _betas.read(records, task.table, task.subject, task.entry, task.parts, BAD, inside)
+    in_rois = regions.any_of(task.entry["rois"], first_record.betas.shape[1])
+    betas = _betas.read(records, task.table, task.subject, task.entry, task.parts, BAD, in_rois)
     places = betas.places.assign(**{f"published_{name}": ceiling for name, ceiling in betas.ceilings.items()})
     values = Values(betas.values, None, betas.bad, Columns(np.asarray, places, {}))
-    return _Made(values, regions.only(inside), betas.note | resampling | grid_note)
+    return _Made(values, regions.only(in_rois), betas.note | resampling | grid_note)
 
 
 def _of_runs(task: _Task) -> _Made:

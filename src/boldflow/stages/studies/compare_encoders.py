@@ -128,8 +128,8 @@ def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[
         first_encoder.split,
     )
     data = align(*paths, first_encoder.result.subject)
-    test, _, rows = test_set(data, has_images)
-    measured = averaging.average_by(arrays.rows(data.responses, rows), test.image, test.n_images)
+    test, _, test_rows = test_set(data, has_images)
+    measured = averaging.average_by(arrays.rows(data.responses, test_rows), test.image, test.n_images)
     regions = regions_of(tables.read(first_encoder.vertices))
     counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
     # the images themselves come first

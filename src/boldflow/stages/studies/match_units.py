@@ -81,13 +81,18 @@ def _matched(a: _Codes, b: _Codes, n_permutations: int) -> Sequence[pd.DataFrame
         np.stack(side.loc[common_ids].to_list()).astype(np.float64) for side in picture_codes
     )  # (n_common, n_units)
     is_matching = np.arange(len(common_ids)) % 2 == 0
-    pair = match_units(codes_a, codes_b, is_matching, n_permutations, seed=0)
+    unit_pairs = match_units(codes_a, codes_b, is_matching, n_permutations, seed=0)
     pair_columns: dict[str, object] = {name: getattr(a.result, name) for name in SAME}
     pair_columns |= {
         f"{name}_{side}": getattr(owner.result, name) for side, owner in (("a", a), ("b", b)) for name in OWN
     }
-    pair_columns |= {"stability": pair.stability, "p": pair.p, "n_permutations": n_permutations}
+    pair_columns |= {"stability": unit_pairs.stability, "p": unit_pairs.p, "n_permutations": n_permutations}
     pair_columns |= {"n_matching": int(is_matching.sum()), "n_held_out": int((~is_matching).sum())}
     pair_columns |= {"simulated": bool(tables.sidecar(a.path)["simulated"])}
-    unit_columns = {"unit_a": pair.first, "unit_b": pair.second, "r": pair.r, "held_out": pair.held_out}
+    unit_columns = {
+        "unit_a": unit_pairs.first,
+        "unit_b": unit_pairs.second,
+        "r": unit_pairs.r,
+        "held_out": unit_pairs.held_out,
+    }
     return [pd.DataFrame({**unit_columns}).assign(**pair_columns)]

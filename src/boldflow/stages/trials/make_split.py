@@ -118,10 +118,10 @@ class _Note:
     data: list[str]
 
 
-def _pictures(dataset: str, rule: Entry, rows: pd.DataFrame, packs: list[str], paths: list[str]) -> Stimuli:
+def _pictures(dataset: str, rule: Entry, trial_rows: pd.DataFrame, packs: list[str], paths: list[str]) -> Stimuli:
     """Name the pictures of the data set and of those it is compared with; without tables, what its trials show."""
     if not paths:
-        return Stimuli({dataset: sorted(set(rows.loc[rows["usable"], "image_id"]))}, {}, {})
+        return Stimuli({dataset: sorted(set(trial_rows.loc[trial_rows["usable"], "image_id"]))}, {}, {})
     datasets = [dataset, *(name for name in rule["against"] if name != dataset)]
     table_of_dataset = {name: tables.read(path) for name, path in zip(datasets, paths, strict=True)}
     images = {name: list(table["image_id"]) for name, table in table_of_dataset.items()}
@@ -141,12 +141,14 @@ def _grouping(
     }
 
 
-def _apart(rows: pd.DataFrame, table: pd.DataFrame, entry: Entry, tr_s: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _apart(
+    trial_rows: pd.DataFrame, table: pd.DataFrame, entry: Entry, tr_s: float
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Drop training trials whose windows overlap test trials', and count them by subject for the sidecar."""
     start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], tr_s)
     first_volumes = pd.Series(
-        cleaning.first_volumes(rows["onset_s"].to_numpy(), start_s, tr_s),
-        index=pd.MultiIndex.from_frame(rows[assignment.TRIAL]),
+        cleaning.first_volumes(trial_rows["onset_s"].to_numpy(), start_s, tr_s),
+        index=pd.MultiIndex.from_frame(trial_rows[assignment.TRIAL]),
     )
     apart_table = assignment.apart(table, first_volumes, n_volumes)
     n_dropped = table["subject"][apart_table["part"] != table["part"]].value_counts()
@@ -155,25 +157,25 @@ def _apart(rows: pd.DataFrame, table: pd.DataFrame, entry: Entry, tr_s: float) -
     return apart_table, {"windows": window, "dropped_for_overlap": n_dropped_by_subject}
 
 
-def _named(rule: Mapping[str, Any], plugin: str, rows: pd.DataFrame) -> list[str]:
+def _named(rule: Mapping[str, Any], plugin: str, trial_rows: pd.DataFrame) -> list[str]:
     """List the pictures of the published test set that the rule names: as the plug-in does, or its trial tables."""
     if rule["test"] != "named":
         return []
     test_sets: dict[str, str] = registry.literal("datasets", plugin, "TEST_SETS")
-    if test_sets[rule["names"]] or "test_sets" not in rows:
+    if test_sets[rule["names"]] or "test_sets" not in trial_rows:
         return test_sets[rule["names"]].split()
-    in_test_set = rows["test_sets"].str.split().map(lambda names: rule["names"] in names)
-    return sorted(set(rows.loc[in_test_set, "image_id"]))
+    in_test_set = trial_rows["test_sets"].str.split().map(lambda set_names: rule["names"] in set_names)
+    return sorted(set(trial_rows.loc[in_test_set, "image_id"]))
 
 
 def _against_published(
-    rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, test_image_ids: list[str]
+    trial_rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, test_image_ids: list[str]
 ) -> dict[str, Any] | None:
     """Say how a split by names compares with the published one, in which all pictures that are not named train."""
     if not test_image_ids:
         return None
-    shown_ids = set(rows["image_id"])
-    changed_rows = assignment.mended(rows, table, test_image_ids)
+    shown_ids = set(trial_rows["image_id"])
+    changed_rows = assignment.mended(trial_rows, table, test_image_ids)
     return {
         "test_set": rule["names"],
         "pictures": len(test_image_ids),

@@ -23,10 +23,12 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     entry = read_entry(settings)
     root = open_dataset(receipt, source)  # the folder of the pictures, which may be the user's own
     pictures = tqdm(plugin_of("datasets", entry).stimuli(root, entry), desc="pack pictures", unit="image")
-    rows: pd.DataFrame = stimuli.write(pack, ((p.image_id, p.pixels, p.labels) for p in pictures), perceptual_hash)
-    if rows.empty:
+    stimulus_rows: pd.DataFrame = stimuli.write(
+        pack, ((p.image_id, p.pixels, p.labels) for p in pictures), perceptual_hash
+    )
+    if stimulus_rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
     data_digest = receipts.content_digest(source, receipt)
     tables.write(
-        table, rows, {"settings": dict(entry), "code": code, "data": data_digest, "units": {"offset": "bytes"}}
+        table, stimulus_rows, {"settings": dict(entry), "code": code, "data": data_digest, "units": {"offset": "bytes"}}
     )
