@@ -45,14 +45,14 @@ def erk_densities(shapes: Sequence[tuple[int, int]], sparsity: float) -> list[fl
     """
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity must be from 0 to below 1, not {sparsity}")
-    sizes = np.array([n * m for n, m in shapes], dtype=np.float64)
-    n_kept = (1 - sparsity) * sizes.sum()
-    raw = np.array([(n + m) / (n * m) for n, m in shapes])  # (n_layers,)
+    n_weights = np.array([n * m for n, m in shapes], dtype=np.float64)
+    n_kept = (1 - sparsity) * n_weights.sum()
+    raw_density = np.array([(n + m) / (n * m) for n, m in shapes])  # (n_layers,)
     is_full = np.zeros(len(shapes), dtype=bool)
     while True:
-        n_left = n_kept - sizes[is_full].sum()
-        scale = n_left / (raw * sizes)[~is_full].sum() if (~is_full).any() else 0.0
-        density = np.where(is_full, 1.0, scale * raw)
+        n_left = n_kept - n_weights[is_full].sum()
+        scale = n_left / (raw_density * n_weights)[~is_full].sum() if (~is_full).any() else 0.0
+        density = np.where(is_full, 1.0, scale * raw_density)
         is_over = ~is_full & (density >= 1)
         if not is_over.any():
             return [float(share) for share in density]

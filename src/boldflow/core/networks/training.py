@@ -91,14 +91,14 @@ class _Fit:
     def _start(self, start: Callable[[int], Parameters]) -> Parameters:
         """Stack what the seeds start at, and the temperature where it is learned."""
         seed_parameters = [start(seed) for seed in self.seeds]
-        stacked = {
+        stack_parameters = {
             name: torch.stack([parameters[name] for parameters in seed_parameters]).to(self.data.device)
             for name in seed_parameters[0]
         }
         if self.recipe.contrast.learned:
             log_scale = float(np.log(self.recipe.contrast.scale))
-            stacked.setdefault(SCALE, torch.full((len(seed_parameters),), log_scale, device=self.data.device))
-        return stacked
+            stack_parameters.setdefault(SCALE, torch.full((len(seed_parameters),), log_scale, device=self.data.device))
+        return stack_parameters
 
     def run(self, keeper: ProgressKeeper) -> tuple[list[Trained], Rows]:
         """Take all steps that are left."""

@@ -54,9 +54,9 @@ def standardise_by(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarra
     mean = reference.mean(axis=0, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         spread = reference.std(axis=0, ddof=1, dtype=np.float64)
-        constant = (reference == reference[0]).all(axis=0)  # (n_vertices,)
-        scaled = (values - mean) / np.where(constant, np.nan, spread)
-    return scaled.astype(np.float32), constant
+        is_constant = (reference == reference[0]).all(axis=0)  # (n_vertices,)
+        scaled = (values - mean) / np.where(is_constant, np.nan, spread)
+    return scaled.astype(np.float32), is_constant
 
 
 def cosines(n_volumes: int, tr_s: float, high_pass_hz: float) -> np.ndarray:

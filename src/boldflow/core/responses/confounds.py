@@ -46,10 +46,10 @@ def spelling(name: str) -> str:
     """Give the new name of a confound, whichever it has."""
     if name in OLD:
         return OLD[name]
-    for old, new in NUMBERED.items():
-        match = re.fullmatch(rf"{old}(\d+)", name)
+    for old_prefix, new_prefix in NUMBERED.items():
+        match = re.fullmatch(rf"{old_prefix}(\d+)", name)
         if match:
-            return f"{new}{match[1]}"
+            return f"{new_prefix}{match[1]}"
     return name
 
 

@@ -94,8 +94,8 @@ def _directions(points: np.ndarray, name: str) -> np.ndarray:
             f"{name} do not lie on a sphere around the origin: radii are {radii.min():.4g} to {radii.max():.4g} mm; "
             "expected a registered sphere such as lh.sphere.reg"
         )
-    scaled: np.ndarray = points / radii[:, None]
-    return scaled
+    directions: np.ndarray = points / radii[:, None]
+    return directions
 
 
 def _barycentric(aims: np.ndarray, corners: np.ndarray, faces: np.ndarray) -> sparse.csr_array:
@@ -160,9 +160,9 @@ def _keep_best(
     first_of_aim = np.unique(aim[is_ahead][order], return_index=True)[1]
     best_pairs = order[first_of_aim]
     best_pairs = best_pairs[least_share[best_pairs] >= INSIDE]
-    clipped = np.where(shares[best_pairs] > NOTHING, shares[best_pairs], 0)
+    clipped_shares = np.where(shares[best_pairs] > NOTHING, shares[best_pairs], 0)
     face[aim[is_ahead][best_pairs]] = tried_faces[is_ahead][best_pairs]
-    weights[aim[is_ahead][best_pairs]] = clipped / clipped.sum(axis=1, keepdims=True)
+    weights[aim[is_ahead][best_pairs]] = clipped_shares / clipped_shares.sum(axis=1, keepdims=True)
 
 
 def _average(aims: np.ndarray, corners: np.ndarray, nearest: np.ndarray) -> sparse.csr_array:

@@ -58,17 +58,17 @@ def compare(values: np.ndarray, draws: np.ndarray, n_units: int, level: float = 
         ]
     )
     p_holm = statistics.holm(p) if len(p) else p
-    results = []
+    model_differences = []
     for (a, b), difference_draws, pair_p, pair_p_holm in zip(pairs, differences, p, p_holm, strict=True):
         low, high = statistics.percentile_interval(difference_draws, 1 - level)
         tied = bool(low <= 0 <= high or pair_p_holm > level)
-        results.append(
+        model_differences.append(
             Difference(a, b, float(values[a] - values[b]), low, high, float(pair_p), float(pair_p_holm), tied)
         )
-    return results
+    return model_differences
 
 
-def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]]:
+def tie_groups(n_models: int, tied_pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Gather models into groups of ties.
 
     Two models share a group exactly when they are tied. Ties are not transitive (a may be tied with b, and b with c,
@@ -78,7 +78,7 @@ def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]
     ----------
     n_models : int
         Models are numbered from 0, best first.
-    tied : iterable of pairs of int
+    tied_pairs : iterable of pairs of int
 
     Returns
     -------
@@ -96,7 +96,7 @@ def tie_groups(n_models: int, tied: Iterable[tuple[int, int]]) -> list[list[int]
     exponentially many.
     """
     tied_with: list[set[int]] = [set() for _ in range(n_models)]
-    for a, b in tied:
+    for a, b in tied_pairs:
         if a == b or not (0 <= a < n_models and 0 <= b < n_models):
             raise ValueError(f"({a}, {b}) is no pair of {n_models} models")
         tied_with[a].add(b)
@@ -127,21 +127,25 @@ def letter(number: int) -> str:
 
 
 def tie_letters(
-    rows: pd.DataFrame, pairs: pd.DataFrame, same: Sequence[str], model: Sequence[str], lower: Collection[str]
+    rows: pd.DataFrame,
+    pairs: pd.DataFrame,
+    comparison_columns: Sequence[str],
+    model_columns: Sequence[str],
+    lower: Collection[str],
 ) -> pd.Series:
     """Give models letters: within a comparison two models share a letter exactly when they are tied.
 
     Parameters
     ----------
     rows : DataFrame
-        Columns ``same``, ``model``, ``metric`` and ``value``, a row per score. Where means over seeds are compared, all
-        rows of a model have the letters of its mean.
+        Columns ``comparison_columns``, ``model_columns``, ``metric`` and ``value``, a row per score. Where means over
+        seeds are compared, all rows of a model have the letters of its mean.
     pairs : DataFrame
-        Columns ``same``, ``model`` with ``_a`` and ``_b``, and ``tied``; pairs of which a model has no row are left
-        out.
-    same : sequence of str
+        Columns ``comparison_columns``, ``model_columns`` with ``_a`` and ``_b``, and ``tied``; pairs of which a model
+        has no row are left out.
+    comparison_columns : sequence of str
         Models are compared where these columns are equal; missing values are equal.
-    model : sequence of str
+    model_columns : sequence of str
         Columns that name a model.
     lower : collection of str
         Metrics of which lower is better.
@@ -157,10 +161,10 @@ def tie_letters(
         If two rows would be one model of a comparison.
     """
     letters = pd.Series("", index=rows.index, dtype=object)
-    seeds = compared_seeds(rows, pairs, same)
+    seeds = compared_seeds(rows, pairs, comparison_columns)
     rows = rows if seeds is None else rows.assign(**{SEED: seeds})
-    comparison_key, model_key = key_of(rows, same), key_of(rows, model)
-    compared_pairs = _pairs_by_comparison(pairs, same, model)
+    comparison_key, model_key = key_of(rows, comparison_columns), key_of(rows, model_columns)
+    compared_pairs = _pairs_by_comparison(pairs, comparison_columns, model_columns)
     for key, index in comparison_key.groupby(comparison_key, sort=False).groups.items():
         part = rows.loc[index]
         model_names = _best_first(part, model_key[index], lower)
@@ -206,22 +210,22 @@ def _letters_of(model_names: Sequence[str], pairs: Sequence[tuple[int, int, bool
     return letters
 
 
-def compared_seeds(rows: pd.DataFrame, pairs: pd.DataFrame, same: Sequence[str]) -> pd.Series | None:
+def compared_seeds(rows: pd.DataFrame, pairs: pd.DataFrame, comparison_columns: Sequence[str]) -> pd.Series | None:
     """Name the seed of each row's comparison: its own, or ``OVER_SEEDS`` where means over seeds are compared.
 
     Parameters
     ----------
     rows, pairs : DataFrame
-        Columns ``same``.
-    same : sequence of str
+        Columns ``comparison_columns``.
+    comparison_columns : sequence of str
 
     Returns
     -------
-    Series of str, or None if seeds are not among ``same``
+    Series of str, or None if seeds are not among ``comparison_columns``
     """
-    if SEED not in same:
+    if SEED not in comparison_columns:
         return None
-    other_columns = [name for name in same if name != SEED]
+    other_columns = [name for name in comparison_columns if name != SEED]
     mean_pairs = pairs[pairs[SEED].eq(OVER_SEEDS).fillna(False)]
     return rows[SEED].where(~key_of(rows, other_columns).isin(set(key_of(mean_pairs, other_columns))), OVER_SEEDS)
 

@@ -154,7 +154,7 @@ class Gallery:
 
 def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number the distinct rows: number of each row, the first row of each number, and the length of each row."""
-    keys, lengths = np.empty(rows.shape[0], np.uint64), np.empty(rows.shape[0])
+    row_keys, lengths = np.empty(rows.shape[0], np.uint64), np.empty(rows.shape[0])
     for start in range(0, rows.shape[0], step):
         block_rows = slice(start, start + step)
         block = np.ascontiguousarray(rows[block_rows])
@@ -164,13 +164,13 @@ def _distinct(rows: Rows, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
             lengths[block_rows] = _long(double_block)
         # the bits of each row, summed up: exact in integers, whatever the order
         n_word_bytes = 8 if block[:1].nbytes % 8 == 0 else block.itemsize
-        keys[block_rows] = block.view(f"u{n_word_bytes}").sum(axis=1, dtype=np.uint64)
+        row_keys[block_rows] = block.view(f"u{n_word_bytes}").sum(axis=1, dtype=np.uint64)
     # equal rows have equal keys; rows that share a key are compared byte by byte
-    first_rows, n_rows = np.unique(keys, return_index=True, return_counts=True)[1:]
-    first_equal = np.arange(len(keys))
-    for key in keys[first_rows[n_rows > 1]]:
+    first_rows, n_rows = np.unique(row_keys, return_index=True, return_counts=True)[1:]
+    first_equal = np.arange(len(row_keys))
+    for key in row_keys[first_rows[n_rows > 1]]:
         first_row_of: dict[bytes, int] = {}
-        for row in np.flatnonzero(keys == key):
+        for row in np.flatnonzero(row_keys == key):
             first_equal[row] = first_row_of.setdefault(rows[np.array([row])].tobytes(), int(row))
     distinct_rows, number = np.unique(first_equal, return_inverse=True)
     return number, distinct_rows, lengths

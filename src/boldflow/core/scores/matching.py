@@ -59,10 +59,10 @@ def match_units(a: np.ndarray, b: np.ndarray, matching: np.ndarray, n_permutatio
     rng = np.random.default_rng(seed)
     null = np.empty(n_permutations)
     for n in range(n_permutations):
-        shuffled = b.copy()
+        shuffled_b = b.copy()
         for mask in (matching, ~matching):
-            shuffled[mask] = b[rng.permutation(np.flatnonzero(mask))]
-        null[n] = _mean(_matched(a, shuffled, matching)[3])
+            shuffled_b[mask] = b[rng.permutation(np.flatnonzero(mask))]
+        null[n] = _mean(_matched(a, shuffled_b, matching)[3])
     p = permutation_p(stability, null) if n_permutations else float("nan")
     return Matches(a_units[order], b_units[order], r[order], held_out[order], stability, p)
 
@@ -80,12 +80,12 @@ def _matched(
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson's r of each unit with each, (n_units_a, n_units_b), NaN where one does not vary."""
-    scaled = []
+    unit_codes = []
     for code in (a, b):
         centred = code - code.mean(axis=0, dtype=np.float64)
         length = np.linalg.norm(centred, axis=0)
-        scaled.append(centred / np.where(length > 1e-9 * np.maximum(1.0, np.abs(code).max(axis=0)), length, np.nan))
-    return np.asarray(scaled[0].T @ scaled[1])
+        unit_codes.append(centred / np.where(length > 1e-9 * np.maximum(1.0, np.abs(code).max(axis=0)), length, np.nan))
+    return np.asarray(unit_codes[0].T @ unit_codes[1])
 
 
 def _mean(r: np.ndarray) -> float:

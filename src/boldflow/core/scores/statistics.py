@@ -160,11 +160,11 @@ def permute_within(labels: np.ndarray, block: np.ndarray, rng: np.random.Generat
     -------
     int array of shape (n_images,)
     """
-    permuted = labels.copy()
+    permuted_labels = labels.copy()
     for number in np.unique(block):
         rows = np.flatnonzero(block == number)
-        permuted[rows] = labels[rng.permutation(rows)]
-    return permuted
+        permuted_labels[rows] = labels[rng.permutation(rows)]
+    return permuted_labels
 
 
 def group_interval(values: np.ndarray, seed: int, n_draws: int = 1000) -> tuple[float, float]:

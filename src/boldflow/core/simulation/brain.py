@@ -212,8 +212,8 @@ def early_responses(brain: Brain, energies: np.ndarray) -> np.ndarray:
     surround_fields = _fields(brain, early, 2.0)
     flat_energy = energies.reshape(*energies.shape[:2], -1)
     drive = np.stack([np.einsum("vc,vc->v", centre_fields @ energy.T, weights) for energy in flat_energy])
-    pool = np.stack([surround_fields @ energy.mean(axis=0) for energy in flat_energy])
-    normalised_drive = drive / (np.median(pool, axis=0) + pool)
+    surround_energy = np.stack([surround_fields @ energy.mean(axis=0) for energy in flat_energy])
+    normalised_drive = drive / (np.median(surround_energy, axis=0) + surround_energy)
     return np.where(brain.normalised[early], normalised_drive, np.sqrt(drive)).astype(np.float32)
 
 

@@ -30,10 +30,10 @@ def duplicate_groups(image_ids: Iterable[str], pairs: Iterable[tuple[str, str]])
         image_id -> name of its group, the group's first image_id in alphabetical order.
     """
     ids = list(image_ids)
-    joined = DisjointSet(ids)
+    disjoint_set = DisjointSet(ids)
     for image_id, other_id in pairs:
-        joined.merge(image_id, other_id)
-    group_of = {image_id: min(group) for group in joined.subsets() for image_id in group}
+        disjoint_set.merge(image_id, other_id)
+    group_of = {image_id: min(group) for group in disjoint_set.subsets() for image_id in group}
     return {image_id: group_of[image_id] for image_id in ids}
 
 
@@ -84,14 +84,14 @@ def make_split(
     return split
 
 
-def apart(split: pd.DataFrame, first: pd.Series, n_volumes: int) -> pd.DataFrame:
+def apart(split: pd.DataFrame, window_starts: pd.Series, n_volumes: int) -> pd.DataFrame:
     """Drop training and validation trials whose window shares a volume with that of a test trial of their run.
 
     Parameters
     ----------
     split : DataFrame
         From ``make_split``.
-    first : Series of int
+    window_starts : Series of int
         First volume of each trial's window, indexed by ``TRIAL``.
     n_volumes : int
         Of a window.
@@ -106,20 +106,20 @@ def apart(split: pd.DataFrame, first: pd.Series, n_volumes: int) -> pd.DataFrame
     ValueError
         If that leaves a subject without training trials in a fold.
     """
-    first_volume = first.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
+    trial_starts = window_starts.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
     is_dropped = np.zeros(len(split), dtype=bool)
     part = split["part"].to_numpy()
     for rows in split.groupby(["fold", *TRIAL[:3]], sort=False).indices.values():
-        test_volumes = np.sort(first_volume[rows[part[rows] == "test"]])  # (n_tests,)
+        test_volumes = np.sort(trial_starts[rows[part[rows] == "test"]])  # (n_tests,)
         if not len(test_volumes):
             continue
         train_rows = rows[np.isin(part[rows], ("train", "val"))]
         # (n_trains,), and (2, n_trains)
-        test_index = np.searchsorted(test_volumes, first_volume[train_rows]).clip(1, len(test_volumes)) - 1
+        test_index = np.searchsorted(test_volumes, trial_starts[train_rows]).clip(1, len(test_volumes)) - 1
         near_volumes = np.stack(
             [test_volumes[test_index], test_volumes[np.minimum(test_index + 1, len(test_volumes) - 1)]]
         )
-        is_dropped[train_rows] = (np.abs(near_volumes - first_volume[train_rows]) < n_volumes).any(axis=0)
+        is_dropped[train_rows] = (np.abs(near_volumes - trial_starts[train_rows]) < n_volumes).any(axis=0)
     assigned = split.assign(part=np.where(is_dropped, "drop", part))
     for (fold, subject), parts in assigned.groupby(["fold", "subject"])["part"]:
         if "train" not in set(parts):
@@ -182,9 +182,13 @@ def mended(trials: pd.DataFrame, split: pd.DataFrame, names: Iterable[str]) -> p
         image_id, part, trials: pictures that would train as published, and here are tested (copies of a test picture)
         or dropped (of a tested concept), with their number of usable trials; sorted.
     """
-    joined = split.merge(trials[[*TRIAL, "image_id", "usable"]], on=TRIAL)
-    changed = joined[joined["usable"] & ~joined["image_id"].isin(set(names)) & joined["part"].isin(("test", "drop"))]
-    return changed.groupby(["image_id", "part"]).size().rename("trials").reset_index()
+    joined_trials = split.merge(trials[[*TRIAL, "image_id", "usable"]], on=TRIAL)
+    changed_trials = joined_trials[
+        joined_trials["usable"]
+        & ~joined_trials["image_id"].isin(set(names))
+        & joined_trials["part"].isin(("test", "drop"))
+    ]
+    return changed_trials.groupby(["image_id", "part"]).size().rename("trials").reset_index()
 
 
 def _tests(
@@ -235,10 +239,10 @@ def _one_fold(
             part[shares_unit] = "drop"
     part[~trials["usable"]] = "drop"
     for subject in trials["subject"].unique():
-        parts = set(part[trials["subject"] == subject])
-        if not {"train", "test"} <= parts:
-            missing = sorted({"train", "test"} - parts)
-            raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing)} trials (rule {rule})")
+        present_parts = set(part[trials["subject"] == subject])
+        if not {"train", "test"} <= present_parts:
+            missing_parts = sorted({"train", "test"} - present_parts)
+            raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing_parts)} trials (rule {rule})")
     return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
 
 
