@@ -43,15 +43,17 @@ def test_a_third_subject_costs_the_others_nothing(project: Project):
     assert project.planned(*scores("sub-01", "sub-02", "sub-03")) == {}
 
 
-# Each subject of NSD sees pictures that no other sees: features grow with each of them. subj04 has 30 sessions.
+# Each subject of NSD sees pictures that no other sees: features grow with each of them, and so does the gallery of all
+# pictures in which a decoder's are retrieved. subj04 has 30 sessions.
 STUDY = """title: Made files
 primary: {metric: r, view: image}
 runs:
-  - {datasets: [nsd-tiny], subjects: all, responses: [betas-nsdgeneral], features: [gabor], models: [ridge-encoder],
-     splits: [shared-1000]}
+  - {datasets: [nsd-tiny], subjects: all, responses: [betas-nsdgeneral], features: [gabor],
+     models: [ridge-encoder, ridge], splits: [shared-1000]}
 """
-OF_NSD = "results/nsd-tiny/{}/betas-nsdgeneral/gabor/ridge-encoder/shared-1000/scores.parquet"
+OF_NSD = "results/nsd-tiny/{}/betas-nsdgeneral/gabor/{}/shared-1000/scores.parquet"
 SHARED = {"pack_stimuli/nsd-tiny", "make_split/nsd-tiny_shared-1000", "cache_features/nsd-tiny_gabor"}
+OF_DECODER = "score_model/nsd-tiny_{}_betas-nsdgeneral_gabor_ridge_shared-1000"
 
 
 def computed(project: Project, before: dict[Path, int], subject: str) -> set[str]:
@@ -60,28 +62,35 @@ def computed(project: Project, before: dict[Path, int], subject: str) -> set[str
     return {name for name in jobs if not name.startswith("fetch_")}
 
 
+def but_scores_of_decoder(project: Project, subject: str) -> dict[str, str]:
+    """Contents of all files of a subject that no gallery of all pictures concerns."""
+    files = contents(project, f"results/nsd-tiny/{subject}")
+    scored = ("scores.parquet", "draws.npy", "draws.parquet", "queries.parquet", "map.parquet", "bands.parquet")
+    return {path: sha for path, sha in files.items() if "/ridge/" not in path or not path.endswith(scored)}
+
+
 def test_a_subject_and_a_session_of_nsd_cost_those_who_have_them_alone(tmp_path: Path):
     made = nsd.make(n_sessions=31, per_session=24, n_vertices=42, subjects=("subj01", "subj04"))
+    one = "    subjects: [subj01]\n    sessions: [1, 2]\n"
+    two = "    subjects: [subj01, subj04]\n    sessions: [1, 2]\n"
+    first, both = ([OF_NSD.format(name, model) for name in names for model in ("ridge-encoder", "ridge")]
+                   for names in (["subj01"], ["subj01", "subj04"]))  # fmt: skip
     with nsd.serve(made.files) as bucket:
         project = nsd_copy.copied(tmp_path / "project", bucket, STUDY)
-        one, two = (
-            "    subjects: [subj01]\n    sessions: [1, 2]\n",
-            "    subjects: [subj01, subj04]\n    sessions: [1, 2]\n",
-        )
         project.edit("config/config.yaml", "    subjects: [subj01, subj02]\n    sessions: [1, 2, 3]\n", one)
-        project.run(OF_NSD.format("subj01"))
-        of_first = contents(project, "results/nsd-tiny/subj01")
+        project.run(*first)
+        of_first = but_scores_of_decoder(project, "subj01")
         logs = {path: path.stat().st_mtime_ns for path in (project.folder / "logs").rglob("*.log")}
 
         project.edit("config/config.yaml", one, two)
-        project.run(OF_NSD.format("subj01"), OF_NSD.format("subj04"))
-        assert contents(project, "results/nsd-tiny/subj01") == of_first
-        assert computed(project, logs, "subj04") == SHARED
+        project.run(*both)
+        assert but_scores_of_decoder(project, "subj01") == of_first
+        assert computed(project, logs, "subj04") == SHARED | {OF_DECODER.format("subj01")}
 
-        of_second = contents(project, "results/nsd-tiny/subj04")
+        of_second = but_scores_of_decoder(project, "subj04")
         logs = {path: path.stat().st_mtime_ns for path in (project.folder / "logs").rglob("*.log")}
         project.edit("config/config.yaml", "sessions: [1, 2]\n", "sessions: [1, 2, 31]\n")
-        project.run(OF_NSD.format("subj01"), OF_NSD.format("subj04"))
-        assert contents(project, "results/nsd-tiny/subj04") == of_second
-        assert computed(project, logs, "subj01") <= SHARED
-        assert contents(project, "results/nsd-tiny/subj01") != of_first
+        project.run(*both)
+        assert but_scores_of_decoder(project, "subj04") == of_second
+        assert computed(project, logs, "subj01") == SHARED | {OF_DECODER.format("subj04")}
+        assert but_scores_of_decoder(project, "subj01") != of_first

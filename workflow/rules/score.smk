@@ -39,6 +39,7 @@ rule score_model:
         mem_mb=planning.more_memory,
         runtime=planning.growing(60),
     params:
+        pictures=hand.pictures_scored,
         subjects=hand.subjects_of_result,
         names=planning.wildcard_names,
         settings=hand.settings_of("models", "{model}", "score_model"),

@@ -38,6 +38,7 @@ rule train_model:
         mem_mb=planning.more_memory,
         runtime=planning.growing(240),
     params:
+        pictures="own",  # rows of features of no other subject's pictures are read
         subjects=hand.subjects_of_result,
         settings=hand.settings_of("models", "{model}", "train_model"),
         code=hand.code_of("train_model", plugin=("models", "{model}")),

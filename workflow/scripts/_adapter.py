@@ -105,7 +105,8 @@ def _ticket(snakemake: Any) -> str:
     from boldflow.runs.pictures import checksums
 
     subject = str(snakemake.wildcards.get("subject", ""))  # a file of all subjects may change for others alone
-    inputs = checksums(list(map(str, snakemake.input)), subject)  # in the order of a table's rows
+    reads_own = snakemake.params.get("pictures") == "own"
+    inputs = checksums(list(map(str, snakemake.input)), subject, reads_own)  # in the order of a table's rows
     names = [{name: str(paths) for name, paths in files.items()} for files in (snakemake.input, snakemake.output)]
     params = {name: str(value) for name, value in snakemake.params.items()}
     environment = Path(sys.prefix).name  # of conda's, a digest of its packages

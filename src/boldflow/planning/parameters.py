@@ -9,6 +9,7 @@ from boldflow import catalogue, registry, symbols
 from boldflow.planning.studies import Studies
 from boldflow.provenance import canonical, look
 from boldflow.registry import Config
+from boldflow.vocabulary.directions import Direction
 
 Wildcards = Any  # of Snakemake: attributes, and ``items()``
 Parameter = Callable[[Wildcards], str]
@@ -65,6 +66,11 @@ class Parameters:
             return symbols.code_text(rule, dotted)
 
         return code
+
+    def pictures_scored(self, wildcards: Wildcards) -> str:
+        """Say whose pictures a model's scores read features of: where pictures are retrieved, the gallery is of all."""
+        entry = catalogue.settings(self.config, self.schemas, "models", wildcards.model)
+        return "all" if entry["direction"] == Direction.DECODE else "own"
 
     def pictures_of_dataset(self, wildcards: Wildcards) -> str:
         """Hand where the user's pictures are and how they look from outside (names, sizes, times)."""

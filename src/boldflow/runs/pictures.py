@@ -36,20 +36,21 @@ def note_of_features(
     }
 
 
-def checksums(paths: Sequence[str], subject: str) -> list[tuple[str, str]]:
+def checksums(paths: Sequence[str], subject: str, reads_own: bool = True) -> list[tuple[str, str]]:
     """Give the checksum of what a job of one subject reads of each of its input files.
 
     Parameters
     ----------
     paths : the input files, a split among them where pictures are known
     subject : the subject; "" for a job of none, which reads files whole
+    reads_own : whether the job reads rows of features of its subject's pictures alone, not of a gallery of all
 
     Returns
     -------
     list of (path, checksum)
         In the order of ``paths``. Of features the checksum covers the subject's pictures, where notes tell these.
     """
-    shown = _shown(paths, subject) if subject else None
+    shown = _shown(paths, subject) if subject and reads_own else None
     by_stem = {stem: _of_pictures(stem, shown) for stem in {_stem(path) for path in paths}} if shown else {}
     return [(path, by_stem.get(_stem(path)) or of_subject(path, subject)) for path in paths]
 

@@ -65,6 +65,11 @@ def test_a_job_of_no_single_subject_reads_files_whole(subject: str):
     assert pictures.checksums(PATHS, subject) == [(path, checksums.sha256(path)) for path in PATHS]
 
 
+def test_a_gallery_of_all_pictures_counts_whole():
+    expected = [(path, checksums.of_subject(path, "sub-01")) for path in PATHS]
+    assert pictures.checksums(PATHS, "sub-01", reads_own=False) == expected
+
+
 def test_without_a_note_or_with_a_picture_that_is_not_described_files_count_whole():
     split({"sub-01": ["a", "b", "lost"]})
     assert dict(pictures.checksums(PATHS, "sub-01"))[NPY] == checksums.sha256(NPY)
