@@ -64,7 +64,7 @@ def fit(
     """
     if len(subjects) != 1:
         raise ValueError(f"linear_sgd is fitted to one subject, found {len(subjects)}")
-    progress_keeper = keeper or Nowhere()
+    place = keeper or Nowhere()
     states: list[State] = []
     rows: list[dict[str, float | int | str]] = []
     for seed in tqdm(seeds, desc="linear_sgd", unit="seed"):
@@ -73,7 +73,7 @@ def fit(
             subjects[0].targets,
             **{key: settings[key] for key in SETTINGS},
             seed=seed,
-            keeper=progress_keeper.part(f"seed{seed}"),
+            keeper=place.part(f"seed{seed}"),
         )
         states.append({name: progress.state[name].astype(np.float32) for name in ("weights", "intercept")})
         rows += [{"seed": seed, **row} for row in progress.rows]
