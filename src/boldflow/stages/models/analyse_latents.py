@@ -278,7 +278,7 @@ class _Job:
         }
 
     def _lengths(self, seed: int, scale_apart: bool) -> Row:
-        """Published test of lengths of codes, over held-out pictures; ``apart``: each class scaled by itself."""
+        """Published test of lengths of codes, over held-out pictures; ``scale_apart``: each class scaled by itself."""
         fold_codes = [self._coded_pictures(fold, seed, scale_apart) for fold in self._folds]
         codes, in_class = (np.concatenate(fold_arrays) for fold_arrays in zip(*fold_codes, strict=True))
         p = latents.norm_test(codes, in_class)
