@@ -17,7 +17,7 @@ BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
-	@echo "make test-faults  run the tests that kill, fill and cut off the workflow (docs/faults.md)"
+	@echo "make test-faults  run the tests that kill, fill, cut off and edit the workflow (docs/faults.md)"
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
 	@echo "make test-full-size  run the tests with a run of full size (6 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
@@ -34,7 +34,7 @@ test: $(STAMP)
 	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) $(ARGS)
 
 test-faults: $(STAMP)
-	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/faults $(ARGS)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/faults tests/reruns $(ARGS)
 
 # Starts two clusters of two nodes each on this machine and stops them; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)

@@ -20,6 +20,8 @@ import h5py
 import nibabel as nib
 import numpy as np
 
+from boldflow.artifacts.releases.mask_places import boxes_of, spans_of
+
 BLOCK_BYTES = 64 << 20  # of stored numbers that are in memory at once, and of float32 values that are given at once
 UNREADABLE = (OSError, RuntimeError, KeyError, EOFError, zlib.error)
 BROKEN = (*UNREADABLE, ValueError, nib.filebasedimages.ImageFileError)
@@ -96,7 +98,7 @@ class BetaFile:
         all_columns = np.arange(np.count_nonzero(inside))
         places = np.ravel_multi_index(np.nonzero(inside), self.grid, order="F")  # (n_inside,), in a trial's volume
         itemsize, n_places = self.dtype.itemsize, math.prod(self.grid)
-        spans = [(0, n_places)] if _is_compressed(self.path) else _spans(places, GAP_BYTES // itemsize)
+        spans = [(0, n_places)] if _is_compressed(self.path) else spans_of(places, GAP_BYTES // itemsize)
         span_ends = np.cumsum([stop - start for start, stop in spans])
         # places among the numbers of a trial that are read, span after span
         span_starts, n_before_span = np.array([start for start, _ in spans]), np.r_[0, span_ends[:-1]]
@@ -138,7 +140,7 @@ class BetaFile:
     def _chunked(self, inside: np.ndarray, block_bytes: int) -> Iterator[Block]:
         assert self.chunks is not None
         n_chunk_trials, chunk_grid = self.chunks[0], self.chunks[1:]
-        boxes, members = _boxes(inside.transpose(), chunk_grid)
+        boxes, members = boxes_of(inside.transpose(), chunk_grid)
         column_numbers = np.cumsum(inside).reshape(inside.shape).transpose() - 1  # of the mask's columns, on (z, y, x)
         n_widest = max(math.prod(stop - start for start, stop in box) for box in boxes)
         n_block_trials = n_chunk_trials * max(1, block_bytes // (4 * n_widest * n_chunk_trials))
@@ -337,50 +339,11 @@ def _starts(offset: int, trial_bytes: int, n_trials: int) -> tuple[int, ...]:
     return tuple(range(offset, offset + trial_bytes * n_trials, trial_bytes))
 
 
-def _spans(places: np.ndarray, gap: int) -> list[tuple[int, int]]:
-    """Cover places, from the first to the last, leaving out what is wider than a gap: (start, stop) of each piece."""
-    sorted_places = np.sort(places)
-    cuts = np.flatnonzero(np.diff(sorted_places) > gap)
-    starts, stops = sorted_places[np.r_[0, cuts + 1]], sorted_places[np.r_[cuts, len(sorted_places) - 1]] + 1
-    return list(zip(starts.tolist(), stops.tolist(), strict=True))
-
-
 LOOKS = {
     (".hdf5", ".h5"): _look_hdf5,
     (".nii", ".nii.gz"): _look_nifti,
     (".mgh", ".mgz"): _look_mgh,
 }
-
-
-def _boxes(inside: np.ndarray, chunk: tuple[int, ...]) -> tuple[list[tuple[tuple[int, int], ...]], list[np.ndarray]]:
-    """Cover a mask with boxes of whole chunks, each a row of chunks side by side on the last axis.
-
-    Returns the box of each as (start, stop) by axis, and the places of the mask in the box, laid out flat.
-    """
-    places = np.argwhere(inside)  # the last axis fastest
-    cells = places // np.array(chunk)  # (n_inside, 3): chunk of each voxel
-    n_chunks = -(-np.array(inside.shape) // np.array(chunk))
-    chunk_number = np.ravel_multi_index(tuple(cells.T), tuple(n_chunks))  # (n_inside,)
-    touched_chunks = np.unique(chunk_number)  # (n_touched,)
-    chunk_row = touched_chunks // n_chunks[-1]
-    begins_box = np.r_[True, (np.diff(touched_chunks) != 1) | (np.diff(chunk_row) != 0)]
-    box_of_chunk = np.cumsum(begins_box) - 1  # box of each touched chunk
-    box_of_place = box_of_chunk[np.searchsorted(touched_chunks, chunk_number)]  # (n_inside,)
-    first_chunks, last_chunks = (
-        touched_chunks[begins_box],
-        touched_chunks[np.r_[begins_box[1:], True]],
-    )  # (n_boxes,) each
-    order = np.argsort(box_of_place, kind="stable")
-    cuts = np.searchsorted(box_of_place[order], np.arange(1, len(first_chunks)))
-    boxes, members = [], []
-    for first_chunk, last_chunk, box_places in zip(
-        first_chunks, last_chunks, np.split(places[order], cuts), strict=True
-    ):
-        low_corner = np.array(np.unravel_index(first_chunk, tuple(n_chunks))) * chunk
-        high_corner = np.minimum((np.array(np.unravel_index(last_chunk, tuple(n_chunks))) + 1) * chunk, inside.shape)
-        boxes.append(tuple((int(a), int(b)) for a, b in zip(low_corner, high_corner, strict=True)))
-        members.append(np.ravel_multi_index(tuple((box_places - low_corner).T), tuple(high_corner - low_corner)))
-    return boxes, members
 
 
 def _is_compressed(path: Path) -> bool:

@@ -85,9 +85,8 @@ def run(
         full_responses = _of_betas(task) if entry["kind"] == "betas" else _of_runs(task)
     vertex_rows, keep, n_masked_by_reason = _chosen_columns(task, full_responses)
     averaged, kept_responses = full_responses.values.only(keep)
-    signal_var, noise_var = variance_components(
-        averaged, table["usable"].to_numpy(dtype=bool), pd.factorize(table["image_id"])[0]
-    )
+    is_usable, image = table["usable"].to_numpy(dtype=bool), pd.factorize(table["image_id"])[0]
+    signal_var, noise_var = variance_components(averaged, is_usable, image)
     arrays.write(responses, kept_responses)
     note = _Note(
         shape=list(kept_responses.shape),
@@ -102,9 +101,8 @@ def run(
         versions=sidecars.versions("numpy", "scipy", "nibabel", "nilearn"),
     )
     content = asdict(note) | full_responses.note | full_responses.regions.note
-    tables.write(
-        vertices, vertex_rows.assign(signal_var=signal_var, noise_var=noise_var).reset_index(drop=True), content
-    )
+    vertex_rows = vertex_rows.assign(signal_var=signal_var, noise_var=noise_var).reset_index(drop=True)
+    tables.write(vertices, vertex_rows, content)
     sidecars.write(sidecar, content)
 
 
