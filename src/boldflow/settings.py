@@ -83,16 +83,16 @@ def read_entry(text: str) -> Entry:
 
 def read_facts(text: str, record: type[Facts]) -> Facts:
     """Read the facts of a plug-in that the workflow hands as text: those that a frozen record of the stage has."""
-    return _of_record(json.loads(text), record)
+    return of_record(json.loads(text), record)
 
 
 def read_facts_by_name(text: str, record: type[Facts]) -> dict[str, Facts]:
     """Read the facts of several plug-ins, by the name of their entry, as ``read_facts`` does."""
-    return {name: _of_record(stated, record) for name, stated in json.loads(text).items()}
+    return {name: of_record(stated, record) for name, stated in json.loads(text).items()}
 
 
-def _of_record(stated: Mapping[str, Any], record: type[Facts]) -> Facts:
-    """Take the facts that a record has; one with a default may be missing."""
+def of_record(stated: Mapping[str, Any], record: type[Facts]) -> Facts:
+    """Take what a record has of what the workflow states; one with a default may be missing."""
     names = [field.name for field in fields(record)]  # type: ignore[arg-type]
     return record(**{name: stated[name] for name in names if name in stated})
 

@@ -20,10 +20,11 @@ LIMIT = 8e9
 JOB = """
 import json, os, sys, time
 import numpy as np, pandas as pd
-from boldflow.artifacts import arrays, beta_files
+from boldflow.artifacts.releases import beta_files
+from boldflow.artifacts.store import arrays
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.runs import BetaRun
-from boldflow.stages import _betas
+from boldflow.stages.responses import _betas
 
 job = json.load(open(sys.argv[1]))
 inside = np.load(job["inside"])

@@ -18,8 +18,8 @@ WIDE = 1_536
 LIMIT = 6e9
 JOB = """
 import json, sys
-from boldflow.stages import train
-train.run(**json.load(open(sys.argv[1])))
+from boldflow.stages.models import train_model
+train_model.run(**json.load(open(sys.argv[1])))
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(1024 * int(status["VmHWM"].split()[0]))
 """

@@ -13,7 +13,7 @@ from boldflow.artifacts.formats import regions
 from boldflow.artifacts.formats.regions import RegionFile
 from boldflow.core.records.runs import BetaRun, BoldRun, Mesh, SurfaceRun
 from boldflow.core.responses import projection, spheres
-from boldflow.settings import Entry, read_settings
+from boldflow.settings import Entry, of_record, read_settings
 from boldflow.stages.responses._columns import samples_of
 from boldflow.stages.responses._meshes import mesh
 from boldflow.vocabulary.hemispheres import FREESURFER, HEMISPHERES
@@ -51,9 +51,15 @@ class RegionRow:
 
 
 def read_region_files(text: str) -> dict[str, list[RegionRow]]:
-    """Read the files of each region as the workflow hands them (``catalogue.region_files``), a line of JSON."""
+    """Read the files of each region as the workflow hands them (``catalogue.region_files``), a line of JSON.
+
+    How the files look from outside stands there too: it is a parameter, so that a file that changed is read again.
+    """
     return {
-        name: [RegionRow(**row | {"hemisphere": FREESURFER.get(row["hemisphere"], row["hemisphere"])}) for row in rows]
+        name: [
+            of_record(row | {"hemisphere": FREESURFER.get(row["hemisphere"], row["hemisphere"])}, RegionRow)
+            for row in rows
+        ]
         for name, rows in read_settings(text).items()
     }
 

@@ -1,7 +1,7 @@
 """Regions of files on the columns of a response; witnesses: nesting by coordinates, nilearn, and all distances."""
 
 import hashlib
-import json
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -10,8 +10,8 @@ import pytest
 from nibabel.freesurfer import write_annot
 from nilearn import datasets, surface
 
-from boldflow import catalogue
 from boldflow.core.records.runs import BoldRun, Mesh, SurfaceRun
+from boldflow.planning.parameters import Parameters
 from boldflow.stages.responses._meshes import mesh
 from boldflow.stages.responses._regions import read_region_files, regions_of
 from tests.made.regions import write_gifti, write_label, write_overlay
@@ -45,7 +45,8 @@ def on_surface():
 def placed(files, runs, space="fsaverage5", named=None, rois=(), **entry):
     """Regions of sub-01, and the runs that are left."""
     entry = {"name": "mine", "space": space, "rois": list(rois), **entry}
-    rows = read_region_files(json.dumps(catalogue.region_files({"region_files": files}, "sub-01")))
+    parameters = Parameters({"responses": {"mine": {"region_files": files}}}, {}, None)
+    rows = read_region_files(parameters.region_files_of_response(SimpleNamespace(response="mine", subject="sub-01")))
     return regions_of(named or {}, iter(runs), "sub-01", entry, rows, None)
 
 
