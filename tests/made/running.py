@@ -136,6 +136,10 @@ class Site(Project):
         """Tell whether the last training went on from kept progress."""
         return "going on from" in self.log(subject)
 
+    def is_taken_over(self, subject: str = "sub-01") -> bool:
+        """Tell whether the last training took what a job of a run that is gone has made: it waited, or came after."""
+        return any(words in self.log(subject) for words in ("left as it is", "put back: "))
+
     def log(self, subject: str = "sub-01") -> str:
         """Give the log of the slow model's training; empty where there is none."""
         path = self.folder / log(subject)
