@@ -11,13 +11,14 @@ COMPILED := PYTHONDONTWRITEBYTECODE=
 # two workers; the tests of a file stay together, since they share what its fixtures make; long files come first
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-faults test-slurm test-full-size lint docs bench clean
+.PHONY: help demo test test-faults test-long test-slurm test-full-size lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    run the embedded study and show where its report is"
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
-	@echo "make test-faults  run the tests that kill, fill, cut off and edit the workflow (docs/faults.md)"
+	@echo "make test-faults  run the tests that kill, fill and cut off the workflow (docs/faults.md)"
+	@echo "make test-long  run the tests that take a minute or more each: whole studies after edits, simulations"
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
 	@echo "make test-full-size  run the tests with a run of full size (6 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
@@ -34,7 +35,10 @@ test: $(STAMP)
 	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) $(ARGS)
 
 test-faults: $(STAMP)
-	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/faults tests/reruns $(ARGS)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/faults $(ARGS)
+
+test-long: $(STAMP)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/long $(ARGS)
 
 # Starts two clusters of two nodes each on this machine and stops them; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)

@@ -32,7 +32,7 @@ MAPPINGS = "tests/unit/artifacts/formats/test_mappings.py"
 ESTIMATE = "tests/unit/commands/estimate/test_estimate.py"
 CONFIG = "tests/workflow/test_config.py"
 RERUNS = "tests/integration/test_reruns.py"
-CUT_OFF = "tests/reruns/test_cut_off.py"
+CUT_OFF = "tests/long/test_cut_off.py"
 PUT_BACK = "tests/workflow/test_put_back.py"
 ISSUES = {"E": 6, "F": 7, "H": 9, "I": 10}
 

@@ -1,8 +1,7 @@
-"""What each rule's digest covers, and what an edit of the package reruns: by digests alone, and in one traced study."""
+"""What each rule's digest covers, and what an edit of the package reruns: by digests alone."""
 
 import shutil
 import statistics
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from boldflow import symbols
 from boldflow.symbols.package import Package
 from boldflow.symbols.reach import Reach
 from boldflow.symbols.rules import roots_of
-from tests.conftest import ROOT, copy_project
+from tests.conftest import ROOT
 from tests.made import reruns
 
 ARRIVAL = ("artifacts.arrival", "stages.fetch")
@@ -197,19 +196,6 @@ MOST_TRAINED = 0.18  # of all functions: what fits some of 13 models (bench/reco
 
 def test_no_digest_holds_all(maps):
     assert max(len(codes) for codes in maps.values()) < len(list(reruns.functions())) / 3
-
-
-@pytest.mark.end_to_end
-def test_jobs_that_are_traced_execute_nothing_that_their_digests_do_not_cover(tmp_path):
-    """One subject of the smallest study, under whatever Python this is."""
-    project = copy_project(tmp_path / "project")
-    study = project.folder / "config/studies/demo-tiny.yaml"
-    study.write_text(study.read_text().replace("subjects: all", "subjects: [sub-01]"))
-    project.snakemake("--config", "study=demo-tiny", BOLDFLOW_WATCH_CODE="trace")
-    logs = sorted(Path(project.folder / "logs").rglob("*.log"))
-    assert len(logs) > 20
-    for log in logs:
-        assert "all of them covered by the digest" in log.read_text(), log
 
 
 def test_every_rule_with_a_plugin_names_its_section(maps):
