@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
+from sklearn.model_selection import GroupKFold
 
 TRIAL = ["subject", "session", "run", "trial"]
 COLUMNS = [*TRIAL, "fold", "unit", "part"]
@@ -51,9 +52,10 @@ def make_split(
     rule : dict
         ``test`` ("repeated": pictures that some subject saw at least ``min_repeats`` times; "named": those of
         ``names``; both with all their presentations; "run": each run in turn, one fold a run; "runs": a share of each
-        subject's runs, ``test_fraction``), ``min_repeats``, ``test_fraction``, ``val_fraction`` (share of the runs that
-        are not test, per subject), ``seed``, ``concept`` (regular expression whose first group is the concept in an
-        image_id; pictures of a tested concept do not train).
+        subject's runs, ``test_fraction``; "folds": each of ``n_folds`` parts of the units in turn), ``min_repeats``,
+        ``test_fraction``, ``n_folds``, ``val_fraction`` (share of the runs that are not test, per subject), ``seed``,
+        ``concept`` (regular expression whose first group is the concept in an image_id; pictures of a tested concept
+        do not train).
     unit : {"image", "run"}
         What never crosses from train to test.
     names : iterable of str
@@ -206,8 +208,19 @@ def _tests(
         rng = np.random.default_rng(rule["seed"])
         test_runs = [_some(np.unique(runs), rule["test_fraction"], rng) for _, runs in run.groupby(trials["subject"])]
         return [run.isin(np.concatenate(test_runs))]
+    if rule["test"] == "folds":
+        return _folds(trials["usable"], units, rule["n_folds"], rule["seed"])
     run_number = run.groupby(trials["subject"]).transform(lambda runs: runs.factorize()[0])
     return [run_number == fold for fold in range(int(run_number.max()) + 1)]
+
+
+def _folds(is_usable: pd.Series, units: pd.Series, n_folds: int, seed: int) -> list[pd.Series]:
+    """Deal the units of usable trials into folds of equal size."""
+    names = np.unique(units[is_usable])
+    if len(names) < n_folds:
+        raise ValueError(f"{len(names)} pictures or runs cannot be dealt into {n_folds} folds; choose fewer")
+    dealt = GroupKFold(n_folds, shuffle=True, random_state=seed).split(names, groups=names)
+    return [units.isin(set(names[test])) for _, test in dealt]
 
 
 def _repeated(trials: pd.DataFrame, units: pd.Series, min_repeats: int) -> pd.Series:

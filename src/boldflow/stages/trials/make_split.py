@@ -12,6 +12,7 @@ from boldflow import registry
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.core.responses import cleaning
 from boldflow.core.splits import assignment
+from boldflow.core.splits.blocks import blocks_of, shares_runs
 from boldflow.provenance import canonical
 from boldflow.runs.checksums import sha256
 from boldflow.settings import Entry, read_entry, read_facts
@@ -51,7 +52,8 @@ def run(
     Raises
     ------
     ValueError
-        If a duplicate group has more than ``LARGEST_GROUP`` pictures, or the rule leaves nothing to train or test on.
+        If a duplicate group has more than ``LARGEST_GROUP`` pictures, the rule leaves nothing to train or test on, or
+        categories come in blocks within runs that are split.
     """
     rule, dataset_facts = read_entry(settings), read_facts(facts, _Facts)
     trial_rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)
@@ -60,6 +62,7 @@ def run(
     groups = group(pictures, overlaps)
     test_image_ids = _named(rule, read_entry(dataset_settings).plugin, trial_rows)
     table = assignment.make_split(trial_rows, groups.of_image, rule, dataset_facts.split_unit, test_image_ids)
+    leak_note = _temporal_leak(trial_rows, table, rule, pictures, dataset_facts.split_unit)
     window_note: dict[str, Any] = {}
     if response:
         table, window_note = _apart(trial_rows, table, read_entry(response), dataset_facts.tr_s)
@@ -73,7 +76,7 @@ def run(
         data=[tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
         **_grouping(dataset_facts.images, bool(pictures.packs), rule, groups, overlaps),
     )
-    content = asdict(note) | window_note
+    content = asdict(note) | window_note | leak_note
     tables.write(split, table, content)
     subject_notes = {
         "rows_by_subject": _checksums(table, note.rule),
@@ -155,6 +158,36 @@ def _apart(
     n_dropped_by_subject = {str(subject): int(n_dropped.get(subject, 0)) for subject in sorted(set(table["subject"]))}
     window = {"of": entry["name"], "start_s": start_s, "n_volumes": n_volumes}
     return apart_table, {"windows": window, "dropped_for_overlap": n_dropped_by_subject}
+
+
+def _temporal_leak(
+    rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, pictures: Stimuli, unit: str
+) -> dict[str, Any]:
+    """Note categories in blocks whose noise leaks from training into test.
+
+    Raises
+    ------
+    ValueError
+        If there are any, unless the rule accepts them.
+    """
+    stimuli = pictures.tables.get(pictures.dataset)
+    if unit != "image" or stimuli is None or not shares_runs(table):
+        return {}
+    labels = stimuli.set_index("image_id").filter(like="label_").rename(columns=lambda name: name[len("label_") :])
+    first = next(iter(blocks_of(rows[rows["usable"]], labels)), None)
+    if first is None:
+        return {}
+    finding = (
+        f"{first.adjacent:.0%} of neighbouring trials share their {first.label} "
+        f"({first.expected:.0%} in a random order): it comes in blocks, and noise that "
+        "trials of a block share tells its test pictures' class"
+    )
+    if rule["temporal_leak"] != "accepted":
+        raise ValueError(
+            f"split {rule.name}: {finding}. Leave out whole runs (test: run, or test: runs), or set splits.{rule.name}."
+            "temporal_leak to accepted; its scores then say so"
+        )
+    return {"temporal_leak": finding}
 
 
 def _named(rule: Mapping[str, Any], plugin: str, trial_rows: pd.DataFrame) -> list[str]:

@@ -195,3 +195,22 @@ def test_windows_that_leave_nothing_to_train_on_are_refused():
     first = pd.Series(range(4), index=pd.MultiIndex.from_frame(table[assignment.TRIAL]))
     with pytest.raises(ValueError, match="windows of 3 volumes leave a no training trials in fold 0"):
         assignment.apart(table, first, 3)
+
+
+def test_folds_deal_pictures_with_their_duplicates_evenly_and_test_each_once():
+    images = [f"{k:02d}.png" for k in range(23) for _ in range(2)]
+    groups = same(images) | {"01.png": "00.png"}
+    rule = RULE | {"test": "folds", "n_folds": 5}
+    split = assignment.make_split(trials_of(images), groups, rule, "image")
+    tested = split[split["part"] == "test"]
+    assert tested.groupby(["run", "trial"]).size().eq(1).all() and len(tested) == len(images)
+    sizes = tested.groupby("fold")["unit"].nunique()
+    assert len(sizes) == 5 and sizes.max() - sizes.min() <= 1
+    assert tested.groupby("unit")["fold"].nunique().eq(1).all() and "01.png" not in set(tested["unit"])
+    again = assignment.make_split(trials_of(images), groups, rule | {"seed": 1}, "image")
+    assert not again["part"].equals(split["part"])
+
+
+def test_more_folds_than_pictures_are_refused():
+    with pytest.raises(ValueError, match="3 pictures or runs cannot be dealt into 5 folds"):
+        assignment.make_split(trials_of(list("abc")), same("abc"), RULE | {"test": "folds", "n_folds": 5}, "image")

@@ -7,10 +7,12 @@ import pytest
 
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.runs.checksums import of_subject
+from boldflow.settings import read_entry
 from boldflow.stages.trials import _duplicates, make_split
 
 ONE, COPY, OTHER = "COCO_train2014_000000000001.jpg", "coco/000000000001.jpg", "COCO_train2014_000000000002.jpg"
 RULE = {"test": "repeated", "min_repeats": 2, "val_fraction": 0, "against": ["god"], "seed": 33}
+RULE |= {"name": "repeated", "temporal_leak": "refused"}
 FACTS = {"images": True, "split_unit": "image"}
 
 
@@ -119,3 +121,28 @@ def test_another_rule_is_another_split_for_all_subjects(tmp_path):
     _, before = run(tmp_path, ["a.jpg", "b.jpg", "a.jpg", "c.jpg"])
     _, after = run(tmp_path, ["a.jpg", "b.jpg", "a.jpg", "c.jpg"], RULE | {"seed": 99})
     assert before["rows_by_subject"] != after["rows_by_subject"]
+
+
+def blocked(folder, block, **rule):
+    """Faces and houses, two runs of 24 pictures that come in blocks; a third of the pictures is shown again."""
+    shown = [f"{kind}-{k:02d}.png" for k in range(0, 24, block) for kind in ("face", "house") for _ in range(block)]
+    images = [f"{name[:-4]}-{n}.png" for n, name in enumerate(shown)]
+    images = images[:24] + images[:8] + images[24:]
+    names = sorted(set(images))
+    stimuli = pd.DataFrame({"image_id": names, "label_kind": [name.split("-")[0] for name in names]})
+    rows = pd.DataFrame({"subject": "s", "session": "1", "run": "1", "trial": range(len(images)), "image_id": images})
+    table = pd.DataFrame({"part": ["test", "train"] * 28, "fold": 0}).iloc[: len(rows)]
+    table = pd.concat([rows[["subject", "session", "run"]], table], axis=1)
+    pictures = _duplicates.Stimuli({"made": names}, {"made": stimuli}, {})
+    entry = read_entry(json.dumps(RULE | rule | {"section": "splits", "rule": "make_split"}))
+    return make_split._temporal_leak(rows.assign(usable=True), table, entry, pictures, "image")
+
+
+def test_categories_in_blocks_within_runs_that_are_split_are_refused_with_the_way_out(tmp_path):
+    with pytest.raises(ValueError, match=r"share their kind .* comes in blocks.*test: run.*temporal_leak to accepted"):
+        blocked(tmp_path, 6)
+    assert "comes in blocks" in blocked(tmp_path, 6, temporal_leak="accepted")["temporal_leak"]
+
+
+def test_categories_that_take_turns_are_no_blocks(tmp_path):
+    assert blocked(tmp_path, 1) == {}
