@@ -2,6 +2,7 @@
 
 import numpy as np
 
+HALF = 1e-6  # of a volume: what rounding may take from a half
 RANK = 1e-10  # singular values below this share of the largest are rounding
 
 
@@ -162,8 +163,17 @@ def covered(onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, n
 
 
 def first_volumes(onsets_s: np.ndarray, start_s: float, tr_s: float) -> np.ndarray:
-    """Give the first volume of each window, ``round((onset + start) / tr)``, (n_trials,) int."""
-    return np.rint((np.asarray(onsets_s) + start_s) / tr_s).astype(int)
+    """Give the first volume of each window, the one nearest to onset + start, (n_trials,) int."""
+    return np.asarray(nearest_volume((np.asarray(onsets_s) + start_s) / tr_s), dtype=int)
+
+
+def nearest_volume(position: np.ndarray | float) -> np.ndarray:
+    """Round positions in volumes; halves go up, also where a rounding error is missing: like trials get like windows.
+
+    NumPy and Python round halves to even numbers, so that of trials half a volume late every second had its window a
+    volume earlier.
+    """
+    return np.floor(np.asarray(position) + 0.5 + HALF).astype(int)
 
 
 def window_volumes(start_s: float, duration_s: float, tr_s: float) -> tuple[float, int]:
@@ -179,14 +189,14 @@ def window_volumes(start_s: float, duration_s: float, tr_s: float) -> tuple[floa
     Returns
     -------
     (float, int)
-        Start, seconds, and number of volumes, ``round(duration_s / tr_s)``.
+        Start, seconds, and number of volumes, as ``nearest_volume`` of ``duration_s / tr_s``.
 
     Raises
     ------
     ValueError
         If the window holds no volume.
     """
-    n_volumes = round(duration_s / tr_s)
+    n_volumes = int(nearest_volume(duration_s / tr_s))
     if n_volumes < 1:
         raise ValueError(f"a window of {duration_s} s holds no volume at a TR of {tr_s} s")
     return start_s, n_volumes

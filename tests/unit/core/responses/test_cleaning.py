@@ -34,6 +34,15 @@ def test_windows_hold_the_volumes_after_each_onset():
     np.testing.assert_array_equal(found[..., 0], [[2, 3, 4], [7, 8, 9], [22, 23, 24]])
 
 
+def test_like_trials_have_like_windows_also_at_half_volumes():
+    """Onsets .5 volumes late, some of them a rounding error less: rounding to even numbers would take turns."""
+    onsets = np.arange(6) * 4.0 + 1.0
+    onsets[2:4] -= 1e-9
+    found = cleaning.windows(np.arange(40.0)[:, None], onsets, 4.0, 1, 2.0)
+    np.testing.assert_array_equal(found[:, 0, 0], np.arange(6) * 2 + 3)
+    assert cleaning.window_volumes(0.0, 5.0, 2.0)[1] == 3
+
+
 def test_a_window_that_leaves_the_run_names_trial_and_volumes():
     with pytest.raises(ValueError, match=r"first is trial 2: volumes 9 to 11, the run has 0 to 9"):
         cleaning.windows(np.zeros((10, 1)), np.array([0.0, 14.0]), 4.0, 3, 2.0)
