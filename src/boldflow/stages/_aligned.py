@@ -1,7 +1,7 @@
 """Lining up trials, responses, features and the split of one subject: what training and scoring share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -111,6 +111,8 @@ def align_all(
 ) -> list[Aligned]:
     """Read what belongs to each of some subjects; as ``align``. Without responses: what belongs to the pictures.
 
+    What one subject is validated on trains no other: validation runs are each subject's own, pictures are not.
+
     Raises
     ------
     ValueError
@@ -126,7 +128,19 @@ def align_all(
     n_folds = [data.n_folds for data in aligned]
     if len(set(n_folds)) > 1:
         raise ValueError(f"{split} has {n_folds} folds for {list(subjects)}: pooled subjects must have the same ones")
-    return aligned
+    return _validated_apart(aligned) if len(aligned) > 1 else aligned
+
+
+def _validated_apart(aligned: Sequence[Aligned]) -> list[Aligned]:
+    """Drop training trials of units that any subject is validated on in that fold."""
+    parts = pd.concat([data.split for data in aligned])
+    validated = pd.MultiIndex.from_frame(parts.loc[parts["part"] == "val", ["fold", "unit"]])
+    apart = []
+    for data in aligned:
+        is_shared = pd.MultiIndex.from_frame(data.split[["fold", "unit"]]).isin(validated)
+        part = np.where(is_shared & (data.split["part"] == "train"), "drop", data.split["part"])
+        apart.append(replace(data, split=data.split.assign(part=part)))
+    return apart
 
 
 def align_pictures(features: str, index: str, trials: Sequence[str], split: str, subjects: Sequence[str]) -> Aligned:

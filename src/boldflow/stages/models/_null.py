@@ -102,16 +102,26 @@ def rescored_values(
     return np.array(null)
 
 
+def refitted(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int) -> np.ndarray:
+    """Refit a model to a fold's training trials, and predict its test trials in the units of their targets."""
+    pictures = data.trials["picture"].to_numpy()
+    if settings["direction"] == "encode":
+        return _encoder(plugin, settings, data, fold, seed)(pictures)
+    return _decoder(plugin, settings, data, fold, seed, True)(pictures)
+
+
 def exchangeable(
     data: Aligned, test: TestSet, rows: np.ndarray, block: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Number the images of all trials and say which may trade their labels.
 
-    Gives the image of each trial, the first trial of each image, the block within which each image may trade its label,
-    and the image behind each test image.
+    Gives the image of each trial, the first trial of each image that is used in some fold, the block within which each
+    image may trade its label, and the image behind each test image.
     """
     image = pd.factorize(data.trials["image_id"])[0]
-    first_rows = np.unique(image, return_index=True)[1]
+    is_dropped = data.split.groupby("row")["part"].agg(lambda parts: (parts == "drop").all()).loc[range(len(image))]
+    order = np.argsort(is_dropped.to_numpy(), kind="stable")  # a presentation that is used nowhere says nothing
+    first_rows = order[np.unique(image[order], return_index=True)[1]]
     if block == "run":
         block_names = data.trials["session"] + "|" + data.trials["run"]
     else:
