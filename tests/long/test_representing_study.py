@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.end_to_end
 STUDY = """
 title: Codes
-primary: {metric: r2, view: trial}
+primary: {metric: R2, view: trial}
 latents: {label: category, class: face, permutations: 19, match: [pca-32]}
 runs:
   - datasets: [sim-tiny]
@@ -34,8 +34,8 @@ def test_responses_and_features_are_coded_and_codes_are_asked_and_matched(finish
     assert set(zip(board["subject"], board["feature"], strict=True)) == {("sub-01", "none"), ("none", "gabor")}
     whole = board[(board["roi"].isna() | (board["roi"] == "all")) & (board["subject"] == "sub-01")]
     table = whole[whole["view"] == "trial"].pivot_table("value", "model", "metric")
-    assert table.loc["raw", "mse"] == pytest.approx(0, abs=1e-6) and table.loc["raw", "r2"] == pytest.approx(1)
-    assert table.loc["pca-32", "r2"] > table.loc["sae-untrained-control", "r2"]
+    assert table.loc["raw", "mse"] == pytest.approx(0, abs=1e-6) and table.loc["raw", "R2"] == pytest.approx(1)
+    assert table.loc["pca-32", "R2"] > table.loc["sae-untrained-control", "R2"]
     assert table.loc["sae-topk", "zeros"] > 0.5
     assert np.isfinite(table.drop(columns="dead_units", errors="ignore")).all(axis=None)
     said = pd.read_parquet(made / "separations.parquet")

@@ -44,7 +44,7 @@ def area(name, x, picture, inside, y):
     state = plugin.fit([data], Entry(entry), [33], "cpu", None).states[0]
     codes = plugin.latents(state, x)
     fold = latents.FoldCodes(codes[inside], picture[inside], codes[~inside], picture[~inside])
-    return latents.separate([fold], y, np.zeros(len(y)), 0, 2, 0).auc
+    return latents.separate([fold], y, np.zeros(len(y)), 0, 0).auc
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from boldflow.core import averaging
+from boldflow.core.records.test_sets import TestSet
 from boldflow.core.responses import ceilings
 from boldflow.core.scores import metrics
+from boldflow.core.scores.encoding import EncodingScorer
 
 SEEDS = 20
 DESIGNS = {
@@ -127,7 +129,7 @@ def test_estimated_ceilings_follow_true_ones_as_the_design_allows(n_images, n_re
 
 
 def regions(n_images, n_repeats, seed, planted=0.30):
-    """A region where a model explains ``planted`` of each vertex's signal: r, var(y), signal and ceiling."""
+    """A region where a model explains ``planted`` of each vertex's signal: r, the share as scored, and ceilings."""
     rng = np.random.default_rng([9, seed])
     ceiling = rng.uniform(0.02, 0.4, 600)
     values, image, truth = simulate((n_repeats,) * n_images, ceiling, 1 - ceiling, [10, seed])
@@ -137,15 +139,16 @@ def regions(n_images, n_repeats, seed, planted=0.30):
     r = metrics.correlation(predicted, measured)
     signal, noise = ceilings.variance_components(values, image)
     upper = ceilings.noise_ceiling(signal, noise, np.full(n_images, n_repeats))
-    return r, measured.var(axis=0, ddof=1), signal, upper
+    test = TestSet(np.zeros(len(image), int), image, np.zeros(n_images, int), np.arange(n_images))
+    scores = EncodingScorer(test, values, {"all": np.ones(600, dtype=bool)}).measure(predicted[image])
+    return r, next(score.value for score in scores if score.metric == "explained_share"), upper
 
 
 @pytest.mark.parametrize(("n_images", "n_repeats"), CEILINGS)
 def test_share_explained_is_the_planted_one_and_a_mean_of_ratios_is_not(n_images, n_repeats):
     found = [regions(n_images, n_repeats, seed) for seed in range(SEEDS)]
-    ours = [ceilings.explained_share(r, variance, signal, n_images) for r, variance, signal, _ in found]
-    assert np.mean(ours) == pytest.approx(0.30, abs=0.02)
-    every = [(r[upper > 0] ** 2 / upper[upper > 0]).mean() for r, _, _, upper in found]
-    chosen = [(r[upper > 0.1] ** 2 / upper[upper > 0.1]).mean() for r, _, _, upper in found]
+    assert np.mean([share for _, share, _ in found]) == pytest.approx(0.30, abs=0.02)
+    every = [(r[upper > 0] ** 2 / upper[upper > 0]).mean() for r, _, upper in found]
+    chosen = [(r[upper > 0.1] ** 2 / upper[upper > 0.1]).mean() for r, _, upper in found]
     assert abs(np.mean(every) - 0.30) > 0.05
     assert abs(np.mean(chosen) - 0.30) > 0.02

@@ -49,7 +49,6 @@ rule analyse_latents:
         settings=hand.settings_of("models", "{model}", "analyse_latents"),
         facts=hand.facts_of("datasets", "{dataset}", "analyse_latents"),
         latents=hand.settings_of_latents,
-        n_draws=config.get("bootstrap_draws", 1000),
         code=hand.code_of("analyse_latents", plugin=("models", "{model}")),
     message:
         "Ask the codes of {wildcards.model}, {wildcards.subject} of {wildcards.dataset}"

@@ -1,5 +1,5 @@
 # Leaderboard. Needs: the score tables of a study, predictions of its encoders, and published figures. Makes: one tidy table
-# of all rows, the differences between models, win shares of pairs of encoders, the published figures with the reason of each
+# of all rows, the differences between models, prevalence over people, win shares of pairs of encoders, the published figures with the reason of each
 # that stands beside none of ours, and a table of costs of its own (seconds and memory differ between machines; the
 # leaderboard must not).
 
@@ -18,6 +18,7 @@ rule collect_scores:
         leaderboard="results/studies/{study}/leaderboard.parquet",
         csv="results/studies/{study}/leaderboard.csv",
         comparisons="results/studies/{study}/comparisons.csv",
+        people="results/studies/{study}/prevalence.csv",
         published="results/studies/{study}/published.csv",
     log:
         "logs/collect_scores/{study}.log",

@@ -28,6 +28,5 @@ analyse_latents.run(
     settings=snakemake.params.settings,
     facts=snakemake.params.facts,
     latents_=snakemake.params.latents,
-    n_draws=snakemake.params.n_draws,
     code=snakemake.params.code,
 )

@@ -14,6 +14,7 @@ collect_scores.run(
     leaderboard_=snakemake.output.leaderboard,
     csv=snakemake.output.csv,
     comparisons=snakemake.output.comparisons,
+    people=snakemake.output.people,
     elsewhere=snakemake.output.published,
     study=snakemake.params.study,
     code=snakemake.params.code,

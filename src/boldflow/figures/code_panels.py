@@ -21,8 +21,8 @@ FACTS = {
         "placed together, by one fit (t-SNE, or principal components), so that places can be compared within a panel; "
         "distances in t-SNE mean little beyond the nearest neighbours. Above each panel: the area under the ROC curve "
         "with which a logistic regression on the codes of training trials tells the held-out ones apart (.5 by chance) "
-        "with its 95 % bootstrap interval over pictures, and q, its p by refits under permuted labels, adjusted over "
-        "subjects. Grey panels: not significant. The picture is an illustration, the area is the test."
+        "with its 95 % interval over pictures (none over several folds), and q, its p by refits under permuted labels, "
+        "adjusted over subjects. Grey panels: not significant. The picture is an illustration, the area is the test."
     ),
 }
 SETTINGS = {

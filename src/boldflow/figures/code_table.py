@@ -28,10 +28,10 @@ SETTINGS = {
     "metrics": {
         "description": "What is shown, in this order.",
         "type": "array",
-        "items": {"enum": ["mse", "r2", "r", "zeros", "dead_units"]},
+        "items": {"enum": ["mse", "R2", "r", "zeros", "dead_units"]},
         "minItems": 1,
         "uniqueItems": True,
-        "default": ["mse", "r2", "zeros", "dead_units"],
+        "default": ["mse", "R2", "zeros", "dead_units"],
     },
     "models": {
         "description": "Models to show, in this order; empty for all.",
@@ -48,7 +48,7 @@ SETTINGS = {
 ROW = ["dataset", "response", "model", "split"]
 TITLES = {
     "mse": "Mean squared error",
-    "r2": "R²",
+    "R2": "R²",
     "r": "Pearson r",
     "zeros": "Share of zeros",
     "dead_units": "Dead units",

@@ -12,6 +12,7 @@ from boldflow.report.codes import codes_of
 from boldflow.report.costs import costs_of
 from boldflow.report.figures import Drawing, figure_of
 from boldflow.report.leaderboard import headline_of, with_ties
+from boldflow.report.people import people_of
 from boldflow.report.provenance import Provenance, origins_of
 from boldflow.report.published import published_of
 from boldflow.report.runs import runs_of
@@ -38,8 +39,8 @@ def render_page(
     ----------
     study : Study
     tables : mapping of str to DataFrame
-        ``leaderboard`` and ``costs``, and as far as the study has them ``comparisons``, ``published``, ``separations``,
-        ``matches``: see ``vocabulary.tables``. Rows of the leaderboard keep their order.
+        ``leaderboard`` and ``costs``, and as far as the study has them ``comparisons``, ``people``, ``published``,
+        ``separations``, ``matches``: see ``vocabulary.tables``. Rows of the leaderboard keep their order.
     figures : sequence of Drawing
     provenance : Provenance
 
@@ -68,6 +69,7 @@ def render_page(
         n_subjects=len(leaderboard[["dataset", "subject"]].drop_duplicates()),
         run=runs_of(leaderboard, provenance),
         headline=headline_of(study.name, study.metric, study.view, leaderboard, comparisons),
+        people=people_of(tables.get("people")),
         published=published_of(leaderboard, tables.get("published")),
         codes=codes_of(tables.get("separations"), tables.get("matches")),
         figures=page_figures,

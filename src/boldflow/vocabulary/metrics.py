@@ -12,13 +12,24 @@ class Order(StrEnum):
     NONE = "none"  # neither: no p, and no model is the best by it
 
 
+class Scale(StrEnum):
+    """On which scale an interval of a metric is made."""
+
+    PLAIN = "plain"
+    SHARE = "share"  # 0 to 1, or to the largest rank
+    COUNT = "count"  # a share of queries, each of which hits or misses
+    CORRELATION = "correlation"
+    POSITIVE = "positive"
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric.
 
     ``name`` stands in tables, ``label`` in figures and pages; ``digits`` after the point are shown. ``kinds`` are the
     kinds of result that have it: "encode", "represent", "embedding" and "classes" (of decoded features), "wins" (of two
-    encoders), "separation" (of codes). ``median``: it is the median over queries, where others are the mean.
+    encoders), "separation" (of codes). ``median``: it is the median over queries, where others are the mean. ``scale``:
+    of its interval.
     """
 
     name: str
@@ -27,30 +38,33 @@ class Metric:
     order: Order = Order.HIGHER
     digits: int = 3
     median: bool = False
+    scale: Scale = Scale.PLAIN
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("top1", "Top-1 accuracy", ("embedding",)),
-        Metric("top5", "Top-5 accuracy", ("embedding",)),
-        Metric("top10", "Top-10 accuracy", ("embedding",)),
-        Metric("inv_norm_rank", "Inverse normalised rank", ("embedding",)),
+        Metric("top1", "Top-1 accuracy", ("embedding",), scale=Scale.COUNT),
+        Metric("top5", "Top-5 accuracy", ("embedding",), scale=Scale.COUNT),
+        Metric("top10", "Top-10 accuracy", ("embedding",), scale=Scale.COUNT),
+        Metric("inv_norm_rank", "Inverse normalised rank", ("embedding",), scale=Scale.SHARE),
         Metric("inv_norm_rank_median", "Inverse normalised rank, median", ("embedding",), median=True),
-        Metric("mean_rank", "Mean rank", ("embedding",), Order.LOWER, digits=2),
+        Metric("mean_rank", "Mean rank", ("embedding",), Order.LOWER, digits=2, scale=Scale.SHARE),
         Metric("median_rank", "Median rank", ("embedding",), Order.LOWER, digits=2, median=True),
         Metric("sd_rank", "Standard deviation of ranks", ("embedding",), Order.NONE, digits=2),
-        Metric("two_way", "2-way identification", ("embedding",)),
-        Metric("nway50", "50-way top-1 accuracy", ("embedding",)),
-        Metric("feature_r", "Pearson r of features", ("embedding",)),
-        Metric("accuracy", "Accuracy", ("classes",)),
-        Metric("auc", "ROC-AUC", ("classes", "separation")),
-        Metric("r", "Pearson r", ("encode", "represent")),
-        Metric("r2", "Explained variance r²", ("encode", "represent")),
-        Metric("mse", "Mean squared error", ("encode", "represent"), Order.LOWER),
+        Metric("two_way", "2-way identification", ("embedding",), scale=Scale.SHARE),
+        Metric("nway50", "50-way top-1 accuracy", ("embedding",), scale=Scale.SHARE),
+        Metric("feature_r", "Pearson r of features", ("embedding",), scale=Scale.CORRELATION),
+        Metric("accuracy", "Accuracy", ("classes",), scale=Scale.COUNT),
+        Metric("auc", "ROC-AUC", ("classes", "separation"), scale=Scale.SHARE),
+        Metric("r", "Pearson r", ("encode", "represent"), scale=Scale.CORRELATION),
+        Metric("r_pooled", "Pooled r of a region", ("encode",), scale=Scale.CORRELATION),
+        Metric("r2", "Signed r²", ("encode",)),
+        Metric("R2", "R² of held-out trials", ("encode", "represent")),
+        Metric("mse", "Mean squared error", ("encode", "represent"), Order.LOWER, scale=Scale.POSITIVE),
         Metric("explained_share", "Explained share", ("encode",)),
-        Metric("ceiling", "Noise ceiling NC", ("encode",), Order.NONE),
-        Metric("zeros", "Share of zeros", ("represent",), Order.NONE),
+        Metric("ceiling", "Noise ceiling NC", ("encode",), Order.NONE, scale=Scale.SHARE),
+        Metric("zeros", "Share of zeros", ("represent",), Order.NONE, scale=Scale.SHARE),
         Metric("dead_units", "Dead units", ("represent",), Order.NONE),
         Metric("win_share", "Win share", ("wins",)),
         Metric("norm_p", "p of the lengths of codes", ("separation",), Order.NONE),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+REFITTED = "jackknife over folds, with refits"  # how an interval over folds is made
 NONE = "none"  # in the place of a subject, a response or a feature: no entry, and no file
 POOLED = "pooled"  # in a subject's place: one model that learns from all subjects of the data set
 

@@ -82,6 +82,15 @@ TABLES = {
         Reader.PAIRS,
         holds="A row per pair of models of a subject (columns: artifacts.store.comparisons.COLUMNS).",
     ),
+    "people": Table(
+        (f"{STUDY_FOLDER}/prevalence.csv",),
+        Trait.ANY,
+        Reader.TEXT,
+        holds=(
+            "A row per score that several subjects have with p by refits, as text: n_subjects, n_significant (p <= "
+            ".05), value (share of people, Bayesian prevalence), ci_low, ci_high."
+        ),
+    ),
     "published": Table(
         (f"{STUDY_FOLDER}/published.csv",),
         Trait.ANY,

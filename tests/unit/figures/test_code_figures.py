@@ -58,7 +58,7 @@ def made(n, dataset="sim", simulated=True):
             told = {"unit": unit, "rank": rank, "image_id": names[picture], "in_class": picture % 4 == 0}
             told |= {"active_share": 0.4, "class_auc": 0.7, "activation": drive, "held_out": picture > 30}
             units.append({**own, **told})
-        values = {"mse": 0.42, "r2": 0.58, "zeros": 0.65, "dead_units": 0.5}
+        values = {"mse": 0.42, "R2": 0.58, "zeros": 0.65, "dead_units": 0.5}
         for metric, value in values.items():
             row = {**own, "metric": metric, "value": value, "view": "trial", "direction": "represent", "roi": "all"}
             scores.append({key: row[key] for key in row if key not in ("label", "class")})

@@ -15,7 +15,7 @@ CONFIG = {
 }
 
 
-def problems(model="pca", feature="none", response="mean", metric="r2", **more):
+def problems(model="pca", feature="none", response="mean", metric="R2", **more):
     from jsonschema import Draft202012Validator
 
     row = {"datasets": ["sim"], "subjects": ["sub-01"], "responses": [response], "features": [feature]}

@@ -122,7 +122,7 @@ def test_published_figures_stand_beside_ours_or_in_a_block_with_the_reason():
     block = text[text.index('id="published"') : text.index('id="subjects"')]
     assert "1 of our rows have one" in block and "protocol: ours is mended, not the published one" in block
     assert block.count("<tr><th") == (others["reason"] != "").sum() + block.count("<thead>")
-    assert "gnet: Explained variance r², trial view, 191 published figures" in block
+    assert "gnet: Signed r², trial view, 191 published figures" in block
     assert all("Published by others" in one["caption"] for one in parts(block))
 
 

@@ -25,10 +25,7 @@ def boxes_of(inside: np.ndarray, chunk: tuple[int, ...]) -> tuple[list[tuple[tup
     begins_box = np.r_[True, (np.diff(touched_chunks) != 1) | (np.diff(chunk_row) != 0)]
     box_of_chunk = np.cumsum(begins_box) - 1  # box of each touched chunk
     box_of_place = box_of_chunk[np.searchsorted(touched_chunks, chunk_number)]  # (n_inside,)
-    first_chunks, last_chunks = (
-        touched_chunks[begins_box],
-        touched_chunks[np.r_[begins_box[1:], True]],
-    )  # (n_boxes,) each
+    first_chunks, last_chunks = touched_chunks[begins_box], touched_chunks[np.r_[begins_box[1:], True]]  # (n_boxes,)
     order = np.argsort(box_of_place, kind="stable")
     cuts = np.searchsorted(box_of_place[order], np.arange(1, len(first_chunks)))
     boxes, members = [], []

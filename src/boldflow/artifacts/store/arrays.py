@@ -12,8 +12,10 @@ from boldflow.artifacts.store.atomic import atomic, broken
 BLOCK_BYTES = 64 << 20  # that are copied or looked at at once
 
 
-def write(path: str | Path, array: np.ndarray) -> None:
+def write(path: str | Path, array: np.ndarray, may_be_undefined: bool = False) -> None:
     """Write an array as .npy, in C order whatever its own; some rows are copied at a time.
+
+    ``may_be_undefined``: whether NaN stands for what is undefined, and not for a mistake.
 
     Raises
     ------
@@ -23,7 +25,7 @@ def write(path: str | Path, array: np.ndarray) -> None:
     n_block_rows = max(1, BLOCK_BYTES // max(1, array[:1].nbytes)) if array.ndim else 1
     starts = range(0, len(array), n_block_rows) if array.ndim else ()
     if array.dtype.kind == "f":
-        _check_finite(path, array, starts, n_block_rows)
+        _check_finite(path, array, starts, n_block_rows, may_be_undefined)
     with atomic(path) as temporary, temporary.open("wb") as handle:
         if not array.ndim or array.dtype.hasobject:
             np.save(handle, array, allow_pickle=False)
@@ -34,10 +36,13 @@ def write(path: str | Path, array: np.ndarray) -> None:
             np.ascontiguousarray(array[start : start + n_block_rows]).tofile(handle)
 
 
-def _check_finite(path: str | Path, array: np.ndarray, starts: Iterable[int], n_block_rows: int) -> None:
+def _check_finite(
+    path: str | Path, array: np.ndarray, starts: Iterable[int], n_block_rows: int, may_be_undefined: bool
+) -> None:
     n_bad, first_index = 0, None
     for start in starts:
-        is_bad = ~np.isfinite(array[start : start + n_block_rows])
+        block = array[start : start + n_block_rows]
+        is_bad = np.isinf(block) if may_be_undefined else ~np.isfinite(block)
         if is_bad.any():
             bad_index = np.argwhere(is_bad)[0]
             first_index = first_index or (start + int(bad_index[0]), *map(int, bad_index[1:]))

@@ -18,7 +18,13 @@ SHOWN = 12  # letters of a checksum that an error shows
 
 
 def write(
-    path: str | Path, array: np.ndarray, index: str | Path, keys: pd.DataFrame, axis: int = 0, **note: Any
+    path: str | Path,
+    array: np.ndarray,
+    index: str | Path,
+    keys: pd.DataFrame,
+    axis: int = 0,
+    may_be_undefined: bool = False,
+    **note: Any,
 ) -> None:
     """Write an array and the keys of its rows.
 
@@ -29,6 +35,8 @@ def write(
     keys : DataFrame
         A row per row of the array, in its order; no two alike.
     axis : int
+    may_be_undefined : bool
+        As of ``arrays.write``.
     **note
         What else the table's metadata say.
 
@@ -39,7 +47,7 @@ def write(
     """
     check_keys(index, keys)
     _check_rows(path, array, index, keys, axis)
-    arrays.write(path, array)
+    arrays.write(path, array, may_be_undefined)
     tables.write(index, keys, {**note, ARRAY: file_sha256(path), KEYS: keys_sha256(keys)})
 
 

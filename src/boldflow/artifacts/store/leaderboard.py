@@ -10,7 +10,7 @@ COLUMNS = [
     *("study", "dataset", "dataset_version", "subject", "response", "roi", "direction", "feature", "model", "seed"),
     *("split", "fold", "view", "metric", "primary", "value", "ci_low", "ci_high", "ci_method", "chance", "ceiling"),
     *("p", "p_kind", "n_permutations", "n_test_images", "n_repeats_averaged", "gallery", "gallery_size"),
-    *("transductive", "protocol", "simulated", "published_value", "published_source"),
+    *("transductive", "protocol", "simulated", "inference", "remarks", "published_value", "published_source"),
     *("code_digest", "config_digest", "data_digest", "id"),
 ]
 ID = "id"

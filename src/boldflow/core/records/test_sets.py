@@ -32,6 +32,11 @@ class TestSet:
         return int(self.unit.max()) + 1
 
     @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return len(np.unique(self.image_fold))
+
+    @property
     def repeats(self) -> np.ndarray:
         """Test trials of each image, (n_images,)."""
         return np.bincount(self.image, minlength=self.n_images)

@@ -3,6 +3,8 @@
 Trials come first everywhere; ceilings are shares of variance, as the project's protocols define them.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from boldflow.core.averaging import average_by
@@ -38,6 +40,47 @@ def variance_components(responses: np.ndarray, image: np.ndarray) -> tuple[np.nd
     noise = within_squares / (n_trials - n_images)
     n_typical = (n_trials - (n_repeats**2).sum() / n_trials) / (n_images - 1)  # presentations of an image
     return (between_squares / (n_images - 1) - noise) / n_typical, noise
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What variance components under any weighting of the images need.
+
+    ``means`` (n_images, n_vertices): about the mean of all trials; ``within`` (n_images, n_vertices): sum of squares of
+    an image's trials about their mean; ``counts`` (n_images,): trials of each image.
+    """
+
+    means: np.ndarray
+    within: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, responses: np.ndarray, image: np.ndarray) -> "Repeats":
+        """Sum up responses (n_trials, n_vertices) to images numbered from 0, (n_trials,)."""
+        counts = np.bincount(image)
+        values = responses - responses.mean(axis=0, dtype=np.float64)  # (n_trials, n_vertices)
+        means = average_by(values, image, len(counts))
+        squares = average_by(values**2, image, len(counts))
+        return cls(means, np.maximum(squares - means**2, 0) * counts[:, None], counts)
+
+    def components(self, weights: np.ndarray, columns: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Give signal and noise variance under weights (n_draws, n_images), as ``variance_components``.
+
+        Returns
+        -------
+        signal, noise : array of shape (n_draws, n_vertices)
+            NaN in draws in which no image is repeated, or in which there is one.
+        """
+        means, within = self.means[:, columns], self.within[:, columns]
+        of_images = weights * self.counts  # (n_draws, n_images)
+        n_trials, n_images = of_images.sum(axis=1, keepdims=True), weights.sum(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            between = of_images @ means**2 - (of_images @ means) ** 2 / n_trials
+            noise = weights @ within / (n_trials - n_images)
+            typical = (n_trials - of_images @ self.counts[:, None] / n_trials) / (n_images - 1)
+            signal = (between / (n_images - 1) - noise) / typical
+        is_estimated = (n_trials > n_images) & (n_images > 1)
+        return np.where(is_estimated, signal, np.nan), np.where(is_estimated, noise, np.nan)
 
 
 def noise_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -> np.ndarray:
@@ -90,6 +133,36 @@ def pooled_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -
     return float(noise_ceiling(np.array([signal.sum()]), np.array([noise.sum()]), repeats)[0])
 
 
+def correlation_ceiling(signal: np.ndarray, noise: np.ndarray, repeats: np.ndarray) -> np.ndarray:
+    """Correlation that a noise-free prediction reaches in the mean, for a mean over vertices.
+
+    The square root of an estimated noise ceiling is too low: the ratio of the variances is (1 / F has the mean
+    n / (n - 2)), and so is the mean of a square root. Both are corrected to second order.
+
+    Parameters
+    ----------
+    signal, noise : array of shape (n_vertices,)
+        Variance components from the repeats of the scored images, untruncated.
+    repeats : array of shape (n_scored,)
+        Trials averaged in each scored row; more than five rows.
+
+    Returns
+    -------
+    array of shape (n_vertices,), 0 to 1
+
+    Notes
+    -----
+    Simulated, 24 images x 4 and 113 x 3: the mean over 100 vertices is within .01 of what the noise-free response
+    reaches where at most 5 % of the vertices show no signal; the plain root is up to .03 too low.
+    """
+    between, within = len(repeats) - 1, int(np.sum(repeats)) - len(repeats)  # degrees of freedom
+    noise_of_means = noise * np.mean(1 / np.asarray(repeats, dtype=np.float64))
+    plain = 1 - noise_of_means / (signal + noise_of_means)
+    share = np.clip(1 - (1 - plain) * (between - 2) / between, 0, 1)
+    variance = (1 - share) ** 2 * 2 * (within + between - 2) / (within * (between - 4))
+    return np.clip(np.sqrt(share) + variance / (8 * np.maximum(share, np.sqrt(variance)) ** 1.5), 0, 1)
+
+
 def split_variance(total: np.ndarray, ncsnr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split the variance of single trials into signal and noise by a published ratio.
 
@@ -124,35 +197,3 @@ def split_variance(total: np.ndarray, ncsnr: np.ndarray) -> tuple[np.ndarray, np
     squared_ratio = np.square(ncsnr, dtype=np.float64)  # (n_vertices,)
     noise = total / (1 + squared_ratio)
     return squared_ratio * noise, noise
-
-
-def explained_share(r: np.ndarray, variance: np.ndarray, signal: np.ndarray, n_images: int) -> float:
-    """Share of a region's signal variance that a model explains, from sums over vertices.
-
-    Parameters
-    ----------
-    r : array of shape (n_vertices,)
-        Pearson correlation over the scored rows.
-    variance : array of shape (n_vertices,)
-        Variance of the scored rows (sample variance over images).
-    signal : array of shape (n_vertices,)
-        Signal variance, untruncated.
-    n_images : int
-        Scored rows.
-
-    Returns
-    -------
-    float
-        Sum of [r^2 - (1 - r^2) / (N - 2)] * var(y), over the sum of signal; NaN where that sum is not positive.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than three images.
-    """
-    if n_images < 3:
-        raise ValueError(f"the share explained needs three images or more, found {n_images}")
-    signal_sum = signal.sum()
-    if not signal_sum > 0:
-        return float("nan")
-    return float((((r**2) - (1 - r**2) / (n_images - 2)) * variance).sum() / signal_sum)

@@ -34,15 +34,23 @@ class ClassScorer:
             true_class, unit = classes[image], self.test.unit[image]
             hits = metrics.class_hits(evidence, true_class)
             measures.append(query_measure(view, "accuracy", hits, unit, chance=1 / self.n_classes))
-            area = metrics.class_auc(evidence, true_class)
-            measures.append(Measure(view, "auc", area, _auc_draws(evidence, true_class, unit), chance=0.5))
+            fold = self.test.image_fold[image]
+            area = metrics.class_auc(evidence, true_class, fold)
+            draw = _auc_draws(evidence, true_class, unit, fold)
+            measures.append(Measure(view, "auc", area, draw, chance=0.5, remark=_untold(true_class, fold)))
         return measures
 
 
-def _auc_draws(scores: Array, classes: Array, unit: Array) -> Callable[[Array], Array]:
+def _auc_draws(scores: Array, classes: Array, unit: Array, fold: Array) -> Callable[[Array], Array]:
     def draw_auc(counts: Array) -> Array:
-        rows = np.arange(len(classes))
-        row_draws = (np.repeat(rows, draw[unit]) for draw in counts)
-        return np.array([metrics.class_auc(scores[drawn_rows], classes[drawn_rows]) for drawn_rows in row_draws])
+        row_draws = (np.repeat(np.arange(len(classes)), draw[unit].astype(int)) for draw in counts)
+        return np.array([metrics.class_auc(scores[rows], classes[rows], fold[rows]) for rows in row_draws])
 
     return draw_auc
+
+
+def _untold(classes: Array, fold: Array) -> str:
+    """Say how many folds hold one class only, which no area tells from another."""
+    numbers = np.unique(fold)
+    n_untold = sum(len(np.unique(classes[fold == number])) < 2 for number in numbers)
+    return f"{n_untold} of {len(numbers)} folds hold one class only" if n_untold else ""

@@ -32,8 +32,15 @@ class Difference:
     tied: bool
 
 
-def compare(values: np.ndarray, draws: np.ndarray, n_units: int, level: float = 0.05) -> list[Difference]:
-    """Compare each pair of models.
+def compare(
+    values: np.ndarray,
+    draws: np.ndarray,
+    n_units: int,
+    level: float = 0.05,
+    reference: int | None = None,
+    over_folds: bool = False,
+) -> list[Difference]:
+    """Compare each pair of models, or each model with one of them.
 
     Parameters
     ----------
@@ -44,28 +51,32 @@ def compare(values: np.ndarray, draws: np.ndarray, n_units: int, level: float = 
         Pictures (or blocks) that were drawn.
     level : float
         Of the family of pairs.
+    reference : int, optional
+        Number of the model that all others are compared with; the family is then of these pairs alone.
+    over_folds : bool
+        Whether ``draws`` are scores without each fold in turn, of models that were refitted without it.
 
     Returns
     -------
     list of Difference
     """
     pairs = list(itertools.combinations(range(len(values)), 2))
-    differences = [draws[a] - draws[b] for a, b in pairs]
-    p = np.array(
-        [
-            statistics.paired_p(values[a] - values[b], difference_draws, n_units)
-            for (a, b), difference_draws in zip(pairs, differences, strict=True)
-        ]
-    )
-    p_holm = statistics.holm(p) if len(p) else p
-    model_differences = []
-    for (a, b), difference_draws, pair_p, pair_p_holm in zip(pairs, differences, p, p_holm, strict=True):
-        low, high = statistics.percentile_interval(difference_draws, 1 - level)
-        tied = bool(low <= 0 <= high or pair_p_holm > level)
-        model_differences.append(
-            Difference(a, b, float(values[a] - values[b]), low, high, float(pair_p), float(pair_p_holm), tied)
-        )
-    return model_differences
+    if reference is not None:
+        pairs = [(number, reference) for number in range(len(values)) if number != reference]
+
+    def test_of(a: int, b: int) -> statistics.Paired:
+        if over_folds:
+            return statistics.paired_over_folds(values[a] - values[b], draws[a] - draws[b], 1 - level)
+        return statistics.paired(values[a] - values[b], draws[a] - draws[b], n_units, 1 - level)
+
+    tests = [test_of(a, b) for a, b in pairs]
+    p_holm = statistics.holm(np.array([test.p for test in tests])) if tests else np.empty(0)
+    differences = []
+    for (a, b), test, adjusted_p in zip(pairs, tests, p_holm, strict=True):
+        tied = not (adjusted_p <= level and not test.ci_low <= 0 <= test.ci_high)  # also where p is undefined
+        value = float(values[a] - values[b])
+        differences.append(Difference(a, b, value, test.ci_low, test.ci_high, test.p, float(adjusted_p), tied))
+    return differences
 
 
 def tie_groups(n_models: int, tied_pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

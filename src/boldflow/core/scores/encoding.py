@@ -1,21 +1,26 @@
 """Scores of predicted responses, per vertex and region: correlation, error, share explained, ceiling."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 
 from boldflow.core import averaging
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.responses import ceilings
 from boldflow.core.scores import metrics
-from boldflow.core.scores.measures import BLOCK, Measure
+from boldflow.core.scores.measures import BLOCK, Measure, SharedDraws
+from boldflow.core.scores.moments import Moments, about_fold_means, degrees_of_freedom, moments
 
 Array = np.ndarray
+MOST_SILENT = 0.05  # share of a region's vertices without signal up to which the mean of r has a ceiling
+FEWEST_FOR_CORRECTION = 5  # test pictures, above which what is known of noise ceilings has a variance
+SILENT = "no ceiling: {silent:.0%} of {n} vertices show no signal (r_pooled has one)"
+UNREPEATED = "no ceiling: no test picture is repeated"
+ALONE = "no score: each picture is alone in its fold"
 
 
 class EncodingScorer:
     """Score predicted responses per vertex and region: correlation, error, share explained, ceiling.
+
+    Where there are folds, predictions and responses are taken about their means within each fold.
 
     Parameters
     ----------
@@ -39,6 +44,9 @@ class EncodingScorer:
         self.test, self.regions = test, regions
         self.measured = averaging.average_by(responses, test.image, test.n_images)
         self.signal, self.noise = ceilings.variance_components(responses.astype(np.float64), test.image)
+        self._repeats = ceilings.Repeats.of(responses, test.image)
+        self._fold = test.image_fold if test.n_folds > 1 else None
+        self._has_published_ceiling = ncsnr is not None
         self._signal, self._noise = self.signal, self.noise  # of ceilings
         if ncsnr is not None:
             trial_variance = np.var(responses, axis=0, dtype=np.float64, ddof=1)
@@ -49,10 +57,25 @@ class EncodingScorer:
         """Noise ceiling of a region, bool (n_vertices,), as a share of the variance of the scored rows."""
         return ceilings.pooled_ceiling(self._signal[mask], self._noise[mask], self.test.repeats)
 
+    def about_folds(self, image_values: Array) -> Array:
+        """Take values (n_images, n_vertices) about the means of their folds, where there are several."""
+        return image_values if self._fold is None else about_fold_means(image_values, self._fold)
+
     def correlation(self, predicted: Array) -> Array:
         """Pearson r of each vertex over test images, repeats averaged, (n_vertices,)."""
         image_predictions = averaging.average_by(predicted, self.test.image, self.test.n_images)
-        return metrics.correlation(image_predictions, self.measured)
+        if self._fold is None:
+            return metrics.correlation(image_predictions, self.measured)
+        weights = np.ones((1, self.test.n_images))
+        return metrics.weighted_correlation(image_predictions, self.measured, weights, self._fold)[0]
+
+    def held_out_r2(self, predicted: Array) -> Array:
+        """R^2 of each vertex over test images, repeats averaged: 1 - residual over total, (n_vertices,)."""
+        image_predictions = averaging.average_by(predicted, self.test.image, self.test.n_images)
+        weights = np.ones((1, self.test.n_images))
+        summed = moments(image_predictions, self.measured, weights, self._fold)
+        residual = self._residual(image_predictions, self.measured, weights, summed)
+        return _ratio(summed.squares_y - residual, summed.squares_y, np.nan)[0]
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_vertices).
@@ -62,55 +85,118 @@ class EncodingScorer:
         """
         measured = self.measured if true is None else self.measured[true]
         image_predictions = averaging.average_by(predicted, self.test.image, self.test.n_images)
-        image_sums = self._sums(image_predictions, measured, np.ones((1, self.test.n_images)))
-        draw_sums: list[tuple[Array, dict[str, Array]]] = []  # regions and metrics share one pass over the same draws
-
-        def draw_of(region: str, row: int) -> Callable[[Array], Array]:
-            def draw(counts: Array) -> Array:
-                for summed_counts, sums in draw_sums:
-                    if summed_counts is counts:
-                        return sums[region][row]
-                draw_sums.append(
-                    (counts, self._sums(image_predictions, measured, counts[:, self.test.unit].astype(np.float64)))
-                )
-                return draw_sums[-1][1][region][row]
-
-            return draw
-
+        draws = SharedDraws(lambda weights: self._sums(image_predictions, measured, weights), self.test.unit)
+        plain = self._sums(image_predictions, measured, np.ones((1, self.test.n_images)))
+        lonely = ALONE if self.test.n_folds == self.test.n_images else ""
         measures = []
-        chance_r2 = 1 / (self.test.n_images - 1)  # expected r^2 of two unrelated columns
         for region, mask in self.regions.items():
-            ceiling = self.pooled_ceiling(mask)
-            region_values = image_sums[region][:, 0]
-            measures += [
-                Measure("image", "r", region_values[0], draw_of(region, 0), 0.0, float(np.sqrt(ceiling)), region),
-                Measure(
-                    "image", "r2", region_values[1], draw_of(region, 1), chance_r2, ceiling, region, method="jackknife"
-                ),
-                Measure("image", "mse", region_values[2], draw_of(region, 2), roi=region),
-                Measure("image", "ceiling", ceiling, roi=region, method="none"),
-            ]
-            if np.isfinite(region_values[3]):
-                measure = Measure("image", "explained_share", region_values[3], draw_of(region, 3), 0.0, 1.0, region)
-                measures.append(replace(measure, method="jackknife"))
+            values = {name: float(of_draws[0]) for name, of_draws in plain[region].items()}
+            pooled = self.pooled_ceiling(mask)
+            of_r, of_r2, remark = self._ceilings_of_means(mask)
+            chance = {"r": 0.0, "r_pooled": 0.0, "r2": 0.0, "explained_share": 0.0}
+            ceiling = {"r": of_r, "r2": of_r2, "r_pooled": float(np.sqrt(pooled)), "R2": pooled, "explained_share": 1.0}
+            for name in ("r", "r_pooled", "r2", "R2", "mse", "explained_share"):
+                if name == "explained_share" and not np.isfinite(values[name]):
+                    continue
+                measure = Measure(
+                    "image", name, values[name], draws.of(region, name), chance.get(name), ceiling.get(name), region,
+                    remark=lonely or (remark if name in ("r", "r2") else ""),
+                )  # fmt: skip
+                measures.append(measure)
+            measures.append(self._ceiling_measure(region, pooled, draws))
         return measures
 
-    def _sums(self, image_predictions: Array, measured: Array, weights: Array) -> dict[str, Array]:
-        """Region means of r, r^2 and MSE, and the share explained, under each weighting: (4, n_draws) by region."""
+    def _ceiling_measure(self, region: str, pooled: float, draws: SharedDraws) -> Measure:
+        if self._has_published_ceiling:
+            return Measure("image", "ceiling", pooled, roi=region, remark="from published ratios: no interval")
+        return Measure("image", "ceiling", pooled, draws.of(region, "ceiling"), roi=region)
+
+    def _ceilings_of_means(self, mask: Array) -> tuple[float | None, float | None, str]:
+        """Ceilings of the means over vertices of r and of r^2, and why there are none.
+
+        A mean of truncated ceilings is too high where vertices show no signal.
+        """
+        signal = self._signal[mask]
+        if np.isnan(signal).any():
+            return None, None, UNREPEATED
+        silent = float(np.mean(signal <= 0))
+        if silent > MOST_SILENT:
+            return None, None, SILENT.format(silent=silent, n=len(signal))
+        of_r2 = float(self.ceiling[mask].mean())
+        if self._has_published_ceiling or self.test.n_images <= FEWEST_FOR_CORRECTION:
+            return float(np.sqrt(self.ceiling[mask]).mean()), of_r2, ""
+        of_r = ceilings.correlation_ceiling(signal, self._noise[mask], self.test.repeats)
+        return float(of_r.mean()), of_r2, ""
+
+    def _residual(self, x: Array, y: Array, weights: Array, summed: Moments) -> Array:
+        """Sum of squares of x - y under weights, (n_draws, n_columns); about fold means where there are folds."""
+        if self._fold is None:
+            return weights @ (x - y) ** 2
+        return summed.squares_x + summed.squares_y - 2 * summed.products
+
+    def _components(self, weights: Array, block: slice) -> tuple[Array, Array]:
+        """Signal and noise variance under weights, (n_draws, n_columns)."""
+        if len(weights) == 1 and (weights == 1).all():
+            return self.signal[None, block], self.noise[None, block]
+        return self._repeats.components(weights, block)
+
+    def _sums(self, image_predictions: Array, measured: Array, weights: Array) -> dict[str, dict[str, Array]]:
+        """Each metric of each region under each weighting of the images: region -> metric -> (n_draws,)."""
         member = np.stack([mask.astype(np.float64) for mask in self.regions.values()], axis=1)
-        sums = np.zeros((4, len(weights), len(self.regions)))
-        n_rows = weights.sum(axis=1, keepdims=True)
+        n_rows, freedom = weights.sum(axis=1), degrees_of_freedom(weights, self._fold)
+        sums: dict[str, Array] = {}
         for start in range(0, measured.shape[1], BLOCK):
             block = slice(start, start + BLOCK)
             x, y = image_predictions[:, block], measured[:, block]
-            r = metrics.weighted_correlation(x, y, weights)
-            error = weights @ (x - y) ** 2 / n_rows
-            centred = y - y.mean(axis=0)
-            variance = (weights @ centred**2 / n_rows - (weights @ centred / n_rows) ** 2) * n_rows / (n_rows - 1)
-            explained_variance = (r**2 - (1 - r**2) / np.where(n_rows > 2, n_rows - 2, np.nan)) * variance
-            for number, vertex_values in enumerate((r, r**2, error, explained_variance)):
-                sums[number] += vertex_values @ member[block]
-        sums[:3] /= member.sum(axis=0)
-        signal = self.signal @ member
-        sums[3] /= np.where(signal > 0, signal, np.nan)
-        return {name: sums[:, :, number] for number, name in enumerate(self.regions)}
+            summed = moments(x, y, weights, self._fold)
+            r = summed.correlation()
+            signal, noise = self._components(weights, block)
+            corrected = r**2 - (1 - r**2) / np.where(n_rows > 2, n_rows - 2, np.nan)[:, None]
+            by_vertex = {
+                "r": r,
+                "r2": np.sign(r) * r**2,
+                "residual": self._residual(x, y, weights, summed),
+                "total": summed.squares_y,
+                "products": np.where(summed.varies, summed.products, 0.0),
+                "squares": np.where(summed.varies, summed.squares_x, 0.0),
+                "explained": np.sign(r) * corrected * summed.squares_y / np.maximum(freedom, 1)[:, None],
+                "signal": signal,
+                "noise": noise,
+            }
+            for name, values in by_vertex.items():
+                sums[name] = sums.get(name, 0.0) + values @ member[block]
+        scale = np.maximum(freedom, 1) if self._fold is not None else n_rows
+        by_metric = {
+            "r": sums["r"] / member.sum(axis=0),
+            "r2": sums["r2"] / member.sum(axis=0),
+            "r_pooled": _ratio(sums["products"], np.sqrt(sums["squares"] * sums["total"]), 0.0),
+            "R2": 1 - _ratio(sums["residual"], sums["total"], np.nan),
+            "mse": sums["residual"] / scale[:, None] / member.sum(axis=0),
+            "explained_share": self._shares(sums),
+            "ceiling": self._ceilings(sums, weights),
+        }
+        undefined = (freedom < 1)[:, None]
+        return {
+            region: {
+                name: np.where(undefined, np.nan, values)[:, number] if name != "ceiling" else values[:, number]
+                for name, values in by_metric.items()
+            }
+            for number, region in enumerate(self.regions)
+        }
+
+    def _shares(self, sums: dict[str, Array]) -> Array:
+        """Share of the signal variance that is explained, (n_draws, n_regions); undefined under folds."""
+        if self._fold is not None:  # pictures are counted once for each fold that they train: r^2 is overdispersed
+            return np.full(sums["explained"].shape, np.nan)
+        return _ratio(sums["explained"], sums["signal"], np.nan)
+
+    def _ceilings(self, sums: dict[str, Array], weights: Array) -> Array:
+        """Noise ceilings of regions in each draw, (n_draws, n_regions)."""
+        mean_inverse = (weights @ (1 / self.test.repeats) / weights.sum(axis=1))[:, None]
+        signal = np.maximum(sums["signal"], 0)
+        return np.asarray(signal / (signal + sums["noise"] * mean_inverse))
+
+
+def _ratio(above: Array, below: Array, otherwise: float) -> Array:
+    """Divide where the divisor is above 0."""
+    return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, otherwise), where=below > 0)

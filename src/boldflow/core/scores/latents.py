@@ -12,7 +12,9 @@ from scipy import linalg, special, stats
 
 from boldflow.core.linear.scaling import fit_scaler, scale
 from boldflow.core.scores import statistics
+from boldflow.core.scores.intervals import Interval, jackknife
 from boldflow.core.scores.metrics import area
+from boldflow.vocabulary.metrics import metric_named
 
 MOST_STEPS, CLOSE = 50, 1e-8  # of Newton's method
 
@@ -21,8 +23,8 @@ MOST_STEPS, CLOSE = 50, 1e-8  # of Newton's method
 class Separation:
     """How well a code tells two classes of held-out trials apart.
 
-    ``auc``: area under the ROC curve, .5 by chance; ``ci_low``, ``ci_high``: 95 % bootstrap over test pictures; ``p``:
-    by refits under permuted labels, ``null`` their areas (n_permutations,).
+    ``auc``: area under the ROC curve, .5 by chance; ``ci_low``, ``ci_high``: 95 %, jackknife over test pictures, NaN
+    where there are several folds; ``p``: by refits under permuted labels, ``null`` their areas (n_permutations,).
     """
 
     auc: float
@@ -90,7 +92,6 @@ def separate(
     label: np.ndarray,
     block: np.ndarray,
     n_permutations: int,
-    n_draws: int,
     seed: int,
     penalty: float = 1.0,
 ) -> Separation:
@@ -100,15 +101,13 @@ def separate(
     ----------
     folds : sequence of FoldCodes
         No picture may be in both parts of a fold. Codes are scaled by their mean and spread over training trials;
-        scores of held-out trials of all folds make one area.
+        held-out trials are compared within folds, as ``metrics.area`` does.
     label : bool array of shape (n_pictures,)
         Whether a picture is in the class.
     block : array of shape (n_pictures,)
         Pictures trade labels within a block: the part of the split, or the run.
     n_permutations : int
         Refits under permuted labels: all trials of a picture get another's label, in training and in test.
-    n_draws : int
-        Draws of the bootstrap over held-out pictures.
     seed : int
     penalty : float
         As of ``fit_logistic``.
@@ -120,19 +119,21 @@ def separate(
     Raises
     ------
     ValueError
-        If a part of a fold holds one class only (in training), held-out trials of all folds do, or a picture is in both
-        parts of a fold.
+        If a part of a fold holds one class only (in training), held-out trials of every fold do, or a picture is in
+        both parts of a fold.
     """
     task = _Task(folds, [_scaled(fold) for fold in folds], penalty)
     picture = np.concatenate([fold.test_picture for fold in folds])  # (n_test_trials,)
     if not 0 < label[picture].sum() < len(picture):
         raise ValueError(f"both classes must be held out, found {int(label[picture].sum())} of {len(picture)} trials")
-    scores = task.scores(label)
-    auc = area(scores, label[picture])
+    scores, in_class = task.scores(label), label[picture]
+    auc = area(scores, in_class, task.fold)
+    if np.isnan(auc):
+        raise ValueError(f"none of {len(folds)} folds holds out trials of both classes: nothing can be told apart")
     null = task.null(label, block, picture, n_permutations, seed)
-    low, high = statistics.percentile_interval(_area_draws(scores, label, picture, n_draws, seed))
     p = statistics.permutation_p(auc, null) if n_permutations else float("nan")
-    return Separation(auc, float(low), float(high), p, null)
+    interval = _interval(auc, scores, in_class, picture) if len(folds) == 1 else Interval(np.nan, np.nan)
+    return Separation(auc, interval.low, interval.high, p, null)
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,11 @@ class _Task:
     folds: Sequence[FoldCodes]
     inputs: list[tuple[np.ndarray, np.ndarray]]
     penalty: float
+
+    @property
+    def fold(self) -> np.ndarray:
+        """Fold of each held-out trial, (n_test_trials,)."""
+        return np.repeat(np.arange(len(self.folds)), [len(fold.test) for fold in self.folds])
 
     def scores(self, label: np.ndarray) -> np.ndarray:
         """Fit to labels of pictures, (n_pictures,), and score the held-out trials of all folds, (n_test_trials,)."""
@@ -159,19 +165,14 @@ class _Task:
         areas = []
         for _ in range(n_permutations):
             permuted_label = label[statistics.permute_within(np.arange(len(label)), block, rng)]
-            areas.append(area(self.scores(permuted_label), permuted_label[picture]))
+            areas.append(area(self.scores(permuted_label), permuted_label[picture], self.fold))
         return np.array(areas)
 
 
-def _area_draws(scores: np.ndarray, label: np.ndarray, picture: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-    """Areas in bootstrap draws of the held-out pictures; draws with one class only are left out."""
-    unit = np.unique(picture, return_inverse=True)[1]
-    areas = []
-    for counts in statistics.bootstrap_counts(int(unit.max()) + 1, n_draws, seed):
-        rows = np.repeat(np.arange(len(unit)), counts[unit].astype(int))
-        if 0 < label[picture[rows]].sum() < len(rows):
-            areas.append(area(scores[rows], label[picture[rows]]))
-    return np.array(areas)
+def _interval(auc: float, scores: np.ndarray, in_class: np.ndarray, picture: np.ndarray) -> Interval:
+    """Jackknife over held-out pictures; a class without its only picture has no area."""
+    left_out = [area(scores[picture != n], in_class[picture != n]) for n in np.unique(picture)]
+    return jackknife(auc, np.array(left_out), metric_named("auc").scale)
 
 
 def norm_test(codes: np.ndarray, y: np.ndarray) -> float:

@@ -10,9 +10,10 @@ import numpy as np
 import scipy  # scipy.stats is loaded where it is first used: it takes longer than most jobs
 from scipy import special
 
+from boldflow.core.scores.moments import FLAT, ROUNDING, moments
+
 TINY = 1e-15  # keeps a candidate of zero length from dividing by zero; as in NeuralBench's loss
 COLUMNS = 1024  # worked on at a time: temporaries of all would be made anew in memory each time
-FLAT = 1e-12  # of the mean square: what rounding leaves of a constant column is no variance
 FEW_COLUMNS = 128  # so few that about a thousand rows stay in a processor's cache from one pass to the next
 
 
@@ -149,44 +150,51 @@ def two_way(predictions: np.ndarray, gallery: np.ndarray, true: np.ndarray) -> n
     return inverse_normalised_rank(ranked)
 
 
-def area(scores: np.ndarray, in_class: np.ndarray) -> float:
+def area(scores: np.ndarray, in_class: np.ndarray, fold: np.ndarray | None = None) -> float:
     """Area under the ROC curve, ties shared: exact but for the last division.
 
     Parameters
     ----------
     scores : array of shape (n_units,)
     in_class : bool array of shape (n_units,)
-        Whether a unit is in the class that high scores speak for; some are and some are not.
+        Whether a unit is in the class that high scores speak for.
+    fold : int array of shape (n_units,), optional
+        Scores of different folds come from different models and are not compared: the area is that within folds,
+        weighted by their pairs of a unit in the class and one that is not.
 
     Returns
     -------
     float
-        Chance .5.
+        Chance .5; NaN where no fold has units of both kinds.
     """
-    n_in_class = int(in_class.sum())
-    n_above = scipy.stats.rankdata(scores)[in_class].sum() - n_in_class * (n_in_class + 1) / 2
-    return float(n_above / (n_in_class * (len(in_class) - n_in_class)))
+    total, n_pairs = 0.0, 0
+    for rows in [slice(None)] if fold is None else [fold == number for number in np.unique(fold)]:
+        inside, n_rows = in_class[rows], len(in_class[rows])
+        n = int(inside.sum())
+        if 0 < n < n_rows:
+            total += scipy.stats.rankdata(scores[rows])[inside].sum() - n * (n + 1) / 2
+            n_pairs += n * (n_rows - n)
+    return float(total / n_pairs) if n_pairs else float("nan")
 
 
-def class_auc(scores: np.ndarray, true: np.ndarray) -> float:
+def class_auc(scores: np.ndarray, true: np.ndarray, fold: np.ndarray | None = None) -> float:
     """Mean over classes of the area under the ROC curve, each class against the rest.
 
     Parameters
     ----------
     scores : array of shape (n_units, n_classes)
     true : int array of shape (n_units,)
+    fold : int array of shape (n_units,), optional
+        As of ``area``.
 
     Returns
     -------
     float
-        Chance .5; classes that are absent, or alone, among the units are left out; NaN where all are.
+        Chance .5; classes that no fold tells from another are left out; NaN where all are.
     """
-    areas = []
-    for label in range(scores.shape[1]):
-        in_class = true == label
-        if 0 < in_class.sum() < len(in_class):
-            areas.append(area(scores[:, label], in_class))
-    return float(np.mean(areas)) if areas else float("nan")
+    areas = [area(scores[:, label], true == label, fold) for label in range(scores.shape[1])]
+    defined = [value for value in areas if np.isfinite(value)]
+    return float(np.mean(defined)) if defined else float("nan")
 
 
 def class_hits(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -212,7 +220,10 @@ def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     r = np.empty(x.shape[1])
     for k in range(0, x.shape[1], FEW_COLUMNS):
         columns = slice(k, k + FEW_COLUMNS)
-        r[columns] = _correlation(*(_centred(z[:, columns], buffer) for z, buffer in zip((x, y), buffers, strict=True)))
+        parts = [z[:, columns] for z in (x, y)]
+        floors = [ROUNDING * np.einsum("ij,ij->j", part, part, dtype=np.float64) / len(part) for part in parts]
+        centred = (_centred(part, buffer) for part, buffer in zip(parts, buffers, strict=True))
+        r[columns] = _correlation(*centred, *floors)
     return r
 
 
@@ -229,17 +240,20 @@ def _mean(z: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _correlation(x: np.ndarray, y: np.ndarray, floor_x: np.ndarray, floor_y: np.ndarray) -> np.ndarray:
     mean_x, mean_y = _mean(x), _mean(y)  # what rounding leaves; all that there is of a constant column
     mean_square_x, mean_square_y = (np.einsum("ij,ij->j", z, z) / len(z) for z in (x, y))
     covariance = np.einsum("ij,ij->j", x, y) / len(x) - mean_x * mean_y
     variance_x, variance_y = mean_square_x - mean_x**2, mean_square_y - mean_y**2
-    varies = (variance_x > FLAT * mean_square_x) & (variance_y > FLAT * mean_square_y)
+    varies = variance_x > np.maximum(FLAT * mean_square_x, floor_x)
+    varies &= variance_y > np.maximum(FLAT * mean_square_y, floor_y)
     variance_product = np.where(varies, variance_x * variance_y, 1.0)
     return np.where(varies, covariance / np.sqrt(variance_product), 0.0)
 
 
-def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def weighted_correlation(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, fold: np.ndarray | None = None
+) -> np.ndarray:
     """Correlate columns of ``x`` and ``y`` under several weightings of the rows at once.
 
     Parameters
@@ -247,6 +261,8 @@ def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> n
     x, y : array of shape (n_rows, n_columns)
     weights : array of shape (n_draws, n_rows)
         Counts of each row in a bootstrap draw; a row of ones is the plain Pearson correlation.
+    fold : int array of shape (n_rows,), optional
+        Rows are held against the means of their own folds.
 
     Returns
     -------
@@ -255,23 +271,10 @@ def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> n
     """
     starts = range(0, x.shape[1], COLUMNS)
     blocks = [
-        _weighted_correlation(x[:, start : start + COLUMNS], y[:, start : start + COLUMNS], weights) for start in starts
+        moments(x[:, start : start + COLUMNS], y[:, start : start + COLUMNS], weights, fold).correlation()
+        for start in starts
     ]
     return np.concatenate(blocks, axis=1) if blocks else np.zeros((len(weights), 0))
-
-
-def _weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    weight_sum = weights.sum(axis=1, keepdims=True)
-    x = x - x.mean(axis=0)
-    y = y - y.mean(axis=0)
-    mean_x, mean_y = weights @ x / weight_sum, weights @ y / weight_sum
-    covariance = weights @ (x * y) / weight_sum - mean_x * mean_y
-    variance_x = weights @ x**2 / weight_sum - mean_x**2
-    variance_y = weights @ y**2 / weight_sum - mean_y**2
-    floor_x, floor_y = FLAT * (x**2).mean(axis=0), FLAT * (y**2).mean(axis=0)
-    varies = (variance_x > floor_x) & (variance_y > floor_y)
-    variance_product = np.where(varies, variance_x * variance_y, 1.0)
-    return np.where(varies, covariance / np.sqrt(variance_product), 0.0)
 
 
 def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:

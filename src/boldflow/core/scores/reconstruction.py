@@ -7,7 +7,8 @@ import numpy as np
 from boldflow.core import averaging
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import metrics
-from boldflow.core.scores.measures import BLOCK, Measure, query_measure
+from boldflow.core.scores.measures import BLOCK, Measure, SharedDraws, query_measure
+from boldflow.core.scores.moments import about_fold_means
 
 Array = np.ndarray
 
@@ -34,29 +35,47 @@ class ReconstructionScorer:
     def measure(self, predicted: Array) -> list[Measure]:
         """Measure reconstructions (n_test_trials, n_vertices) in the same scale."""
         measures = []
-        for view, reconstructed, measured, unit in self._views(predicted):
+        for view, reconstructed, measured, fold, unit in self._views(predicted):
+            n_rows, n_folds = len(fold), self.test.n_folds
+            if n_folds > 1:
+                reconstructed, measured = (about_fold_means(values, fold) for values in (reconstructed, measured))
+            scale = n_rows / (n_rows - n_folds) if n_folds > 1 else 1.0
             r = metrics.correlation(reconstructed, measured)
+            draws = SharedDraws(self._mean_r(reconstructed, measured), unit)
             for region, mask in self.regions.items():
                 x, y = reconstructed[:, mask], measured[:, mask]
-                errors = ((x - y) ** 2).mean(axis=1)
+                errors = scale * ((x - y) ** 2).mean(axis=1)
                 draw = _share_draws(((x - y) ** 2).sum(axis=1), y, unit)
                 value = float(draw(np.ones((1, self.test.n_units)))[0])
                 measures += [
                     query_measure(view, "mse", errors, unit, roi=region),
-                    Measure(view, "r2", value, draw, chance=0.0, roi=region),
-                    Measure(view, "r", float(np.mean(r[mask])), chance=0.0, roi=region, method="none"),
+                    Measure(view, "R2", value, draw, chance=0.0, roi=region),
+                    Measure(view, "r", float(np.mean(r[mask])), draws.of(region, "r"), 0.0, roi=region),
                 ]
         return measures
 
-    def _views(self, predicted: Array) -> list[tuple[str, Array, Array, Array]]:
-        """Give (view, reconstructed, measured, unit of each row); images are repeats averaged, or shown once."""
+    def _mean_r(self, x: Array, y: Array) -> Callable[[Array], dict[str, dict[str, Array]]]:
+        """Make a function from weights of the rows (n_draws, n_rows) to each region's mean r under them."""
+        member = np.stack([mask / mask.sum() for mask in self.regions.values()], axis=1)  # (n_vertices, n_regions)
+
+        def mean_r(weights: Array) -> dict[str, dict[str, Array]]:
+            means = np.zeros((len(weights), member.shape[1]))
+            for start in range(0, x.shape[1], BLOCK):
+                block = slice(start, start + BLOCK)
+                means += metrics.weighted_correlation(x[:, block], y[:, block], weights) @ member[block]
+            return {region: {"r": means[:, number]} for number, region in enumerate(self.regions)}
+
+        return mean_r
+
+    def _views(self, predicted: Array) -> list[tuple[str, Array, Array, Array, Array]]:
+        """Give (view, reconstructed, measured, fold and unit of each row); images: repeats averaged, or shown once."""
         test = self.test
         image_means = [
             averaging.average_by(values, test.image, test.n_images) for values in (predicted, self.responses)
         ]
         return [
-            ("trial", predicted, self.responses, test.unit[test.image]),
-            ("image", image_means[0], image_means[1], test.unit),
+            ("trial", predicted, self.responses, test.fold, test.unit[test.image]),
+            ("image", image_means[0], image_means[1], test.image_fold, test.unit),
         ]
 
 
@@ -71,7 +90,7 @@ def code_measures(codes: Sequence[Array], test: TestSet) -> list[Measure]:
     zero_shares = np.concatenate([(code == 0).mean(axis=1) for code in codes])
     dead_share = float(np.mean([(code == 0).all(axis=0).mean() for code in codes]))
     zeros_measure = query_measure("trial", "zeros", zero_shares, test.unit[test.image])
-    return [zeros_measure, Measure("trial", "dead_units", dead_share, method="none")]
+    return [zeros_measure, Measure("trial", "dead_units", dead_share)]
 
 
 def _share_draws(errors: Array, measured: Array, unit: Array) -> Callable[[Array], Array]:

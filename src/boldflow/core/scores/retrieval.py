@@ -1,7 +1,7 @@
 """Scores of decoded features: where the seen picture stands in a gallery, of test pictures or of all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import metrics
 from boldflow.core.scores.galleries import Gallery, Rows
 from boldflow.core.scores.measures import Measure, query_measure
+from boldflow.core.scores.moments import moments
 
 TOP = (1, 5, 10)
 N_WAY = 50
@@ -19,6 +20,9 @@ N_NEAREST = 5
 BATCH = 64  # test trials among which each is sought, in their order: NeuralBench's batches
 BATCHES = f"batch{BATCH}"  # name of that gallery
 FREQUENT = 250  # pictures of NeuralBench's smaller gallery
+
+OF_ONE_SIZE = ("mean_rank", "median_rank", "sd_rank", "nway50")  # mean nothing over galleries of several sizes
+ALONE = "no rank: each picture is alone in its fold"
 
 Array = np.ndarray
 
@@ -78,19 +82,10 @@ class RetrievalScorer:
             score[queries, :k] = np.take_along_axis(scores, order, axis=1)
         return rank, best_images, score
 
-    @property
-    def gallery_size(self) -> int:
-        """Test images of a fold.
-
-        Raises
-        ------
-        ValueError
-            If folds differ: their ranks cannot be pooled.
-        """
-        sizes = np.unique(np.bincount(self.test.image_fold))
-        if len(sizes) > 1:
-            raise ValueError(f"folds have galleries of different sizes {sizes.tolist()}: their ranks cannot be pooled")
-        return int(sizes[0])
+    @cached_property
+    def gallery_sizes(self) -> Array:
+        """Test images of the fold of each test image, (n_images,): among so many it is sought."""
+        return np.bincount(self.test.image_fold)[self.test.image_fold]
 
     def _folds(self, decoded: Array, image: Array) -> list[tuple[Array, Array, Array]]:
         """Give (queries, gallery, scores) of each fold."""
@@ -102,30 +97,44 @@ class RetrievalScorer:
         return folds
 
     def _test_gallery(self, view: str, decoded: Array, image: Array, shown_image: Array) -> list[Measure]:
-        gallery_size, unit = self.gallery_size, self.test.unit[image]
-        n_above, n_tied = np.empty(len(image), int), np.empty(len(image), int)
-        two_way = np.empty(len(image))
+        """Find each picture among those of its fold; one that is alone in its fold has no rank."""
+        sizes = self.gallery_sizes[image]
+        n_above, n_tied = np.zeros(len(image), int), np.ones(len(image), int)
+        two_way = np.full(len(image), np.nan)
         draw_values: dict[tuple[int, str], Array] = {}
         for queries, gallery, scores in self._folds(decoded, image):
+            if len(gallery) < 2:
+                continue
             true = np.searchsorted(gallery, shown_image[image[queries]])
             ranked = metrics.ranks(scores, true)
             n_above[queries], n_tied[queries] = ranked.above, ranked.tied
             two_way[queries] = metrics.two_way(decoded[queries], self.targets[gallery], true)
-            for n in (n for n in DRAWN if n < gallery_size):
+            for n in (n for n in DRAWN if n < sizes.min()):
                 for name, values in _drawn(scores, true, n).items():
                     draw_values.setdefault((n, name), np.empty(len(image)))[queries] = values
-        measures = _rank_measures(view, metrics.Ranks(n_above, n_tied, gallery_size), unit, "test")
-        measures.append(
-            query_measure(view, "two_way", two_way, unit, chance=0.5, gallery="test", gallery_size=gallery_size)
-        )
+        has_rank = np.flatnonzero(sizes > 1)
+        unit = self.test.unit[image]
+        if not len(has_rank):
+            return [Measure(view, "inv_norm_rank", float("nan"), chance=0.5, gallery="test", remark=ALONE)]
+        ranked = metrics.Ranks(n_above[has_rank], n_tied[has_rank], int(sizes.max()))
+        if sizes.min() == sizes.max():
+            measures = _rank_measures(view, ranked, unit, "test")
+        else:
+            places = 1 - ranked.rank / (sizes[has_rank] - 1)
+            by_size = _rank_measures(view, ranked, unit[has_rank], "test", sizes[has_rank], places)
+            remark = f"galleries of {sizes.min()} to {sizes.max()} pictures, chance is their mean"
+            measures = [replace(m, gallery_size=None, remark=remark) for m in by_size if m.metric not in OF_ONE_SIZE]
+        fields = {"gallery": "test", "gallery_size": measures[0].gallery_size, "remark": measures[0].remark}
+        measures.append(query_measure(view, "two_way", two_way[has_rank], unit[has_rank], chance=0.5, **fields))
         for (n, name), values in draw_values.items():
-            fields = {"chance": int(name[3:]) / n, "gallery": f"draws{n}", "gallery_size": n}
-            measures.append(query_measure(view, name, values, unit, **fields))
+            chance = int(name[3:]) / n
+            measure = query_measure(view, name, values, unit, chance=chance, gallery=f"draws{n}", gallery_size=n)
+            measures.append(measure)
         return measures
 
     def _frequent(self, view: str, decoded: Array, image: Array, shown_image: Array) -> list[Measure]:
         """Find the pictures that are tested most often (of equal ones the first) among each other."""
-        if self.gallery_size <= FREQUENT:
+        if self.gallery_sizes.min() <= FREQUENT:
             return []
         frequency = self.test.repeats if self.frequency is None else self.frequency
         n_above, n_tied, query_rows = [], [], []
@@ -158,15 +167,23 @@ class RetrievalScorer:
         return _rank_measures("trial", ranked, self.test.unit[self.test.image], BATCHES, batch_sizes, inverse_ranks)
 
     def _features(self, predicted: Array, shown_image: Array) -> Measure:
-        """Correlate each feature with the decoded one over trials, mean over features."""
-        image = self.test.image
+        """Correlate each feature with the decoded one over trials, mean over the features that vary."""
+        image, fold = self.test.image, self.test.fold if self.test.n_folds > 1 else None
         targets = self.targets[shown_image[image]]
 
-        def draw(counts: Array) -> Array:
-            weights = counts[:, self.test.unit[image]].astype(np.float64)
-            return metrics.weighted_correlation(predicted, targets, weights).mean(axis=1)
+        def mean_r(weights: Array) -> tuple[Array, Array]:
+            summed = moments(predicted, targets, weights, fold)
+            n_varying = summed.varies_y.sum(axis=1)
+            r = np.where(summed.varies_y, summed.correlation(), 0.0).sum(axis=1)
+            return np.divide(r, n_varying, out=np.full(len(r), np.nan), where=n_varying > 0), n_varying
 
-        return Measure("trial", "feature_r", float(metrics.correlation(predicted, targets).mean()), draw, 0.0)
+        def draw(counts: Array) -> Array:
+            return mean_r(counts[:, self.test.unit[image]].astype(np.float64))[0]
+
+        value, n_varying = (column[0] for column in mean_r(np.ones((1, len(image)))))
+        n_features = targets.shape[1]
+        remark = f"over the {n_varying} of {n_features} features that vary" if n_varying < n_features else ""
+        return Measure("trial", "feature_r", float(value), draw, 0.0, remark=remark)
 
     def _full_gallery(self, view: str, decoded: Array, image: Array, shown_image: Array) -> list[Measure]:
         assert self.row is not None
@@ -205,7 +222,7 @@ def _rank_measures(
     ]
     # how far ranks lie apart is neither better nor worse: no interval, no p
     spread = float(ranked.rank.std(ddof=1)) if len(ranked.rank) > 1 else 0.0
-    return [*measures, Measure(view, "sd_rank", spread, method="none", **fields)]  # type: ignore[arg-type]
+    return [*measures, Measure(view, "sd_rank", spread, **fields)]  # type: ignore[arg-type]
 
 
 def _drawn(scores: Array, true: Array, n: int) -> dict[str, Array]:

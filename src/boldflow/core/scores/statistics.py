@@ -1,4 +1,6 @@
-"""Uncertainty within a subject: bootstrap over images, paired differences, permutation; intervals over groups."""
+"""Uncertainty within a subject: bootstrap over images, paired differences, permutation."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -32,27 +34,6 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
     return float(low), float(high)
 
 
-def jackknife_interval(value: float, left_out: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Give the normal interval of a score from its values with each unit left out in turn.
-
-    For scores that are corrected for the number of images: drawing images twice, as a bootstrap does, would undo the
-    correction.
-
-    Parameters
-    ----------
-    value : float
-    left_out : array of shape (n_units,)
-
-    Notes
-    -----
-    Tukey 1958, Ann. Math. Stat. 29, 614.
-    """
-    n_units = len(left_out)
-    standard_error = np.sqrt((n_units - 1) / n_units * ((left_out - left_out.mean()) ** 2).sum())
-    half_width = float(special.ndtri((1 + level) / 2) * standard_error)
-    return value - half_width, value + half_width
-
-
 def mean_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Average query values in each draw; the queries of a unit come together.
 
@@ -84,45 +65,71 @@ def median_draws(values: np.ndarray, unit: np.ndarray, counts: np.ndarray) -> np
     return (sorted_values[lower_index] + sorted_values[upper_index]) / 2
 
 
-TAIL = 10  # draws beyond 0 from which on they are counted
 SMALLEST = 1e-7  # p of a tail; below it a fit says nothing
-GROUP_FROM = 8  # subjects from which on a group interval covers what it says (with 3 to 5 it covers 75 to 84 %)
 
 
 def bootstrap_p(differences: np.ndarray) -> float:
     """Give the two-sided p of a difference from its paired bootstrap draws, (n_draws,); never 0."""
-    n_draws = len(differences)
+    n = len(differences)
     n_below, n_above = (differences <= 0).sum(), (differences >= 0).sum()
-    return float(min(1.0, 2 * (1 + min(n_below, n_above)) / (1 + n_draws)))
+    return float(min(1.0, 2 * (1 + min(n_below, n_above)) / (1 + n)))
 
 
-def paired_p(value: float, differences: np.ndarray, n_units: int) -> float:
-    """Give the two-sided p of a difference, also where it is smaller than bootstrap draws can count.
+@dataclass(frozen=True)
+class Paired:
+    """A difference tested against 0: its two-sided p, and its interval."""
 
-    With 1,000 draws no counted p is below .002, so that Holm's adjustment over 28 pairs (eight models) could reject
-    nothing. Where fewer than ``TAIL`` draws lie beyond 0, a t distribution with the draws' spread gives p.
+    p: float
+    ci_low: float
+    ci_high: float
+
+
+def paired(value: float, draws: np.ndarray, n_units: int, level: float = 0.95) -> Paired:
+    """Test a difference by Student's t, n - 1 degrees of freedom, with the spread of its draws.
+
+    Draws beyond 0 are not counted: with 24 pictures these are too few (three models: a false difference in 8.6 % of
+    simulated families, where t has 4.5 to 5.2 %), and no count of 1,000 draws is small enough for Holm's adjustment
+    over the 28 pairs of eight models.
 
     Parameters
     ----------
     value : float
         The difference itself.
-    differences : array of shape (n_draws,)
-        Its paired bootstrap draws.
+    draws : array of shape (n_draws,)
+        Its paired bootstrap draws; NaN where either score is undefined.
     n_units : int
         Images (or blocks) that were drawn.
+    level : float
+        Of the interval.
 
     Returns
     -------
-    float
-        From ``SMALLEST`` to the counted p.
+    Paired
+        p from ``SMALLEST`` to 1; NaN where there are no draws. Where all draws are the value itself, p counts them.
     """
-    counted_p = bootstrap_p(differences)
-    n_beyond = min((differences <= 0).sum(), (differences >= 0).sum())
+    defined = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or len(defined) < 2 or n_units < 2:
+        return Paired(float("nan"), float("nan"), float("nan"))
     # draws of n units spread less than samples by (n - 1) / n
-    standard_error = differences.std() * np.sqrt(n_units / (n_units - 1)) if n_units > 1 else 0.0
-    if n_beyond >= TAIL or standard_error <= 1e-12 * max(abs(value), 1e-300):
-        return counted_p
-    return float(np.clip(2 * special.stdtr(n_units - 1, -abs(value) / standard_error), SMALLEST, counted_p))
+    error = float(defined.std() * np.sqrt(n_units / (n_units - 1)))
+    if error <= 1e-12 * max(abs(value), 1e-300):
+        return Paired(bootstrap_p(defined), value, value)
+    half_width = float(special.stdtrit(n_units - 1, (1 + level) / 2)) * error
+    p = float(np.clip(2 * special.stdtr(n_units - 1, -abs(value) / error), SMALLEST, 1.0))
+    return Paired(p, value - half_width, value + half_width)
+
+
+def paired_over_folds(value: float, left_out: np.ndarray, level: float = 0.95) -> Paired:
+    """Test a difference by Student's t from its values without each fold, (n_folds,), models refitted without it."""
+    n_folds = len(left_out)
+    if not np.isfinite(value) or n_folds < 2 or not np.isfinite(left_out).all():
+        return Paired(float("nan"), float("nan"), float("nan"))
+    error = float(np.sqrt((n_folds - 1) / n_folds * ((left_out - left_out.mean()) ** 2).sum()))
+    if error <= 1e-12 * max(abs(value), 1e-300):
+        return Paired(1.0, value, value)
+    half_width = float(special.stdtrit(n_folds - 1, (1 + level) / 2)) * error
+    p = float(np.clip(2 * special.stdtr(n_folds - 1, -abs(value) / error), SMALLEST, 1.0))
+    return Paired(p, value - half_width, value + half_width)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -165,17 +172,3 @@ def permute_within(labels: np.ndarray, block: np.ndarray, rng: np.random.Generat
         rows = np.flatnonzero(block == number)
         permuted_labels[rows] = labels[rng.permutation(rows)]
     return permuted_labels
-
-
-def group_interval(values: np.ndarray, seed: int, n_draws: int = 1000) -> tuple[float, float]:
-    """Give the 95 % bootstrap interval of the mean over subjects.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than eight subjects: the interval would be too narrow.
-    """
-    if len(values) < GROUP_FROM:
-        raise ValueError(f"a group interval needs {GROUP_FROM} subjects or more, found {len(values)}")
-    counts = bootstrap_counts(len(values), n_draws, seed)
-    return percentile_interval(counts @ values / len(values))

@@ -72,7 +72,7 @@ def partition(
         )
 
     def averaged(trial_values: np.ndarray) -> np.ndarray:
-        return averaging.average_by(trial_values, scorer.test.image, scorer.test.n_images)
+        return scorer.about_folds(averaging.average_by(trial_values, scorer.test.image, scorer.test.n_images))
 
     without_fits = [fold_without for fold_without in without_band if fold_without is not None]
     return Partition(
@@ -85,13 +85,14 @@ def partition(
 
 def map_columns(shared: Partition, scorer: EncodingScorer) -> dict[str, np.ndarray]:
     """Give columns of a vertex map: ``r2_joint`` and, of each band, ``r2_band:NAME`` and perhaps ``r2_unique:NAME``."""
-    shares = product_measure(scorer.measured, shared.terms)  # (n_terms, n_vertices)
+    measured = scorer.about_folds(scorer.measured)
+    shares = product_measure(measured, shared.terms)  # (n_terms, n_vertices)
     joint_share = shares.sum(axis=0)
     columns = {"r2_joint": joint_share}
     columns |= {f"r2_band:{name}": share for name, share in zip(shared.names, shares[:-1], strict=True)}
     if shared.without is not None:
         for name, without_band in zip(shared.names, shared.without, strict=True):
-            columns[f"r2_unique:{name}"] = joint_share - product_measure(scorer.measured, without_band[None])[0]
+            columns[f"r2_unique:{name}"] = joint_share - product_measure(measured, without_band[None])[0]
     return columns
 
 
@@ -122,6 +123,8 @@ def region_rows(
         for band, measure, draw_values in series:
             low, high = statistics.percentile_interval(draw_values[1:, roi_number])
             interval = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
+            if scorer.test.n_folds > 1:  # test pictures of one fold train another
+                interval = {"ci_low": np.nan, "ci_high": np.nan, "ci_method": None}
             identity = {"seed": str(seed), "roi": roi, "band": band, "measure": measure, "ceiling": ceiling}
             rows.append(
                 {**identity, "value": draw_values[0, roi_number], **interval, "n_test_images": scorer.test.n_images}
@@ -137,7 +140,7 @@ def _pooled_series(shared: Partition, scorer: EncodingScorer, counts: np.ndarray
     )  # (n_vertices, n_regions)
 
     def pooled(terms: np.ndarray) -> np.ndarray:
-        return pooled_product_measure(scorer.measured, terms, region_member, draw_weights)
+        return pooled_product_measure(scorer.about_folds(scorer.measured), terms, region_member, draw_weights)
 
     shares = pooled(shared.terms)  # (n_terms, 1 + n_draws, n_regions)
     joint_shares = shares.sum(axis=0)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from boldflow.core.records.test_sets import TestSet
-from boldflow.core.scores import statistics
+from boldflow.core.scores import intervals, statistics
 from boldflow.core.scores.measures import Measure
 from boldflow.stages.models._tested import Row, Scoring
-from boldflow.vocabulary.metrics import has_order, lower_is_better
+from boldflow.vocabulary.metrics import Scale, has_order, lower_is_better, metric_named
+from boldflow.vocabulary.results import REFITTED
 
-FEWEST_UNITS = 4  # from which on a jackknife says something
+OF_FOLDS = "no interval: test pictures of one fold train another, and only closed-form models are refitted"
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class ScoreRows:
     """Rows of one subject's scores, and of each its draws (n_draws,), in the same order.
 
     ``about``: columns that all share; ``counts`` (n_draws, n_units): how often each unit of ``test`` is in each draw;
-    ``unit``: what is drawn, in words.
+    ``unit``: what is drawn, in words; ``n_pictures``: distinct test pictures (or blocks);
+    ``warning``: what all rows have to say, such as a leak that the split accepts.
     """
 
     scoring: Scoring
@@ -27,10 +29,19 @@ class ScoreRows:
     test: TestSet
     counts: np.ndarray
     unit: str
+    n_pictures: int
+    warning: str = ""
     rows: list[Row] = field(default_factory=list)
     draws: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, measures: Sequence[Measure], seed: int | str, null: np.ndarray | None = None, **more: object) -> None:
+    def add(
+        self,
+        measures: Sequence[Measure],
+        seed: int | str,
+        null: np.ndarray | None = None,
+        left_out: np.ndarray | None = None,
+        **more: object,
+    ) -> None:
         """Add the scores of one seed.
 
         Parameters
@@ -39,17 +50,51 @@ class ScoreRows:
         seed : whose
         null : array of shape (n_permutations, n_measures), optional
             The same scores under permuted labels, of those that have a null; further measures have no p.
+        left_out : array of shape (n_groups, n_measures), optional
+            Where there are folds: the same scores of refits without each.
         **more
             Columns that are other than those that all share.
         """
-        jackknife_counts = 1 - np.eye(self.test.n_units)  # (n_units, n_units): each without one
+        jackknife_counts = 1 - np.eye(self.test.n_units, dtype=int)  # (n_units, n_units): each without one
         for column, measure in enumerate(measures):
-            draws = measure.draw(self.counts) if measure.draw and measure.method == "bootstrap" else None
-            constant_draws = np.full(self.counts.shape[0], np.nan_to_num(measure.value))
-            self.draws.append(constant_draws if draws is None else draws)
-            row = {**self.about, "seed": str(seed), "fold": "all", **self._values(measure)}
-            row |= _interval(measure, draws, jackknife_counts, self.unit)
+            if self.test.n_folds > 1:
+                values = None if left_out is None else left_out[:, column]
+                draws, interval = self._of_folds(measure, values)
+            else:
+                draws, interval = self._of_pictures(measure, jackknife_counts)
+            self.draws.append(draws)
+            row = {**self.about, "seed": str(seed), "fold": "all", **self._values(measure), **interval}
+            row["remarks"] = "; ".join(filter(None, [self.warning, str(row.get("remarks") or "")]))
             self.rows.append(row | self._significance(measure, None if null is None else null[:, column]) | more)
+
+    def _of_pictures(self, measure: Measure, jackknife_counts: np.ndarray) -> tuple[np.ndarray, Row]:
+        """Give draws of the pictures, (n_draws,), and the interval over them."""
+        if measure.draw is None:
+            return self._no_draws, {"remarks": measure.remark}
+        metric, draws = metric_named(measure.metric), measure.draw(self.counts)
+        n_undefined = int(np.isnan(draws).sum())
+        remark = f"undefined in {n_undefined} of {len(draws)} draws" if n_undefined else ""
+        if metric.median:
+            method, interval = f"percentile bootstrap over {self.unit}", intervals.percentile(draws)
+        else:
+            left_out = measure.draw(jackknife_counts)
+            method = f"jackknife over {self.unit}"
+            interval = intervals.jackknife(measure.value, left_out, metric.scale, _span(measure))
+        return draws, {"inference": "pictures", **_interval_row(interval, method, measure.remark, remark)}
+
+    def _of_folds(self, measure: Measure, left_out: np.ndarray | None) -> tuple[np.ndarray, Row]:
+        """Give the scores without each fold in the place of draws, and the interval over folds; none without refits."""
+        draws = self._no_draws
+        if measure.draw is None or left_out is None or metric_named(measure.metric).median:
+            remark = OF_FOLDS if measure.draw is not None else ""
+            return draws, {"remarks": "; ".join(filter(None, [measure.remark, remark]))}
+        draws[: len(left_out)] = left_out[: len(draws)]
+        interval = intervals.jackknife(measure.value, left_out, metric_named(measure.metric).scale, _span(measure))
+        return draws, {"inference": "refit", **_interval_row(interval, REFITTED, measure.remark)}
+
+    @property
+    def _no_draws(self) -> np.ndarray:
+        return np.full(len(self.counts), np.nan)
 
     def _values(self, measure: Measure) -> Row:
         return {
@@ -61,7 +106,7 @@ class ScoreRows:
             "roi": measure.roi,
             "gallery": measure.gallery,
             "gallery_size": measure.gallery_size,
-            "n_test_images": self.test.n_images,
+            "n_test_images": self.n_pictures,
             "n_repeats_averaged": float(self.test.repeats.mean()) if measure.view == "image" else 1.0,
         }
 
@@ -69,16 +114,23 @@ class ScoreRows:
         """Give p from the score under permuted labels, (n_permutations,), where there are any."""
         if null is None or not has_order(measure.metric):
             return {}
+        if not np.isfinite(measure.value):
+            return {}
         p = statistics.permutation_p(measure.value, null, not lower_is_better(measure.metric))
-        return {"p": p, "p_kind": self.scoring.p_kind, "n_permutations": len(null)}
+        row: Row = {"p": p, "p_kind": self.scoring.p_kind, "n_permutations": len(null)}
+        if self.test.n_folds > 1 and metric_named(measure.metric).scale is Scale.CORRELATION:
+            # predictions of a fold depend on the responses of the others: their r lies up to .04 from 0 without signal
+            row["chance"] = float(np.mean(null))
+        return row
 
 
-def _interval(measure: Measure, draws: np.ndarray | None, jackknife_counts: np.ndarray, unit: str) -> Row:
-    """Give the 95 % interval of a score and how it was found."""
-    if draws is not None:
-        low, high = statistics.percentile_interval(draws)
-        return {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
-    if measure.draw is None or measure.method == "none" or len(jackknife_counts) < FEWEST_UNITS:
-        return {}
-    low, high = statistics.jackknife_interval(measure.value, measure.draw(jackknife_counts))
-    return {"ci_low": low, "ci_high": high, "ci_method": f"jackknife over {unit}"}
+def _span(measure: Measure) -> float:
+    """Largest value on the scale of a share."""
+    return measure.gallery_size - 1.0 if measure.metric == "mean_rank" and measure.gallery_size else 1.0
+
+
+def _interval_row(interval: intervals.Interval, method: str, *remarks: str) -> Row:
+    row: Row = {"remarks": "; ".join(filter(None, [*remarks, interval.remark]))}
+    if not interval.exists:
+        return row
+    return row | {"ci_low": interval.low, "ci_high": interval.high, "ci_method": method}

@@ -38,7 +38,8 @@ class Scoring:
     """What the scores of all subjects of a model share.
 
     ``notes``: of its training; ``settings``: what its entry says of scoring; ``weights``: path of its safetensors;
-    ``code``: digests of the code that scores, JSON text; ``pooled``: whether one model learnt from all subjects.
+    ``code``: digests of the code that scores, JSON text; ``pooled``: whether one model learnt from all subjects;
+    ``warning``: what the split says that every row has to tell.
     """
 
     notes: ModelNotes
@@ -48,6 +49,7 @@ class Scoring:
     n_draws: int
     code: str
     pooled: bool
+    warning: str = ""
 
     @property
     def unit(self) -> str:

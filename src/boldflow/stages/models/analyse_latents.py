@@ -64,7 +64,6 @@ def run(
     settings: str,
     facts: str,
     latents_: str,
-    n_draws: int,
     code: str,
 ) -> None:
     """Encode the trials of one subject and ask the codes for a class of pictures.
@@ -91,7 +90,6 @@ def run(
     settings : what the model's catalogue entry says of scoring, JSON text
     facts : facts of the data set's plug-in, JSON text
     latents_ : the study's key latents, JSON text
-    n_draws : draws of the bootstrap
     code : digests of the modules of this stage and the model's plug-in, JSON text
 
     Raises
@@ -103,7 +101,7 @@ def run(
     question, data_facts = _Question.of(latent_settings), read_facts(facts, DataFacts)
     (data,) = align_all(responses, features, index, trials, split, json.loads(subjects))
     classes = _Classes(data, _labels(stimuli, question.label), question, data_facts.images)
-    job = _Job(model_notes.read(config), read_entry(settings), data, weights, question, classes, n_draws)
+    job = _Job(model_notes.read(config), read_entry(settings), data, weights, question, classes)
     with fixed_threads(1):
         answers = job.answers()
         places = tables.read(vertices[0]) if vertices else pd.DataFrame(index=range(data.responses.shape[1]))
@@ -198,7 +196,6 @@ class _Job:
     weights: str
     question: _Question
     classes: _Classes
-    n_draws: int
 
     @property
     def seeds(self) -> list[int]:
@@ -264,14 +261,13 @@ class _Job:
             fold_codes.append(latents.FoldCodes(*fold_parts))
         in_class, trading_block = classes.label[classes.kept], classes.within[classes.kept]
         n_permutations = question.permutations if self.settings["permutations"] else 0
-        separation = latents.separate(
-            fold_codes, in_class, trading_block, n_permutations, self.n_draws, seed, question.penalty
-        )
+        separation = latents.separate(fold_codes, in_class, trading_block, n_permutations, seed, question.penalty)
         test_pictures = np.unique(np.concatenate([fold.test_picture for fold in fold_codes]))
         return {
             **{"metric": "auc", "protocol": "mended", "value": separation.auc},
             **{"ci_low": separation.ci_low, "ci_high": separation.ci_high},
-            **{"ci_method": "percentile bootstrap over images", "chance": CHANCE},
+            **({"ci_method": "jackknife over images"} if len(fold_codes) == 1 else {}),
+            **{"chance": CHANCE},
             **({"p": separation.p, "p_kind": "refit", "n_permutations": n_permutations} if n_permutations else {}),
             **{"n_train": len(fold_codes[0].train), "n_test": sum(len(fold.test) for fold in fold_codes)},
             **{"n_test_images": len(test_pictures), "n_class_images": int(in_class[test_pictures].sum())},

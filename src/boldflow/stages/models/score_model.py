@@ -24,13 +24,14 @@ from boldflow.stages._result import read_result
 from boldflow.stages.models._bands import COLUMNS as BANDS
 from boldflow.stages.models._bands import map_columns, partition, region_rows
 from boldflow.stages.models._codes import codes_of
+from boldflow.stages.models._left_out import left_out_of
 from boldflow.stages.models._over_subjects import score_over_subjects
 from boldflow.stages.models._score_rows import ScoreRows
 from boldflow.stages.models._scorers import Scorer, as_scored, null_of, scorer_of
 from boldflow.stages.models._tested import Row, Scoring, Tested
 from boldflow.vocabulary.results import NONE, pooled_name
 
-MAP = ["space", "hemisphere", "vertex", "r", "r2", "ceiling", "signal_var", "noise_var", "roi"]
+MAP = ["space", "hemisphere", "vertex", "r", "r2", "R2", "ceiling", "signal_var", "noise_var", "roi"]
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
 QUERIES = ["seed", "fold", "image_id", "rank", "gallery_size", *PLACES]
 
@@ -91,7 +92,10 @@ def run(
     if pooled:
         result = replace(result, model=pooled_name(result.model))
     data_facts = read_facts(facts, DataFacts)
-    scoring = Scoring(model_notes.read(config), read_entry(settings), data_facts, weights, n_draws, code, pooled)
+    warning = str(tables.sidecar(split).get("temporal_leak", ""))
+    scoring = Scoring(
+        model_notes.read(config), read_entry(settings), data_facts, weights, n_draws, code, pooled, warning
+    )
     subject_files = zip(subject_names, aligned, vertices, strict=True)
     test_trials = [
         scoring.tested(replace(result, subject=subject), data, vertices_path)
@@ -116,10 +120,8 @@ def run(
 def _write_scores(scores: str, draws: str, draws_index: str, score_rows: Sequence[ScoreRows], note: Row) -> None:
     """Write the table of scores, and the draws with the id of the score that each is of."""
     table = leaderboard.tidy([row for subject_rows in score_rows for row in subject_rows.rows])
-    all_draws = np.nan_to_num(
-        np.stack([score_draws for subject_rows in score_rows for score_draws in subject_rows.draws])
-    ).astype(np.float32)
-    keyed.write(draws, all_draws, draws_index, table[[leaderboard.ID]])
+    all_draws = np.stack([score_draws for subject_rows in score_rows for score_draws in subject_rows.draws])
+    keyed.write(draws, all_draws.astype(np.float32), draws_index, table[[leaderboard.ID]], may_be_undefined=True)
     tables.write(scores, table, note)
 
 
@@ -143,7 +145,9 @@ class _Scored:
         """Score one subject's test trials, seed by seed; ``subject_number`` is its place in the predictions."""
         scorer = scorer_of(scoring, tested)
         counts = statistics.bootstrap_counts(tested.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-        score_rows = ScoreRows(scoring, scoring.about(tested.result), tested.test, counts, scoring.unit)
+        n_pictures = len(np.unique(tested.image_id)) if scoring.facts.images else tested.test.n_images
+        about = scoring.about(tested.result)
+        score_rows = ScoreRows(scoring, about, tested.test, counts, scoring.unit, n_pictures, scoring.warning)
         scored = cls(score_rows, scorer)
         query_tables: list[pd.DataFrame] = []
         band_tables: list[pd.DataFrame] = []
@@ -156,7 +160,8 @@ class _Scored:
                 band_tables += scored._map_vertices(scoring, tested, predicted, seed)
             if isinstance(scorer, ReconstructionScorer):
                 measures += _code_measures(scoring, tested, seed)
-            score_rows.add(measures, seed, null_of(scoring, tested, scorer, predicted, int(seed)))
+            null = null_of(scoring, tested, scorer, predicted, int(seed))
+            score_rows.add(measures, seed, null, left_out_of(scoring, tested, scorer, int(seed)))
         scored.queries = pd.concat(query_tables, ignore_index=True)[QUERIES] if query_tables else scored.queries
         scored.bands = pd.concat(band_tables, ignore_index=True) if band_tables else scored.bands
         return scored._named(scoring.named(tested.result))
@@ -197,7 +202,7 @@ def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarra
         "fold": scorer.test.image_fold[image],
         "image_id": image_id[image],
         "rank": rank,
-        "gallery_size": scorer.gallery_size,
+        "gallery_size": scorer.gallery_sizes[image],
     }
     return pd.DataFrame(columns | dict(zip(PLACES, [*nearest_ids.T, *best_scores.T], strict=True)))
 
@@ -213,6 +218,7 @@ def _map(scorer: EncodingScorer, predicted: np.ndarray, places: pd.DataFrame, sp
             "vertex": places["vertex"] if on_surface else np.arange(len(places)),
             "r": r,
             "r2": np.sign(r) * r**2,
+            "R2": scorer.held_out_r2(predicted),
             "ceiling": scorer.ceiling,
             "signal_var": scorer.signal,
             "noise_var": scorer.noise,

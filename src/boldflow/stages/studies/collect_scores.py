@@ -12,8 +12,11 @@ from boldflow.artifacts.store import keyed, leaderboard, tables
 from boldflow.artifacts.store.comparisons import MODEL, SAME
 from boldflow.core.scores.comparison import OVER_SEEDS, SEED, Difference, compare
 from boldflow.settings import read_settings
+from boldflow.stages.studies._people import people_of
 from boldflow.stages.studies._published import beside
+from boldflow.vocabulary import metrics
 from boldflow.vocabulary.metrics import lower_is_better
+from boldflow.vocabulary.results import REFITTED
 
 ORDER = ["dataset", "direction", "feature", "model", "subject", "roi", "seed", "view", "gallery", "metric"]
 
@@ -26,6 +29,7 @@ def run(
     leaderboard_: str,
     csv: str,
     comparisons: str,
+    people: str,
     elsewhere: str,
     study: str,
     code: str,
@@ -38,8 +42,10 @@ def run(
     draws, draws_indexes : paths of the bootstrap draws of all these scores and of the ids of their rows, two by two
     published_ : path of the table of published figures
     leaderboard_, csv : paths of the Parquet and the CSV to write
-    comparisons : path of the CSV to write: a row per pair of models of a subject, for every metric with an interval;
+    comparisons : path of the CSV to write: a row per pair of models of a subject, for every metric that has draws;
         of several seeds the means
+    people : path of the CSV to write: of scores that several subjects have with p by refits, how many are significant
+        and what share of people that speaks for
     elsewhere : path of the CSV to write: published figures of the study's data sets and models, with the reason of each
         that stands beside none of ours
     study : its name and primary metric, JSON text
@@ -61,6 +67,7 @@ def run(
     tables.write(leaderboard_, table, {"study": settings, "code": code})
     tables.write_csv(csv, table)
     tables.write_csv(comparisons, differences)
+    tables.write_csv(people, people_of(table))
     tables.write_csv(elsewhere, unmatched_figures)
 
 
@@ -122,6 +129,10 @@ class _Draws:
                 f"{example}; score again"
             )
 
+    def exist(self, score_id: str) -> bool:
+        """Tell whether a score has draws; one of folds that train each other has none."""
+        return bool(np.isfinite(self.values[self.rows[score_id]]).any())
+
     def mean(self, table: pd.DataFrame) -> np.ndarray:
         """Average the draws of some scores, (n_draws,)."""
         rows = [self.rows[score_id] for score_id in table[leaderboard.ID]]
@@ -162,15 +173,20 @@ def _compare(table: pd.DataFrame, score_draws: _Draws) -> pd.DataFrame:
     chance has one seed, which others may not have.
     """
     rows: list[dict[str, object]] = []
-    with_interval = table[table["ci_method"].str.contains("bootstrap").fillna(False)]
+    has_order = table["metric"].map(metrics.has_order)
+    with_draws = table[has_order & table[leaderboard.ID].map(score_draws.exist).astype(bool)]
     group_columns = [name for name in SAME if name != SEED]
-    for key, group_rows in with_interval.groupby(group_columns, sort=False, dropna=False):
+    for key, group_rows in with_draws.groupby(group_columns, sort=False, dropna=False):
         model_scores = [scores for _, scores in group_rows.groupby(MODEL, sort=False, dropna=False)]
         seeds = group_rows[SEED].unique()
         identity = dict(zip(group_columns, key, strict=True)) | {SEED: seeds[0] if len(seeds) == 1 else OVER_SEEDS}
         means = pd.DataFrame([scores.iloc[0].to_dict() | {"value": scores["value"].mean()} for scores in model_scores])
         draws = np.stack([score_draws.mean(scores) for scores in model_scores])  # (n_models, n_draws)
-        differences = compare(means["value"].to_numpy(), draws, int(group_rows["n_test_images"].iloc[0]))
+        over_folds = (group_rows["ci_method"] == REFITTED).fillna(False).any()
+        if over_folds:  # as many as there are groups of folds
+            draws = draws[:, np.isfinite(draws).any(axis=0)]
+        n_units = int(group_rows["n_test_images"].iloc[0])
+        differences = compare(means["value"].to_numpy(), draws, n_units, over_folds=bool(over_folds))
         rows += [identity | _of_pair(pair, means.iloc[pair.first], means.iloc[pair.second]) for pair in differences]
     return pair_tables.tidy(pd.DataFrame(rows))
 

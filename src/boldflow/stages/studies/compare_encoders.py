@@ -14,6 +14,7 @@ from boldflow.core.records.facts import DataFacts
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import statistics
 from boldflow.core.scores.measures import BOOTSTRAP_SEED
+from boldflow.core.scores.moments import about_fold_means
 from boldflow.core.scores.win_shares import WinShare, win_draws, win_shares
 from boldflow.settings import read_facts_by_name, read_settings
 from boldflow.stages import _predictions
@@ -22,6 +23,8 @@ from boldflow.vocabulary.results import ResultKey
 
 SAME = ["dataset", "subject", "response", "split"]  # encoders are compared where all of these are equal
 MODEL = ["feature", "model"]
+# test pictures of one fold train another: drawing them again says too little of how far a share may lie from .5
+OVER_FOLDS = {"ci_low": np.nan, "ci_high": np.nan, "ci_method": None, "p": np.nan, "p_holm": np.nan, "tied": True}
 VERDICT = ["value", "ci_low", "ci_high", "p", "p_holm", "tied"]
 COLUMNS = [
     *["study", *SAME, "seed", "view", "roi", "feature_a", "model_a", "feature_b", "model_b", "metric", "value"],
@@ -114,7 +117,7 @@ class _Rivals:
     def averaged(self, encoder_number: int, seed: int) -> np.ndarray:
         """Predictions of an encoder, (n_images, n_vertices)."""
         predicted = self.predictions[encoder_number].of(self.seeds[encoder_number].index(seed))
-        return averaging.average_by(predicted, self.test.image, self.test.n_images)
+        return _about_folds(averaging.average_by(predicted, self.test.image, self.test.n_images), self.test)
 
 
 def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[Row]:
@@ -129,7 +132,8 @@ def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[
     )
     data = align(*paths, first_encoder.result.subject)
     test, _, test_rows = test_set(data, has_images)
-    measured = averaging.average_by(arrays.rows(data.responses, test_rows), test.image, test.n_images)
+    image_responses = averaging.average_by(arrays.rows(data.responses, test_rows), test.image, test.n_images)
+    measured = _about_folds(image_responses, test)
     regions = regions_of(tables.read(first_encoder.vertices))
     counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
     # the images themselves come first
@@ -156,8 +160,16 @@ def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[
             region_columns = {"seed": str(seed), "roi": roi, "n_vertices": int(mask.sum())}
             for pair in win_shares(len(encoder_numbers), shares[:, 0, region_number], shares[:, 1:, region_number]):
                 pair_encoders = (encoders[encoder_numbers[pair.first]], encoders[encoder_numbers[pair.second]])
-                table_rows.append({**shared_columns, **region_columns, **_of_pair(pair, *pair_encoders)})
+                verdict = _of_pair(pair, *pair_encoders)
+                if test.n_folds > 1:
+                    verdict |= OVER_FOLDS
+                table_rows.append({**shared_columns, **region_columns, **verdict})
     return table_rows
+
+
+def _about_folds(image_values: np.ndarray, test: TestSet) -> np.ndarray:
+    """Take values (n_images, n_vertices) about the means of their folds, where there are several."""
+    return about_fold_means(image_values, test.image_fold) if test.n_folds > 1 else image_values
 
 
 def _about(test: TestSet, unit: str) -> Mapping[str, object]:

@@ -26,7 +26,7 @@ def made(seed, effect=0.0, n=60, n_latents=8, repeats=2):
 @pytest.mark.parametrize("n_latents", [5, 200])
 def test_separation_is_that_of_scikit_learn(n_latents):
     (fold,), y, block = made(0, 1.0, n_latents=n_latents)
-    found = latents.separate([fold], y, block, 0, 100, 0, penalty=2.0)
+    found = latents.separate([fold], y, block, 0, 0, penalty=2.0)
     mean, spread = fold.train.mean(axis=0), fold.train.std(axis=0)
     witness = LogisticRegression(C=0.5, tol=1e-8, max_iter=2000)
     witness.fit((fold.train - mean) / spread, y[fold.train_picture])
@@ -36,42 +36,44 @@ def test_separation_is_that_of_scikit_learn(n_latents):
 
 
 def test_a_planted_class_is_found():
-    found = latents.separate(*made(1, 2.5), 99, 200, 0)
+    found = latents.separate(*made(1, 2.5), 99, 0)
     assert found.p == pytest.approx(0.01) and found.ci_low > 0.5
 
 
 def test_on_null_data_the_test_rejects_no_more_than_it_may():
     """40 sets: the share of p <= .05 lies within the 99.9 % bound of a binomial."""
-    p = np.array([latents.separate(*made(100 + k, n_latents=3), 19, 2, k).p for k in range(40)])
+    p = np.array([latents.separate(*made(100 + k, n_latents=3), 19, k).p for k in range(40)])
     assert (p <= 0.05).sum() <= stats.binom.ppf(0.9995, 40, 0.05)
     assert 0.35 < p.mean() < 0.65
 
 
-def test_folds_give_one_area_over_all_held_out_trials():
-    """Two halves, each held out once: as scores of both put together."""
+def test_held_out_trials_are_compared_within_folds():
+    """Two halves, each held out once: areas weighted by their pairs of unlike class."""
     (fold,), y, _ = made(4, 1.5)
     codes, picture = np.concatenate([fold.train, fold.test]), np.concatenate([fold.train_picture, fold.test_picture])
     odd = picture // 2 % 2 == 1
     halves = [latents.FoldCodes(codes[a], picture[a], codes[~a], picture[~a]) for a in (odd, ~odd)]
-    found = latents.separate(halves, y, np.zeros(len(y)), 0, 50, 0)
-    scores, truth = [], []
+    found = latents.separate(halves, y, np.zeros(len(y)), 0, 0)
+    areas, n_pairs = [], []
     for half in halves:
         inside, outside = latents._scaled(half)
         witness = LogisticRegression(tol=1e-10).fit(inside, y[half.train_picture])
-        scores.append(witness.decision_function(outside))
-        truth.append(y[half.test_picture])
-    assert found.auc == pytest.approx(roc_auc_score(np.concatenate(truth), np.concatenate(scores)), abs=1e-3)
+        truth = y[half.test_picture]
+        areas.append(roc_auc_score(truth, witness.decision_function(outside)))
+        n_pairs.append(truth.sum() * (~truth).sum())
+    assert found.auc == pytest.approx(np.average(areas, weights=n_pairs), abs=1e-3)
+    assert np.isnan(found.ci_low) and np.isnan(found.ci_high)
 
 
 def test_what_cannot_be_tested_is_refused():
     (fold,), y, block = made(3)
     both = latents.FoldCodes(fold.train, fold.train_picture, fold.train, fold.train_picture)
     with pytest.raises(ValueError, match="in training and in test, the first is 0"):
-        latents.separate([both], y, block, 0, 10, 0)
+        latents.separate([both], y, block, 0, 0)
     with pytest.raises(ValueError, match="both classes must be there"):
-        latents.separate([fold], y | (block == 1), block, 0, 10, 0)
+        latents.separate([fold], y | (block == 1), block, 0, 0)
     with pytest.raises(ValueError, match="both classes must be held out"):
-        latents.separate([fold], y | (block == 0), block, 0, 10, 0)
+        latents.separate([fold], y | (block == 0), block, 0, 0)
 
 
 def test_false_discovery_rates_are_those_of_benjamini_and_hochberg():
@@ -110,4 +112,4 @@ def test_lengths_miss_what_lies_in_directions():
     assert latents.norm_test(codes, y) > 0.05
     inside, picture = np.arange(120) < 80, np.arange(120)
     fold = latents.FoldCodes(codes[inside], picture[inside], codes[~inside], picture[~inside])
-    assert latents.separate([fold], y, inside, 19, 50, 0).auc > 0.95
+    assert latents.separate([fold], y, inside, 19, 0).auc > 0.95

@@ -31,7 +31,7 @@ def test_scores_are_scikit_learns(repeats):
             true_, predicted_ = true[:, mask], predicted[:, mask]
             assert by(found, view, "mse", roi).value == pytest.approx(mean_squared_error(true_, predicted_))
             wanted = r2_score(true_, predicted_, multioutput="variance_weighted")
-            assert by(found, view, "r2", roi).value == pytest.approx(wanted)
+            assert by(found, view, "R2", roi).value == pytest.approx(wanted)
             r = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(true_.T, predicted_.T, strict=True)])
             assert by(found, view, "r", roi).value == pytest.approx(r)
 
@@ -44,7 +44,7 @@ def test_draws_are_scores_of_the_drawn_trials():
     for draw, row in enumerate(counts):
         rows = np.repeat(np.arange(len(measured)), row[test.image])
         wanted = r2_score(measured[rows], given[rows], multioutput="variance_weighted")
-        assert by(found, "trial", "r2").draw(counts)[draw] == pytest.approx(wanted)
+        assert by(found, "trial", "R2").draw(counts)[draw] == pytest.approx(wanted)
         assert by(found, "trial", "mse").draw(counts)[draw] == pytest.approx(((measured - given)[rows] ** 2).mean())
 
 

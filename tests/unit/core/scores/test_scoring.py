@@ -199,11 +199,30 @@ def test_nearest_gives_the_ranks_of_the_image_view():
     assert (np.diff(score, axis=1) <= 0).all()
 
 
-def test_galleries_of_different_sizes_are_not_pooled():
-    test = TestSet(np.array([0, 0, 1]), np.arange(3), np.array([0, 0, 1]), np.arange(3))
-    scorer = RetrievalScorer(test, np.eye(3))
-    with pytest.raises(ValueError, match=r"different sizes \[1, 2\]"):
-        scorer.measure(np.eye(3))
+def test_galleries_of_different_sizes_have_each_their_own_chance():
+    rng = np.random.default_rng(8)
+    fold = np.repeat([0, 1, 2], [7, 4, 1])
+    test = TestSet(fold, np.arange(12), fold, np.arange(12))
+    targets = rng.normal(size=(12, 5))
+    predicted = targets + rng.normal(size=(12, 5))
+    scores = by_key(RetrievalScorer(test, targets).measure(predicted))
+    ranks, sizes = [], np.repeat([7, 4], [7, 4])
+    for rows in (np.arange(7), np.arange(7, 11)):
+        ranks += [place(predicted[row], targets[rows], number) for number, row in enumerate(rows)]
+    hits = np.array(ranks) < 5
+    top5 = scores["trial", "top5", None, "test"]
+    assert top5.value == pytest.approx(hits.mean()) and top5.chance == pytest.approx((7 * 5 / 7 + 4 * 1) / 11)
+    normalised = scores["trial", "inv_norm_rank", None, "test"]
+    assert normalised.value == pytest.approx(np.mean(1 - np.array(ranks) / (sizes - 1))) and normalised.chance == 0.5
+    assert normalised.gallery_size is None and "galleries of 1 to 7" in normalised.remark
+    assert not any(key[1] in ("median_rank", "mean_rank", "nway50") and key[3] == "test" for key in scores)
+
+
+def test_a_picture_alone_in_its_fold_has_no_rank():
+    test = TestSet(np.arange(3), np.arange(3), np.arange(3), np.arange(3))
+    scores = by_key(RetrievalScorer(test, np.eye(3)).measure(np.eye(3)))
+    rank = scores["trial", "inv_norm_rank", None, "test"]
+    assert np.isnan(rank.value) and "alone in its fold" in rank.remark
 
 
 def test_encoding_draws_are_the_correlations_of_resampled_images():

@@ -49,18 +49,3 @@ def test_labels_are_traded_within_blocks_only_and_all_are_kept():
     found = statistics.permute_within(names, block, np.random.default_rng(0))
     assert sorted(found) == list(names) and (found != names).any()
     np.testing.assert_array_equal(block[found], block)
-
-
-def test_the_jackknife_of_a_mean_is_the_t_textbook_error():
-    values = np.random.default_rng(2).normal(size=40)
-    left_out = np.array([np.delete(values, i).mean() for i in range(40)])
-    low, high = statistics.jackknife_interval(values.mean(), left_out)
-    assert (high - low) / 2 == pytest.approx(1.959964 * values.std(ddof=1) / np.sqrt(40), rel=1e-6)
-
-
-@pytest.mark.parametrize("n", [1, 7])
-def test_no_group_interval_below_eight_subjects(n):
-    with pytest.raises(ValueError, match=f"8 subjects or more, found {n}"):
-        statistics.group_interval(np.zeros(n), 0)
-    low, high = statistics.group_interval(np.arange(8.0), 0)
-    assert low < 3.5 < high

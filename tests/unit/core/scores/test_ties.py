@@ -87,17 +87,31 @@ def test_ten_models_can_differ_and_equal_ones_rarely_do(kind):
     assert np.mean(true) > 0.85
 
 
-def test_the_tails_p_is_that_of_a_paired_t_test_and_never_above_the_counted_one():
+def test_a_difference_is_tested_by_t_with_the_spread_of_its_draws():
     rng = np.random.default_rng(4)
     from scipy import stats
 
     for shift in (0.05, 0.45, 3.0):
         d = rng.normal(shift, 1, 80)
-        draws = statistics.bootstrap_counts(80, 1000, 0) @ d / 80
-        p = statistics.paired_p(d.mean(), draws, 80)
-        assert statistics.SMALLEST <= p <= statistics.bootstrap_p(draws)
-        if shift == 0.45:
-            assert np.log10(p) == pytest.approx(np.log10(stats.ttest_1samp(d, 0).pvalue), rel=0.15)
-    assert p == statistics.SMALLEST
-    assert statistics.paired_p(0.0, np.zeros(1000), 24) == 1.0
-    assert statistics.paired_p(0.2, np.full(1000, 0.2), 24) == statistics.bootstrap_p(np.full(1000, 0.2))
+        tested = statistics.paired(d.mean(), statistics.bootstrap_counts(80, 1000, 0) @ d / 80, 80)
+        witness = stats.ttest_1samp(d, 0)
+        assert np.log10(tested.p) == pytest.approx(np.log10(max(witness.pvalue, statistics.SMALLEST)), rel=0.15)
+        interval = witness.confidence_interval()
+        assert (tested.ci_low, tested.ci_high) == pytest.approx((interval.low, interval.high), abs=0.02)
+    assert tested.p == statistics.SMALLEST
+
+
+def test_what_never_varies_is_counted_and_what_is_undefined_has_no_p():
+    assert statistics.paired(0.0, np.zeros(1000), 24) == statistics.Paired(1.0, 0.0, 0.0)
+    assert statistics.paired(0.2, np.full(1000, 0.2), 24).p == statistics.bootstrap_p(np.full(1000, 0.2))
+    assert np.isnan(statistics.paired(0.2, np.full(1000, np.nan), 24).p)
+    draws = np.random.default_rng(0).normal(0.2, 0.1, 1000)
+    some = np.where(np.arange(1000) % 50, draws, np.nan)
+    assert statistics.paired(0.2, some, 24).p == pytest.approx(statistics.paired(0.2, draws, 24).p, rel=0.2)
+
+
+def test_models_are_held_against_one_of_them():
+    values, draws = np.array([0.5, 0.1, 0.3]), np.random.default_rng(1).normal([[0.5], [0.1], [0.3]], 0.05, (3, 1000))
+    pairs = comparison.compare(values, draws, 30, reference=2)
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (1, 2)]
+    assert all(pair.p_holm <= 2 * pair.p for pair in pairs)

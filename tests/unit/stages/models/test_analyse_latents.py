@@ -81,7 +81,6 @@ class Made:
             settings=json.dumps(self.settings),
             facts=json.dumps({**FACTS, "images": images}),
             latents_=json.dumps(ASKED | asked),
-            n_draws=50,
             code="{}",
         )
         return {name: tables.read(path) for name, path in found.items()}

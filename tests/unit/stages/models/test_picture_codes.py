@@ -84,13 +84,14 @@ def test_codes_of_features_are_trained_scored_and_asked(made):
         "predictions_index": str(made / "predictions.parquet"),
         **{"config": found["config.json"], "subjects": json.dumps(SUBJECTS), "names": json.dumps(NAMES)},
         **{"settings": json.dumps(entry)},
-        **{"facts": json.dumps({"images": True, "simulated": True, "version": "1"}), "n_draws": 20, "code": "{}"},
+        **{"facts": json.dumps({"images": True, "simulated": True, "version": "1"}), "code": "{}"},
     }
+    drawn = {"draws": str(made / "draws.npy"), "draws_index": str(made / "draws.parquet"), "n_draws": 20}
     out = {name: str(made / f"{name}.parquet") for name in ("scores", "vertex_map", "queries", "bands")}
-    score_model.run(**given, **common, **out, draws=str(made / "draws.npy"), draws_index=str(made / "draws.parquet"))
+    score_model.run(**given, **common, **out, **drawn)
     scores = tables.read(out["scores"])
     assert set(scores["subject"]) == set(scores["response"]) == {"none"} and set(scores["roi"].dropna()) == {"all"}
-    assert 0.3 < scores[scores["metric"] == "r2"]["value"].iloc[0] < 1
+    assert 0.3 < scores[scores["metric"] == "R2"]["value"].iloc[0] < 1
     asked = {"label": "kind", "class": "face", "against": [], "permutations": 9, "penalty": 1.0}
     told = {name: str(made / f"{name}.parquet") for name in ("separation", "embedding", "units", "reconstruction")}
     analyse_latents.run(
@@ -107,7 +108,7 @@ def test_codes_of_features_are_trained_scored_and_asked(made):
     assert set(keys["subject"]) == {"none"} and keys["image_id"].tolist() == [f"{k:02d}.png" for k in range(0, N, 3)]
     maps = tables.read(told["reconstruction"])
     permuted(made / "predictions.npy", made / "predictions.parquet", axis=1)
-    score_model.run(**given, **common, **out, draws=str(made / "draws.npy"), draws_index=str(made / "draws.parquet"))
+    score_model.run(**given, **common, **out, **drawn)
     pd.testing.assert_frame_equal(tables.read(out["scores"]), scores, check_exact=True)
     asking = {"stimuli": str(made / "stimuli.parquet"), "codes": str(made / "codes.parquet")}
     analyse_latents.run(**given, **common, **told, **asking, latents_=json.dumps(asked))

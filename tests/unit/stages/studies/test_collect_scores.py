@@ -18,7 +18,7 @@ N_DRAWS = 400
 
 def scored(model, seed, value, subject="sub-01"):
     about = dict.fromkeys(SAME) | {"dataset": "sim", "subject": subject, "seed": seed, "metric": "inv_norm_rank"}
-    about |= {"view": "image", "gallery_size": 12, "n_test_images": 12, "n_repeats_averaged": 4.0}
+    about |= {"view": "image", "gallery_size": 12, "n_test_images": 24, "n_repeats_averaged": 4.0}
     own = {"response": "bold", "feature": "gabor", "model": model, "value": value, "ci_method": "bootstrap"}
     return about | own | {"primary": True, "simulated": True}
 
@@ -47,7 +47,8 @@ def test_means_over_seeds_are_compared_with_a_model_that_has_one_seed(board):
     one = over.loc[("ridge", "contrast")]
     assert one["difference"] == pytest.approx(0.7 - 0.69)
     own = draws[0] - draws[3:5].mean(axis=0)
-    assert (one["ci_low"], one["ci_high"]) == pytest.approx(statistics.percentile_interval(own))
+    tested = statistics.paired(one["difference"], own, int(table["n_test_images"].iloc[0]))
+    assert (one["ci_low"], one["ci_high"], one["p"]) == pytest.approx((tested.ci_low, tested.ci_high, tested.p))
     assert over.loc[("ridge", "mlp"), "difference"] == pytest.approx(0.15) and not over.loc[("ridge", "mlp"), "tied"]
     np.testing.assert_allclose(over["p_holm"], statistics.holm(over["p"].to_numpy()))
 
@@ -76,13 +77,17 @@ def collected(tmp_path):
     (tmp_path / "published.csv").write_text(",".join([*published.KEYS, *PUBLISHED]) + "\n")
 
     def collect():
-        out = {name: str(tmp_path / name) for name in ("board.parquet", "board.csv", "pairs.csv", "elsewhere.csv")}
+        out = {
+            name: str(tmp_path / name)
+            for name in ("board.parquet", "board.csv", "pairs.csv", "people.csv", "elsewhere.csv")
+        }
         collect_scores.run(
             **dict(zip(("scores", "draws", "draws_indexes"), zip(*paths.values(), strict=True), strict=True)),
             published_=str(tmp_path / "published.csv"),
             leaderboard_=out["board.parquet"],
             csv=out["board.csv"],
             comparisons=out["pairs.csv"],
+            people=out["people.csv"],
             elsewhere=out["elsewhere.csv"],
             study=json.dumps({"name": "made", "primary": {"metric": "inv_norm_rank", "view": "image"}}),
             code="{}",
