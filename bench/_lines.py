@@ -1,6 +1,5 @@
 """Lines of Monte-Carlo checks: a share or mean that studies of known truth have, held against a band."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -59,8 +58,3 @@ def table(lines: Sequence[Line]) -> str:
         numbers = (str(line.seed), str(line.studies), f"{line.value:.4f}", f"{line.error:.4f}")
         rows.append((line.line, line.cell, *numbers, band, "yes" if line.ok else "NO"))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def last_line(lines: Sequence[Line]) -> str:
-    """Return the lines as one line of JSON."""
-    return json.dumps([line.record() for line in lines])
