@@ -12,7 +12,7 @@ from boldflow.core.scores.moments import Moments, about_fold_means, degrees_of_f
 Array = np.ndarray
 MOST_SILENT = 0.05  # share of a region's vertices without signal up to which the mean of r has a ceiling
 FEWEST_FOR_CORRECTION = 5  # test pictures, above which what is known of noise ceilings has a variance
-SILENT = "no ceiling: {silent:.0%} of {n} vertices show no signal (r_pooled has one)"
+SILENT = "no ceiling: {silent:.1%} of {n} vertices show no signal (r_pooled has one)"
 UNREPEATED = "no ceiling: no test picture is repeated"
 ALONE = "no score: each picture is alone in its fold"
 

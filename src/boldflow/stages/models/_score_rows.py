@@ -78,7 +78,7 @@ class ScoreRows:
             method, interval = f"percentile bootstrap over {self.unit}", intervals.percentile(draws)
         else:
             left_out = measure.draw(jackknife_counts)
-            method = f"jackknife over {self.unit}"
+            method = f"{'Wilson' if metric.scale is Scale.COUNT else 'jackknife'} over {self.unit}"
             interval = intervals.jackknife(measure.value, left_out, metric.scale, _span(measure))
         return draws, {"inference": "pictures", **_interval_row(interval, method, measure.remark, remark)}
 
