@@ -1,5 +1,7 @@
 """Averages of rows that share a key: repeats of a picture, subjects who saw it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -20,6 +22,19 @@ def average_by(values: np.ndarray, index: np.ndarray, n: int) -> np.ndarray:
     member[index, np.arange(len(index))] = 1
     mean: np.ndarray = member @ values.astype(np.float64) / member.sum(axis=1, keepdims=True)
     return mean
+
+
+def groups_of(index: np.ndarray | None) -> list[slice | np.ndarray]:
+    """Give the rows of each value of an index, (n_rows,), in ascending order; all rows where there is no index."""
+    return [slice(None)] if index is None else [np.flatnonzero(index == number) for number in np.unique(index)]
+
+
+def about_means(values: np.ndarray, groups: Sequence[slice | np.ndarray]) -> np.ndarray:
+    """Subtract from each row, (n_rows, n_columns), the mean of its group's rows, float64."""
+    centred = np.array(values, dtype=np.float64)
+    for rows in groups:
+        centred[rows] -= centred[rows].mean(axis=0)
+    return centred
 
 
 def average_over_subjects(predictions: list[np.ndarray], image_ids: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
+from boldflow.drawing.roi_places import with_roi_places
 from boldflow.drawing.tables import Tables
 from boldflow.settings import Entry
 
@@ -95,11 +96,7 @@ def _chosen(bands: pd.DataFrame, settings: Entry) -> pd.DataFrame:
         if settings[key]:
             is_kept &= bands[column].isin(settings[key])
     part = bands[is_kept]
-    roi_names = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
-    unknown_rois = [name for name in settings["rois"] if name not in roi_names]
-    if part.empty or unknown_rois:
-        reason = f"there is no ROI {unknown_rois}" if unknown_rois else "no result matches its settings"
-        raise ValueError(f"band shares: {reason}; ROIs there: {', '.join(roi_names) or 'none'}")
-    place_of_roi = {name: n for n, name in enumerate(settings["rois"] or roi_names)}
-    part = part[part["roi"].isin(list(place_of_roi))]
-    return part.assign(_roi=part["roi"].map(place_of_roi), _measure=part["measure"].map(MEASURES.index))
+    part = with_roi_places(
+        part, settings["rois"], "band shares: there is no ROI", "band shares: no result matches its settings"
+    )
+    return part.assign(_measure=part["measure"].map(MEASURES.index))

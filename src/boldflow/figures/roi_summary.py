@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
+from boldflow.drawing.roi_places import with_roi_places
 from boldflow.drawing.tables import Tables
 from boldflow.settings import Entry
 
@@ -99,11 +100,6 @@ def _chosen(board: pd.DataFrame, settings: Entry) -> pd.DataFrame:
         if settings[key]:
             is_kept &= board[column].isin(settings[key])
     part = board[is_kept.fillna(False).astype(bool)]
-    roi_names = sorted(part["roi"].dropna().unique(), key=lambda name: (name != "all", name))
-    unknown_rois = [name for name in settings["rois"] if name not in roi_names]
-    if part.empty or unknown_rois:
-        reason = f"has no ROI {unknown_rois}" if unknown_rois else "has no encoding result that matches its settings"
-        raise ValueError(f"ROI summary: the leaderboard {reason}; ROIs there: {', '.join(roi_names) or 'none'}")
-    place_of_roi = {name: n for n, name in enumerate(settings["rois"] or roi_names)}
-    part = part[part["roi"].isin(list(place_of_roi))]
-    return part.assign(_roi=part["roi"].map(place_of_roi), _metric=part["metric"].map(METRICS.index))
+    no_rows = "ROI summary: the leaderboard has no encoding result that matches its settings"
+    part = with_roi_places(part, settings["rois"], "ROI summary: the leaderboard has no ROI", no_rows)
+    return part.assign(_metric=part["metric"].map(METRICS.index))

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from boldflow.drawing import dots, figure_style
+from boldflow.drawing.roi_places import with_roi_places
 from boldflow.drawing.tables import Tables
 from boldflow.settings import Entry
 
@@ -104,11 +105,5 @@ def _chosen(wins: pd.DataFrame, settings: Entry) -> pd.DataFrame:
         if settings[key]:
             is_kept &= wins[f"{column}_a"].isin(settings[key]) & wins[f"{column}_b"].isin(settings[key])
     part = wins[is_kept]
-    roi_names = sorted(part["roi"].unique(), key=lambda name: (name != "all", name))
-    unknown_rois = [name for name in settings["rois"] if name not in roi_names]
-    if part.empty or unknown_rois:
-        reason = f"there is no ROI {unknown_rois}" if unknown_rois else "no pair of encoders matches its settings"
-        raise ValueError(f"win share: {reason}; ROIs there: {', '.join(roi_names) or 'none'}")
-    place_of_roi = {name: n for n, name in enumerate(settings["rois"] or roi_names)}
-    part = part[part["roi"].isin(list(place_of_roi))]
-    return part.assign(_roi=part["roi"].map(place_of_roi))
+    no_rows = "win share: no pair of encoders matches its settings"
+    return with_roi_places(part, settings["rois"], "win share: there is no ROI", no_rows)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boldflow.core.averaging import average_by
+from boldflow.core.averaging import about_means, average_by, groups_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class TestSet:
     def n_folds(self) -> int:
         """Number of folds."""
         return len(np.unique(self.image_fold))
+
+    def about_folds(self, values: np.ndarray, fold: np.ndarray | None = None) -> np.ndarray:
+        """Take values of images, or of rows with a ``fold`` each, about the means of their folds if there are several."""
+        if self.n_folds == 1:
+            return values
+        return about_means(values, groups_of(self.image_fold if fold is None else fold))
 
     @property
     def repeats(self) -> np.ndarray:

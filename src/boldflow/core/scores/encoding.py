@@ -7,7 +7,7 @@ from boldflow.core.records.test_sets import TestSet
 from boldflow.core.responses import ceilings
 from boldflow.core.scores import metrics
 from boldflow.core.scores.measures import BLOCK, Measure, SharedDraws
-from boldflow.core.scores.moments import Moments, about_fold_means, degrees_of_freedom, moments
+from boldflow.core.scores.moments import Moments, degrees_of_freedom, moments
 
 Array = np.ndarray
 MOST_SILENT = 0.05  # share of a region's vertices without signal up to which the mean of r has a ceiling
@@ -56,10 +56,6 @@ class EncodingScorer:
     def pooled_ceiling(self, mask: Array) -> float:
         """Noise ceiling of a region, bool (n_vertices,), as a share of the variance of the scored rows."""
         return ceilings.pooled_ceiling(self._signal[mask], self._noise[mask], self.test.repeats)
-
-    def about_folds(self, image_values: Array) -> Array:
-        """Take values (n_images, n_vertices) about the means of their folds, where there are several."""
-        return image_values if self._fold is None else about_fold_means(image_values, self._fold)
 
     def correlation(self, predicted: Array) -> Array:
         """Pearson r of each vertex over test images, repeats averaged, (n_vertices,)."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from boldflow.core.scores.statistics import jackknife_error, percentile_interval, student_half_width
 from boldflow.vocabulary.metrics import Scale
 
 FEWEST_UNITS = 4  # from which on a jackknife says something
@@ -79,8 +80,8 @@ def percentile(draws: np.ndarray, level: float = LEVEL) -> Interval:
     defined = draws[np.isfinite(draws)]
     if len(defined) < (1 - MOST_UNDEFINED) * len(draws):
         return _none(f"no interval: undefined in {len(draws) - len(defined)} of {len(draws)} draws")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high)) if high > low else _none("no interval: the same in all draws")
+    low, high = percentile_interval(defined, level)
+    return Interval(low, high) if high > low else _none("no interval: the same in all draws")
 
 
 def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
@@ -89,12 +90,6 @@ def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, float(centre - half_width)), min(1.0, float(centre + half_width))
-
-
-def jackknife_error(left_out: np.ndarray) -> float:
-    """Give the standard error of a score from its values without each of the units, (n_units,)."""
-    n_units = len(left_out)
-    return float(np.sqrt((n_units - 1) / n_units * ((left_out - left_out.mean()) ** 2).sum()))
 
 
 def _of_share(share: float, left_out: np.ndarray, scale: Scale, level: float) -> tuple[float, float]:
@@ -111,7 +106,7 @@ def _of_share(share: float, left_out: np.ndarray, scale: Scale, level: float) ->
 
 
 def _student(value: float, left_out: np.ndarray, level: float) -> tuple[float, float]:
-    half_width = float(special.stdtrit(len(left_out) - 1, (1 + level) / 2)) * jackknife_error(left_out)
+    half_width = student_half_width(jackknife_error(left_out), len(left_out) - 1, level)
     return float(value - half_width), float(value + half_width)
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boldflow.core.averaging import about_means, groups_of
+
 FLAT = 1e-12  # of the mean square: what rounding leaves of a constant column is no variance
 ROUNDING = 1e-26  # of the square of the values themselves: averages of a constant differ in their last bits
 
@@ -45,9 +47,9 @@ def moments(x: np.ndarray, y: np.ndarray, weights: np.ndarray, fold: np.ndarray 
         Counts of each row in a draw.
     fold : int array of shape (n_rows,), optional
     """
-    folds = [slice(None)] if fold is None else [np.flatnonzero(fold == number) for number in np.unique(fold)]
+    folds = groups_of(fold)
     raw_x, raw_y = _mean_square(x), _mean_square(y)
-    x, y = _about_means(x, folds), _about_means(y, folds)
+    x, y = about_means(x, folds), about_means(y, folds)
     squares_x, squares_y, products = weights @ x**2, weights @ y**2, weights @ (x * y)
     for rows in folds:
         size = weights[:, rows].sum(axis=1, keepdims=True)
@@ -68,18 +70,6 @@ def degrees_of_freedom(weights: np.ndarray, fold: np.ndarray | None = None) -> n
         return np.asarray(weights.sum(axis=1) - 1)
     n_folds = sum((weights[:, fold == number].sum(axis=1) > 0).astype(float) for number in np.unique(fold))
     return np.asarray(weights.sum(axis=1) - n_folds)
-
-
-def about_fold_means(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Subtract from each row, (n_rows, n_columns), the mean of its fold's rows."""
-    return _about_means(values, [np.flatnonzero(fold == number) for number in np.unique(fold)])
-
-
-def _about_means(z: np.ndarray, folds: list[slice] | list[np.ndarray]) -> np.ndarray:
-    centred = np.array(z, dtype=np.float64)
-    for rows in folds:
-        centred[rows] -= centred[rows].mean(axis=0)
-    return centred
 
 
 def _mean_square(z: np.ndarray) -> np.ndarray:

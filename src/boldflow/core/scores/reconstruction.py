@@ -8,7 +8,6 @@ from boldflow.core import averaging
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import metrics
 from boldflow.core.scores.measures import BLOCK, Measure, SharedDraws, query_measure
-from boldflow.core.scores.moments import about_fold_means
 
 Array = np.ndarray
 
@@ -37,8 +36,7 @@ class ReconstructionScorer:
         measures = []
         for view, reconstructed, measured, fold, unit in self._views(predicted):
             n_rows, n_folds = len(fold), self.test.n_folds
-            if n_folds > 1:
-                reconstructed, measured = (about_fold_means(values, fold) for values in (reconstructed, measured))
+            reconstructed, measured = (self.test.about_folds(values, fold) for values in (reconstructed, measured))
             scale = n_rows / (n_rows - n_folds) if n_folds > 1 else 1.0
             r = metrics.correlation(reconstructed, measured)
             draws = SharedDraws(self._mean_r(reconstructed, measured), unit)

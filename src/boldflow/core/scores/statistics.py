@@ -114,9 +114,7 @@ def paired(value: float, draws: np.ndarray, n_units: int, level: float = 0.95) -
     error = float(defined.std() * np.sqrt(n_units / (n_units - 1)))
     if error <= 1e-12 * max(abs(value), 1e-300):
         return Paired(bootstrap_p(defined), value, value)
-    half_width = float(special.stdtrit(n_units - 1, (1 + level) / 2)) * error
-    p = float(np.clip(2 * special.stdtr(n_units - 1, -abs(value) / error), SMALLEST, 1.0))
-    return Paired(p, value - half_width, value + half_width)
+    return _student(value, error, n_units - 1, level)
 
 
 def paired_over_folds(value: float, left_out: np.ndarray, level: float = 0.95) -> Paired:
@@ -124,11 +122,31 @@ def paired_over_folds(value: float, left_out: np.ndarray, level: float = 0.95) -
     n_folds = len(left_out)
     if not np.isfinite(value) or n_folds < 2 or not np.isfinite(left_out).all():
         return Paired(float("nan"), float("nan"), float("nan"))
-    error = float(np.sqrt((n_folds - 1) / n_folds * ((left_out - left_out.mean()) ** 2).sum()))
+    error = jackknife_error(left_out)
     if error <= 1e-12 * max(abs(value), 1e-300):
         return Paired(1.0, value, value)
-    half_width = float(special.stdtrit(n_folds - 1, (1 + level) / 2)) * error
-    p = float(np.clip(2 * special.stdtr(n_folds - 1, -abs(value) / error), SMALLEST, 1.0))
+    return _student(value, error, n_folds - 1, level)
+
+
+def jackknife_error(left_out: np.ndarray) -> float:
+    """Give the standard error of a score from its values without each of the units, (n_units,).
+
+    Notes
+    -----
+    Tukey 1958, Ann. Math. Stat. 29, 614.
+    """
+    n_units = len(left_out)
+    return float(np.sqrt((n_units - 1) / n_units * ((left_out - left_out.mean()) ** 2).sum()))
+
+
+def student_half_width(error: float, freedom: int, level: float) -> float:
+    """Give half of the width of an interval by Student's t."""
+    return float(special.stdtrit(freedom, (1 + level) / 2)) * error
+
+
+def _student(value: float, error: float, freedom: int, level: float) -> Paired:
+    half_width = student_half_width(error, freedom, level)
+    p = float(np.clip(2 * special.stdtr(freedom, -abs(value) / error), SMALLEST, 1.0))
     return Paired(p, value - half_width, value + half_width)
 
 

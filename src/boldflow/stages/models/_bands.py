@@ -72,7 +72,7 @@ def partition(
         )
 
     def averaged(trial_values: np.ndarray) -> np.ndarray:
-        return scorer.about_folds(averaging.average_by(trial_values, scorer.test.image, scorer.test.n_images))
+        return scorer.test.about_folds(averaging.average_by(trial_values, scorer.test.image, scorer.test.n_images))
 
     without_fits = [fold_without for fold_without in without_band if fold_without is not None]
     return Partition(
@@ -85,7 +85,7 @@ def partition(
 
 def map_columns(shared: Partition, scorer: EncodingScorer) -> dict[str, np.ndarray]:
     """Give columns of a vertex map: ``r2_joint`` and, of each band, ``r2_band:NAME`` and perhaps ``r2_unique:NAME``."""
-    measured = scorer.about_folds(scorer.measured)
+    measured = scorer.test.about_folds(scorer.measured)
     shares = product_measure(measured, shared.terms)  # (n_terms, n_vertices)
     joint_share = shares.sum(axis=0)
     columns = {"r2_joint": joint_share}
@@ -140,7 +140,7 @@ def _pooled_series(shared: Partition, scorer: EncodingScorer, counts: np.ndarray
     )  # (n_vertices, n_regions)
 
     def pooled(terms: np.ndarray) -> np.ndarray:
-        return pooled_product_measure(scorer.about_folds(scorer.measured), terms, region_member, draw_weights)
+        return pooled_product_measure(scorer.test.about_folds(scorer.measured), terms, region_member, draw_weights)
 
     shares = pooled(shared.terms)  # (n_terms, 1 + n_draws, n_regions)
     joint_shares = shares.sum(axis=0)

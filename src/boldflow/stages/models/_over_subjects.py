@@ -57,9 +57,7 @@ def score_over_subjects(
         frequency=np.bincount(pooled_test.instance),
     )
     counts = statistics.bootstrap_counts(pooled_test.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-    score_rows = ScoreRows(
-        scoring, scoring.about(result), pooled_test.test, counts, "images", n_images, scoring.warning
-    )
+    score_rows = ScoreRows(scoring, scoring.about(result), pooled_test.test, counts, "images", n_images)
     n_trials = sum(len(tested.test.image) for tested in everyone) / n_images
     for seed_number, seed in enumerate(scoring.notes.entry["seeds"]):
         scaled_predictions = [

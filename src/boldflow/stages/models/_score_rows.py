@@ -20,8 +20,7 @@ class ScoreRows:
     """Rows of one subject's scores, and of each its draws (n_draws,), in the same order.
 
     ``about``: columns that all share; ``counts`` (n_draws, n_units): how often each unit of ``test`` is in each draw;
-    ``unit``: what is drawn, in words; ``n_pictures``: distinct test pictures (or blocks);
-    ``warning``: what all rows have to say, such as a leak that the split accepts.
+    ``unit``: what is drawn, in words; ``n_pictures``: distinct test pictures (or blocks).
     """
 
     scoring: Scoring
@@ -30,7 +29,6 @@ class ScoreRows:
     counts: np.ndarray
     unit: str
     n_pictures: int
-    warning: str = ""
     rows: list[Row] = field(default_factory=list)
     draws: list[np.ndarray] = field(default_factory=list)
 
@@ -64,7 +62,7 @@ class ScoreRows:
                 draws, interval = self._of_pictures(measure, jackknife_counts)
             self.draws.append(draws)
             row = {**self.about, "seed": str(seed), "fold": "all", **self._values(measure), **interval}
-            row["remarks"] = "; ".join(filter(None, [self.warning, str(row.get("remarks") or "")]))
+            row["remarks"] = "; ".join(filter(None, [self.scoring.warning, str(row.get("remarks") or "")]))
             self.rows.append(row | self._significance(measure, None if null is None else null[:, column]) | more)
 
     def _of_pictures(self, measure: Measure, jackknife_counts: np.ndarray) -> tuple[np.ndarray, Row]:

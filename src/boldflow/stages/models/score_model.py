@@ -147,7 +147,7 @@ class _Scored:
         counts = statistics.bootstrap_counts(tested.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
         n_pictures = len(np.unique(tested.image_id)) if scoring.facts.images else tested.test.n_images
         about = scoring.about(tested.result)
-        score_rows = ScoreRows(scoring, about, tested.test, counts, scoring.unit, n_pictures, scoring.warning)
+        score_rows = ScoreRows(scoring, about, tested.test, counts, scoring.unit, n_pictures)
         scored = cls(score_rows, scorer)
         query_tables: list[pd.DataFrame] = []
         band_tables: list[pd.DataFrame] = []

@@ -14,7 +14,6 @@ from boldflow.core.records.facts import DataFacts
 from boldflow.core.records.test_sets import TestSet
 from boldflow.core.scores import statistics
 from boldflow.core.scores.measures import BOOTSTRAP_SEED
-from boldflow.core.scores.moments import about_fold_means
 from boldflow.core.scores.win_shares import WinShare, win_draws, win_shares
 from boldflow.settings import read_facts_by_name, read_settings
 from boldflow.stages import _predictions
@@ -117,7 +116,7 @@ class _Rivals:
     def averaged(self, encoder_number: int, seed: int) -> np.ndarray:
         """Predictions of an encoder, (n_images, n_vertices)."""
         predicted = self.predictions[encoder_number].of(self.seeds[encoder_number].index(seed))
-        return _about_folds(averaging.average_by(predicted, self.test.image, self.test.n_images), self.test)
+        return self.test.about_folds(averaging.average_by(predicted, self.test.image, self.test.n_images))
 
 
 def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[Row]:
@@ -133,7 +132,7 @@ def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[
     data = align(*paths, first_encoder.result.subject)
     test, _, test_rows = test_set(data, has_images)
     image_responses = averaging.average_by(arrays.rows(data.responses, test_rows), test.image, test.n_images)
-    measured = _about_folds(image_responses, test)
+    measured = test.about_folds(image_responses)
     regions = regions_of(tables.read(first_encoder.vertices))
     counts = statistics.bootstrap_counts(test.n_units, n_draws, BOOTSTRAP_SEED)
     # the images themselves come first
@@ -165,11 +164,6 @@ def _rows(encoders: Sequence[_Encoder], has_images: bool, n_draws: int) -> list[
                     verdict |= OVER_FOLDS
                 table_rows.append({**shared_columns, **region_columns, **verdict})
     return table_rows
-
-
-def _about_folds(image_values: np.ndarray, test: TestSet) -> np.ndarray:
-    """Take values (n_images, n_vertices) about the means of their folds, where there are several."""
-    return about_fold_means(image_values, test.image_fold) if test.n_folds > 1 else image_values
 
 
 def _about(test: TestSet, unit: str) -> Mapping[str, object]:
