@@ -37,7 +37,7 @@ class TestSet:
         return len(np.unique(self.image_fold))
 
     def about_folds(self, values: np.ndarray, fold: np.ndarray | None = None) -> np.ndarray:
-        """Take values of images, or of rows with a ``fold`` each, about the means of their folds if there are several."""
+        """Take values of images, or of rows of a ``fold`` each, about their folds' means where there are several."""
         if self.n_folds == 1:
             return values
         return about_means(values, groups_of(self.image_fold if fold is None else fold))
