@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import planning, registry, validation
+from boldflow import planning, registry, symbols, validation
 
 
 def stop(where, problems):
@@ -46,14 +45,31 @@ configfile: "config/config.yaml"
 
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
-problems = validation.config_problems(config, SCHEMAS, Draft202012Validator)
-if problems:
-    stop("configuration (config/config.yaml and --config)", problems)
+
+
+def problems_of_catalogue():
+    """List what is wrong with the catalogue."""
+    from jsonschema import (
+        Draft202012Validator,
+    )  # slow to import; most runs know it all to be in order
+
+    return validation.config_problems(config, SCHEMAS, Draft202012Validator)
 
 
 def problems_of_study(study):
     """List what is wrong with a study."""
-    return validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
+
+    def problems_in_it():
+        from jsonschema import Draft202012Validator
+
+        return validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
+
+    return symbols.problems_of([config, SCHEMAS, study], problems_in_it)
+
+
+problems = symbols.problems_of([config, SCHEMAS], problems_of_catalogue)
+if problems:
+    stop("configuration (config/config.yaml and --config)", problems)
 
 
 studies = planning.Studies(

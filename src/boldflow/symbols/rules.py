@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from boldflow.provenance import canonical, digest
+from boldflow.symbols import remembered
 from boldflow.symbols.package import ADAPTER, KEPT, Package
 from boldflow.symbols.reach import WHOLE, Reach
 
@@ -23,8 +24,13 @@ def _reach() -> Reach:
 @functools.cache
 def code_text(rule: str, plugin: str | None = None) -> str:
     """Write ``code_map`` as canonical text, once for all jobs that run the same, and keep the definitions beside it."""
+    name = f"code: {rule} {plugin}"
+    text = remembered.recall(name)
+    if text is not None and _side_file(json.loads(text)).exists():
+        return text
     code = code_map(rule, plugin)
     _keep(code, definitions_of(rule, plugin))
+    remembered.keep(name, canonical(code))
     return canonical(code)
 
 
