@@ -11,10 +11,13 @@ CHANCE = {"inv_norm_rank": 0.5, "top1": 1 / 24, "top5": 5 / 24, "two_way": 0.5, 
 N_IMAGES = 24
 
 
-def make(n_subjects=8, n_models=25, metrics=tuple(CHANCE), n_seeds=1, rois=("",), simulated=True, **changed):
+def make(
+    n_subjects=8, n_models=25, metrics=tuple(CHANCE), n_seeds=1, rois=("",), simulated=True, reference=None, **changed
+):
     """Make a leaderboard, (n_subjects * n_models * n_metrics * n_seeds * n_rois) rows, and its comparisons.
 
     Scores go from good to chance; the last two models are the baselines dummy and chance. The first metric is primary.
+    ``reference``: number of the model that all others are compared with.
     """
     rng = np.random.default_rng(0)
     names = [*(f"model-{n:02d}" for n in range(n_models - 2)), "dummy", "chance"]
@@ -51,11 +54,12 @@ def make(n_subjects=8, n_models=25, metrics=tuple(CHANCE), n_seeds=1, rois=("",)
                         row |= {"model": name, "value": values[n], "ci_low": low, "ci_high": high, "chance": chance}
                         mine.append(about | row)
                     rows += mine
-                    for one in compare(values, draws, N_IMAGES):
+                    for one in compare(values, draws, N_IMAGES, reference=reference):
                         pair = {f"{key}_a": mine[one.first][key] for key in comparisons.MODEL}
                         pair |= {f"{key}_b": mine[one.second][key] for key in comparisons.MODEL}
                         pair |= {"difference": one.value, "ci_low": one.ci_low, "ci_high": one.ci_high, "p": one.p}
                         pair |= {"p_holm": one.p_holm, "tied": one.tied, "primary": metric == metrics[0]}
+                        pair |= {"against_reference": reference is not None}
                         pairs.append(about | pair | {"simulated": simulated})
     more = {
         "study": "large",

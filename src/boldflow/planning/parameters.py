@@ -138,9 +138,9 @@ class Parameters:
         return canonical(self.studies.asked_of_codes(wildcards.study))
 
     def primary_of_study(self, wildcards: Wildcards) -> str:
-        """Hand the name of the study and its primary metric: another title or figure changes no score."""
+        """Hand the study's name, primary metric and reference: another title or figure changes no score."""
         study = self.studies.of_name(wildcards.study)
-        return canonical({key: study[key] for key in ("name", "primary")})
+        return canonical({key: study[key] for key in ("name", "primary", "reference") if key in study})
 
     def config_of_study(self, wildcards: Wildcards) -> str:
         """Hand the study."""

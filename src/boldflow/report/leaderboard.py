@@ -6,6 +6,7 @@ import pandas as pd
 
 from boldflow.artifacts.store.comparisons import MODEL, SAME
 from boldflow.core.scores.comparison import OVER_SEEDS, compared_seeds, key_of, tie_letters
+from boldflow.core.scores.reference import REFERENCE, marks_against_reference
 from boldflow.report.cells import Fold, Table, dataset_name, is_missing, mark_of, number, text_of
 from boldflow.report.scores import FLAT, HEADINGS, best_first, ceiling, chance, model_title, score, score_table
 from boldflow.vocabulary import metrics
@@ -16,7 +17,7 @@ FEW_PAIRS = 60  # pairs of models listed whole; of more, those with a best model
 NAMED = 3  # models named as tied with the best
 HEADLINE = [
     *("model", "feature", "direction", "subject", "dataset", "response", "roi", "split", "seed", "fold", "score"),
-    *("ties", "chance", "beyond", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size"),
+    *("ties", "against", "chance", "beyond", "ceiling", "p", "n_test_images", "n_repeats_averaged", "gallery_size"),
     *("transductive", "protocol", "published_value"),
 ]
 OF_SUBJECT = [name for name in HEADLINE if name not in ("subject", "dataset", "response")]
@@ -45,14 +46,20 @@ class Headline:
     best: Table | None
     scores: list[Fold]
     tied: bool
+    reference: str
     differences: Differences | None
 
 
 def with_ties(leaderboard: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.DataFrame:
-    """Add the letters of ties of every row, ``ties``; empty where there are no comparisons."""
+    """Add to every row the letters of its ties, ``ties``, and how it stands against a reference, ``against``.
+
+    Both are empty where there are no comparisons, and one of them always is.
+    """
     if comparisons is None:
-        return leaderboard.assign(ties=pd.Series("", index=leaderboard.index, dtype=object))
-    return leaderboard.assign(ties=tie_letters(leaderboard, comparisons, SAME, MODEL, metrics.LOWER_IS_BETTER))
+        nothing = pd.Series("", index=leaderboard.index, dtype=object)
+        return leaderboard.assign(ties=nothing, against=nothing)
+    compared = (leaderboard, comparisons, SAME, MODEL, metrics.LOWER_IS_BETTER)
+    return leaderboard.assign(ties=tie_letters(*compared), against=marks_against_reference(*compared))
 
 
 def headline_of(
@@ -66,7 +73,7 @@ def headline_of(
         Its name, for errors.
     metric, view : str
     leaderboard : DataFrame
-        With ``ties``.
+        With ``ties`` and ``against``.
     comparisons : DataFrame, optional
 
     Returns
@@ -92,8 +99,14 @@ def headline_of(
         best=_leaders(compared_rows),
         scores=_folds(f"{metrics.label(metric)}, {view} view", rows),
         tied=bool(rows["ties"].ne("").any()),
+        reference=", ".join(sorted({model_title(row) for row in _references(rows).to_dict("records")})),
         differences=_differences(comparisons, compared_rows),
     )
+
+
+def _references(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the model that all others are compared with; none where the study names none."""
+    return rows[rows["against"] == REFERENCE]
 
 
 def _as_compared(rows: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.DataFrame:
@@ -123,7 +136,8 @@ def _leaders(compared_rows: pd.DataFrame) -> Table | None:
     if not rows:
         return None
     columns = ["Subject", *(HEADINGS[name] for name in varied_keys), "Models", "Best", HEADINGS["score"], "Chance"]
-    columns += [HEADINGS["ceiling"], "Tied with the best"]
+    against_reference = not _references(compared_rows).empty
+    columns += [HEADINGS["ceiling"], "Best against the reference" if against_reference else "Tied with the best"]
     n_varied = len(varied_keys)
     numeric = frozenset({n_varied + 1, n_varied + 3, n_varied + 4, n_varied + 5})
     return Table("The best model of each subject", columns, rows, numeric, mark_of(are_simulated))
@@ -135,9 +149,9 @@ def _leader(part: pd.DataFrame, best: pd.Series, varied_keys: list[str]) -> list
     tied_rows = other_rows[[bool(set(best["ties"]) & set(letters)) for letters in other_rows["ties"]]]
     tied_titles = [model_title(row) for row in tied_rows.to_dict("records")]
     more_text = f" and {len(tied_titles) - NAMED} more" if len(tied_titles) > NAMED else ""
-    verdict = (
-        (", ".join(tied_titles[:NAMED]) + more_text or "none: better than all") if best["ties"] else "not compared"
-    )
+    verdict = best["against"] or "not compared"
+    if best["ties"]:
+        verdict = ", ".join(tied_titles[:NAMED]) + more_text or "none: better than all"
     varied_texts = [
         dataset_name(best[n], best["simulated"]) if n == "dataset" else text_of(best[n]) for n in varied_keys
     ]
@@ -176,7 +190,8 @@ def _differences(comparisons: pd.DataFrame | None, compared_rows: pd.DataFrame) 
     if comparisons is None or not comparisons["primary"].fillna(False).any():
         return None
     pairs = comparisons[comparisons["primary"].fillna(False).astype(bool)]
-    n_pairs, only_best = len(pairs), len(pairs) > FEW_PAIRS
+    against_reference = bool(pairs["against_reference"].fillna(False).any())
+    n_pairs, only_best = len(pairs), len(pairs) > FEW_PAIRS and not against_reference
     several_rois = len(set(pairs["roi"].dropna())) > 1
     if only_best:
         pairs = _with_best(pairs, compared_rows)
@@ -192,7 +207,8 @@ def _differences(comparisons: pd.DataFrame | None, compared_rows: pd.DataFrame) 
         ]
         for pair, title_a, title_b in zip(pairs.itertuples(), *side_titles, strict=True)
     ]
-    columns = ["Subject", "Model", "Other model", "Difference [95 % paired]", "p (Holm)", "Verdict"]
+    other_heading = "Reference" if against_reference else "Other model"
+    columns = ["Subject", "Model", other_heading, "Difference [95 % paired]", "p (Holm)", "Verdict"]
     means_text = " Means over seeds where there are several." if pairs["seed"].eq(OVER_SEEDS).any() else ""
     caption = "Do two models differ?" + means_text + (" Pairs with the best model of each subject" if only_best else "")
     table = Table(caption, columns, rows, frozenset({3, 4}), mark_of(pairs["simulated"]))

@@ -11,7 +11,7 @@ from boldflow.vocabulary import metrics
 FLAT = 40  # rows of one table; more of them are folded by subject or by metric
 # columns that are shown only where they say something: where rows differ, or where any has a value
 IF_VARIED = ("dataset", "response", "direction", "split", "seed", "fold")
-IF_GIVEN = ("roi", "ceiling", "gallery_size", "p", "published_value", "ties")
+IF_GIVEN = ("roi", "ceiling", "gallery_size", "p", "published_value", "ties", "against")
 HEADINGS = {
     "dataset": "Data set",
     "subject": "Subject",
@@ -27,6 +27,7 @@ HEADINGS = {
     "view": "View",
     "score": "Value [95 % interval]",
     "ties": "Ties",
+    "against": "Against the reference",
     "beyond": "Against chance",
     "chance": "Chance",
     "ceiling": "Noise ceiling",
@@ -49,7 +50,7 @@ def score_table(caption: str, part: pd.DataFrame, columns: list[str]) -> Table:
     ----------
     caption : str
     part : DataFrame
-        Rows of the leaderboard, and ``ties``.
+        Rows of the leaderboard, ``ties`` and ``against``.
     columns : list of str
         Keys of ``HEADINGS``, in order.
 

@@ -18,6 +18,7 @@ from boldflow.catalogue import (
     represented,
     settings,
     subjects,
+    subjects_of,
     traits,
 )
 from boldflow.registry import (
@@ -36,6 +37,7 @@ from boldflow.validation.sentences import (
 )
 from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.metrics import (
+    METRICS,
     of_kind,
 )
 from boldflow.vocabulary.results import (
@@ -48,6 +50,9 @@ from boldflow.vocabulary.sections import (
     ROW_KEYS,
 )
 from boldflow.vocabulary.tables import TABLES, Trait
+
+OVER_FOLDS = {"run", "folds"}  # tests of a split that take parts in turn
+MODEL_KEYS = ("response", "feature", "model")  # what names a model of a comparison
 
 
 def study_problems(config: Config, study: Any, schemas: Config, validator: Any) -> list[str]:
@@ -139,6 +144,14 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     metric = study["primary"]["metric"]
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
+    else:
+        problems |= dict.fromkeys(_reference_problems(config, study, schemas, metric))
+    tests = {settings(config, schemas, "splits", result.split)["test"] for result in results}
+    if metric == "explained_share" and tests <= OVER_FOLDS:
+        problems[
+            "primary.metric: 'explained_share' is not given where runs or parts are tested in turn (its null is not 0 "
+            "there), and so no models are compared by it; take r or R2, or a split with one test set"
+        ] = None
     if "latents" in study and Direction.REPRESENT not in directions:
         problems["latents: no model of this study has direction 'represent', and only these give codes"] = None
     for name in study.get("figures", []):
@@ -150,6 +163,44 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
             problems[f"figures: {name!r} needs {lacking_tables}, which no model of this study gives{hint}"] = None
         problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
     return list(problems)
+
+
+def _reference_problems(config: Config, study: Config, schemas: Config, metric: str) -> Iterator[str]:
+    """Say where a reference is no model of the study, or several models that would be compared with each other."""
+    reference = study.get("reference")
+    if not reference:
+        return
+    models_of_comparison: dict[tuple[str, ...], set[tuple[str, str, str]]] = {}
+    kinds_with_metric = METRICS[metric].kinds
+    for result in expand(config, study):
+        direction = settings(config, schemas, "models", result.model)["direction"]
+        kind = feature_facts(config, result.feature).kind if direction == Direction.DECODE else direction
+        name = pooled_name(result.model) if result.subject == POOLED else result.model
+        for subject in subjects_of(config, result.dataset, result.subject):
+            if kind in kinds_with_metric:
+                key = (result.dataset, subject, str(direction), result.split)
+                models_of_comparison.setdefault(key, set()).add((result.response, result.feature, name))
+    for place, part in enumerate(MODEL_KEYS):
+        names = {model[place] for models in models_of_comparison.values() for model in models}
+        if part in reference and reference[part] not in names:
+            yield f"reference.{part}: no {part} {reference[part]!r} gives {metric!r}; {nearest(reference[part], names)}"
+            return
+    references_of_comparison = {
+        comparison: [
+            model for model in models if reference.items() <= dict(zip(MODEL_KEYS, model, strict=True)).items()
+        ]
+        for comparison, models in models_of_comparison.items()
+    }
+    if not any(references_of_comparison.values()):
+        yield f"reference: no result of this study is {reference}, only its parts are in it"
+    for comparison, references in references_of_comparison.items():
+        if len(references) > 1:
+            titles = ", ".join(" · ".join(model) for model in sorted(references))
+            yield (
+                f"reference: found {reference}, which means {len(references)} models of {' '.join(comparison[:2])} "
+                f"({titles}); add the key feature or response, so that it means one"
+            )
+            return
 
 
 def _figure_problems(config: Config, study: Config, figure: str, metrics: set[str]) -> Iterator[str]:

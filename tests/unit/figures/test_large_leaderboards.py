@@ -225,3 +225,19 @@ def test_of_several_seeds_the_middle_markers_have_the_ties_of_the_means():
             assert bool(set(letters[one.model_a]) & set(letters[one.model_b])) == one.tied
         assert own["tied"].any() and not own["tied"].all()
     assert any(drawn(axes, "tie") for axes in leaderboard.draw(tables, DEFAULTS).axes)
+
+
+def test_models_are_marked_against_the_reference_alone_and_there_are_no_brackets():
+    rows, pairs = large_board.make(n_subjects=2, n_models=6, metrics=("inv_norm_rank", "mean_rank"), reference=1)
+    tables = {"leaderboard": rows, "comparisons": pairs}
+    source = leaderboard.source_table(tables, DEFAULTS)
+    assert source["ties"].eq("").all()
+    counts = source["against"].value_counts()
+    assert counts["reference"] == len(source) / 6 and counts["worse"] >= 2 and "" not in counts
+    assert set(source.loc[source["against"] == "reference", "model"]) == {"model-01"}
+    figure = leaderboard.draw(tables, DEFAULTS)
+    artists = [line.get_gid() for axes in figure.axes for line in axes.lines]
+    assert "tie" not in artists
+    for name, count in counts.items():
+        drawn = sum(len(line.get_xdata()) for axes in figure.axes for line in axes.lines if line.get_gid() == name)
+        assert drawn == count, name

@@ -149,3 +149,14 @@ def test_of_several_seeds_the_means_are_compared_and_nothing_else_is_lost():
     assert leaders["rows"] == 1 + 2
     mean = board.loc[(board["subject"] == "sub-01") & (board["model"] == "model-00"), "value"].mean()
     assert f"{mean:.3f}" in text
+
+
+def test_a_reference_is_named_and_each_model_stands_against_it():
+    rows, pairs = large_board.make(n_subjects=2, n_models=6, metrics=("inv_norm_rank",), reference=2)
+    text = page(rows, pairs)
+    assert "The study fixed a reference beforehand, model-02 · gabor:" in text
+    assert "share a letter" not in text
+    assert "Best against the reference" in text and "Against the reference" in text
+    (differences,) = (one for one in parts(text) if "Do two models differ?" in one["caption"])
+    assert differences["rows"] == 1 + 2 * 5
+    assert len(re.findall("<td>reference</td>", text)) == 2

@@ -202,3 +202,47 @@ def test_a_response_that_a_recording_cannot_give_is_told_at_parse(response, data
     told = problems_of_study("responses", response, dataset)
     assert len(told) == bool(words)
     assert all(word in told[0] for word in words)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"reference": {"model": "ridg"}}, ["reference.model: no model 'ridg'", "did you mean 'ridge'"]),
+        ({"reference": {"model": "ridge", "feature": "gabr"}}, ["reference.feature: no feature 'gabr'", "'gabor'"]),
+        ({"reference": {"model": "ridge-encoder"}}, ["reference.model: no model 'ridge-encoder'", "inv_norm_rank"]),
+        ({"reference": {"feature": "gabor"}}, ["reference: key 'model' is missing"]),
+        ({"reference": {"model": "ridge"}, "more": "fsaverage"}, ["means 2 models of sim", "add the key"]),
+        (
+            {"primary": {"metric": "explained_share", "view": "image"}, "split": "leave-run"},
+            ["'explained_share' is not"],
+        ),
+    ],
+)
+def test_a_reference_or_a_primary_metric_by_which_nothing_can_be_compared_is_told_at_parse(changed, words):
+    problems = problems_of_demo(**changed)
+    assert len(problems) == 1 and all(word in problems[0] for word in words), problems
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"reference": {"model": "ridge"}}, {"reference": {"model": "ridge", "feature": "gabor"}, "more": "fsaverage"}],
+)
+def test_a_reference_that_means_one_model_has_no_problem(changed):
+    assert problems_of_demo(**changed) == []
+
+
+def problems_of_demo(more="", split="", **changed):
+    """Check the demo with changed keys, and with a second feature or another split."""
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = yaml.safe_load((ROOT / "config" / "studies" / "demo.yaml").read_text()) | changed
+    if more:
+        config["features"]["other-gabor"] = {"plugin": "gabor"}
+        study["runs"][0]["features"].append("other-gabor")
+    if split:
+        config["splits"]["leave-run"] = {"test": "run"}
+        for row in study["runs"]:
+            row["splits"] = ["leave-run"]
+    return validation.study_problems(config, study, SCHEMAS, Draft202012Validator)

@@ -12,7 +12,7 @@ SAME = [
 MODEL = ["response", "feature", "model"]
 COUNTS = ["gallery_size", "n_test_images"]
 NUMBERS = ["n_repeats_averaged", "difference", "ci_low", "ci_high", "p", "p_holm"]
-FLAGS = ["tied", "primary", "simulated"]
+FLAGS = ["tied", "against_reference", "primary", "simulated"]  # the second: the study fixed model b beforehand
 COLUMNS = [
     *SAME,
     *(f"{name}_a" for name in MODEL),

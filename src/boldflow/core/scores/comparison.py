@@ -153,7 +153,7 @@ def tie_letters(
         seeds are compared, all rows of a model have the letters of its mean.
     pairs : DataFrame
         Columns ``comparison_columns``, ``model_columns`` with ``_a`` and ``_b``, and ``tied``; pairs of which a model
-        has no row are left out.
+        has no row are left out, and so are those with a reference (``against_reference``), which make no groups.
     comparison_columns : sequence of str
         Models are compared where these columns are equal; missing values are equal.
     model_columns : sequence of str
@@ -172,6 +172,8 @@ def tie_letters(
         If two rows would be one model of a comparison.
     """
     letters = pd.Series("", index=rows.index, dtype=object)
+    if "against_reference" in pairs:
+        pairs = pairs[~pairs["against_reference"].fillna(False).astype(bool)]
     seeds = compared_seeds(rows, pairs, comparison_columns)
     rows = rows if seeds is None else rows.assign(**{SEED: seeds})
     comparison_key, model_key = key_of(rows, comparison_columns), key_of(rows, model_columns)

@@ -27,9 +27,10 @@ FACTS = {
         "and protocol are the same. A bracket joins models of one subject that are tied: the 95 % paired bootstrap "
         "interval of their difference holds 0, or would after Holm's adjustment. Where there are several seeds, "
         "means over them are compared, and brackets point at the middle marker. Of models that were compared, those "
-        "without a common bracket differ. Rows are sorted by their mean in the first panel that has them; baselines "
-        "(open markers) come last. No interval is given for the group, and overlap of two intervals says nothing about "
-        "their difference."
+        "without a common bracket differ. Where the study names a reference, each model is compared with it alone, and "
+        "a mark at the right says how it stands. Rows are sorted by their mean in the first panel that has them; "
+        "baselines (open markers) come last. No interval is given for the group, and overlap of two intervals says "
+        "nothing about their difference."
     ),
 }
 SETTINGS = {
@@ -90,7 +91,8 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
         dataset, response, split, transductive, protocol, gallery_size, subject, seed, fold, value, ci_low, ci_high,
         chance, ceiling, published_value, comparison (number; rows of a panel that have the same were compared with each
         other), ties (letters; two rows of a comparison share one exactly when they are tied; empty where a row was
-        compared with no other; of several seeds the middle row has those of the means over seeds), simulated.
+        compared with no other; of several seeds the middle row has those of the means over seeds), against (reference,
+        better, worse or tied; empty where the study names no reference), simulated.
 
     Raises
     ------
@@ -110,7 +112,8 @@ def draw(tables: Tables, settings: Entry) -> Figure:
     ties = {panel: bracket_ties(part, sizes[panel]) for panel, part in parts.items()}
     brackets = {panel: panel_brackets for panel, (panel_brackets, _) in ties.items()}
     columns = [bracket.column + 1 for panel_brackets in brackets.values() for bracket in panel_brackets]
-    room = Room(table, plan.faceted, max(columns, default=0))
+    n_right_columns = 2 if table["against"].ne("").any() else max(columns, default=0)
+    room = Room(table, plan.faceted, n_right_columns)
     notes = _notes(plan, sum(n_left_out for _, n_left_out in ties.values()), room.width)
     with mpl.rc_context(figure_style.RC):
         handles = legend.handles_of(table, {} if plan.faceted else styles, bool(columns))
@@ -155,6 +158,7 @@ def _draw_panels(
         scale = limits[part["metric"].iloc[0], part["view"].iloc[0]]
         panels.draw_panel(axes, part, sizes[place.panel], look, place.named, scale)
         panels.draw_brackets(axes, part, sizes[place.panel], look, brackets[place.panel])
+        panels.draw_marks(axes, part, sizes[place.panel], look)
 
 
 def _write(figure: Figure, room: Room, notes: list[str], legend_in: float) -> None:

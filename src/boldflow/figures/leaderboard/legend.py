@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boldflow.drawing.figure_style import Style
-from boldflow.figures.leaderboard.panels import DARK, DASHES, MARKS
+from boldflow.figures.leaderboard.panels import AGAINST, DARK, DASHES, MARKS
 
 BRACKET = [(-0.5, 1), (0.3, 1), (0.3, -1), (-0.5, -1)]  # corners
 
@@ -23,6 +23,9 @@ def handles_of(table: pd.DataFrame, styles: Mapping[str, Style], tied: bool) -> 
     for name, text in (("ceiling", "noise ceiling"), ("published_value", "published")):
         if table[name].notna().any():
             handles.append(Line2D([], [], linestyle="none", label=text, **MARKS[name]))
+    words = {"reference": "reference", "tied": "tied with it", "better": "better", "worse": "worse"}
+    for name in (name for name in words if table["against"].eq(name).any()):
+        handles.append(Line2D([], [], linestyle="none", label=words[name], **AGAINST[name]))
     if tied:
         style: Any = {"marker": BRACKET, "markersize": 8, "color": "none", "markeredgecolor": DARK}
         handles.append(Line2D([], [], linestyle="none", label="tied", **style))

@@ -19,6 +19,12 @@ MARKS: dict[str, dict[str, Any]] = {
     "ceiling": {"marker": "|", "markersize": 7.5, "markeredgewidth": 2, "color": "black"},
     "published_value": {"marker": "*", "markersize": 7, "color": "white", "markeredgecolor": "black"},
 }
+AGAINST: dict[str, dict[str, Any]] = {  # how a model stands against the reference
+    "reference": {"marker": "D", "markersize": 3.6, "color": DARK},
+    "better": {"marker": "^", "markersize": 4.6, "color": DARK},
+    "worse": {"marker": "v", "markersize": 4.6, "color": "white", "markeredgecolor": DARK},
+    "tied": {"marker": "_", "markersize": 5, "color": DARK, "markeredgewidth": 1.2},
+}
 SMALL_MARKERS, SMALL_SIZE, SIZE = "*PX", 5.2, 4.4  # those that look small are drawn larger
 
 
@@ -111,6 +117,23 @@ def draw_brackets(
             clip_on=False,
             gid="tie",
         )
+
+
+def draw_marks(axes: Axes, part: pd.DataFrame, sizes: Mapping[str, float], look: Look) -> None:
+    """Draw to the right of a panel how each model stands against the reference."""
+    marker_slots, _ = slots_of(part, sizes)
+    for name, style in AGAINST.items():
+        heights = marker_slots[(part["against"] == name).to_numpy()]
+        if len(heights):
+            axes.plot(
+                np.full(len(heights), 1 + (0.05 + BRACKET_IN) / look.panel_in),
+                heights,
+                transform=axes.get_yaxis_transform(),
+                linestyle="none",
+                clip_on=False,
+                gid=name,
+                **style,
+            )
 
 
 def _draw_value(axes: Axes, row: pd.Series, y: float, style: Style, is_open: bool) -> None:

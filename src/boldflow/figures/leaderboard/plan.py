@@ -9,6 +9,7 @@ import pandas as pd
 
 from boldflow.artifacts.store.comparisons import MODEL, SAME
 from boldflow.core.scores.comparison import compared_seeds, key_of, tie_letters
+from boldflow.core.scores.reference import marks_against_reference
 from boldflow.drawing.tables import Tables
 from boldflow.figures.leaderboard.brackets import bracket_ties
 from boldflow.figures.leaderboard.room import Room, row_sizes, shared_order, subject_names
@@ -118,14 +119,13 @@ def _rows(
     for panel_number, (metric, view) in enumerate(panels):
         part = _markers(board, metric, view)
         pairs = comparisons[(comparisons["metric"] == metric) & (comparisons["view"] == view)]
-        comparison, ties = _compared(part, pairs)
-        part = part.assign(panel=panel_number, comparison=comparison, ties=ties)
+        part = _compared(part, pairs).assign(panel=panel_number)
         order = orders.setdefault(frozenset(part["row"]), _order(part, metric, baselines))
         place_of_row = part["row"].map({name: n for n, name in enumerate(order)})
         part = part.assign(_row=place_of_row, _seed=pd.to_numeric(part["seed"], errors="coerce"))
         parts.append(part.sort_values(["_row", "subject", "_seed", "seed", "fold"], kind="stable"))
     columns = ["panel", "metric", "view", "primary", "direction", "row", *ROW[1:], *MORE, *POINT, *NUMBERS]
-    table = pd.concat(parts, ignore_index=True)[[*columns, "comparison", "ties", "simulated"]]
+    table = pd.concat(parts, ignore_index=True)[[*columns, "comparison", "ties", "against", "simulated"]]
     return table.astype({name: "float64" for name in NUMBERS})
 
 
@@ -146,8 +146,8 @@ def _markers(board: pd.DataFrame, metric: str, view: str) -> pd.DataFrame:
     return part
 
 
-def _compared(part: pd.DataFrame, pairs: pd.DataFrame) -> tuple[np.ndarray, pd.Series]:
-    """Number the comparison of each marker, and give it its letters.
+def _compared(part: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Number the comparison of each marker, and give it its letters and how it stands against a reference.
 
     Where models are compared by their means over seeds, the middle one of a model's markers stands for it.
     """
@@ -156,7 +156,12 @@ def _compared(part: pd.DataFrame, pairs: pd.DataFrame) -> tuple[np.ndarray, pd.S
     order = part.assign(_seed=pd.to_numeric(part["seed"], errors="coerce")).sort_values(["_seed", "seed"]).index
     models = order.to_series().groupby(key_of(seeded_part, [*SAME, *MODEL]).loc[order], sort=False)
     middle_markers = [markers.iloc[len(markers) // 2] for _, markers in models]
-    return pd.factorize(key_of(seeded_part, SAME))[0], ties.where(ties.index.isin(middle_markers), "")
+    is_middle = part.index.isin(middle_markers)
+    return part.assign(
+        comparison=pd.factorize(key_of(seeded_part, SAME))[0],
+        ties=ties.where(is_middle, ""),
+        against=marks_against_reference(part, pairs, SAME, MODEL, LOWER_IS_BETTER).where(is_middle, ""),
+    )
 
 
 def _facets(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from boldflow.artifacts.store import comparisons as pair_tables
 from boldflow.artifacts.store import keyed, leaderboard, tables
 from boldflow.artifacts.store.comparisons import MODEL, SAME
 from boldflow.core.scores.comparison import OVER_SEEDS, SEED, Difference, compare
+from boldflow.core.scores.reference import is_reference
 from boldflow.settings import read_settings
 from boldflow.stages.studies._people import people_of
 from boldflow.stages.studies._published import beside
@@ -48,21 +49,21 @@ def run(
         and what share of people that speaks for
     elsewhere : path of the CSV to write: published figures of the study's data sets and models, with the reason of each
         that stands beside none of ours
-    study : its name and primary metric, JSON text
+    study : its name, its primary metric and, where it has one, its reference, JSON text
     code : digests of the modules of this stage, JSON text
 
     Raises
     ------
     ValueError
-        If no row has the study's primary metric (names those there are), draws and scores do not go together, or the
-        table of published figures is wrong.
+        If no row has the study's primary metric (names those there are), draws and scores do not go together, the
+        reference is no model or several models of a comparison, or the table of published figures is wrong.
     """
     settings = read_settings(study)
     score_rows = pd.concat([leaderboard.read(path) for path in scores], ignore_index=True)
     score_draws = _Draws.read(draws, draws_indexes)
     score_draws.check(score_rows)
     table = _ordered(_with_primary(score_rows, settings["name"], **settings["primary"]))
-    differences = _compare(table, score_draws)
+    differences = _compare(table, score_draws, settings.get("reference"))
     table, unmatched_figures = beside(table, published.read(published_))
     tables.write(leaderboard_, table, {"study": settings, "code": code})
     tables.write_csv(csv, table)
@@ -166,8 +167,8 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="best").reset_index(drop=True)
 
 
-def _compare(table: pd.DataFrame, score_draws: _Draws) -> pd.DataFrame:
-    """Compare all pairs of models, Holm over the pairs of a subject and metric.
+def _compare(table: pd.DataFrame, score_draws: _Draws, reference: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Compare all pairs of models, or each with the reference alone; Holm over the pairs of a subject and metric.
 
     Where there are several seeds, each model's mean over its own is compared: a model in which nothing is left to
     chance has one seed, which others may not have.
@@ -181,14 +182,34 @@ def _compare(table: pd.DataFrame, score_draws: _Draws) -> pd.DataFrame:
         seeds = group_rows[SEED].unique()
         identity = dict(zip(group_columns, key, strict=True)) | {SEED: seeds[0] if len(seeds) == 1 else OVER_SEEDS}
         means = pd.DataFrame([scores.iloc[0].to_dict() | {"value": scores["value"].mean()} for scores in model_scores])
+        reference_row = _reference_row(means, reference) if reference else None
+        if reference and reference_row is None:
+            continue
         draws = np.stack([score_draws.mean(scores) for scores in model_scores])  # (n_models, n_draws)
         over_folds = (group_rows["ci_method"] == REFITTED).fillna(False).any()
         if over_folds:  # as many as there are groups of folds
             draws = draws[:, np.isfinite(draws).any(axis=0)]
         n_units = int(group_rows["n_test_images"].iloc[0])
-        differences = compare(means["value"].to_numpy(), draws, n_units, over_folds=bool(over_folds))
+        values = means["value"].to_numpy()
+        differences = compare(values, draws, n_units, reference=reference_row, over_folds=bool(over_folds))
+        identity |= {"against_reference": reference is not None}
         rows += [identity | _of_pair(pair, means.iloc[pair.first], means.iloc[pair.second]) for pair in differences]
     return pair_tables.tidy(pd.DataFrame(rows))
+
+
+def _reference_row(means: pd.DataFrame, reference: Mapping[str, str]) -> int | None:
+    """Give the position of the reference among the models of a comparison; None where it is not among them.
+
+    Raises
+    ------
+    ValueError
+        If several are meant.
+    """
+    positions = np.flatnonzero(is_reference(means, reference))
+    if len(positions) > 1:
+        titles = [" · ".join(str(means.iloc[position][name]) for name in MODEL) for position in positions]
+        raise ValueError(f"the reference {dict(reference)} means {len(titles)} models of one comparison: {titles}")
+    return int(positions[0]) if len(positions) else None
 
 
 def _of_pair(pair: Difference, row_a: pd.Series, row_b: pd.Series) -> dict[str, object]:

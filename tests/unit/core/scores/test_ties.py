@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldflow.core.scores import comparison, statistics
+from boldflow.core.scores import comparison, reference, statistics
 from boldflow.core.scores.comparison import tie_groups, tie_letters
 
 
@@ -115,3 +115,20 @@ def test_models_are_held_against_one_of_them():
     pairs = comparison.compare(values, draws, 30, reference=2)
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (1, 2)]
     assert all(pair.p_holm <= 2 * pair.p for pair in pairs)
+
+
+@pytest.mark.parametrize("metric", ["top5", "mse"])
+def test_marks_against_a_reference_say_which_is_better_and_make_no_letters(metric):
+    rows = board([0.5, 0.9, 0.2, 0.55, 0.1], metric)
+    compared = [("m1", 0.4, False), ("m2", -0.3, False), ("m3", 0.05, True)]
+    table = pd.DataFrame({"subject": "sub-01", "metric": metric, "roi": None}, index=range(3)).assign(
+        **{"model_a": [name for name, _, _ in compared], "model_b": "m0", "against_reference": True},
+        difference=[difference for _, difference, _ in compared],
+        tied=[tied for _, _, tied in compared],
+    )
+    marks = reference.marks_against_reference(rows, table, ["subject", "metric", "roi"], ["model"], ("mse",))
+    higher, lower = ("worse", "better") if metric == "mse" else ("better", "worse")
+    assert marks.tolist() == ["reference", higher, lower, "tied", ""]
+    assert letters(rows, table) == [""] * 5
+    plain = pairs([(0, 2)])
+    assert set(reference.marks_against_reference(rows, plain, ["subject", "metric", "roi"], ["model"], ())) == {""}

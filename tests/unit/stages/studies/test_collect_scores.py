@@ -154,3 +154,24 @@ def test_scores_or_draws_that_were_changed_alone_are_refused(collected, change, 
     change(*paths["mlp"])
     with pytest.raises(ValueError, match=says):
         collect()
+
+
+def test_with_a_reference_each_model_is_compared_with_it_alone(board):
+    table, draws = board
+    pairs = collect_scores._compare(table, drawn(table, draws), {"model": "ridge"})
+    assert pairs["against_reference"].all()
+    assert set(zip(pairs["model_a"], pairs["model_b"], strict=True)) == {("mlp", "ridge"), ("contrast", "ridge")}
+    every = collect_scores._compare(table, drawn(table, draws)).set_index(["model_a", "model_b"])
+    ours = pairs.set_index("model_a")
+    assert ours.loc["mlp", "difference"] == pytest.approx(-every.loc[("ridge", "mlp"), "difference"])
+    np.testing.assert_allclose(ours["p_holm"], statistics.holm(ours["p"].to_numpy()), err_msg="a family of two")
+
+
+def test_where_the_reference_is_not_nothing_is_compared_and_two_of_them_are_refused(board):
+    table, draws = board
+    assert collect_scores._compare(table, drawn(table, draws), {"model": "banded"}).empty
+    twice = table.assign(feature=["gabor", "gabor", "gabor", "gabor", "gabor", "gabor"])
+    twice.loc[1, ["model", "seed", "feature"]] = ["ridge", "0", "dino"]
+    with pytest.raises(ValueError, match=r"means 2 models of one comparison.*bold · gabor · ridge"):
+        collect_scores._compare(twice, drawn(twice, draws), {"model": "ridge"})
+    assert len(collect_scores._compare(twice, drawn(twice, draws), {"model": "ridge", "feature": "dino"}))
