@@ -49,7 +49,7 @@ def test_a_subject_of_24_000_trials_is_encoded_within_6_gb(tmp_path):
         fold=0, unit=image, part=np.where(image < N_TEST // 3, "test", "train")
     )
     schema = registry.literal("models", "ridge", "SETTINGS")
-    entry = {key: one["default"] for key, one in schema.items()} | {
+    entry = {key: one["default"] for key, one in schema.items() if "default" in one} | {
         "name": "ridge",
         "plugin": "ridge",
         "direction": "encode",

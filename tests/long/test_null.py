@@ -40,7 +40,7 @@ class Study:
         """Refit on training trials whose image ``i`` carries the features of ``label[i]``; image-view predictions."""
         train = ~self.is_test
         targets = self.features[label[self.image[train]]]
-        found = fit_ridge(self.responses[train], targets, ALPHAS, self.image[train], n_folds=3)
+        found = fit_ridge(self.responses[train], targets, ALPHAS, self.image[train], n_folds=3, selection="kfold")
         predicted = self.responses[self.is_test] @ found.weights + found.intercept - targets.mean(axis=0)
         return averaging.average_by(predicted, self.image[self.is_test] - N_TRAIN, N_TEST)
 

@@ -216,7 +216,7 @@ def encode(scan, features):
     measured = averaging.average_by(scan.noisy[test], index, len(names))
 
     def forecast(alphas):
-        found = fit_ridge(x[scan.picture[train]], scan.noisy[train], alphas, scan.picture[train])
+        found = fit_ridge(x[scan.picture[train]], scan.noisy[train], alphas, scan.picture[train], selection="kfold")
         return x[names] @ found.weights + found.intercept
 
     each = {str(alpha): forecast(np.array([alpha])) for alpha in ALPHAS}

@@ -25,6 +25,8 @@
 ``refit(inputs, groups, test_inputs, settings, seed)``, optional
     A function from targets to the predictions of ``test_inputs`` after a fit to them: what ``fit`` and ``predict``
     would give, made quick for the many refits of a permutation test.
+``remarks(states) -> list of str``, optional
+    What every score of the model has to say of its fit, given the states of all folds.
 ``parts(state, inputs) -> ndarray float32 (n_bands, n_trials, n_outputs)``, optional
     What each band of the inputs (``TrainingData.bands``) adds to a prediction: their sum differs from ``predict`` by
     the same constant for all trials.
@@ -92,6 +94,13 @@ class Refits(Model, Protocol):
         """Give a function from targets to predictions of ``test_inputs``."""
 
 
+class Remarks(Model, Protocol):
+    """A model that has something to say of its fits."""
+
+    def remarks(self, states: Sequence[State]) -> list[str]:
+        """Say what every score has to tell, given the states of all folds."""
+
+
 class TellsBandsApart(Model, Protocol):
     """An encoder that says what each of several joined features explains."""
 
@@ -110,4 +119,10 @@ class Represents(Model, Protocol):
 
 
 # by the name of the function that a plug-in of that contract has
-FURTHER = {"of_subject": PoolsSubjects, "refit": Refits, "parts": TellsBandsApart, "latents": Represents}
+FURTHER = {
+    "of_subject": PoolsSubjects,
+    "refit": Refits,
+    "remarks": Remarks,
+    "parts": TellsBandsApart,
+    "latents": Represents,
+}

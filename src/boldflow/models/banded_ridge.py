@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.linear.banded import BandedFit, fit_banded
+from boldflow.core.linear.penalties import remarks_on_penalties
 from boldflow.core.networks.progress import Nowhere, ProgressKeeper
 from boldflow.core.records.training import Band, Fitted, State, TrainingData, flat
 from boldflow.settings import Entry
@@ -14,11 +15,13 @@ from boldflow.vocabulary.devices import Device
 FACTS = {"device": "cpu", "threads": 2, "closed_form": False, "keeps": "weights"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "alphas": {
-        "description": "Penalties to choose from, on inputs scaled by training spread and root of the band's weight.",
+        "description": (
+            "Penalties to choose from, on inputs scaled by their training spread and root of the band's weight. If "
+            "left out: 1e-4 to 1e3 in decades, times the mean eigenvalue of the inputs' Gram matrix at equal weights."
+        ),
         "type": "array",
         "items": {"type": "number", "exclusiveMinimum": 0},
         "minItems": 1,
-        "default": [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6],
     },
     "alpha_per": {
         "description": "Whether each target has its own alpha or all share a draw's; weights of bands are per target.",
@@ -95,7 +98,7 @@ def _fitted(
         flat(training_data.inputs),
         training_data.targets,
         bands,
-        np.array(settings["alphas"], dtype=np.float64),
+        settings.get("alphas"),
         training_data.groups,
         keeper,
         n_iter=settings["n_iter"],
@@ -112,6 +115,7 @@ def _state(banded_fit: BandedFit, bands: Sequence[Band]) -> State:
         "weights": banded_fit.weights,
         "intercept": banded_fit.intercept,
         "alphas": banded_fit.alphas,
+        "grid": banded_fit.grid,
         "gammas": banded_fit.gammas,
         "bands": np.array([[band.start, band.stop] for band in bands]),
     }
@@ -123,6 +127,11 @@ def _state(banded_fit: BandedFit, bands: Sequence[Band]) -> State:
 def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     """Predict targets, float32 (n_trials, n_targets)."""
     return (flat(inputs) @ state["weights"] + state["intercept"]).astype(np.float32)
+
+
+def remarks(states: Sequence[State]) -> list[str]:
+    """Say where many targets have a penalty at an end of the grid, over the states of all folds."""
+    return remarks_on_penalties(*([state[name] for state in states] for name in ("weights", "alphas", "grid")))
 
 
 def parts(state: State, inputs: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from boldflow.core.linear.penalties import remarks_on_penalties
 from boldflow.core.linear.ridge import fit_ridge, refit_ridge
 from boldflow.core.networks.progress import ProgressKeeper
 from boldflow.core.records.training import Fitted, State, TrainingData, flat
@@ -14,11 +15,13 @@ from boldflow.vocabulary.devices import Device
 FACTS = {"device": "cpu", "threads": 2, "closed_form": True, "keeps": "weights"}
 SETTINGS = {
     "alphas": {
-        "description": "Penalties to choose from, on inputs scaled by their training spread (as scikit-learn's).",
+        "description": (
+            "Penalties to choose from, on inputs scaled by their training spread (as scikit-learn's). If left out: "
+            "1e-4 to 1e3 in decades, times the mean eigenvalue of the inputs' Gram matrix."
+        ),
         "type": "array",
         "items": {"type": "number", "exclusiveMinimum": 0},
         "minItems": 1,
-        "default": [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6],
     },
     "alpha_per": {
         "description": "Whether each target has its own alpha or all targets share one.",
@@ -27,11 +30,12 @@ SETTINGS = {
     },
     "selection": {
         "description": (
-            "How alphas are chosen: kfold (by folds), loo (each image with its duplicates, or each run, left out in "
-            "turn), or gcv (an estimate of leaving out single trials: quickest, but repeats of an image stay in)."
+            "How alphas are chosen: loo (each image with its duplicates, or each run, left out in turn), kfold (by "
+            "folds, whose deal moves the scores a little), or gcv (an estimate of leaving out single trials: quickest, "
+            "but repeats of an image stay in)."
         ),
-        "enum": ["kfold", "loo", "gcv"],
-        "default": "kfold",
+        "enum": ["loo", "kfold", "gcv"],
+        "default": "loo",
     },
     "n_folds": {
         "description": "Folds of kfold; an image with its duplicates (or a run) stays whole.",
@@ -64,16 +68,16 @@ def fit(
     if len(subjects) != 1:
         raise ValueError(f"ridge is fitted to one subject, found {len(subjects)}")
     training_data = subjects[0]
-    alphas = np.array(settings["alphas"], dtype=np.float64)
     inputs, choice = flat(training_data.inputs), _choice(settings)
     ridge = fit_ridge(
-        inputs, training_data.targets, alphas, training_data.groups, seed=seeds[0], device=device, **choice
+        inputs, training_data.targets, groups=training_data.groups, seed=seeds[0], device=device, **choice
     )
-    state = {"weights": ridge.weights, "intercept": ridge.intercept, "alphas": ridge.alphas}
+    names = ("weights", "intercept", "alphas", "grid")
+    state = {name: getattr(ridge, name) for name in names}
     errors = ridge.errors.mean(axis=1)
     history: list[dict[str, float | int | str]] = [
         {"alpha": float(alpha), "n_targets": int((ridge.alphas == alpha).sum()), "cv_mse": float(error)}
-        for alpha, error in zip(np.sort(alphas), errors, strict=True)
+        for alpha, error in zip(ridge.grid, errors, strict=True)
     ]
     return Fitted([state] * len(seeds), history)
 
@@ -83,13 +87,18 @@ def predict(state: State, inputs: np.ndarray) -> np.ndarray:
     return (flat(inputs) @ state["weights"] + state["intercept"]).astype(np.float32)
 
 
+def remarks(states: Sequence[State]) -> list[str]:
+    """Say where many targets have a penalty at an end of the grid, over the states of all folds."""
+    return remarks_on_penalties(*([state[name] for state in states] for name in ("weights", "alphas", "grid")))
+
+
 def refit(
     inputs: np.ndarray, groups: np.ndarray, test_inputs: np.ndarray, settings: Entry, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare fits of the same inputs to other targets: a function from targets to test predictions."""
-    alphas = np.array(settings["alphas"], dtype=np.float64)
-    return refit_ridge(flat(inputs), flat(test_inputs), alphas, groups, seed=seed, **_choice(settings))
+    return refit_ridge(flat(inputs), flat(test_inputs), groups=groups, seed=seed, **_choice(settings))
 
 
 def _choice(settings: Entry) -> dict[str, Any]:
-    return {key: settings[key] for key in ("n_folds", "alpha_per", "selection", "dtype")}
+    choice = {key: settings[key] for key in ("n_folds", "alpha_per", "selection", "dtype")}
+    return {**choice, "alphas": settings.get("alphas")}

@@ -101,7 +101,8 @@ def test_a_model_of_joined_features_rests_on_the_making_of_each(tmp_path):
     tables.write(tmp_path / "trials.parquet", trials)
     tables.write(tmp_path / "split.parquet", split, {"code": "", "data": "", "rule": {}})
     fitted = {"name": "b", "plugin": "banded_ridge", "direction": "encode", "scale_inputs": True, "scale_targets": True}
-    own = {key: one["default"] for key, one in registry.literal("models", "banded_ridge", "SETTINGS").items()}
+    keys = registry.literal("models", "banded_ridge", "SETTINGS")
+    own = {key: one["default"] for key, one in keys.items() if "default" in one}
     of_subjects = ("responses", "responses_sidecar", "trials")
     train_model.run(
         **{

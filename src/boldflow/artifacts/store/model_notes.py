@@ -24,7 +24,8 @@ class ModelNotes:
     ``entry`` is its catalogue entry; ``code`` the digests of the code that trained it, JSON text; ``sources`` those of
     responses, features and split, ``configs`` what those were made by; ``feature_kind`` is that of the plug-in's facts
     ("none" without features); ``transductive`` tells over how much responses were scaled with test trials among them,
-    None where there are none; ``space`` that of the responses, or "none".
+    None where there are none; ``space`` that of the responses, or "none"; ``remarks`` what scores have
+    to tell of the fit.
     """
 
     entry: Entry
@@ -36,6 +37,7 @@ class ModelNotes:
     feature_kind: str
     transductive: str | None
     space: str
+    remarks: tuple[str, ...] = ()
 
 
 def write(path: str | Path, notes: ModelNotes) -> None:
@@ -51,6 +53,7 @@ def write(path: str | Path, notes: ModelNotes) -> None:
         "feature_kind": notes.feature_kind,
         "transductive": notes.transductive,
         "space": notes.space,
+        "remarks": list(notes.remarks),
     }
     sidecars.write(path, content)
 
@@ -75,6 +78,7 @@ def read(path: str | Path) -> ModelNotes:
             feature_kind=note["feature_kind"],
             transductive=note["transductive"],
             space=note["space"],
+            remarks=tuple(note["remarks"]),
         )
     except KeyError as error:
         raise ValueError(f"{path} lacks {error} of a model's notes; make it again by training the model") from None

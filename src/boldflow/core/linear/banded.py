@@ -17,6 +17,7 @@ from himalaya.ridge import solve_group_ridge_random_search
 from scipy import linalg
 from sklearn.model_selection import PredefinedSplit
 
+from boldflow.core.linear.penalties import penalty_grid
 from boldflow.core.linear.ridge import group_folds
 from boldflow.core.networks.progress import Progress, ProgressKeeper
 from boldflow.core.records.training import Band
@@ -30,15 +31,17 @@ class BandedFit:
     """A fitted banded ridge.
 
     ``weights`` (n_inputs, n_targets), ``intercept`` (n_targets,), ``gammas`` (n_bands, n_targets) and ``alphas``
-    (n_targets,) as chosen, ``errors`` (n_iter, n_targets) mean squared error over left-out folds at the best alpha of
-    each draw, ``draws`` (n_iter, n_bands). ``without`` (n_bands, n_inputs, n_targets) and ``without_intercept``
-    (n_bands, n_targets): fits without each band, at the penalties that the others have with it; None if not asked for.
+    (n_targets,) as chosen, the latter from ``grid`` (n_alphas,), ascending; ``errors`` (n_iter, n_targets) mean squared
+    error over left-out folds at the best alpha of each draw, ``draws`` (n_iter, n_bands). ``without`` (n_bands,
+    n_inputs, n_targets) and ``without_intercept`` (n_bands, n_targets): fits without each band, at the penalties that
+    the others have with it; None if not asked for.
     """
 
     weights: np.ndarray
     intercept: np.ndarray
     gammas: np.ndarray
     alphas: np.ndarray
+    grid: np.ndarray
     errors: np.ndarray
     draws: np.ndarray
     without: np.ndarray | None
@@ -69,7 +72,7 @@ def fit_banded(
     inputs: np.ndarray,
     targets: np.ndarray,
     bands: Sequence[Band],
-    alphas: np.ndarray,
+    alphas: Sequence[float] | np.ndarray | None,
     groups: np.ndarray,
     keeper: ProgressKeeper,
     n_iter: int = 30,
@@ -87,8 +90,9 @@ def fit_banded(
     targets : array of shape (n_trials, n_targets)
     bands : sequence of Band
         One after the other, all columns of the inputs among them.
-    alphas : array of shape (n_alphas,)
-        Penalties to choose from, on inputs scaled by the roots of their weights.
+    alphas : sequence or array of shape (n_alphas,), or None
+        Penalties to choose from, on inputs scaled by the roots of their weights; None takes
+        ``penalties.RELATIVE_GRID`` at the scale of inputs whose bands weigh the same.
     groups : int array of shape (n_trials,)
         Trials of a group stay together in the inner cross-validation, dealt to folds as by ``core.linear.ridge``.
     keeper : where progress is left and found; a step is a draw of weights
@@ -118,11 +122,13 @@ def fit_banded(
     Nunez-Elizalde, Huth and Gallant 2019, NeuroImage 197, 482-492; Dupre la Tour, Eickenberg, Nunez-Elizalde and
     Gallant 2022, NeuroImage 264, 119728, whose package himalaya makes the search.
     """
-    _check(inputs, targets, bands, alphas)
+    _check(inputs, targets, bands)
+    sum_of_squares = float(inputs.var(axis=0, dtype=np.float64).sum()) * len(inputs)
+    grid = penalty_grid(alphas, sum_of_squares / len(bands), *inputs.shape)
     folds = PredefinedSplit(group_folds(groups, n_folds, seed))
     draws = draw_gammas(n_iter, len(bands), seed)  # (n_iter, n_bands)
     x, y = np.asarray(inputs, dtype=dtype), np.asarray(targets, dtype=dtype)
-    state = _search(x, y, bands, alphas, folds, draws, alpha_per == "target", keeper)
+    state = _search(x, y, bands, grid, folds, draws, alpha_per == "target", keeper)
     gammas = draws[state["draw"]].T  # (n_bands, n_targets)
     weights, intercept = _refit(inputs, targets, bands, gammas, state["alpha"])
     without = without_intercept = None
@@ -132,7 +138,8 @@ def fit_banded(
         ]
         fits = [_refit(inputs, targets, bands, gamma, state["alpha"]) for gamma in gammas_without]
         without, without_intercept = np.stack([fit[0] for fit in fits]), np.stack([fit[1] for fit in fits])
-    return BandedFit(weights, intercept, gammas, state["alpha"], state["errors"], draws, without, without_intercept)
+    chosen = (weights, intercept, gammas, state["alpha"])
+    return BandedFit(*chosen, grid, state["errors"], draws, without, without_intercept)
 
 
 def _search(
@@ -147,13 +154,10 @@ def _search(
 ) -> dict[str, np.ndarray]:
     """Try all draws of weights that are left; give the best of each target, and all errors."""
     last_progress = keeper.load() or Progress(0, _start(len(draws), y.shape[1]), [])
-    state, sorted_alphas = (
-        {name: value.copy() for name, value in last_progress.state.items()},
-        np.sort(np.asarray(alphas, dtype=float)),
-    )
+    state = {name: value.copy() for name, value in last_progress.state.items()}
     with _numpy_backend():
         for step in range(last_progress.step, len(draws)):
-            scores, draw_alphas = _try(x, y, bands, draws[step], sorted_alphas, folds, per_target)  # each (n_targets,)
+            scores, draw_alphas = _try(x, y, bands, draws[step], alphas, folds, per_target)  # each (n_targets,)
             state["errors"][step] = -scores
             is_better = scores > state["score"] + np.finfo(x.dtype).eps
             state["score"][is_better], state["draw"][is_better] = scores[is_better], step
@@ -163,14 +167,12 @@ def _search(
     return state
 
 
-def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], alphas: np.ndarray) -> None:
+def _check(inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band]) -> None:
     edges = [0, *(edge for band in bands for edge in (band.start, band.stop)), inputs.shape[1]]
     has_gap = any(stop != start for stop, start in zip(edges[::2], edges[1::2], strict=True))
     if not bands or has_gap or any(band.stop <= band.start for band in bands):
         bands_text = ", ".join(f"{band.name} {band.start}..{band.stop}" for band in bands) or "none"
         raise ValueError(f"bands must cover the {inputs.shape[1]} inputs one after the other; found {bands_text}")
-    if np.size(alphas) == 0 or np.min(alphas) <= 0:
-        raise ValueError(f"alphas must be positive, found {np.asarray(alphas).tolist()}")
     if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
         raise ValueError("inputs and targets must be finite")
 
@@ -216,9 +218,9 @@ def _try(
 def _refit(
     inputs: np.ndarray, targets: np.ndarray, bands: Sequence[Band], gammas: np.ndarray, alphas: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit each target at its own weights of bands (n_bands, n_targets) and alpha: weights and intercept, float32."""
+    """Fit each target at its own weights of bands (n_bands, n_targets) and alpha: weights, float32, and intercept."""
     n_inputs, n_targets = inputs.shape[1], targets.shape[1]
-    weights, intercept = np.zeros((n_inputs, n_targets), np.float32), np.zeros(n_targets, np.float32)
+    weights, intercept = np.zeros((n_inputs, n_targets), np.float32), np.zeros(n_targets)
     mean = inputs.mean(axis=0, dtype=np.float64)
     x, band_sizes = inputs - mean, [band.stop - band.start for band in bands]
     distinct_gammas, gamma_number = np.unique(gammas, axis=1, return_inverse=True)

@@ -8,7 +8,7 @@ single precision, and where eigenvectors of features take them there they are co
 each is within some 1e-6 of the length of its target's weights.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from boldflow.core.linear.folds import Fold, LeftOutFolds, Side, System, Targets
 from boldflow.core.linear.operations import Array, Operations, operations, squares
+from boldflow.core.linear.penalties import penalty_grid
 from boldflow.vocabulary.devices import Device
 
 KEPT_BYTES = (
@@ -28,14 +29,15 @@ SELECTIONS = ("kfold", "loo", "gcv")
 class RidgeFit:
     """A fitted ridge.
 
-    ``weights`` (n_inputs, n_targets), ``intercept`` (n_targets,), ``alphas`` (n_targets,) as chosen, ``errors``
-    (n_alphas, n_targets) mean squared error over the left-out trials (for "gcv" its estimate; for "kfold" in single
-    precision where that tells the alphas of a target apart).
+    ``weights`` (n_inputs, n_targets) in single precision, ``intercept`` (n_targets,) in double, ``alphas`` (n_targets,)
+    as chosen from ``grid`` (n_alphas,), ascending; ``errors`` (n_alphas, n_targets) mean squared error over the left-
+    out trials (for "gcv" its estimate; for "kfold" in single precision where that tells the alphas of a target apart).
     """
 
     weights: np.ndarray
     intercept: np.ndarray
     alphas: np.ndarray
+    grid: np.ndarray
     errors: np.ndarray
 
 
@@ -71,12 +73,12 @@ def group_folds(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
 def fit_ridge(
     inputs: np.ndarray,
     targets: np.ndarray,
-    alphas: np.ndarray,
+    alphas: Sequence[float] | np.ndarray | None,
     groups: np.ndarray,
     n_folds: int = 5,
     seed: int = 0,
     alpha_per: str = "target",
-    selection: str = "kfold",
+    selection: str = "loo",
     dtype: str = "float64",
     device: Device = "cpu",
 ) -> RidgeFit:
@@ -87,17 +89,19 @@ def fit_ridge(
     inputs : array of shape (n_trials, n_inputs)
     targets : array of shape (n_trials, n_targets)
         Read in blocks; never copied whole.
-    alphas : array of shape (n_alphas,)
-        Penalties on the sum of squared weights, as scikit-learn's.
+    alphas : sequence or array of shape (n_alphas,), or None
+        Penalties on the sum of squared weights, as scikit-learn's; None takes ``penalties.RELATIVE_GRID`` at the scale
+        of the inputs.
     groups : int array of shape (n_trials,)
     n_folds, seed : int
-        Of the inner cross-validation by folds.
+        Of the inner cross-validation by folds: another seed deals groups otherwise, and other alphas are chosen.
     alpha_per : {"target", "model"}
         Whether each target has its own alpha or all share one.
     selection : {"kfold", "loo", "gcv"}
-        How alpha is chosen: by folds of groups; by leaving out each group in turn; or by generalised cross-validation,
-        which estimates the error of leaving out each trial in turn and knows of no groups. All three are exact for what
-        they are, without a second fit: a fold's part is taken out of the Gram matrix.
+        How alpha is chosen: by folds of groups; by leaving out each group in turn, which nothing is dealt for; or by
+        generalised cross-validation, which estimates the error of leaving out each trial in turn and knows of no
+        groups. All three are exact for what they are, without a second fit: a fold's part is taken out of the Gram
+        matrix.
     dtype : {"float64", "float32"}
         Precision of the products with targets.
     device : "cpu" or "cuda"
@@ -123,19 +127,19 @@ def fit_ridge(
     weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)  # (n_inputs, n_targets)
     for block in y.blocks():
         weights[:, block] = ops.get(prepared.weights(rotated[:, block], alpha_index[block]))
-    intercept = (y.mean - prepared.side.mean @ weights).astype(np.float32)  # (n_targets,)
-    return RidgeFit(weights, intercept, prepared.alphas[alpha_index], errors)
+    intercept = y.mean - prepared.side.mean @ weights  # (n_targets,)
+    return RidgeFit(weights, intercept, prepared.alphas[alpha_index], prepared.alphas, errors)
 
 
 def refit_ridge(
     inputs: np.ndarray,
     test_inputs: np.ndarray,
-    alphas: np.ndarray,
+    alphas: Sequence[float] | np.ndarray | None,
     groups: np.ndarray,
     n_folds: int = 5,
     seed: int = 0,
     alpha_per: str = "target",
-    selection: str = "kfold",
+    selection: str = "loo",
     dtype: str = "float64",
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Prepare ridge fits of the same inputs to many sets of targets, as a permutation test needs them.
@@ -172,7 +176,7 @@ class _Prepared:
     def __init__(
         self,
         inputs: np.ndarray,
-        alphas: np.ndarray,
+        alphas: Sequence[float] | np.ndarray | None,
         groups: np.ndarray,
         n_folds: int,
         seed: int,
@@ -180,9 +184,8 @@ class _Prepared:
         selection: str,
         ops: Operations,
     ) -> None:
-        self.alphas = np.sort(np.asarray(alphas, dtype=np.float64))
-        if self.alphas.size == 0 or self.alphas[0] <= 0:
-            raise ValueError(f"alphas must be positive, found {self.alphas.tolist()}")
+        self.side = Side(inputs, ops)
+        self.alphas = penalty_grid(alphas, float(self.side.gram.trace()), *inputs.shape)
         if selection not in SELECTIONS:
             raise ValueError(f"selection must be one of {', '.join(SELECTIONS)}, not {selection!r}")
         # one alpha needs no choice
@@ -192,7 +195,6 @@ class _Prepared:
             self.fold_of = group_folds(groups, n_folds, seed)
         elif self.selection != "none" and len(np.unique(groups)) < 2:
             raise ValueError("cross-validation needs two groups of trials or more, found 1")
-        self.side = Side(inputs, ops)
         self.kept_folds: list[Fold] | None = None
 
     def keep_folds(self) -> None:

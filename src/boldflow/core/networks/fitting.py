@@ -19,7 +19,6 @@ from boldflow.settings import Entry
 from boldflow.vocabulary.devices import Device
 
 BLOCK = 512  # trials at a time where predictions are made
-ALPHAS = np.logspace(0, 6, 7)  # penalties among which a start by ridge chooses
 FIELDS = ("inputs", "targets", "groups", "is_val")  # that have a row per trial
 Make = Callable[[tuple[int, ...], int, int], Network]  # vertices of each input layer, TRs, features
 Start = Callable[[int], Parameters]
@@ -205,9 +204,9 @@ def _start(
     has_time_map = isinstance(network, FmriLinear)
     for number, data in enumerate(ridge_data):
         inputs = with_time(data.inputs).mean(axis=1) if has_time_map else flat(data.inputs)
-        ridge = fit_ridge(inputs, data.targets, ALPHAS, data.groups, device=device)
+        ridge = fit_ridge(inputs, data.targets, None, data.groups, device=device)
         parameters[f"input{number}_weight"] = torch.from_numpy(np.ascontiguousarray(ridge.weights.T))
-        parameters[f"input{number}_bias"] = torch.from_numpy(ridge.intercept)
+        parameters[f"input{number}_bias"] = torch.from_numpy(ridge.intercept.astype(np.float32))
     if isinstance(network, FmriLinear):
         parameters |= {"time_weight": torch.full((1, network.n_trs), 1 / network.n_trs), "time_bias": torch.zeros(1)}
     return lambda seed: {name: value.clone() for name, value in parameters.items()}

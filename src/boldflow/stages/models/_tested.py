@@ -39,7 +39,7 @@ class Scoring:
 
     ``notes``: of its training; ``settings``: what its entry says of scoring; ``weights``: path of its safetensors;
     ``code``: digests of the code that scores, JSON text; ``pooled``: whether one model learnt from all subjects;
-    ``warning``: what the split says that every row has to tell.
+    ``warning``: what split and fit say that every row has to tell.
     """
 
     notes: ModelNotes

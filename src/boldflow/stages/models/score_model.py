@@ -92,10 +92,9 @@ def run(
     if pooled:
         result = replace(result, model=pooled_name(result.model))
     data_facts = read_facts(facts, DataFacts)
-    warning = str(tables.sidecar(split).get("temporal_leak", ""))
-    scoring = Scoring(
-        model_notes.read(config), read_entry(settings), data_facts, weights, n_draws, code, pooled, warning
-    )
+    notes = model_notes.read(config)
+    warning = "; ".join(filter(None, [str(tables.sidecar(split).get("temporal_leak", "")), *notes.remarks]))
+    scoring = Scoring(notes, read_entry(settings), data_facts, weights, n_draws, code, pooled, warning)
     subject_files = zip(subject_names, aligned, vertices, strict=True)
     test_trials = [
         scoring.tested(replace(result, subject=subject), data, vertices_path)

@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from boldflow.artifacts.store import model_notes, model_weights, sidecars, table
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.scaling import scale, unscale
 from boldflow.core.records.training import State
-from boldflow.models import Model, PoolsSubjects
+from boldflow.models import Model, PoolsSubjects, Remarks
 from boldflow.provenance import canonical, digest
 from boldflow.registry import plugin_of
 from boldflow.settings import Entry, read_entry
@@ -27,6 +28,8 @@ from boldflow.stages.models._progress import ProgressFolder
 from boldflow.vocabulary.devices import Device
 from boldflow.vocabulary.facts import ModelFacts
 from boldflow.vocabulary.results import NONE
+
+LOG = logging.getLogger(__name__)
 
 
 def run(
@@ -82,7 +85,7 @@ def run(
     history_columns = list(fits.history[0]) if fits.history else ["fold"]
     tables.write_csv(history, pd.DataFrame(fits.history, columns=history_columns))
     model_weights.write(weights, fits.arrays, made_of.target_columns(job.entry))
-    model_notes.write(sidecar, made_of.notes(job.entry, device, code))
+    model_notes.write(sidecar, replace(made_of.notes(job.entry, device, code), remarks=job.remarks(fits)))
     progress.remove()
 
 
@@ -93,6 +96,7 @@ class _Fits:
     predicted: list[list[np.ndarray]]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     history: list[dict[str, float | int | str]] = field(default_factory=list)
+    first_states: list[State] = field(default_factory=list)  # of each fold, that of the first seed
 
     def together(self) -> np.ndarray:
         """Predictions of all subjects' test trials, subject after subject, float32."""
@@ -133,7 +137,17 @@ class _Job:
             fits.arrays.update(model_weights.named_inputs(fold, scaler, name if pooled else ""))
         for seed, state in zip(seeds, fitted.states, strict=True):
             fits.arrays.update(model_weights.named_state(fold, seed, state))
+        fits.first_states.append(fitted.states[0])
         fits.history.extend({"fold": fold, **line} for line in fitted.history)
+
+    def remarks(self, fits: _Fits) -> tuple[str, ...]:
+        """What scores have to tell of the fits, as the plug-in says; told in the log too."""
+        if not hasattr(self.plugin, "remarks"):
+            return ()
+        remarks = tuple(cast(Remarks, self.plugin).remarks(fits.first_states))
+        for remark in remarks:
+            LOG.warning("%s: %s", self.entry.name, remark)
+        return remarks
 
     def _of_subject(self, states: Sequence[State], subject_number: int) -> list[State]:
         """States with which one of several subjects is decoded."""

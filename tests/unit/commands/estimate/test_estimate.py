@@ -64,7 +64,8 @@ def jobs(runs=True, space="native", average=True, model="ridge", split=None, see
 
 
 def defaults(section, plugin):
-    return {key: schema["default"] for key, schema in registry.literal(section, plugin, "SETTINGS").items()}
+    keys = registry.literal(section, plugin, "SETTINGS")
+    return {key: schema["default"] for key, schema in keys.items() if "default" in schema}
 
 
 @pytest.fixture(autouse=True)

@@ -63,7 +63,7 @@ def in_double_only(monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_of_folds_are_those_of_refits_in_double_precision(kind, in_double_only):
     x, y, groups = made(kind)
-    found = fit_ridge(x, y, ALPHAS, groups)
+    found = fit_ridge(x, y, ALPHAS, groups, selection="kfold")
     splits = PredefinedSplit(group_folds(groups, 5, 0)).split()
     np.testing.assert_allclose(found.errors, errors_of(x, y, splits), rtol=1e-8)
 
@@ -97,8 +97,10 @@ def test_targets_that_single_precision_cannot_hold_beside_their_predictions_are_
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_the_scale_of_inputs_does_not_change_what_is_chosen(scale):
     x, y, groups = made("n > p")
-    found = fit_ridge(scale * x, y, scale**2 * ALPHAS, groups)
-    np.testing.assert_allclose(found.alphas, scale**2 * fit_ridge(x, y, ALPHAS, groups).alphas, rtol=1e-12)
+    found = fit_ridge(scale * x, y, scale**2 * ALPHAS, groups, selection="kfold")
+    np.testing.assert_allclose(
+        found.alphas, scale**2 * fit_ridge(x, y, ALPHAS, groups, selection="kfold").alphas, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(("n", "p"), [(90, 30), (45, 80)])
@@ -109,7 +111,7 @@ def test_what_single_precision_cannot_tell_apart_is_decided_in_double(n, p, monk
     signal, noise = x @ rng.normal(size=(p, 8)), 4 * rng.normal(size=(n, 8))
 
     def fitted(share):
-        return fit_ridge(x, share * signal + noise, ALPHAS, groups)
+        return fit_ridge(x, share * signal + noise, ALPHAS, groups, selection="kfold")
 
     monkeypatch.setattr(ridge, "KEPT_BYTES", 0)
     low, high = np.zeros(8), np.ones(8)
@@ -188,7 +190,7 @@ def test_folds_of_groups_agree_with_a_grid_search(n, p):
         Ridge(), {"alpha": ALPHAS}, scoring="neg_mean_squared_error", cv=PredefinedSplit(folds), refit=True
     ).fit(x, y)
     # folds themselves as groups: dealt one to a fold
-    found = fit_ridge(x, y[:, None], ALPHAS, folds, n_folds=5)
+    found = fit_ridge(x, y[:, None], ALPHAS, folds, n_folds=5, selection="kfold")
     assert found.alphas[0] == search.best_params_["alpha"]
     np.testing.assert_allclose(found.errors[:, 0], -search.cv_results_["mean_test_score"], rtol=2e-6)
     np.testing.assert_allclose(x @ found.weights[:, 0] + found.intercept, search.predict(x), rtol=1e-4, atol=1e-5)
@@ -204,7 +206,7 @@ def test_alphas_and_weights_are_himalayas(n, p):
     peer = HimalayaRidgeCV(
         alphas=ALPHAS, fit_intercept=True, cv=PredefinedSplit(folds), solver_params={"warn": False}
     ).fit(x, y)
-    found = fit_ridge(x, y, ALPHAS, groups)
+    found = fit_ridge(x, y, ALPHAS, groups, selection="kfold")
     np.testing.assert_allclose(found.alphas, peer.best_alphas_, rtol=1e-12)  # himalaya takes logarithms on the way
     np.testing.assert_allclose(found.weights, peer.coef_, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.intercept, peer.intercept_, rtol=1e-5, atol=1e-5)
@@ -245,7 +247,7 @@ def test_a_gpu_that_is_not_there_is_an_error_and_no_fallback():
         pytest.skip("there is a GPU")
     x, y, groups = made("n > p")
     with pytest.raises((RuntimeError, AssertionError)):
-        fit_ridge(x, y, ALPHAS, groups, device="cuda")
+        fit_ridge(x, y, ALPHAS, groups, device="cuda", selection="kfold")
 
 
 @pytest.mark.parametrize("selection", ["kfold", "loo", "gcv"])

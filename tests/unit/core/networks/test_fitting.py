@@ -6,7 +6,6 @@ import pytest
 from boldflow import catalogue, registry
 from boldflow.core.compute import fixed_threads
 from boldflow.core.linear.ridge import fit_ridge
-from boldflow.core.networks import fitting
 from boldflow.core.records.training import TrainingData
 from tests.made.features import SCHEMAS
 
@@ -61,7 +60,7 @@ def test_a_start_by_ridge_is_the_ridge_of_the_training_trials(name):
     module, found = fitted(name, [data], start="ridge", learning_rate=1e-12, **more)
     kept = ~data.is_val
     inputs = data.inputs.mean(axis=1) if name == "fmri_linear" else data.inputs.reshape(N, -1)
-    ridge = fit_ridge(inputs[kept], data.targets[kept], fitting.ALPHAS, data.groups[kept])
+    ridge = fit_ridge(inputs[kept], data.targets[kept], None, data.groups[kept])
     np.testing.assert_allclose(
         module.predict(found.states[0], data.inputs), inputs @ ridge.weights + ridge.intercept, rtol=1e-3, atol=1e-3
     )

@@ -66,7 +66,7 @@ ONE_COLUMNS = slice(0, 5)
 
 def settings(model, **more):
     schema = registry.literal("models", model, "SETTINGS")
-    own = {key: one["default"] for key, one in schema.items()}
+    own = {key: one["default"] for key, one in schema.items() if "default" in one}
     about = {"name": model, "plugin": model, "direction": "encode", "scale_inputs": True, "scale_targets": True}
     return own | about | {"seeds": [0], "protocol": "ours", "permutations": 0, "rescorings": 0} | more
 
