@@ -86,17 +86,19 @@ def make_split(
     return split
 
 
-def apart(split: pd.DataFrame, window_starts: pd.Series, n_volumes: int) -> pd.DataFrame:
-    """Drop training and validation trials whose window shares a volume with that of a test trial of their run.
+def apart(split: pd.DataFrame, times: pd.Series, least_apart: float, what: str) -> pd.DataFrame:
+    """Drop training and validation trials that lie close to a test trial of their run.
 
     Parameters
     ----------
     split : DataFrame
         From ``make_split``.
-    window_starts : Series of int
-        First volume of each trial's window, indexed by ``TRIAL``.
-    n_volumes : int
-        Of a window.
+    times : Series of int or float
+        When each trial is, indexed by ``TRIAL``: the first volume of its window, or its onset in seconds.
+    least_apart : float
+        Trials nearer than this to a test trial are dropped, in the unit of ``times``.
+    what : str
+        What is kept apart, in words, for an error: "windows of 4 volumes".
 
     Returns
     -------
@@ -108,26 +110,24 @@ def apart(split: pd.DataFrame, window_starts: pd.Series, n_volumes: int) -> pd.D
     ValueError
         If that leaves a subject without training trials in a fold.
     """
-    trial_starts = window_starts.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
+    trial_times = times.loc[pd.MultiIndex.from_frame(split[TRIAL])].to_numpy()  # (n_rows,)
     is_dropped = np.zeros(len(split), dtype=bool)
     part = split["part"].to_numpy()
     for rows in split.groupby(["fold", *TRIAL[:3]], sort=False).indices.values():
-        test_volumes = np.sort(trial_starts[rows[part[rows] == "test"]])  # (n_tests,)
-        if not len(test_volumes):
+        test_times = np.sort(trial_times[rows[part[rows] == "test"]])  # (n_tests,)
+        if not len(test_times):
             continue
         train_rows = rows[np.isin(part[rows], ("train", "val"))]
-        # (n_trains,), and (2, n_trains)
-        test_index = np.searchsorted(test_volumes, trial_starts[train_rows]).clip(1, len(test_volumes)) - 1
-        near_volumes = np.stack(
-            [test_volumes[test_index], test_volumes[np.minimum(test_index + 1, len(test_volumes) - 1)]]
-        )
-        is_dropped[train_rows] = (np.abs(near_volumes - trial_starts[train_rows]) < n_volumes).any(axis=0)
+        test_index = np.searchsorted(test_times, trial_times[train_rows]).clip(1, len(test_times)) - 1
+        next_index = np.minimum(test_index + 1, len(test_times) - 1)
+        near_times = np.stack([test_times[test_index], test_times[next_index]])  # (2, n_trains)
+        is_dropped[train_rows] = (np.abs(near_times - trial_times[train_rows]) < least_apart).any(axis=0)
     assigned = split.assign(part=np.where(is_dropped, "drop", part))
     for (fold, subject), parts in assigned.groupby(["fold", "subject"])["part"]:
         if "train" not in set(parts):
             raise ValueError(
-                f"windows of {n_volumes} volumes leave {subject} no training trials in fold {fold}: all share a volume "
-                "with a test trial; take a shorter window, or betas"
+                f"{what} leave {subject} no training trials in fold {fold}: all lie too close to a test trial; "
+                "take a shorter time apart, a shorter window, or betas"
             )
     return assigned
 

@@ -62,10 +62,13 @@ def run(
     groups = group(pictures, overlaps)
     test_image_ids = _named(rule, read_entry(dataset_settings).plugin, trial_rows)
     table = assignment.make_split(trial_rows, groups.of_image, rule, dataset_facts.split_unit, test_image_ids)
-    leak_note = _temporal_leak(trial_rows, table, rule, pictures, dataset_facts.split_unit)
+    block_note = _label_in_blocks(trial_rows, table, rule, pictures, dataset_facts.split_unit)
     window_note: dict[str, Any] = {}
     if response:
         table, window_note = _apart(trial_rows, table, read_entry(response), dataset_facts.tr_s)
+    if "apart_s" in rule:
+        table, time_note = _apart_in_time(trial_rows, table, rule["apart_s"], _labels(pictures))
+        window_note |= time_note
     note = _Note(
         rule=dict(rule),
         unit=dataset_facts.split_unit,
@@ -76,7 +79,7 @@ def run(
         data=[tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
         **_grouping(dataset_facts.images, bool(pictures.packs), rule, groups, overlaps),
     )
-    content = asdict(note) | window_note | leak_note
+    content = asdict(note) | window_note | block_note
     tables.write(split, table, content)
     subject_notes = {
         "rows_by_subject": _checksums(table, note.rule),
@@ -153,30 +156,69 @@ def _apart(
         cleaning.first_volumes(trial_rows["onset_s"].to_numpy(), start_s, tr_s),
         index=pd.MultiIndex.from_frame(trial_rows[assignment.TRIAL]),
     )
-    apart_table = assignment.apart(table, first_volumes, n_volumes)
-    n_dropped = table["subject"][apart_table["part"] != table["part"]].value_counts()
-    n_dropped_by_subject = {str(subject): int(n_dropped.get(subject, 0)) for subject in sorted(set(table["subject"]))}
+    apart_table = assignment.apart(table, first_volumes, n_volumes, f"windows of {n_volumes} volumes")
     window = {"of": entry["name"], "start_s": start_s, "n_volumes": n_volumes}
-    return apart_table, {"windows": window, "dropped_for_overlap": n_dropped_by_subject}
+    return apart_table, {"windows": window, "dropped_for_overlap": _counts(table, apart_table, table["subject"])}
 
 
-def _temporal_leak(
-    rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, pictures: Stimuli, unit: str
-) -> dict[str, Any]:
-    """Note categories in blocks whose noise leaks from training into test.
+def _apart_in_time(
+    trial_rows: pd.DataFrame, table: pd.DataFrame, apart_s: float, labels: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Drop training trials close to test trials; count them by subject, and by class of each label.
 
     Raises
     ------
     ValueError
-        If there are any, unless the rule accepts them.
+        If a trial has no onset, as in data sets of published betas.
     """
+    onsets = trial_rows.set_index(assignment.TRIAL)["onset_s"]
+    if onsets.isna().any():
+        raise ValueError(
+            f"apart_s: {onsets.isna().sum()} of {len(onsets)} trials have no onset; a split of this data set cannot "
+            "keep trials apart in time: leave out whole runs (test: run, or test: runs)"
+        )
+    apart_table = assignment.apart(table, onsets, apart_s, f"{apart_s:g} s between onsets")
+    image_ids = trial_rows.set_index(assignment.TRIAL)["image_id"]
+    row_image_ids = image_ids.loc[pd.MultiIndex.from_frame(table[assignment.TRIAL])].to_numpy()
+    note: dict[str, Any] = {"apart_s": apart_s, "dropped_in_time": _counts(table, apart_table, table["subject"])}
+    note["dropped_by_class"] = {
+        str(name): _counts(table, apart_table, pd.Series(labels[name].reindex(row_image_ids).to_numpy(), table.index))
+        for name in labels
+    }
+    return apart_table, note
+
+
+def _counts(table: pd.DataFrame, apart_table: pd.DataFrame, name_of_row: pd.Series) -> dict[str, int]:
+    """Count rows that were dropped by a name of theirs, such as the subject; names without any are there too."""
+    n_dropped = name_of_row[apart_table["part"] != table["part"]].value_counts()
+    return {str(name): int(n_dropped.get(name, 0)) for name in sorted(set(name_of_row.dropna()))}
+
+
+def _labels(pictures: Stimuli) -> pd.DataFrame:
+    """Labels of the data set's pictures, a column each, by image_id; no column where there are none."""
     stimuli = pictures.tables.get(pictures.dataset)
-    if unit != "image" or stimuli is None or not shares_runs(table):
+    if stimuli is None:
+        return pd.DataFrame()
+    return stimuli.set_index("image_id").filter(like="label_").rename(columns=lambda name: name[len("label_") :])
+
+
+def _label_in_blocks(
+    rows: pd.DataFrame, table: pd.DataFrame, rule: Entry, pictures: Stimuli, unit: str
+) -> dict[str, Any]:
+    """Note a label that comes in blocks within runs: whole runs trade labels then, and runs may not be split.
+
+    Raises
+    ------
+    ValueError
+        If runs are split, unless the rule accepts that noise leaks from training into test.
+    """
+    if unit != "image":
         return {}
-    labels = stimuli.set_index("image_id").filter(like="label_").rename(columns=lambda name: name[len("label_") :])
-    first = next(iter(blocks_of(rows[rows["usable"]], labels)), None)
+    first = next(iter(blocks_of(rows[rows["usable"]], _labels(pictures))), None)
     if first is None:
         return {}
+    if not shares_runs(table):
+        return {"label_in_blocks": first.label}
     finding = (
         f"{first.adjacent:.0%} of neighbouring trials share their {first.label} "
         f"({first.expected:.0%} in a random order): it comes in blocks, and noise that "
@@ -187,7 +229,7 @@ def _temporal_leak(
             f"split {rule.name}: {finding}. Leave out whole runs (test: run, or test: runs), or set splits.{rule.name}."
             "temporal_leak to accepted; its scores then say so"
         )
-    return {"temporal_leak": finding}
+    return {"temporal_leak": finding, "label_in_blocks": first.label}
 
 
 def _named(rule: Mapping[str, Any], plugin: str, trial_rows: pd.DataFrame) -> list[str]:

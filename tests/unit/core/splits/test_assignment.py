@@ -179,7 +179,7 @@ def test_training_trials_that_share_a_volume_with_a_test_trial_are_dropped(n_vol
     table.loc[table["run"] == "3", "part"] = "train"  # a run without test trials keeps all
     first = pd.Series(np.sort(rng.integers(0, 90, len(table))), index=pd.MultiIndex.from_frame(table[assignment.TRIAL]))
     first = first.sample(frac=1, random_state=0)
-    found = assignment.apart(table, first, n_volumes)
+    found = assignment.apart(table, first, n_volumes, "windows")
     volumes = [set(range(first[tuple(key)], first[tuple(key)] + n_volumes)) for key in table[assignment.TRIAL].values]
     run = (table["subject"] + table["run"]).tolist()
     for k, part in enumerate(table["part"]):
@@ -194,7 +194,7 @@ def test_windows_that_leave_nothing_to_train_on_are_refused():
     table.columns = assignment.COLUMNS
     first = pd.Series(range(4), index=pd.MultiIndex.from_frame(table[assignment.TRIAL]))
     with pytest.raises(ValueError, match="windows of 3 volumes leave a no training trials in fold 0"):
-        assignment.apart(table, first, 3)
+        assignment.apart(table, first, 3, "windows of 3 volumes")
 
 
 def test_folds_deal_pictures_with_their_duplicates_evenly_and_test_each_once():

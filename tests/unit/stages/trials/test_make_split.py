@@ -123,7 +123,7 @@ def test_another_rule_is_another_split_for_all_subjects(tmp_path):
     assert before["rows_by_subject"] != after["rows_by_subject"]
 
 
-def blocked(folder, block, **rule):
+def blocked(folder, block, whole_runs=False, **rule):
     """Faces and houses, two runs of 24 pictures that come in blocks; a third of the pictures is shown again."""
     shown = [f"{kind}-{k:02d}.png" for k in range(0, 24, block) for kind in ("face", "house") for _ in range(block)]
     images = [f"{name[:-4]}-{n}.png" for n, name in enumerate(shown)]
@@ -133,9 +133,11 @@ def blocked(folder, block, **rule):
     rows = pd.DataFrame({"subject": "s", "session": "1", "run": "1", "trial": range(len(images)), "image_id": images})
     table = pd.DataFrame({"part": ["test", "train"] * 28, "fold": 0}).iloc[: len(rows)]
     table = pd.concat([rows[["subject", "session", "run"]], table], axis=1)
+    if whole_runs:
+        table = table.assign(part="train")
     pictures = _duplicates.Stimuli({"made": names}, {"made": stimuli}, {})
     entry = read_entry(json.dumps(RULE | rule | {"section": "splits", "rule": "make_split"}))
-    return make_split._temporal_leak(rows.assign(usable=True), table, entry, pictures, "image")
+    return make_split._label_in_blocks(rows.assign(usable=True), table, entry, pictures, "image")
 
 
 def test_categories_in_blocks_within_runs_that_are_split_are_refused_with_the_way_out(tmp_path):
@@ -146,3 +148,35 @@ def test_categories_in_blocks_within_runs_that_are_split_are_refused_with_the_wa
 
 def test_categories_that_take_turns_are_no_blocks(tmp_path):
     assert blocked(tmp_path, 1) == {}
+
+
+def test_runs_that_stay_whole_may_have_blocks_and_the_label_is_noted(tmp_path):
+    whole = blocked(tmp_path, 6, whole_runs=True)
+    assert whole == {"label_in_blocks": "kind"}
+    assert blocked(tmp_path, 1, whole_runs=True) == {}
+
+
+@pytest.mark.parametrize(("apart_s", "parts"), [(4.0, "train train test test"), (4.1, "train drop test test")])
+def test_trials_close_in_time_to_a_test_trial_leave_training_and_are_counted(tmp_path, apart_s, parts):
+    split, note = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], RULE | {"apart_s": apart_s}, every_s=4.0)
+    assert split["part"].tolist() == parts.split()
+    assert note["apart_s"] == apart_s and note["dropped_in_time"] == {"sub-1": parts.count("drop")}
+
+
+def test_trials_without_onsets_cannot_be_kept_apart_in_time(tmp_path):
+    with pytest.raises(ValueError, match="apart_s: 4 of 4 trials have no onset.*whole runs"):
+        run(tmp_path, [OTHER, "a.jpg", ONE, ONE], RULE | {"apart_s": 2.0}, every_s=float("nan"))
+    with pytest.raises(ValueError, match="40 s between onsets leave sub-1 no training trials in fold 0"):
+        run(tmp_path, [OTHER, "a.jpg", ONE, ONE], RULE | {"apart_s": 40.0})
+
+
+def test_what_is_dropped_in_time_is_counted_by_class():
+    rows = pd.DataFrame({"subject": "s", "session": "1", "run": "1", "trial": range(5), "onset_s": [0, 3, 6, 20, 23.0]})
+    rows = rows.assign(image_id=["f1", "h1", "f2", "h2", "f3"])
+    table = rows[["subject", "session", "run", "trial"]].assign(
+        fold=0, part=["train", "train", "test", "train", "train"]
+    )
+    labels = pd.DataFrame({"kind": {"f1": "face", "f2": "face", "f3": "face", "h1": "house", "h2": "house"}})
+    apart, note = make_split._apart_in_time(rows, table, 6.5, labels)
+    assert apart["part"].tolist() == ["drop", "drop", "test", "train", "train"]
+    assert note["dropped_by_class"] == {"kind": {"face": 1, "house": 1}}
