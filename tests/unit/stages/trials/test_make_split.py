@@ -164,7 +164,7 @@ def test_trials_close_in_time_to_a_test_trial_leave_training_and_are_counted(tmp
 
 
 def test_trials_without_onsets_cannot_be_kept_apart_in_time(tmp_path):
-    with pytest.raises(ValueError, match="apart_s: 4 of 4 trials have no onset.*whole runs"):
+    with pytest.raises(ValueError, match=r"apart_s: 4 of 4 trials have no onset.*whole runs"):
         run(tmp_path, [OTHER, "a.jpg", ONE, ONE], RULE | {"apart_s": 2.0}, every_s=float("nan"))
     with pytest.raises(ValueError, match="40 s between onsets leave sub-1 no training trials in fold 0"):
         run(tmp_path, [OTHER, "a.jpg", ONE, ONE], RULE | {"apart_s": 40.0})
