@@ -13,6 +13,7 @@ from boldflow.core.scores import intervals, statistics
 from boldflow.core.scores.classes import ClassScorer
 from boldflow.core.scores.comparison import compare
 from boldflow.core.scores.encoding import EncodingScorer
+from boldflow.core.scores.group_means import group_interval
 from boldflow.core.scores.measures import Measure
 from boldflow.core.scores.prevalence import prevalence
 from boldflow.core.scores.retrieval import RetrievalScorer
@@ -45,6 +46,7 @@ def run(quick: bool = False) -> list[Line]:
             *_shares(quick),
             *_folds(quick),
             *_prevalence(),
+            *_people(quick),
         ]
 
 
@@ -265,6 +267,23 @@ def _ridge(x: np.ndarray, y: np.ndarray, inside: np.ndarray, outside: np.ndarray
     weights = np.linalg.solve(centred.T @ centred + 20 * np.eye(x.shape[1]), centred.T @ (y[inside] - mean_y))
     predicted: np.ndarray = (x[outside] - mean_x) @ weights + mean_y
     return predicted
+
+
+def _people(quick: bool) -> Iterator[Line]:
+    """How often the interval of a mean over people holds the truth, for new people and new pictures."""
+    for n_people in (8,) if quick else (8, 12, 20):
+        for n_images in (24,) if quick else (24, 113):
+            rng = np.random.default_rng([SEED, n_people, n_images])
+            counts = statistics.bootstrap_counts(n_images, 300, 0)
+            hits = []
+            for _ in range(200 if quick else 2000):
+                shapes = ((n_people, 1), (1, n_images), (n_people, n_images))
+                scores = sum(sd * rng.normal(size=shape) for sd, shape in zip((0.1, 0.2, 0.5), shapes, strict=True))
+                interval = group_interval(np.mean(scores, axis=1), scores @ counts.T / n_images, n_images)
+                hits.append(interval.low <= 0 <= interval.high)
+            yield _lines.share(
+                "coverage over people", f"{n_people} people, {n_images}", SEED, hits, (0.92, 0.98), quick
+            )
 
 
 def _prevalence() -> Iterator[Line]:

@@ -87,8 +87,9 @@ TABLES = {
         Trait.ANY,
         Reader.TEXT,
         holds=(
-            "A row per score that several subjects have with p by refits, as text: n_subjects, n_significant (p <= "
-            ".05), value (share of people, Bayesian prevalence), ci_low, ci_high."
+            "A row per score that several subjects have with p by refits, or 8 at all, as text: n_subjects, n_tested, "
+            "n_significant (p <= .05), value (share of people, Bayesian prevalence), ci_low, ci_high, mean, mean_low, "
+            "mean_high (of scores, over people and pictures), mean_remarks."
         ),
     ),
     "published": Table(

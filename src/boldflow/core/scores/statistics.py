@@ -139,7 +139,7 @@ def jackknife_error(left_out: np.ndarray) -> float:
     return float(np.sqrt((n_units - 1) / n_units * ((left_out - left_out.mean()) ** 2).sum()))
 
 
-def student_half_width(error: float, freedom: int, level: float) -> float:
+def student_half_width(error: float, freedom: float, level: float) -> float:
     """Give half of the width of an interval by Student's t."""
     return float(special.stdtrit(freedom, (1 + level) / 2)) * error
 

@@ -46,7 +46,7 @@ def run(
     comparisons : path of the CSV to write: a row per pair of models of a subject, for every metric that has draws;
         of several seeds the means
     people : path of the CSV to write: of scores that several subjects have with p by refits, how many are significant
-        and what share of people that speaks for
+        and what share of people that speaks for; from 8 subjects on the mean score with an interval over people
     elsewhere : path of the CSV to write: published figures of the study's data sets and models, with the reason of each
         that stands beside none of ours
     study : its name, its primary metric and, where it has one, its reference, JSON text
@@ -68,7 +68,7 @@ def run(
     tables.write(leaderboard_, table, {"study": settings, "code": code})
     tables.write_csv(csv, table)
     tables.write_csv(comparisons, differences)
-    tables.write_csv(people, people_of(table))
+    tables.write_csv(people, people_of(table, score_draws.of))
     tables.write_csv(elsewhere, unmatched_figures)
 
 
@@ -133,6 +133,10 @@ class _Draws:
     def exist(self, score_id: str) -> bool:
         """Tell whether a score has draws; one of folds that train each other has none."""
         return bool(np.isfinite(self.values[self.rows[score_id]]).any())
+
+    def of(self, score_id: str) -> np.ndarray:
+        """Give the draws of a score, (n_draws,)."""
+        return np.asarray(self.values[self.rows[score_id]], dtype=np.float64)
 
     def mean(self, table: pd.DataFrame) -> np.ndarray:
         """Average the draws of some scores, (n_draws,)."""
