@@ -9,7 +9,7 @@ from boldflow.artifacts.store import tables
 COLUMNS = [
     *("study", "dataset", "dataset_version", "subject", "response", "roi", "direction", "feature", "model", "seed"),
     *("split", "fold", "view", "metric", "primary", "value", "ci_low", "ci_high", "ci_method", "chance", "ceiling"),
-    *("p", "p_kind", "n_permutations", "n_test_images", "n_repeats_averaged", "gallery", "gallery_size"),
+    *("p", "p_kind", "n_permutations", "null_sd", "n_test_images", "n_repeats_averaged", "gallery", "gallery_size"),
     *("transductive", "protocol", "simulated", "inference", "remarks", "published_value", "published_source"),
     *("code_digest", "config_digest", "data_digest", "id"),
 ]
@@ -18,7 +18,7 @@ NAMING = [
     *["dataset", "subject", "response", "feature", "model", "split"],
     *["seed", "fold", "view", "metric", "roi", "gallery"],
 ]
-NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling", "p", "n_repeats_averaged", "published_value"]
+NUMBERS = ["value", "ci_low", "ci_high", "chance", "ceiling", "p", "null_sd", "n_repeats_averaged", "published_value"]
 COUNTS = ["n_permutations", "n_test_images", "gallery_size"]
 
 

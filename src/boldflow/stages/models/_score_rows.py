@@ -115,9 +115,9 @@ class ScoreRows:
         if not np.isfinite(measure.value):
             return {}
         p = statistics.permutation_p(measure.value, null, not lower_is_better(measure.metric))
-        row: Row = {"p": p, "p_kind": self.scoring.p_kind, "n_permutations": len(null)}
-        if self.test.n_folds > 1 and metric_named(measure.metric).scale is Scale.CORRELATION:
-            # predictions of a fold depend on the responses of the others: their r lies up to .04 from 0 without signal
+        row: Row = {"p": p, "p_kind": self.scoring.p_kind, "n_permutations": len(null), "null_sd": float(np.std(null))}
+        if self.test.n_folds > 1 and measure.chance is not None and "encode" in metric_named(measure.metric).kinds:
+            # predictions of a fold depend on the responses of the others: r and its square lie off 0 without signal
             row["chance"] = float(np.mean(null))
         return row
 
