@@ -311,7 +311,8 @@ def maps_with_tests(n, n_refits=200):
     drawn = maps(n)
     q = np.where(drawn["r"] > 0.5, 0.01, 0.4)
     q[:10] = np.nan
-    return drawn.assign(p=q / 2, q=q, p_max=np.where(np.isnan(q), np.nan, np.where(q < 0.05, 0.05, 1.0)), p_tfce=np.nan, n_refits=n_refits)
+    p_max = np.where(q < 0.05, 0.05, 1.0) + 0 * q  # NaN stays
+    return drawn.assign(p=q / 2, q=q, p_max=p_max, p_tfce=np.nan, n_refits=n_refits)
 
 
 @pytest.mark.parametrize("name", ["encoding_map", "ceiling_map"])

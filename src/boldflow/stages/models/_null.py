@@ -74,7 +74,10 @@ def null_values(
         predictors = [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
     else:
         predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
-    null, vertex_r = [], []
+    null = []
+    vertex_r: np.ndarray | None = None
+    if isinstance(scorer, EncodingScorer):
+        vertex_r = np.empty((n_permutations, scorer.measured.shape[1]), dtype=np.float32)
     for permutation in tqdm(range(n_permutations), desc=f"permute {settings['name']}", unit="refit"):
         rng = np.random.default_rng([seed, permutation])
         permuted_image = permute_within(
@@ -84,9 +87,9 @@ def null_values(
         # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
         true_image = None if settings["direction"] == "encode" else _true(image_of_test, permuted_image, test)
         null.append([measure.value for measure in scorer.measure(predicted, true_image)])
-        if isinstance(scorer, EncodingScorer):
-            vertex_r.append(scorer.correlation(predicted).astype(np.float32))
-    return Null(np.array(null), np.stack(vertex_r) if vertex_r else None)
+        if vertex_r is not None and isinstance(scorer, EncodingScorer):
+            vertex_r[permutation] = scorer.correlation(predicted)
+    return Null(np.array(null), vertex_r)
 
 
 def rescored_values(

@@ -112,14 +112,11 @@ def run(
             score_rows.append(score_over_subjects(scoring, test_trials, predicted, result))
     note = {"code": code, "data": score_rows[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
     _write_scores(scores, draws, draws_index, score_rows, note)
-    test_notes = zip(subject_names, [subject.vertex_tests for subject in scored_subjects], strict=True)
-    map_note = note | {"vertex_tests": {name: test_note for name, test_note in test_notes if test_note}}
-    for path, subject_tables, table_note in (
-        (vertex_map, [subject.vertex_map for subject in scored_subjects], map_note),
-        (bands, [subject.bands for subject in scored_subjects], note),
-        (queries, [subject.queries for subject in scored_subjects], note),
-    ):
-        tables.write(path, _joined(subject_tables), table_note)
+    tests = {subject_names[k]: subject.vertex_tests for k, subject in enumerate(scored_subjects) if subject.vertex_tests}
+    table_paths = {"vertex_map": vertex_map, "bands": bands, "queries": queries}
+    for name, path in table_paths.items():
+        table_note = note | {"vertex_tests": tests} if name == "vertex_map" else note
+        tables.write(path, _joined([getattr(subject, name) for subject in scored_subjects]), table_note)
 
 
 def _write_scores(scores: str, draws: str, draws_index: str, score_rows: Sequence[ScoreRows], note: Row) -> None:
