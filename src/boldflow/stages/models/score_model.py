@@ -112,9 +112,8 @@ def run(
             score_rows.append(score_over_subjects(scoring, test_trials, predicted, result))
     note = {"code": code, "data": score_rows[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
     _write_scores(scores, draws, draws_index, score_rows, note)
-    tests = {subject_names[k]: subject.vertex_tests for k, subject in enumerate(scored_subjects) if subject.vertex_tests}
-    table_paths = {"vertex_map": vertex_map, "bands": bands, "queries": queries}
-    for name, path in table_paths.items():
+    tests = dict(zip(subject_names, [subject.vertex_tests for subject in scored_subjects], strict=True))
+    for name, path in {"vertex_map": vertex_map, "bands": bands, "queries": queries}.items():
         table_note = note | {"vertex_tests": tests} if name == "vertex_map" else note
         tables.write(path, _joined([getattr(subject, name) for subject in scored_subjects]), table_note)
 
