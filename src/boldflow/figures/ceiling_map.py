@@ -73,8 +73,16 @@ SETTINGS = {
         ),
         "type": "object",
         "properties": {
-            "by": {"enum": ["p", "q", "p_max", "p_tfce"]},
-            "at_most": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            "by": {
+                "description": "p, q (false discovery rate), p_max or p_tfce (family-wise).",
+                "enum": ["p", "q", "p_max", "p_tfce"],
+            },
+            "at_most": {
+                "description": "Highest value that passes; 0.05 if left out.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 1,
+            },
         },
         "dependentRequired": {"at_most": ["by"]},
         "additionalProperties": False,
