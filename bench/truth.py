@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import special
 
-from bench import _lines
+from bench import _lines, _maps
 from bench._lines import Line
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.test_sets import TestSet
@@ -47,6 +47,7 @@ def run(quick: bool = False) -> list[Line]:
             *_folds(quick),
             *_prevalence(),
             *_people(quick),
+            *_maps.lines(SEED, quick),
         ]
 
 

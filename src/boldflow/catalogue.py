@@ -30,7 +30,7 @@ READS: dict[str, dict[str, list[str]]] = {
     "responses": {"make_split": ["start_s", "duration_s"]},
     "features": {"fetch_checkpoint": ["checkpoint", "revision", "sha256", "weights"]},
     "models": {
-        "score_model": ["permutations", "rescorings", "protocol"],
+        "score_model": ["permutations", "rescorings", "tfce", "protocol"],
         "analyse_latents": ["permutations", "protocol"],
     },
 }
@@ -40,7 +40,7 @@ NOT_READ: dict[str, dict[str, tuple[str, ...]]] = {
         "cache_features": ("shards", "revision", "sha256"),
         "extract_shard": ("shards", "revision", "sha256"),
     },
-    "models": {"train_model": ("permutations", "rescorings", "protocol")},
+    "models": {"train_model": ("permutations", "rescorings", "tfce", "protocol")},
 }
 # Keys that stages and mathematics ask of any entry of a section, whether its plug-in has them or not.
 OF_ANY = {"features": ["weights"], "models": ["start", "refit"]}

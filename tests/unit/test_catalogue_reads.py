@@ -109,7 +109,7 @@ def test_of_each_key_of_a_data_set_the_rules_that_run_again(plugin):
 @pytest.mark.parametrize("section", OTHERS)
 def test_of_each_key_of_other_sections_the_rules_that_run_again(section):
     """The rule that makes the thing reads its entry but for what others read; those say what they read of it."""
-    scoring = {"permutations", "rescorings", "protocol"}
+    scoring = {"permutations", "rescorings", "tfce", "protocol"}
     narrow = {
         ("responses", "make_split"): {"start_s", "duration_s"},
         ("features", "fetch_checkpoint"): {"checkpoint", "revision", "sha256", "weights"},

@@ -7,6 +7,8 @@ from matplotlib.image import AxesImage
 
 from boldflow.drawing.meshes import N_VERTICES, SURFACE, Projection
 
+FAINT = 0.2  # opacity of vertices that do not pass a threshold
+
 
 def round_up(values: np.ndarray, most: float = 1.0) -> float:
     """Choose the end of a scale: the 99th percentile of absolute values, rounded up to .1 (.05 up to .2).
@@ -36,6 +38,7 @@ def draw_surface(
     cmap: Colormap,
     norm: Normalize,
     regions: np.ndarray | None = None,
+    passing: np.ndarray | None = None,
 ) -> AxesImage:
     """Draw one value per vertex on a hemisphere of fsaverage5.
 
@@ -50,6 +53,8 @@ def draw_surface(
     cmap, norm : colour map and scale
     regions : array of str of shape (10242,), optional
         Borders between different names are drawn; the empty name is one of them.
+    passing : bool array of shape (10242,), optional
+        Vertices that pass a threshold; others are drawn faint.
 
     Returns
     -------
@@ -68,7 +73,9 @@ def draw_surface(
     axes.imshow(projection.background, interpolation_stage="rgba")
     vertex = projection.vertex  # (height, width)
     pixels = np.where(vertex >= 0, np.asarray(values, dtype=np.float64)[vertex], np.nan)
-    image = axes.imshow(np.ma.masked_invalid(pixels), cmap=cmap, norm=norm, interpolation_stage="rgba")
+    opacity = None if passing is None else np.where(passing[vertex], 1.0, FAINT)  # (height, width)
+    values_shown = np.ma.masked_invalid(pixels)
+    image = axes.imshow(values_shown, cmap=cmap, norm=norm, alpha=opacity, interpolation_stage="rgba")
     if regions is not None:
         axes.imshow(borders(vertex, regions), interpolation_stage="rgba")
     axes.set_axis_off()

@@ -40,13 +40,15 @@ class SurfaceRow:
 
     ``block`` is a heading drawn above the first row that has it. ``values`` has one entry per group: {side: array
     (n_vertices,), NaN without data}, or None where there is no such result. ``regions`` is {side: array of str
-    (n_vertices,)} whose borders are drawn, or None.
+    (n_vertices,)} whose borders are drawn, or None. ``passing`` has one entry per group, {side: bool array
+    (n_vertices,)} or None, or is empty: vertices that do not pass are faint.
     """
 
     block: str
     label: str
     values: Sequence[Mapping[str, np.ndarray] | None]
     regions: Mapping[str, np.ndarray] | None = None
+    passing: Sequence[Mapping[str, np.ndarray] | None] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Layout:
         groups: Sequence[SurfaceGroup],
         views: Sequence[View],
         pixel_in: float,
-        noted: bool,
+        n_lines: int,
     ) -> None:
         """Lay out rows below each other, groups side by side, and the bar at the foot.
 
@@ -110,7 +112,7 @@ class Layout:
         ----------
         rows, groups, views : what is drawn; each group has all views
         pixel_in : largest pixel; all brains of a figure have one scale
-        noted : whether a line stands below the bar
+        n_lines : lines of text below the bar
         """
         self.rows, self.views = rows, views
         views_width_px = sum(view.crop.wide for view in views)
@@ -120,7 +122,7 @@ class Layout:
         right_edge = LABEL_IN + len(groups) * self.group_width + (len(groups) - 1) * GROUP_GAP_IN
         self.width = max(right_edge + RIGHT_IN, LEAST_IN)
         self.head_height = TITLE_IN + (VIEW_IN if any(group.title for group in groups) else 0)
-        self.foot_height = BAR_IN + (NOTE_IN if noted else 0)
+        self.foot_height = BAR_IN + NOTE_IN * n_lines
         n_headings = sum(self.opens_block(n) for n in range(len(rows)))
         self.height = (
             self.head_height + n_headings * HEADING_IN + len(rows) * (self.row_height + GAP_IN) + self.foot_height
@@ -185,13 +187,15 @@ def choose_maps(maps: pd.DataFrame, settings: Entry, figure: str) -> pd.DataFram
     return chosen_maps
 
 
-def surface_note(rois: pd.Series | None, left_out: int) -> str:
-    """Say below a figure which ROIs have borders and how many results it leaves out.
+def surface_note(rois: pd.Series | None, left_out: int, threshold: str = "") -> str:
+    """Say below a figure which ROIs have borders, by what maps have a threshold, and how many results it leaves out.
 
     Parameters
     ----------
     rois : Series of str, or None where no borders are drawn
     left_out : int
+    threshold : str
+        Of ``thresholds.sentence``: a line of its own.
 
     Returns
     -------
@@ -201,7 +205,7 @@ def surface_note(rois: pd.Series | None, left_out: int) -> str:
     roi_names = sorted({str(name) for name in rois.dropna().unique()} - {""}) if rois is not None else []
     sentences = [f"Lines: borders of {', '.join(roi_names)}."] if roi_names else []
     sentences += [f"{left_out} more results are not drawn."] if left_out else []
-    return " ".join(sentences)
+    return "\n".join(filter(None, [" ".join(sentences), threshold]))
 
 
 def surface_figure(
@@ -225,7 +229,7 @@ def surface_figure(
     meshes : mapping of "left" and "right" to Hemisphere
     scale : Scale
     note : str
-        A line below the colour bar.
+        Below the colour bar.
     near : bool
         Whether panels show the surroundings of vertices with data only, the same in all rows, instead of the whole.
 
@@ -242,14 +246,15 @@ def surface_figure(
         raise ValueError(f"nothing to draw: {len(rows)} rows, {len(groups)} groups, {len(views)} views")
     side_views = [(side, name) for side in SIDES for name in (views if side == "left" else views[::-1])]
     drawn_views = [_view(meshes[side], side, name, rows if near else []) for side, name in side_views]
-    layout = Layout(rows, groups, drawn_views, NEAR_IN if near else PIXEL_IN, bool(note))
+    note_lines = note.splitlines()
+    layout = Layout(rows, groups, drawn_views, NEAR_IN if near else PIXEL_IN, len(note_lines))
     with mpl.rc_context(RC):
         figure = Figure(figsize=(layout.width, layout.height))
         _write_titles(figure, layout, groups)
         _draw_rows(figure, layout, scale)
         _draw_bar(figure, layout, scale)
-        if note:
-            write_at(figure, layout.centre, 0.1, note, color=GREY, size=7)
+        for line_number, line in enumerate(reversed(note_lines)):
+            write_at(figure, layout.centre, 0.1 + NOTE_IN * line_number, line, color=GREY, size=7)
     return figure
 
 
@@ -272,13 +277,14 @@ def _draw_rows(figure: Figure, layout: Layout, scale: Scale) -> None:
             write_at(figure, 0.1, y + 0.13, row.block, ha="left", weight="bold")
         y -= layout.row_height + GAP_IN
         write_at(figure, 0.1, y + layout.row_height / 2, row.label, ha="left")
-        for start, values in zip(layout.group_starts, row.values, strict=True):
+        passing = row.passing or [None] * len(row.values)
+        for start, values, mask in zip(layout.group_starts, row.values, passing, strict=True):
             if values is None:
                 middle_x = start + layout.group_width / 2
                 write_at(figure, middle_x, y + layout.row_height / 2, "no such result", color=GREY)
                 continue
             for view, left in layout.columns(start):
-                _draw_view(figure, layout, scale, view, (left, y), values, row, number)
+                _draw_view(figure, layout, scale, view, (left, y), values, row, number, mask)
 
 
 def _draw_view(
@@ -290,6 +296,7 @@ def _draw_view(
     values: Mapping[str, np.ndarray],
     row: SurfaceRow,
     number: int,
+    passing: Mapping[str, np.ndarray] | None,
 ) -> None:
     """Draw one hemisphere from one side, in the middle of its row."""
     crop, inch_per_pixel = view.crop, layout.inch_per_pixel
@@ -303,7 +310,8 @@ def _draw_view(
     axes = figure.add_axes(share_of(box, layout.width, layout.height), label=label)
     regions = row.regions[view.side] if row.regions else None
     colours, norm = mpl.colormaps[scale.colours], Normalize(scale.low, scale.high)
-    draw_surface(axes, view.projection, values[view.side], colours, norm, regions)
+    mask = passing[view.side] if passing else None
+    draw_surface(axes, view.projection, values[view.side], colours, norm, regions, mask)
     axes.set_xlim(crop.left - 0.5, crop.right - 0.5)
     axes.set_ylim(crop.bottom - 0.5, crop.top - 0.5)
 

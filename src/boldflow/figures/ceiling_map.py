@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.drawing import cortex
+from boldflow.drawing import cortex, thresholds
 from boldflow.drawing.colours import round_up
 from boldflow.drawing.meshes import hemispheres
 from boldflow.drawing.tables import Tables
@@ -19,9 +19,10 @@ FACTS = {
         "Left: noise ceiling NC, the share of variance of the scored responses (repeats averaged) that any model of "
         "the pictures could explain, from the variance between and within pictures. Beside it: explained variance, "
         "sign(r) r², of each encoding result on the same scale; negative values are drawn as 0. Vertices of inflated "
-        "fsaverage5 (L left, R right hemisphere), a row per subject, without smoothing or threshold. NC is cut at 0, "
-        "so vertices without any signal average above 0; with few repeats it is noisy, which is why no ratio of the "
-        "two is shown. Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale."
+        "fsaverage5 (L left, R right hemisphere), a row per subject, without smoothing. No threshold is applied unless "
+        "a line below the scale names it; vertices that do not pass are then faint. NC is cut at 0, so vertices "
+        "without any signal average above 0; with few repeats it is noisy, which is why no ratio of the two is shown. "
+        "Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale."
     ),
 }
 SETTINGS = {
@@ -64,6 +65,29 @@ SETTINGS = {
         "maximum": 1,
         "default": 0,
     },
+    "threshold": {
+        "description": (
+            "Draw vertices faint that do not pass a test, as in {by: q, at_most: 0.05}. by: q (false discovery rate), "
+            "p_max or p_tfce (family-wise, by the maximum or by clusters) or p; at_most: 0.05 if left out. No "
+            "threshold if left out."
+        ),
+        "type": "object",
+        "properties": {
+            "by": {
+                "description": "p, q (false discovery rate), p_max or p_tfce (family-wise).",
+                "enum": ["p", "q", "p_max", "p_tfce"],
+            },
+            "at_most": {
+                "description": "Highest value that passes; 0.05 if left out.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 1,
+            },
+        },
+        "dependentRequired": {"at_most": ["by"]},
+        "additionalProperties": False,
+        "default": {},
+    },
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }
 PLACE = ["dataset", "response", "split"]
@@ -84,18 +108,22 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     -------
     DataFrame
         A row per vertex and result: dataset, response, split, subject, feature, model, hemisphere, vertex, ceiling
-        (NC, share of variance), explained (sign(r) r²), roi, simulated.
+        (NC, share of variance), explained (sign(r) r²), roi, simulated; with a threshold also the test, n_refits and
+        passes.
 
     Raises
     ------
     ValueError
-        If no row is chosen, one does not lie on fsaverage5, or two results give one vertex different ceilings.
+        If no row is chosen, one does not lie on fsaverage5, two results give one vertex different ceilings, or none has
+        the test of the threshold.
     """
     chosen_maps = cortex.choose_maps(tables["maps"], settings, "ceiling map")
     drawn_models = chosen_maps[MODEL].drop_duplicates().head(settings["max_results"])
     r = chosen_maps["r"].to_numpy(dtype=float)
     columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex", "ceiling", "explained", "roi", "simulated"]
-    table = chosen_maps.assign(explained=np.sign(r) * r**2).merge(drawn_models, on=MODEL)[columns]
+    columns += thresholds.columns_of(settings)
+    table = chosen_maps.assign(explained=np.sign(r) * r**2).merge(drawn_models, on=MODEL)
+    table = thresholds.with_threshold(table, settings, "ceiling map")[columns]
     sort_columns = [*PLACE, "subject", *MODEL, "hemisphere", "vertex"]
     table = table.sort_values(sort_columns, kind="stable").reset_index(drop=True)
     ceilings_of_vertex = table.groupby([*PLACE, "subject", "hemisphere", "vertex"])["ceiling"]
@@ -128,7 +156,9 @@ def draw(tables: Tables, settings: Entry) -> Figure:
         settings["views"],
         tables.meshes,
         cortex.Scale("YlGnBu", 0, limit, "Share of variance: NC, sign(r) r² (image view)", extend),
-        note=cortex.surface_note(table["roi"] if settings["borders"] else None, n_left_out),
+        note=cortex.surface_note(
+            table["roi"] if settings["borders"] else None, n_left_out, thresholds.sentence(table, settings)
+        ),
     )
 
 
@@ -140,4 +170,6 @@ def _row(
     first_result = next(result for result in results if len(result))
     surface_values: list[dict[str, np.ndarray] | None] = [hemispheres(first_result, "ceiling")]
     surface_values += [hemispheres(result, "explained") if len(result) else None for result in results]
-    return cortex.SurfaceRow(block, subject, surface_values, hemispheres(first_result, "roi") if bordered else None)
+    passing = [None, *(thresholds.passing(result) if len(result) else None for result in results)]
+    regions = hemispheres(first_result, "roi") if bordered else None
+    return cortex.SurfaceRow(block, subject, surface_values, regions, passing)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from boldflow.drawing import cortex, figure_style
+from boldflow.drawing import cortex, figure_style, thresholds
 from boldflow.drawing.colours import round_up
 from boldflow.drawing.meshes import hemispheres
 from boldflow.drawing.tables import Tables
@@ -20,7 +20,7 @@ FACTS = {
         "Each pixel shows the value of the vertex nearest to it, without smoothing. A row is one subject; blocks are "
         "encoding results. All maps share one scale, symmetric about zero; arrows at its ends mean that values lie "
         "beyond it. Grey: no data (darker in sulci). Thin lines are borders of the ROIs named below the scale. No "
-        "threshold is applied: the map is a picture, the tests are in the tables."
+        "threshold is applied unless a line below the scale names it; vertices that do not pass are then faint."
     ),
 }
 SETTINGS = {
@@ -68,6 +68,29 @@ SETTINGS = {
         "maximum": 1,
         "default": 0,
     },
+    "threshold": {
+        "description": (
+            "Draw vertices faint that do not pass a test, as in {by: q, at_most: 0.05}. by: q (false discovery rate), "
+            "p_max or p_tfce (family-wise, by the maximum or by clusters) or p; at_most: 0.05 if left out. No "
+            "threshold if left out."
+        ),
+        "type": "object",
+        "properties": {
+            "by": {
+                "description": "p, q (false discovery rate), p_max or p_tfce (family-wise).",
+                "enum": ["p", "q", "p_max", "p_tfce"],
+            },
+            "at_most": {
+                "description": "Highest value that passes; 0.05 if left out.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 1,
+            },
+        },
+        "dependentRequired": {"at_most": ["by"]},
+        "additionalProperties": False,
+        "default": {},
+    },
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }
 TITLES = {"ceiling": "Highest r possible, \N{SQUARE ROOT}NC", "r": "Pearson r"}
@@ -87,22 +110,23 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     -------
     DataFrame
         A row per vertex: dataset, response, split, feature, model, subject, hemisphere, vertex, r, ceiling
-        (the root of NC: highest r of any model), roi, simulated.
+        (the root of NC: highest r of any model), roi, simulated; with a threshold also the test, n_refits and passes.
 
     Raises
     ------
     ValueError
-        If no row is chosen, or one of them does not lie on fsaverage5.
+        If no row is chosen, one of them does not lie on fsaverage5, or none has the test of the threshold.
     """
     chosen_maps = cortex.choose_maps(tables["maps"], settings, "encoding map")
     drawn_results = figure_style.results(chosen_maps).head(settings["max_results"])
     columns = [*figure_style.RESULT, "subject", "hemisphere", "vertex", "r", "ceiling", "roi", "simulated"]
+    columns += thresholds.columns_of(settings)
     table = drawn_results.assign(_place=np.arange(len(drawn_results))).merge(
         chosen_maps, on=figure_style.RESULT, how="left"
     )
     table = table.assign(ceiling=np.sqrt(table["ceiling"].to_numpy(dtype=float)))
     table = table.sort_values(["_place", "subject", "hemisphere", "vertex"], kind="stable")
-    return table[columns].reset_index(drop=True)
+    return thresholds.with_threshold(table, settings, "encoding map")[columns].reset_index(drop=True)
 
 
 def draw(tables: Tables, settings: Entry) -> Figure:
@@ -117,7 +141,9 @@ def draw(tables: Tables, settings: Entry) -> Figure:
         for subject, part in block.groupby("subject", sort=True):
             regions = hemispheres(part, "roi") if settings["borders"] else None
             surface_values = [hemispheres(part, column) for column in drawn_columns]
-            rows.append(cortex.SurfaceRow(titles[key], str(subject), surface_values, regions))
+            label = thresholds.label_with_count(str(subject), part)
+            passing = [thresholds.passing(part) if column == "r" else None for column in drawn_columns]
+            rows.append(cortex.SurfaceRow(titles[key], label, surface_values, regions, passing))
     magnitudes = np.abs(table[list(drawn_columns)].to_numpy(dtype=float))  # (n_rows, n_shown)
     limit = settings["limit"] or round_up(magnitudes)
     extend = "both" if np.nanmax(magnitudes, initial=0) > limit else "neither"
@@ -127,5 +153,7 @@ def draw(tables: Tables, settings: Entry) -> Figure:
         settings["views"],
         tables.meshes,
         cortex.Scale("RdBu_r", -limit, limit, "Pearson r (image view)", extend),
-        note=cortex.surface_note(table["roi"] if settings["borders"] else None, n_left_out),
+        note=cortex.surface_note(
+            table["roi"] if settings["borders"] else None, n_left_out, thresholds.sentence(table, settings)
+        ),
     )

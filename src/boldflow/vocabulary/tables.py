@@ -114,7 +114,8 @@ TABLES = {
         "vertex maps; it needs a model with direction encode",
         f"A row per vertex of each encoding result: {_NAMES}, space, hemisphere ('left' / 'right'), vertex (int, index "
         "in that hemisphere's mesh), r, r2, ceiling (NC, a share of variance from 0 to 1), signal_var, noise_var, roi "
-        "(str, may be empty). Of encoders of joined features also r2_joint (R², 1 - residual over total variance) and, "
+        "(str, may be empty), p, q, p_max, p_tfce (tests of r by refits under permuted labels; NaN where there are "
+        "none) and n_refits. Of encoders of joined features also r2_joint (R², 1 - residual over total variance) and, "
         "for each feature joined, r2_band:NAME (what it brings to that; these add up) and, where fits without it were "
         "made, r2_unique:NAME (what is lost).",
     ),

@@ -31,6 +31,16 @@ def test_a_pixel_shows_the_value_of_its_vertex_and_grey_where_there_is_none():
     assert np.ptp(background[vertex >= 0][:, :3], axis=1).max() == 0
 
 
+def test_vertices_that_do_not_pass_are_faint_and_keep_their_values():
+    passing = np.arange(N_VERTICES) % 2 == 0
+    values = np.linspace(0, 1, N_VERTICES)
+    image = colours.draw_surface(Figure().add_subplot(), seen("medial"), values, CMAP, NORM, passing=passing)
+    vertex = seen("medial").vertex
+    inside = vertex >= 0
+    np.testing.assert_array_equal(image.get_alpha()[inside], np.where(passing[vertex[inside]], 1, colours.FAINT))
+    np.testing.assert_array_equal(image.get_array()[inside].data, values[vertex[inside]])
+
+
 def test_values_of_another_mesh_are_refused():
     with pytest.raises(ValueError, match="10242 vertices"):
         colours.draw_surface(Figure().add_subplot(), seen("medial"), np.zeros(642), CMAP, NORM)

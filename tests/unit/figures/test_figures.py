@@ -306,6 +306,51 @@ def test_a_map_without_any_value_is_grey(name):
     assert np.ma.getmaskarray(surfaces(figure)[-1][3].get_array()).all()
 
 
+def maps_with_tests(n, n_refits=200):
+    """Maps whose q is .01 where r is above .5, with a few vertices that have no test."""
+    drawn = maps(n)
+    q = np.where(drawn["r"] > 0.5, 0.01, 0.4)
+    q[:10] = np.nan
+    p_max = np.where(q < 0.05, 0.05, 1.0) + 0 * q  # NaN stays
+    return drawn.assign(p=q / 2, q=q, p_max=p_max, p_tfce=np.nan, n_refits=n_refits)
+
+
+@pytest.mark.parametrize("name", ["encoding_map", "ceiling_map"])
+@pytest.mark.parametrize("by", ["q", "p_max"])
+def test_a_threshold_makes_vertices_faint_that_do_not_pass_and_says_so(name, by):
+    given, settings = {"maps": maps_with_tests(2)}, defaults(name, views=["medial"], threshold={"by": by})
+    source = FIGURES[name].source_table(given, settings)
+    np.testing.assert_array_equal(source["passes"], source[by] <= 0.05)
+    figure = FIGURES[name].draw(tables_of(given), settings)
+    for place, (number, side, view, image) in enumerate(surfaces(figure)):
+        if place % 4 < 2:  # the ceiling stands first and has no test
+            assert image.get_alpha() is None
+            continue
+        vertex = meshes.project_surface(hemispheres()[side], side, view).vertex
+        mine = source[(source["subject"] == subjects(2)[number]) & (source["hemisphere"] == side)]
+        passes = meshes.vertex_array(mine["vertex"], mine["passes"].astype(float)) == 1
+        inside = vertex >= 0
+        np.testing.assert_array_equal(image.get_alpha()[inside] == 1, passes[vertex[inside]])
+    (line,) = [text.get_text() for text in figure.texts if text.get_text().startswith("Faint")]
+    assert "above 0.05, from 200 refits" in line
+    assert f"{source['passes'].sum():,} of {len(source):,} vertices pass, 10 have no test." in line
+
+
+@pytest.mark.parametrize("name", ["encoding_map", "ceiling_map"])
+def test_a_threshold_by_a_test_that_no_vertex_has_is_refused(name):
+    with pytest.raises(ValueError, match=r"threshold by p_tfce, which no vertex of its maps has.*tfce: true"):
+        FIGURES[name].source_table({"maps": maps_with_tests(1)}, defaults(name, threshold={"by": "p_tfce"}))
+    with pytest.raises(ValueError, match="permutations of 19 or more"):
+        FIGURES[name].source_table({"maps": maps(1)}, defaults(name, threshold={"by": "q"}))
+
+
+def test_a_threshold_has_a_level_of_its_own_and_no_threshold_adds_nothing():
+    given = {"maps": maps_with_tests(1)}
+    source = encoding_map.source_table(given, defaults("encoding_map", threshold={"by": "q", "at_most": 0.001}))
+    assert not source["passes"].any()
+    assert "passes" not in encoding_map.source_table(given, defaults("encoding_map"))
+
+
 def test_retrieval_draws_the_pictures_of_its_source_table_and_frames_the_true_one():
     given = {"queries": queries(2), "images": pictures()}
     settings = defaults("retrieval_examples")

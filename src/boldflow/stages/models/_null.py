@@ -1,7 +1,7 @@
 """The null distribution of a model's scores: labels of images permuted in training and test, and the model refitted."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -23,6 +23,18 @@ from boldflow.stages.models._inputs import inputs_and_targets, scaled, training_
 Refit = Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True)
+class Null:
+    """Scores under permuted labels.
+
+    ``scores`` (n_permutations, n_scores), in the order of ``scorer.measure``; ``vertex_r`` (n_permutations, n_vertices)
+    float32: Pearson r of each vertex, of refitted encoders alone.
+    """
+
+    scores: np.ndarray
+    vertex_r: np.ndarray | None = None
+
+
 def null_values(
     plugin: Model,
     settings: Entry,
@@ -33,7 +45,7 @@ def null_values(
     n_permutations: int,
     seed: int,
     block: str,
-) -> np.ndarray:
+) -> Null:
     """Refit and score under permuted labels.
 
     All trials of an image get the same other image's label. Images trade labels within their part of the split, or
@@ -53,8 +65,7 @@ def null_values(
 
     Returns
     -------
-    array of shape (n_permutations, n_scores)
-        In the order of ``scorer.measure``.
+    Null
     """
     image, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
     picture = data.trials["picture"].to_numpy()[first_rows]
@@ -64,6 +75,9 @@ def null_values(
     else:
         predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
     null = []
+    vertex_r: np.ndarray | None = None
+    if isinstance(scorer, EncodingScorer):
+        vertex_r = np.empty((n_permutations, scorer.measured.shape[1]), dtype=np.float32)
     for permutation in tqdm(range(n_permutations), desc=f"permute {settings['name']}", unit="refit"):
         rng = np.random.default_rng([seed, permutation])
         permuted_image = permute_within(
@@ -73,7 +87,9 @@ def null_values(
         # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
         true_image = None if settings["direction"] == "encode" else _true(image_of_test, permuted_image, test)
         null.append([measure.value for measure in scorer.measure(predicted, true_image)])
-    return np.array(null)
+        if vertex_r is not None and isinstance(scorer, EncodingScorer):
+            vertex_r[permutation] = scorer.correlation(predicted)
+    return Null(np.array(null), vertex_r)
 
 
 def rescored_values(
@@ -85,7 +101,7 @@ def rescored_values(
     n_permutations: int,
     seed: int,
     block: str,
-) -> np.ndarray:
+) -> Null:
     """Score the same predictions under permuted test labels, without a refit: this tests dependence only.
 
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
@@ -99,7 +115,7 @@ def rescored_values(
         null.append(
             [measure.value for measure in scorer.measure(predicted, _true(image_of_test, permuted_image, test))]
         )
-    return np.array(null)
+    return Null(np.array(null))
 
 
 def refitted(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from boldflow.core.scores.retrieval import RetrievalScorer
 from boldflow.registry import plugin_of
 from boldflow.stages._aligned import Aligned, regions_of
 from boldflow.stages.models._codes import in_training_scale
-from boldflow.stages.models._null import null_values, rescored_values
+from boldflow.stages.models._null import Null, null_values, rescored_values
 from boldflow.stages.models._tested import Scoring, Tested
 
 NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
@@ -64,8 +64,8 @@ def as_scored(scorer: Scorer, predicted: np.ndarray, weights: str) -> np.ndarray
     return predicted_values
 
 
-def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> np.ndarray | None:
-    """Scores under permuted labels, (n_permutations, n_scores), or None where the model has no p."""
+def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> Null | None:
+    """Scores under permuted labels, or None where the model has no p."""
     entry, settings, p_kind = scoring.notes.entry, scoring.settings, scoring.p_kind
     if isinstance(scorer, ReconstructionScorer):
         return None  # there are no labels that could be permuted

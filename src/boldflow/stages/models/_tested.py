@@ -59,9 +59,14 @@ class Scoring:
     @property
     def p_kind(self) -> str | None:
         """Refit where the fit is closed-form; elsewhere no p, unless the entry asks for re-scoring."""
-        if registry.facts(ModelFacts, "models", self.settings.plugin).closed_form:
+        if self.closed_form:
             return "refit" if self.settings["permutations"] else None
         return "rescore" if self.settings["rescorings"] else None
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether the model's fit has no random part."""
+        return bool(registry.facts(ModelFacts, "models", self.settings.plugin).closed_form)
 
     def tested(self, result: ResultKey, data: Aligned, vertices: str) -> Tested:
         """Collect the test trials of one subject."""

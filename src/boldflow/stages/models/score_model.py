@@ -29,9 +29,11 @@ from boldflow.stages.models._over_subjects import score_over_subjects
 from boldflow.stages.models._score_rows import ScoreRows
 from boldflow.stages.models._scorers import Scorer, as_scored, null_of, scorer_of
 from boldflow.stages.models._tested import Row, Scoring, Tested
+from boldflow.stages.models._vertex_tests import COLUMNS as VERTEX_TESTS
+from boldflow.stages.models._vertex_tests import test_map
 from boldflow.vocabulary.results import NONE, pooled_name
 
-MAP = ["space", "hemisphere", "vertex", "r", "r2", "R2", "ceiling", "signal_var", "noise_var", "roi"]
+MAP = ["space", "hemisphere", "vertex", "r", "r2", "R2", "ceiling", "signal_var", "noise_var", "roi", *VERTEX_TESTS]
 PLACES = [f"{what}_{n + 1}" for what in ("nearest", "score") for n in range(N_NEAREST)]
 QUERIES = ["seed", "fold", "image_id", "rank", "gallery_size", *PLACES]
 
@@ -73,8 +75,9 @@ def run(
     draws : path of the .npy to write, (n_rows, n_draws) float32: each score in each bootstrap draw (its value where it
         has no interval); draw d holds the same pictures for every model of the subject
     draws_index : path of the Parquet to write: the id of the score that each row of the draws is of
-    vertex_map, queries : paths of the Parquet files to write: a row per vertex (encoders); a row per test picture
-        (retrieval)
+    vertex_map : path of the Parquet to write: a row per vertex of encoders, with p, q, p_max and p_tfce
+        (``stages.models._vertex_tests``); its sidecar says under ``vertex_tests``, by subject, how these were made
+    queries : path of the Parquet to write: a row per test picture (retrieval)
     bands : path of the Parquet to write: a row per region and joined feature, what that explains (encoders that tell
         the bands of their inputs apart; columns as of ``stages.models._bands``)
     subjects : names of the subjects in the order of their files, JSON text
@@ -108,12 +111,10 @@ def run(
             score_rows.append(score_over_subjects(scoring, test_trials, predicted, result))
     note = {"code": code, "data": score_rows[0].rows[0]["data_digest"], "units": {"value": "see metric"}}
     _write_scores(scores, draws, draws_index, score_rows, note)
-    for path, subject_tables in (
-        (vertex_map, [subject.vertex_map for subject in scored_subjects]),
-        (bands, [subject.bands for subject in scored_subjects]),
-        (queries, [subject.queries for subject in scored_subjects]),
-    ):
-        tables.write(path, _joined(subject_tables), note)
+    tests = dict(zip(subject_names, [subject.vertex_tests for subject in scored_subjects], strict=True))
+    for name, path in {"vertex_map": vertex_map, "bands": bands, "queries": queries}.items():
+        table_note = note | {"vertex_tests": tests} if name == "vertex_map" else note
+        tables.write(path, _joined([getattr(subject, name) for subject in scored_subjects]), table_note)
 
 
 def _write_scores(scores: str, draws: str, draws_index: str, score_rows: Sequence[ScoreRows], note: Row) -> None:
@@ -131,13 +132,14 @@ def _joined(subject_tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 @dataclass
 class _Scored:
-    """Scores of one subject, and the tables beside them."""
+    """Scores of one subject, and the tables beside them; ``vertex_tests``: how those of the map were made."""
 
     scores: ScoreRows
     scorer: Scorer
     vertex_map: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MAP))
     queries: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=QUERIES))
     bands: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=BANDS))
+    vertex_tests: Row = field(default_factory=dict)
 
     @classmethod
     def of(cls, scoring: Scoring, tested: Tested, predictions: Predictions, subject_number: int) -> "_Scored":
@@ -160,7 +162,10 @@ class _Scored:
             if isinstance(scorer, ReconstructionScorer):
                 measures += _code_measures(scoring, tested, seed)
             null = null_of(scoring, tested, scorer, predicted, int(seed))
-            score_rows.add(measures, seed, null, left_out_of(scoring, tested, scorer, int(seed)))
+            if isinstance(scorer, EncodingScorer):
+                scored.vertex_map, scored.vertex_tests = test_map(scored.vertex_map, scoring, null)
+            null_scores = None if null is None else null.scores
+            score_rows.add(measures, seed, null_scores, left_out_of(scoring, tested, scorer, int(seed)))
         scored.queries = pd.concat(query_tables, ignore_index=True)[QUERIES] if query_tables else scored.queries
         scored.bands = pd.concat(band_tables, ignore_index=True) if band_tables else scored.bands
         return scored._named(scoring.named(tested.result))

@@ -104,7 +104,7 @@ def names(feature, model):
     return about | {"feature": feature, "model": model}
 
 
-def scored(folder, feature, model):
+def scored(folder, feature, model, **more):
     own = place(folder, feature, model)
     score_model.run(
         predictions=str(own / "predictions.npy"),
@@ -125,7 +125,7 @@ def scored(folder, feature, model):
         bands=str(own / "bands.parquet"),
         subjects=json.dumps([SUBJECT]),
         names=json.dumps(names(feature, model)),
-        settings=json.dumps(settings(model)),
+        settings=json.dumps(settings(model, **more)),
         facts=json.dumps(FACTS),
         n_draws=200,
         code="{}",
@@ -185,6 +185,26 @@ def test_a_model_that_tells_no_bands_apart_has_none(folder, feature, model):
     own = scored(folder, feature, model)
     assert tables.read(own / "bands.parquet").empty
     assert not [name for name in tables.read(own / "map.parquet") if name.startswith("r2_")]
+
+
+def test_the_map_tests_vertices_by_the_refits_that_test_regions(folder):
+    """The last ten vertices follow nothing, the second ten nothing that this model sees."""
+    own = scored(folder, "one", "ridge", permutations=99, tfce=True)
+    found, note = tables.read(own / "map.parquet"), tables.sidecar(own / "map.parquet")["vertex_tests"]
+    assert (found["p_max"][ONE] == 0.01).all() and (found["q"][ONE] < 0.01).all() and (found["p"][ONE] < 0.005).all()
+    assert (found["p"][10:] > 0.001).all() and found["p"][10:].between(0.05, 1).mean() > 0.8
+    assert (found["n_refits"] == 99).all() and found["p_tfce"].isna().all()  # voxels have no neighbours here
+    assert note[SUBJECT]["n_refits"] == 99 and note[SUBJECT]["n_undefined"] == 0
+    assert note[SUBJECT]["n_vertices"] == N_VERTICES and "fsaverage5 alone" in note[SUBJECT]["remarks"]
+    regions = tables.read(own / "scores.parquet").query("metric == 'r'").set_index("roi")
+    assert (regions["n_permutations"] == 99).all() and regions.loc["one", "p"] == 0.01
+
+
+def test_a_map_without_refits_has_no_tests_and_says_why(folder):
+    own = scored(folder, "one", "ridge")
+    found, note = tables.read(own / "map.parquet"), tables.sidecar(own / "map.parquet")["vertex_tests"][SUBJECT]
+    assert found[["p", "q", "p_max", "p_tfce"]].isna().all(axis=None) and (found["n_refits"] == 0).all()
+    assert note["n_undefined"] == N_VERTICES and "19 refits or more" in note["remarks"]
 
 
 def compared(folder, *encoders, seeds=None):
