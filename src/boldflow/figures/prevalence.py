@@ -36,10 +36,8 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 
     Parameters
     ----------
-    tables : Tables
-        ``people``: see ``vocabulary.tables``.
-    settings : Entry
-        Keys of ``SETTINGS``.
+    tables : Tables, with ``people`` (``vocabulary.tables``)
+    settings : Entry, with the keys of ``SETTINGS``
 
     Returns
     -------
@@ -54,11 +52,12 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
     """
     people = tables["people"]
     is_tested = pd.to_numeric(people["value"], errors="coerce").notna()
-    wanted = people["metric"].isin(settings["metrics"]) if settings["metrics"] else people["primary"].eq("True")
-    chosen = people[is_tested & wanted]
+    is_of_metric = people["metric"].isin(settings["metrics"]) if settings["metrics"] else people["primary"].eq("True")
+    chosen = people[is_tested & is_of_metric]
     if chosen.empty:
-        names = settings["metrics"] or "the primary metric"
-        raise ValueError(f"prevalence: no score of {names} has p by refits in two subjects or more")
+        raise ValueError(
+            f"prevalence: no score of {settings['metrics'] or 'the primary metric'} has p by refits in two subjects"
+        )
     numbers = {name: pd.to_numeric(chosen[name]) for name in NUMBERS}
     columns = ["metric", *ROW[:3], "feature", "model", *ROW[6:], *ROW[3:6], *NUMBERS, "simulated"]
     return chosen.assign(**numbers, simulated=chosen["simulated"].eq("True"))[columns].reset_index(drop=True)

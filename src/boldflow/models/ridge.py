@@ -72,8 +72,7 @@ def fit(
     ridge = fit_ridge(
         inputs, training_data.targets, groups=training_data.groups, seed=seeds[0], device=device, **choice
     )
-    names = ("weights", "intercept", "alphas", "grid")
-    state = {name: getattr(ridge, name) for name in names}
+    state = {name: getattr(ridge, name) for name in ("weights", "intercept", "alphas", "grid")}
     errors = ridge.errors.mean(axis=1)
     history: list[dict[str, float | int | str]] = [
         {"alpha": float(alpha), "n_targets": int((ridge.alphas == alpha).sum()), "cv_mse": float(error)}

@@ -12,7 +12,7 @@ FEWEST_TOLD = 0.05  # share of targets at an end of the grid that is worth a wor
 def penalty_grid(
     alphas: Sequence[float] | np.ndarray | None, sum_of_squares: float, n_trials: int, n_inputs: int
 ) -> np.ndarray:
-    """Give penalties in ascending order: those named, or a grid at the scale of the inputs.
+    """Give penalties (n_alphas,) in ascending order: those named, or a grid at the scale of the inputs.
 
     Parameters
     ----------
@@ -22,10 +22,6 @@ def penalty_grid(
         Of the centred inputs, the trace of their Gram matrix.
     n_trials, n_inputs : int
         The smaller is the number of eigenvalues of that matrix.
-
-    Returns
-    -------
-    array of shape (n_alphas,)
 
     Raises
     ------

@@ -95,7 +95,7 @@ def test_eight_people_without_p_have_a_mean_and_no_prevalence():
     assert pd.isna(row["value"]) and row["mean"] > 0
     section = section_of(pd.DataFrame([row]).astype(str))
     assert section is not None and section.table.rows[0][2:4] == [MISSING, MISSING]
-    with pytest.raises(ValueError, match="no score of the primary metric has p by refits"):
+    with pytest.raises(ValueError, match="no score of the primary metric has p by refits in two subjects"):
         figure.source_table(tables_of({"people": pd.DataFrame([row]).astype(str)}), defaults("prevalence"))
 
 
