@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import special
 
-from bench import _lines, _maps
+from bench import _lines, _maps, _refits
 from bench._lines import Line
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.test_sets import TestSet
@@ -48,6 +48,7 @@ def run(quick: bool = False) -> list[Line]:
             *_prevalence(),
             *_people(quick),
             *_maps.lines(SEED, quick),
+            *_refits.lines(SEED, quick),
         ]
 
 

@@ -190,3 +190,31 @@ def permute_within(labels: np.ndarray, block: np.ndarray, rng: np.random.Generat
         rows = np.flatnonzero(block == number)
         permuted_labels[rows] = labels[rng.permutation(rows)]
     return permuted_labels
+
+
+def trade_runs(run: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Let whole runs trade places: trials keep theirs within the run, so that noise and blocks stay as they are.
+
+    Parameters
+    ----------
+    run : int array of shape (n_trials,)
+        Trials of a run in the order of acquisition.
+    rng : Generator
+
+    Returns
+    -------
+    int array of shape (n_trials,)
+        The trial at the same place of the run that was drawn.
+
+    Raises
+    ------
+    ValueError
+        If runs differ in their number of trials.
+    """
+    numbers, n_trials = np.unique(run, return_counts=True)
+    if len(set(n_trials)) > 1:
+        raise ValueError(f"runs of {sorted(set(n_trials.tolist()))} trials cannot trade places: as many are needed")
+    rows = np.stack([np.flatnonzero(run == number) for number in numbers])  # (n_runs, n_in_run)
+    traded = np.empty(len(run), dtype=int)
+    traded[rows.ravel()] = rows[rng.permutation(len(numbers))].ravel()
+    return traded

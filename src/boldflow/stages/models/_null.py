@@ -14,13 +14,14 @@ from boldflow.core.records.training import TrainingData
 from boldflow.core.scores.classes import ClassScorer
 from boldflow.core.scores.encoding import EncodingScorer
 from boldflow.core.scores.retrieval import RetrievalScorer
-from boldflow.core.scores.statistics import permute_within
+from boldflow.core.scores.statistics import permute_within, trade_runs
 from boldflow.models import Model, Refits
 from boldflow.settings import Entry
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets, scaled, training_data
 
 Refit = Callable[[np.ndarray], np.ndarray]
+WHOLE_RUNS = "whole runs"  # what trades labels where these come in blocks within runs
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def null_values(
     """Refit and score under permuted labels.
 
     All trials of an image get the same other image's label. Images trade labels within their part of the split, or
-    within their run where there are no pictures.
+    within their run where there are no pictures. Where labels come in blocks within runs, whole runs trade.
 
     Parameters
     ----------
@@ -61,12 +62,14 @@ def null_values(
     scorer : of the observed result
     n_permutations : how many refits are made
     seed : int
-    block : {"part", "run"}
+    block : {"part", "run", "whole runs"}
 
     Returns
     -------
     Null
     """
+    if block == WHOLE_RUNS:
+        return _null_of_runs(plugin, settings, data, scorer, n_permutations, seed)
     image, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
     picture = data.trials["picture"].to_numpy()[first_rows]
     in_units = not isinstance(scorer, RetrievalScorer)
@@ -106,6 +109,8 @@ def rescored_values(
 
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
     """
+    if block == WHOLE_RUNS:
+        return _rescored_runs(predicted, data, rows, scorer, n_permutations, seed)
     _, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
     null = []
     for permutation in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
@@ -116,6 +121,62 @@ def rescored_values(
             [measure.value for measure in scorer.measure(predicted, _true(image_of_test, permuted_image, test))]
         )
     return Null(np.array(null))
+
+
+def runs_can_trade(data: Aligned) -> bool:
+    """Tell whether whole runs can trade labels: they have as many trials, and no picture comes again."""
+    n_trials = np.unique(_runs_of(data), return_counts=True)[1]
+    return len(set(n_trials)) == 1 and data.trials["image_id"].is_unique
+
+
+def _runs_of(data: Aligned) -> np.ndarray:
+    return np.asarray(pd.factorize(data.trials["session"] + "|" + data.trials["run"])[0])
+
+
+def _null_of_runs(
+    plugin: Model,
+    settings: Entry,
+    data: Aligned,
+    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    n_permutations: int,
+    seed: int,
+) -> Null:
+    """Refit with the labels of other runs, place by place; for a decoder it is the responses that change places."""
+    run, pictures, folds = _runs_of(data), data.trials["picture"].to_numpy(), range(data.n_folds)
+    in_units = not isinstance(scorer, RetrievalScorer)
+    encoders = [_encoder(plugin, settings, data, fold, seed) for fold in folds if settings["direction"] == "encode"]
+    scores, vertex_r = [], []
+    for permutation in tqdm(range(n_permutations), desc=f"permute runs, {settings['name']}", unit="refit"):
+        traded = trade_runs(run, np.random.default_rng([seed, permutation]))
+        if encoders:
+            predicted = np.concatenate([predict(pictures[traded]) for predict in encoders])
+        else:
+            moved = replace(data, responses=np.asarray(data.responses)[traded])
+            decoders = [_decoder(plugin, settings, moved, fold, seed, in_units) for fold in folds]
+            predicted = np.concatenate([predict(pictures) for predict in decoders])
+        scores.append([measure.value for measure in scorer.measure(predicted)])
+        if isinstance(scorer, EncodingScorer):
+            vertex_r.append(scorer.correlation(predicted).astype(np.float32))
+    return Null(np.array(scores), np.array(vertex_r) if vertex_r else None)
+
+
+def _rescored_runs(
+    predicted: np.ndarray,
+    data: Aligned,
+    rows: np.ndarray,
+    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    n_permutations: int,
+    seed: int,
+) -> Null:
+    """Score predictions of other tested runs, place by place."""
+    order = np.argsort(rows, kind="stable")  # as acquired
+    run = _runs_of(data)[rows[order]]
+    scores = []
+    for permutation in tqdm(range(n_permutations), desc="permute tested runs", unit="scoring"):
+        traded = np.empty_like(order)
+        traded[order] = order[trade_runs(run, np.random.default_rng([seed, permutation]))]
+        scores.append([measure.value for measure in scorer.measure(predicted[traded])])
+    return Null(np.array(scores))
 
 
 def refitted(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from boldflow.core.scores.retrieval import RetrievalScorer
 from boldflow.registry import plugin_of
 from boldflow.stages._aligned import Aligned, regions_of
 from boldflow.stages.models._codes import in_training_scale
-from boldflow.stages.models._null import Null, null_values, rescored_values
+from boldflow.stages.models._null import WHOLE_RUNS, Null, null_values, rescored_values, runs_can_trade
 from boldflow.stages.models._tested import Scoring, Tested
 
 NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
@@ -73,6 +73,10 @@ def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndar
         return None  # a refit to one subject says nothing of a model of several
     data, test, test_rows = tested.data, tested.test, tested.rows
     block = "part" if scoring.facts.images else "run"
+    if scoring.label_in_blocks:
+        if not runs_can_trade(data):
+            return None
+        block = WHOLE_RUNS
     if p_kind == "refit":
         plugin, n_permutations = plugin_of("models", entry), settings["permutations"]
         return null_values(plugin, entry, data, test, test_rows, scorer, n_permutations, seed=seed, block=block)

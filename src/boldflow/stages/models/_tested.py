@@ -39,7 +39,8 @@ class Scoring:
 
     ``notes``: of its training; ``settings``: what its entry says of scoring; ``weights``: path of its safetensors;
     ``code``: digests of the code that scores, JSON text; ``pooled``: whether one model learnt from all subjects;
-    ``warning``: what split and fit say that every row has to tell.
+    ``warning``: what split and fit say that every row has to tell; ``label_in_blocks``: a label that comes in blocks
+    within runs, or nothing.
     """
 
     notes: ModelNotes
@@ -50,6 +51,7 @@ class Scoring:
     code: str
     pooled: bool
     warning: str = ""
+    label_in_blocks: str = ""
 
     @property
     def unit(self) -> str:

@@ -18,13 +18,14 @@ from boldflow.core.scores.retrieval import N_NEAREST, RetrievalScorer
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry, read_facts
 from boldflow.stages import _predictions
-from boldflow.stages._aligned import align_all, smallest_region
+from boldflow.stages._aligned import Aligned, align_all, smallest_region
 from boldflow.stages._predictions import Predictions
 from boldflow.stages._result import read_result
 from boldflow.stages.models._bands import COLUMNS as BANDS
 from boldflow.stages.models._bands import map_columns, partition, region_rows
 from boldflow.stages.models._codes import codes_of
 from boldflow.stages.models._left_out import left_out_of
+from boldflow.stages.models._null import runs_can_trade
 from boldflow.stages.models._over_subjects import score_over_subjects
 from boldflow.stages.models._score_rows import ScoreRows
 from boldflow.stages.models._scorers import Scorer, as_scored, null_of, scorer_of
@@ -96,8 +97,10 @@ def run(
         result = replace(result, model=pooled_name(result.model))
     data_facts = read_facts(facts, DataFacts)
     notes = model_notes.read(config)
-    warning = "; ".join(filter(None, [str(tables.sidecar(split).get("temporal_leak", "")), *notes.remarks]))
-    scoring = Scoring(notes, read_entry(settings), data_facts, weights, n_draws, code, pooled, warning)
+    split_note = tables.sidecar(split)
+    label_in_blocks = str(split_note.get("label_in_blocks", ""))
+    warning = _joined_remarks(split_note.get("temporal_leak"), *notes.remarks, _without_p(label_in_blocks, aligned))
+    scoring = Scoring(notes, read_entry(settings), data_facts, weights, n_draws, code, pooled, warning, label_in_blocks)
     subject_files = zip(subject_names, aligned, vertices, strict=True)
     test_trials = [
         scoring.tested(replace(result, subject=subject), data, vertices_path)
@@ -115,6 +118,20 @@ def run(
     for name, path in {"vertex_map": vertex_map, "bands": bands, "queries": queries}.items():
         table_note = note | {"vertex_tests": tests} if name == "vertex_map" else note
         tables.write(path, _joined([getattr(subject, name) for subject in scored_subjects]), table_note)
+
+
+def _joined_remarks(*remarks: object) -> str:
+    return "; ".join(str(remark) for remark in remarks if remark)
+
+
+def _without_p(label_in_blocks: str, aligned: Sequence[Aligned]) -> str:
+    """Say why there is no p where a label comes in blocks and runs cannot trade it; nothing where they can."""
+    if not label_in_blocks or all(map(runs_can_trade, aligned)):
+        return ""
+    return (
+        f"no p: {label_in_blocks} comes in blocks within runs, and whole runs cannot trade labels (they differ in "
+        "their number of trials, or pictures come again)"
+    )
 
 
 def _write_scores(scores: str, draws: str, draws_index: str, score_rows: Sequence[ScoreRows], note: Row) -> None:

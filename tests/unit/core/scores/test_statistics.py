@@ -49,3 +49,16 @@ def test_labels_are_traded_within_blocks_only_and_all_are_kept():
     found = statistics.permute_within(names, block, np.random.default_rng(0))
     assert sorted(found) == list(names) and (found != names).any()
     np.testing.assert_array_equal(block[found], block)
+
+
+def test_whole_runs_trade_places_and_trials_keep_theirs():
+    run = np.repeat([0, 1, 2, 3], 5)
+    seen = set()
+    for seed in range(60):
+        traded = statistics.trade_runs(run, np.random.default_rng(seed))
+        assert sorted(traded) == list(range(20)) and (traded % 5 == np.arange(20) % 5).all()
+        assert all(len(set(run[traded[run == k]])) == 1 for k in range(4))
+        seen.add(tuple(run[traded[::5]]))
+    assert len(seen) > 15
+    with pytest.raises(ValueError, match=r"runs of \[4, 5\] trials cannot trade places"):
+        statistics.trade_runs(run[:-1], np.random.default_rng(0))

@@ -38,7 +38,7 @@ class Study:
         return str(self.folder / name)
 
     @classmethod
-    def make(cls, folder: Path, signal: float) -> "Study":
+    def make(cls, folder: Path, signal: float, **split_note: object) -> "Study":
         rng = np.random.default_rng(0)
         features = rng.normal(size=(N, N_FEATURES)).astype(np.float32)
         responses = signal * features @ rng.normal(size=(N_FEATURES, N_VERTICES)) + rng.normal(size=(N, N_VERTICES))
@@ -57,7 +57,9 @@ class Study:
         parts = [
             trials.assign(fold=fold, unit=names, part=np.where(run == fold, "test", "train")) for fold in range(N_RUNS)
         ]
-        tables.write(study.path("split.parquet"), pd.concat(parts, ignore_index=True), {**NOTE, "rule": {}})
+        tables.write(
+            study.path("split.parquet"), pd.concat(parts, ignore_index=True), {**NOTE, "rule": {}} | split_note
+        )
         return study
 
     def score(self, model: str, **more: object) -> pd.DataFrame:
@@ -201,3 +203,52 @@ def test_what_one_subject_is_validated_on_trains_no_other():
     apart = _aligned._validated_apart([first, second])
     assert apart[0].split["part"].tolist() == ["train", "val", "test"]
     assert apart[1].split["part"].tolist() == ["drop", "train", "test"]
+
+
+@pytest.mark.parametrize("direction", ["encode", "decode"])
+def test_where_a_label_comes_in_blocks_whole_runs_trade_it(tmp_path: Path, direction: str) -> None:
+    """The witness refits with scikit-learn, run by run; a decoder's null has the responses of other runs."""
+    study = Study.make(tmp_path, 0.3, label_in_blocks="kind")
+    scores = study.score("ridge", direction=direction, alphas=[ALPHA], permutations=19)
+    metric = "r" if direction == "encode" else "feature_r"
+    row = scores[(scores["metric"] == metric) & ((scores["roi"] == "all") | scores["roi"].isna())].iloc[0]
+    assert row["n_permutations"] == 19 and row["p_kind"] == "refit" and "no p" not in row["remarks"]
+    run = np.repeat(np.arange(N_RUNS), PER_RUN)
+    nulls = []
+    for permutation in range(19):
+        runs = np.random.default_rng([0, permutation]).permutation(N_RUNS)
+        rows = np.concatenate([np.flatnonzero(run == k) for k in runs])
+        x, y = (
+            (study.features[rows], study.responses)
+            if direction == "encode"
+            else (study.responses[rows], study.features)
+        )
+        predicted = np.empty_like(y)
+        for k in range(N_RUNS):
+            train = run != k
+            sides = [(values - values[train].mean(axis=0)) / values[train].std(axis=0) for values in (x, y)]
+            predicted[~train] = Ridge(alpha=ALPHA).fit(sides[0][train], sides[1][train]).predict(sides[0][~train])
+            predicted[~train] = predicted[~train] * y[train].std(axis=0) + y[train].mean(axis=0)
+        nulls.append(fold_r(y, predicted, run) if direction == "encode" else np.nan)
+    if direction == "encode":
+        assert row["null_sd"] == pytest.approx(np.std(nulls), rel=1e-3)
+        assert row["chance"] == pytest.approx(np.mean(nulls), abs=1e-4)
+        assert row["p"] == pytest.approx((1 + np.sum(np.array(nulls) >= row["value"])) / 20)
+
+
+def fold_r(measured: np.ndarray, predicted: np.ndarray, run: np.ndarray) -> float:
+    """Mean over vertices of r about the means of runs."""
+    sides = [values - np.stack([values[run == k].mean(axis=0) for k in run]) for values in (measured, predicted)]
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(sides[0].T, sides[1].T, strict=True)]))
+
+
+def test_runs_that_cannot_trade_have_no_p_and_say_why(tmp_path: Path) -> None:
+    study = Study.make(tmp_path, 0.3, label_in_blocks="kind")
+    trials = tables.read(study.path("trials.parquet"))
+    tables.write(study.path("trials.parquet"), trials.assign(run=["0"] * 11 + list(trials["run"][11:])))
+    split = tables.read(study.path("split.parquet"))
+    moved = split.assign(run=np.where(split["trial"] == 10, "0", split["run"]))
+    moved = moved.assign(part=np.where(moved["run"].astype(int) == moved["fold"], "test", "train"))
+    tables.write(study.path("split.parquet"), moved, {**NOTE, "rule": {}, "label_in_blocks": "kind"})
+    scores = study.score("ridge-encoder", **ENCODE)
+    assert scores["p"].isna().all() and scores["remarks"].str.contains("no p: kind comes in blocks").all()
