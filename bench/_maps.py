@@ -25,7 +25,7 @@ def lines(seed: int, quick: bool) -> Iterator[Line]:
     Pictures train or test; noise goes together over neighbouring vertices; labels are permuted within training and
     within test, and a ridge is refitted, as the stage does.
     """
-    n_studies = 100 if quick else 1000
+    n_studies = 50 if quick else 1000
     yield from _without_signal(seed, n_studies, quick)
     for share in (0.05, 0.3):
         yield from _with_signal(seed, n_studies, share, quick)
