@@ -20,7 +20,7 @@ ITEM = np.dtype("<f4")
 
 
 class Rows:
-    """The first ``done`` of ``n_rows`` rows of float32, which a later try goes on from.
+    """The first ``n_done`` of ``n_rows`` rows of float32, which a later try goes on from.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Rows:
         self._folder, self._ticket, self._n_rows, self._every_s = Path(folder), ticket, n_rows, every_s
         self._file = self._folder / "rows.float32"
         self._width = 0
-        self.done = self._kept = self._found()
+        self.n_done = self._kept = self._found()
         self._last = time.monotonic()
 
     def append(self, rows: np.ndarray) -> None:
@@ -48,39 +48,39 @@ class Rows:
         OSError
             If the disk is full; what was kept stays, and the file and the free bytes stand in a note.
         """
-        if not self.done:
+        if not self.n_done:
             self._width = rows.shape[1]
-        if rows.shape[1] != self._width or self.done + len(rows) > self._n_rows:
-            position_text = f"after {self.done} of {self._n_rows} rows of {self._width}"
+        if rows.shape[1] != self._width or self.n_done + len(rows) > self._n_rows:
+            position_text = f"after {self.n_done} of {self._n_rows} rows of {self._width}"
             raise ValueError(f"rows of shape {rows.shape} do not fit {position_text}")
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with self._file.open("r+b" if self._file.exists() else "w+b") as handle:
-                handle.seek(self.done * self._width * ITEM.itemsize)
+                handle.seek(self.n_done * self._width * ITEM.itemsize)
                 handle.write(np.ascontiguousarray(rows, dtype=ITEM).tobytes())
         except OSError as error:
             disk = os.statvfs(self._folder)
             error.add_note(f"while writing {self._file}: {disk.f_bavail * disk.f_frsize} bytes are free there")
             raise
-        self.done += len(rows)
+        self.n_done += len(rows)
         if time.monotonic() - self._last >= self._every_s:
             self.keep()
 
     def keep(self) -> None:
         """Bring what was added to the disk, then say so."""
-        if self.done == self._kept:
+        if self.n_done == self._kept:
             return
         with self._file.open("rb+") as handle:
             os.fsync(handle.fileno())
-        note = {"ticket": self._ticket, "rows": self._n_rows, "done": self.done, "width": self._width}
+        note = {"ticket": self._ticket, "rows": self._n_rows, "done": self.n_done, "width": self._width}
         sidecars.write(self._folder / "progress.json", note)
-        self._kept, self._last = self.done, time.monotonic()
+        self._kept, self._last = self.n_done, time.monotonic()
 
     def read(self) -> np.ndarray:
         """Map all rows that there are, read-only (done, width)."""
-        if not self.done:
+        if not self.n_done:
             return np.empty((0, self._width), dtype=ITEM)
-        return np.memmap(self._file, dtype=ITEM, mode="r", shape=(self.done, self._width))
+        return np.memmap(self._file, dtype=ITEM, mode="r", shape=(self.n_done, self._width))
 
     def remove(self) -> None:
         """Remove all: the work is done."""

@@ -121,14 +121,14 @@ def fit_ridge(
     Hoerl and Kennard 1970, Technometrics 12, 55-67. Golub, Heath and Wahba 1979, Technometrics 21, 215-223.
     """
     ops = operations(dtype, device)
-    prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
+    solver = _Solver(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
     y = Targets(targets, ops)
-    rotated, errors, alpha_index = prepared.choose(y)
+    rotated_targets, errors, alpha_index = solver.choose(y)
     weights = np.empty((inputs.shape[1], targets.shape[1]), dtype=np.float32)  # (n_inputs, n_targets)
     for block in y.blocks():
-        weights[:, block] = ops.get(prepared.weights(rotated[:, block], alpha_index[block]))
-    intercept = y.mean - prepared.side.mean @ weights  # (n_targets,)
-    return RidgeFit(weights, intercept, prepared.alphas[alpha_index], prepared.alphas, errors)
+        weights[:, block] = ops.get(solver.weights(rotated_targets[:, block], alpha_index[block]))
+    intercept = y.mean - solver.side.mean @ weights  # (n_targets,)
+    return RidgeFit(weights, intercept, solver.alphas[alpha_index], solver.alphas, errors)
 
 
 def refit_ridge(
@@ -158,19 +158,19 @@ def refit_ridge(
     function from targets (n_trials, n_targets) to predictions (n_test, n_targets), float64
     """
     ops = operations(dtype, "cpu")
-    prepared = _Prepared(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
-    prepared.keep_folds()
-    basis = prepared.basis(test_inputs)  # (n_test, n_eigen)
+    solver = _Solver(inputs, alphas, groups, n_folds, seed, alpha_per, selection, ops)
+    solver.keep_folds()
+    basis = solver.basis(test_inputs)  # (n_test, n_eigen)
 
     def predict(targets: np.ndarray) -> np.ndarray:
         y = Targets(targets, ops)
-        rotated, _, alpha_index = prepared.choose(y)
-        return np.asarray(basis @ prepared.shrunk(rotated, alpha_index) + y.mean, dtype=np.float64)
+        rotated_targets, _, alpha_index = solver.choose(y)
+        return np.asarray(basis @ solver.shrunk(rotated_targets, alpha_index) + y.mean, dtype=np.float64)
 
     return predict
 
 
-class _Prepared:
+class _Solver:
     """All that fits of the same inputs to any targets share."""
 
     def __init__(
@@ -233,7 +233,7 @@ class _Prepared:
 
         Returns
         -------
-        rotated : array of shape (n_eigen, n_targets)
+        rotated_targets : array of shape (n_eigen, n_targets)
         errors : array of shape (n_alphas, n_targets), mean squared
         best : int array of shape (n_targets,), positions in ``alphas``
         """
@@ -246,21 +246,21 @@ class _Prepared:
             errors = (left_out.errors_around_the_best() if self._screens() else left_out.errors()) / side.n
             del fold_cross, left_out
         vectors = self.full_system.vectors  # (n_gram, n_eigen)
-        rotated = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
+        rotated_targets = self.ops.empty(vectors.shape[1], n_targets) if cross is None else cross
         # else two products of each block are less
         one_product = side.dual or self.selection == "loo" or n_targets > side.n
         for block in y.blocks():
             if cross is None:
                 block_y = y.take(block)
-                rotated[:, block] = (
+                rotated_targets[:, block] = (
                     self.rotated_trials.T @ block_y if one_product else vectors.T @ (side.working.T @ block_y)
                 )
             else:
-                rotated[:, block] = vectors.T @ cross[:, block]
+                rotated_targets[:, block] = vectors.T @ cross[:, block]
             if self.selection in ("loo", "gcv"):
-                errors[:, block] = self.left_out.errors(block_y, rotated[:, block])
+                errors[:, block] = self.left_out.errors(block_y, rotated_targets[:, block])
         shared_index = np.full(n_targets, np.argmin(errors.mean(axis=1)))
-        return rotated, errors, np.argmin(errors, axis=0) if self.per_target else shared_index
+        return rotated_targets, errors, np.argmin(errors, axis=0) if self.per_target else shared_index
 
     def _screens(self) -> bool:
         """Tell whether alphas are told apart in single precision first: all folds are then kept, to be read twice."""
@@ -286,13 +286,15 @@ class _Prepared:
             products += fold_product
         return products, fold_products
 
-    def shrunk(self, rotated: Array, alpha_index: np.ndarray) -> Array:
+    def shrunk(self, rotated_targets: Array, alpha_index: np.ndarray) -> Array:
         """Apply the penalties chosen, (n_eigen, n_targets)."""
-        return rotated / (self.full_system.values[:, None] + self.ops.put(self.alphas[alpha_index], self.ops.working))
+        return rotated_targets / (
+            self.full_system.values[:, None] + self.ops.put(self.alphas[alpha_index], self.ops.working)
+        )
 
-    def weights(self, rotated: Array, alpha_index: np.ndarray) -> Array:
+    def weights(self, rotated_targets: Array, alpha_index: np.ndarray) -> Array:
         """Weights of some targets, (n_inputs, n_targets)."""
-        coordinates = self.shrunk(rotated, alpha_index)
+        coordinates = self.shrunk(rotated_targets, alpha_index)
         if self.side.dual:
             return self.side.working.T @ (self.full_system.vectors @ coordinates)
         return self.single_vectors @ self.ops.cast(coordinates, self.ops.single)
@@ -311,11 +313,11 @@ class _LeftOut:
     (I - H)_gg^-1 (y - H y)_g, exactly; generalised cross-validation divides by the mean of the diagonal instead.
     """
 
-    def __init__(self, prepared: _Prepared) -> None:
-        self.side, self.full_system, self.ops = prepared.side, prepared.full_system, prepared.ops
+    def __init__(self, solver: _Solver) -> None:
+        self.side, self.full_system, self.ops = solver.side, solver.full_system, solver.ops
         ops = self.ops
-        self.alphas = [float(alpha) for alpha in prepared.alphas]
-        self.estimate = prepared.selection == "gcv"
+        self.alphas = [float(alpha) for alpha in solver.alphas]
+        self.estimate = solver.selection == "gcv"
         values = self.full_system.values
         if self.estimate:
             traces = [float((alpha / (values + alpha)).sum()) for alpha in self.alphas]
@@ -329,26 +331,28 @@ class _LeftOut:
             varies = values > len(values) * ops.xp.finfo(ops.working).eps * values.max()
             self.inverse = varies / (values + ~varies)
             return
-        self.basis = prepared.rotated_trials
-        self.parts = [(rows, self._inverses(rows)) for rows in _rows_by_size(prepared.groups)]
+        self.basis = solver.rotated_trials
+        self.parts = [(rows, self._inverses(rows)) for rows in _rows_by_size(solver.groups)]
 
-    def errors(self, y: Array, rotated: Array) -> np.ndarray:
+    def errors(self, y: Array, rotated_targets: Array) -> np.ndarray:
         """Mean squared errors (n_alphas, n_targets) of centred targets and their rotation."""
-        errors = self._estimated(y, rotated) if self.estimate else self._exact(y, rotated)
+        errors = self._estimated(y, rotated_targets) if self.estimate else self._exact(y, rotated_targets)
         return self.ops.get(errors) / self.side.n
 
-    def _estimated(self, y: Array, rotated: Array) -> Array:
-        power, unseen_power = rotated * rotated, 0.0
+    def _estimated(self, y: Array, rotated_targets: Array) -> Array:
+        power, unseen_power = rotated_targets * rotated_targets, 0.0
         if not self.side.dual:
             # rotated = sqrt(values) times coordinates of the targets; where no inputs vary there are none
             power *= self.inverse[:, None]
             unseen_power = (squares(self.ops, y) - power.sum(axis=0)).clip(0)
         return self.power_weights @ power + self.unseen_weight * unseen_power
 
-    def _exact(self, y: Array, rotated: Array) -> Array:
+    def _exact(self, y: Array, rotated_targets: Array) -> Array:
         errors = []
         for number, alpha in enumerate(self.alphas):
-            residual = self.basis @ (rotated / (self.full_system.values + alpha)[:, None])  # (n_trials, n_targets)
+            residual = self.basis @ (
+                rotated_targets / (self.full_system.values + alpha)[:, None]
+            )  # (n_trials, n_targets)
             if self.side.dual:
                 residual *= alpha
             else:

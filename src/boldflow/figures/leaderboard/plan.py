@@ -90,18 +90,18 @@ def _all_bracketed(table: pd.DataFrame) -> bool:
     return all(bracket_ties(part, sizes)[1] == 0 for part, sizes in parts)
 
 
-def _faceted(table: pd.DataFrame, baselines: list[str], left_out: tuple[str, ...]) -> Plan:
+def _faceted(table: pd.DataFrame, baselines: list[str], omission_notes: tuple[str, ...]) -> Plan:
     """Give each subject a panel of its own; of many rows the best that fit are drawn, one at least."""
     facets = _facets(table)
     n_rows = int(facets.groupby("metric")["row"].nunique().max())
-    first_too_many = bisect.bisect_left(
+    overflow_index = bisect.bisect_left(
         range(2, n_rows + 1), True, key=lambda n: not Room(_best(facets, n, baselines), True).fits()
     )
-    n_drawn = first_too_many + 1
+    n_drawn = overflow_index + 1
     if n_drawn < n_rows:
         drawn_text = f"The best {n_drawn} of {n_rows} rows are drawn, baselines among them"
-        left_out = (f"{drawn_text}; the report and leaderboard.csv have all.", *left_out)
-    return Plan(_best(facets, n_drawn, baselines).reset_index(drop=True), True, left_out)
+        omission_notes = (f"{drawn_text}; the report and leaderboard.csv have all.", *omission_notes)
+    return Plan(_best(facets, n_drawn, baselines).reset_index(drop=True), True, omission_notes)
 
 
 def _left_out(panels: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -50,8 +50,8 @@ def describe(
     network: Sequence[str],
     device: Device,
     workers: int,
-    kept: Rows,
-    described: Described,
+    partial_rows: Rows,
+    earlier_rows: Described,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Describe the pictures of some rows of a pack; what an earlier try or an earlier job has done is not done again.
 
@@ -67,8 +67,8 @@ def describe(
     network : path of the receipt of its checkpoint; none where it needs none
     device : "cpu" or "cuda"
     workers : threads that read and prepare pictures; the result does not depend on them
-    kept : rows so far
-    described : rows of an earlier job
+    partial_rows : rows so far
+    earlier_rows : rows of an earlier job
 
     Returns
     -------
@@ -83,9 +83,9 @@ def describe(
         If the process was asked to end; the rows so far are kept.
     """
     _require_pictures(rows, entry)
-    image_ids = rows["image_id"].to_numpy()[kept.done :]
-    places = described.places(rows["sha256"].tolist()[kept.done :])
-    is_new = places < 0  # (n_left,): of the rows that are still to come
+    image_ids = rows["image_id"].to_numpy()[partial_rows.n_done :]
+    earlier_places = earlier_rows.places(rows["sha256"].tolist()[partial_rows.n_done :])
+    is_new = earlier_places < 0  # (n_left,): of the rows that are still to come
     if not is_new.all():
         LOG.info("%d of %d pictures were described before; their rows are taken", (~is_new).sum(), len(image_ids))
     threads = registry.facts(FeatureFacts, "features", entry.plugin).threads
@@ -94,49 +94,53 @@ def describe(
         extractor = _extractor(entry, network, device) if is_new.any() or not len(image_ids) else None
         stack.enter_context(fixed_threads(threads))  # again: the plug-in may just have loaded torch
         pictures = stack.enter_context(stimuli.Pack(pack, rows))
-        bar = stack.enter_context(tqdm(total=len(rows), initial=kept.done, desc=entry.name, unit="image"))
+        bar = stack.enter_context(tqdm(total=len(rows), initial=partial_rows.n_done, desc=entry.name, unit="image"))
         stack.enter_context(_interruption.deferred())
-        for values in _blocks(pictures, image_ids, places, extractor, described, workers, BLOCK[device], entry.name):
-            if not kept.done:
+        for values in _blocks(
+            pictures, image_ids, earlier_places, extractor, earlier_rows, workers, BLOCK[device], entry.name
+        ):
+            if not partial_rows.n_done:
                 _warn_of_size(len(rows), values.shape[1])
-            kept.append(values)
+            partial_rows.append(values)
             bar.update(len(values))
             if _interruption.requested():
-                kept.keep()
-                raise Stopped(f"asked to end; {kept.done} of {len(rows)} rows are kept, the next try goes on from them")
+                partial_rows.keep()
+                raise Stopped(
+                    f"asked to end; {partial_rows.n_done} of {len(rows)} rows are kept, the next try goes on from them"
+                )
         if not len(rows) and extractor is not None:
             return extractor([]), {}
-    kept.keep()
-    possible_sizes = [getattr(extractor, "batch", None), None if is_new.all() else described.batch]
+    partial_rows.keep()
+    possible_sizes = [getattr(extractor, "batch", None), None if is_new.all() else earlier_rows.batch]
     batch_sizes = [batch for batch in possible_sizes if batch is not None]
-    return kept.read(), {"batch": min(batch_sizes)} if batch_sizes else {}
+    return partial_rows.read(), {"batch": min(batch_sizes)} if batch_sizes else {}
 
 
 def _blocks(
     pictures: stimuli.Pack,
     image_ids: np.ndarray,
-    places: np.ndarray,
+    earlier_places: np.ndarray,
     extractor: Any,
-    described: Described,
+    earlier_rows: Described,
     workers: int,
     block_size: int,
     feature: str,
 ) -> Iterator[np.ndarray]:
     """Yield rows (n_block, n_features) block by block: taken where a place is given, else described."""
     blocks = [slice(k, k + block_size) for k in range(0, len(image_ids), block_size)]
-    new_ids = [image_ids[block][places[block] < 0].tolist() for block in blocks]
+    new_ids = [image_ids[block][earlier_places[block] < 0].tolist() for block in blocks]
     prepared = _ahead(pictures, new_ids, getattr(extractor, "prepare", None), workers, 2 * block_size)
     for block, block_ids, images in zip(blocks, new_ids, prepared, strict=True):
-        is_new = places[block] < 0
+        is_new = earlier_places[block] < 0
         if not block_ids:
-            yield described.rows(places[block])
+            yield earlier_rows.rows(earlier_places[block])
             continue
         new_rows = extractor(images)
         _check(new_rows, block_ids, feature)
         if is_new.all():
             yield new_rows
             continue
-        rows = described.rows(places[block])  # those of new pictures are any, and replaced
+        rows = earlier_rows.rows(earlier_places[block])  # those of new pictures are any, and replaced
         rows[is_new] = new_rows
         yield rows
 

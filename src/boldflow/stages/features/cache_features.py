@@ -68,7 +68,7 @@ def run(
     entry = read_entry(settings)
     facts = registry.facts(FeatureFacts, "features", entry.plugin)
     stimulus_rows = tables.read(table)
-    partial_rows = described = None
+    partial_rows = earlier_rows = None
     extra_note: dict[str, Any] = {}
     if facts.reads == "labels":
         with fixed_threads(facts.threads):
@@ -79,13 +79,13 @@ def run(
         feature_rows = plugin_of("features", entry).extractor(entry, None, device)(member_features)
     elif parts:
         feature_rows, extra_note, ticket_of_rows = _gather(parts, len(stimulus_rows))
-        described = Described(rows_folder(features), ticket_of_rows) if ticket_of_rows else None
+        earlier_rows = Described(rows_folder(features), ticket_of_rows) if ticket_of_rows else None
     else:
         partial_path = Path(features).with_name(f".{Path(features).stem}.rows")
         partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, ""), len(stimulus_rows))
-        described = Described(rows_folder(features), row_ticket(entry, code, network, device))
+        earlier_rows = Described(rows_folder(features), row_ticket(entry, code, network, device))
         feature_rows, extra_note = describe(
-            pack, stimulus_rows, entry, network, device, workers, partial_rows, described
+            pack, stimulus_rows, entry, network, device, workers, partial_rows, earlier_rows
         )
     if len(feature_rows) != len(stimulus_rows) or feature_rows.ndim != 2:
         raise ValueError(f"feature {entry.name} gave shape {feature_rows.shape} for {len(stimulus_rows)} pictures")
@@ -96,8 +96,8 @@ def run(
     sidecars.write(sidecar, note)
     picture_rows = zip(stimulus_rows["image_id"], map(np.ndarray.tobytes, feature_rows), strict=True)
     sidecars.write(pictures, note_of_features(features, picture_rows, note))
-    if described:
-        described.keep(features, stimulus_rows["sha256"].tolist(), extra_note.get("batch"))
+    if earlier_rows:
+        earlier_rows.keep(features, stimulus_rows["sha256"].tolist(), extra_note.get("batch"))
     if partial_rows:
         partial_rows.remove()
 

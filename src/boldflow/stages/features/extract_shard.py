@@ -47,8 +47,8 @@ def run(
     partial_path = Path(part).with_name(f".{Path(part).stem}.rows")
     partial_rows = Rows(partial_path, ticket(entry, code, table, network, device, shard), len(shard_rows))
     row_digest = row_ticket(entry, code, network, device)
-    described = Described(rows_folder(part), row_digest)
-    feature_rows, note = describe(pack, shard_rows, entry, network, device, workers, partial_rows, described)
+    earlier_rows = Described(rows_folder(part), row_digest)
+    feature_rows, note = describe(pack, shard_rows, entry, network, device, workers, partial_rows, earlier_rows)
     identity = {"shard": shard, "device": device, "row_ticket": row_digest}
     weights.write(part, {"rows": feature_rows}, identity | {key: str(value) for key, value in note.items()})
     partial_rows.remove()

@@ -26,16 +26,16 @@ from boldflow.stages.models._tested import Scoring, Tested
 MOST_GROUPS = 20  # of folds that are left out together where there are more folds
 
 
-def left_out_of(scoring: Scoring, tested: Tested, scorer: Scorer, seed: int) -> np.ndarray | None:
+def left_out_of(scoring: Scoring, test_data: Tested, scorer: Scorer, seed: int) -> np.ndarray | None:
     """Scores of refits without each fold, (n_groups, n_scores); None where there is one fold, or no refit is made."""
     is_refitted = scoring.p_kind == "refit" and not scoring.pooled and not isinstance(scorer, ReconstructionScorer)
-    if tested.test.n_folds < 2 or not is_refitted:
+    if test_data.test.n_folds < 2 or not is_refitted:
         return None
     entry = scoring.notes.entry
-    return left_out_values(scoring, tested, cast(Model, plugin_of("models", entry)), entry, seed)
+    return left_out_values(scoring, test_data, cast(Model, plugin_of("models", entry)), entry, seed)
 
 
-def left_out_values(scoring: Scoring, tested: Tested, plugin: Model, entry: Entry, seed: int) -> np.ndarray | None:
+def left_out_values(scoring: Scoring, test_data: Tested, plugin: Model, entry: Entry, seed: int) -> np.ndarray | None:
     """Score refits without each group of folds.
 
     Parameters
@@ -49,13 +49,13 @@ def left_out_values(scoring: Scoring, tested: Tested, plugin: Model, entry: Entr
     array of shape (n_groups, n_scores), in the order of the scorer's measures; None where there are too few folds
         NaN for scores that are not drawn.
     """
-    data, test = tested.data, tested.test
+    data, test = test_data.data, test_data.test
     group_of_fold = np.arange(data.n_folds) % MOST_GROUPS  # (n_folds,)
     n_groups = len(np.unique(group_of_fold))
     if n_groups < FEWEST_UNITS:
         return None
     of_groups = replace(test, unit=group_of_fold[test.image_fold])
-    scorer = scorer_of(scoring, replace(tested, test=of_groups))
+    scorer = scorer_of(scoring, replace(test_data, test=of_groups))
     values = []
     for group in tqdm(range(n_groups), desc=f"refit {entry['name']} without a fold", unit="fold"):
         left = np.flatnonzero(group_of_fold == group)

@@ -57,20 +57,20 @@ def score_over_subjects(
         frequency=np.bincount(pooled_test.instance),
     )
     counts = statistics.bootstrap_counts(pooled_test.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-    score_rows = ScoreRows(scoring, scoring.about(result), pooled_test.test, counts, "images", n_images)
-    n_trials = sum(len(tested.test.image) for tested in everyone) / n_images
+    score_rows = ScoreRows(scoring, scoring.result_columns(result), pooled_test.test, counts, "images", n_images)
+    n_trials = sum(len(test_data.test.image) for test_data in everyone) / n_images
     for seed_number, seed in enumerate(scoring.notes.entry["seeds"]):
         scaled_predictions = [
             in_training_scale(
                 np.asarray(predictions.of(seed_number, subject_number), dtype=np.float64),
-                tested.test.fold,
+                test_data.test.fold,
                 scoring.weights,
             )
-            for subject_number, tested in enumerate(everyone)
+            for subject_number, test_data in enumerate(everyone)
         ]  # of each subject (n_test_trials, n_features)
         image_means = [
-            average_by(predicted, tested.test.image, tested.test.n_images)
-            for predicted, tested in zip(scaled_predictions, everyone, strict=True)
+            average_by(predicted, test_data.test.image, test_data.test.n_images)
+            for predicted, test_data in zip(scaled_predictions, everyone, strict=True)
         ]
         views = {"subjects": average_over_subjects(image_means, pooled_test.keys)[0]}
         views["instances"] = average_by(np.concatenate(scaled_predictions), pooled_test.instance, n_images)
@@ -84,11 +84,11 @@ def score_over_subjects(
 def _together(everyone: Sequence[Tested]) -> _Together:
     """Number the images of all subjects, by fold and name."""
     keys, pictures, units = [], [], []
-    for tested in everyone:
-        data, test, test_rows = tested.data, tested.test, tested.rows
+    for test_data in everyone:
+        data, test, test_rows = test_data.data, test_data.test, test_data.rows
         first_rows = np.unique(test.image, return_index=True)[1]  # a trial of each image
         unit_of_row = data.split.drop_duplicates("row").set_index("row")["unit"]
-        folds_and_names = zip(test.image_fold, tested.image_id, strict=True)
+        folds_and_names = zip(test.image_fold, test_data.image_id, strict=True)
         keys.append(np.array([f"{fold:06d} {name}" for fold, name in folds_and_names]))
         pictures.append(data.trials["picture"].to_numpy()[test_rows[first_rows]])
         units.append(unit_of_row.loc[test_rows[first_rows]].to_numpy())
@@ -96,6 +96,6 @@ def _together(everyone: Sequence[Tested]) -> _Together:
     fold = np.array([int(key[:6]) for key in distinct_keys])
     unit_of_image = np.asarray(pd.factorize(np.concatenate(units)[first_index])[0])
     test = TestSet(fold, np.arange(len(distinct_keys)), fold, unit_of_image)
-    trial_keys = [subject_keys[tested.test.image] for subject_keys, tested in zip(keys, everyone, strict=True)]
+    trial_keys = [subject_keys[test_data.test.image] for subject_keys, test_data in zip(keys, everyone, strict=True)]
     instance = np.unique(np.concatenate(trial_keys), return_inverse=True)[1]
     return _Together(test, keys, np.concatenate(pictures)[first_index], instance)

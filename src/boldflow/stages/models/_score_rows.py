@@ -19,12 +19,12 @@ OF_FOLDS = "no interval: test pictures of one fold train another, and only close
 class ScoreRows:
     """Rows of one subject's scores, and of each its draws (n_draws,), in the same order.
 
-    ``about``: columns that all share; ``counts`` (n_draws, n_units): how often each unit of ``test`` is in each draw;
-    ``unit``: what is drawn, in words; ``n_pictures``: distinct test pictures (or blocks).
+    ``result_columns``: columns that all share; ``counts`` (n_draws, n_units): how often each unit of ``test`` is in
+    each draw; ``unit``: what is drawn, in words; ``n_pictures``: distinct test pictures (or blocks).
     """
 
     scoring: Scoring
-    about: Row
+    result_columns: Row
     test: TestSet
     counts: np.ndarray
     unit: str
@@ -61,7 +61,7 @@ class ScoreRows:
             else:
                 draws, interval = self._of_pictures(measure, jackknife_counts)
             self.draws.append(draws)
-            row = {**self.about, "seed": str(seed), "fold": "all", **self._values(measure), **interval}
+            row = {**self.result_columns, "seed": str(seed), "fold": "all", **self._values(measure), **interval}
             row["remarks"] = "; ".join(filter(None, [self.scoring.warning, str(row.get("remarks") or "")]))
             self.rows.append(row | self._significance(measure, None if null is None else null[:, column]) | more)
 

@@ -20,7 +20,7 @@ NCSNR = "published_ncsnr"  # of each vertex, where the data set publishes it
 Scorer = ClassScorer | RetrievalScorer | EncodingScorer | ReconstructionScorer
 
 
-def scorer_of(scoring: Scoring, tested: Tested) -> Scorer:
+def scorer_of(scoring: Scoring, test_data: Tested) -> Scorer:
     """Choose the scorer by direction and by the kind of feature.
 
     Raises
@@ -28,11 +28,11 @@ def scorer_of(scoring: Scoring, tested: Tested) -> Scorer:
     ValueError
         If the table of vertices has not a row per column of the responses.
     """
-    data, test, test_rows = tested.data, tested.test, tested.rows
+    data, test, test_rows = test_data.data, test_data.test, test_data.rows
     direction = scoring.notes.entry["direction"]
     if direction != "decode":
         measured = np.asarray(arrays.rows(data.responses, test_rows), dtype=np.float64)  # (n_test_trials, n_vertices)
-        places = _places(tested.vertices, measured.shape[1])
+        places = _places(test_data.vertices, measured.shape[1])
         if direction == "represent":
             return ReconstructionScorer(
                 test, in_training_scale(measured, test.fold, scoring.weights), regions_of(places)
@@ -64,14 +64,14 @@ def as_scored(scorer: Scorer, predicted: np.ndarray, weights: str) -> np.ndarray
     return predicted_values
 
 
-def null_of(scoring: Scoring, tested: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> Null | None:
+def null_of(scoring: Scoring, test_data: Tested, scorer: Scorer, predicted: np.ndarray, seed: int) -> Null | None:
     """Scores under permuted labels, or None where the model has no p."""
     entry, settings, p_kind = scoring.notes.entry, scoring.settings, scoring.p_kind
     if isinstance(scorer, ReconstructionScorer):
         return None  # there are no labels that could be permuted
     if scoring.pooled and p_kind == "refit":
         return None  # a refit to one subject says nothing of a model of several
-    data, test, test_rows = tested.data, tested.test, tested.rows
+    data, test, test_rows = test_data.data, test_data.test, test_data.rows
     block = "part" if scoring.facts.images else "run"
     if scoring.label_in_blocks:
         if not runs_can_trade(data):

@@ -70,7 +70,7 @@ class Scoring:
         """Whether the model's fit has no random part."""
         return bool(registry.facts(ModelFacts, "models", self.settings.plugin).closed_form)
 
-    def tested(self, result: ResultKey, data: Aligned, vertices: str) -> Tested:
+    def test_data(self, result: ResultKey, data: Aligned, vertices: str) -> Tested:
         """Collect the test trials of one subject."""
         return Tested(result, data, *test_set(data, self.facts.images), vertices)
 
@@ -78,7 +78,7 @@ class Scoring:
         """Columns that say of a table's rows which result they are of."""
         return {**asdict(result), "simulated": self.facts.simulated}
 
-    def about(self, result: ResultKey) -> Row:
+    def result_columns(self, result: ResultKey) -> Row:
         """Columns that all scores of a result share."""
         notes, all_settings = self.notes, {**self.notes.entry, **self.settings}
         code_digests = [*(source.code for source in notes.sources), notes.code, self.code]

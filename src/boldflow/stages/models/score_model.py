@@ -103,7 +103,7 @@ def run(
     scoring = Scoring(notes, read_entry(settings), data_facts, weights, n_draws, code, pooled, warning, label_in_blocks)
     subject_files = zip(subject_names, aligned, vertices, strict=True)
     test_trials = [
-        scoring.tested(replace(result, subject=subject), data, vertices_path)
+        scoring.test_data(replace(result, subject=subject), data, vertices_path)
         for subject, data, vertices_path in subject_files
     ]
     predicted = _predictions.read(predictions, predictions_index, aligned)
@@ -159,42 +159,46 @@ class _Scored:
     vertex_tests: Row = field(default_factory=dict)
 
     @classmethod
-    def of(cls, scoring: Scoring, tested: Tested, predictions: Predictions, subject_number: int) -> "_Scored":
+    def of(cls, scoring: Scoring, test_data: Tested, predictions: Predictions, subject_number: int) -> "_Scored":
         """Score one subject's test trials, seed by seed; ``subject_number`` is its place in the predictions."""
-        scorer = scorer_of(scoring, tested)
-        counts = statistics.bootstrap_counts(tested.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
-        n_pictures = len(np.unique(tested.image_id)) if scoring.facts.images else tested.test.n_images
-        about = scoring.about(tested.result)
-        score_rows = ScoreRows(scoring, about, tested.test, counts, scoring.unit, n_pictures)
-        scored = cls(score_rows, scorer)
+        scorer = scorer_of(scoring, test_data)
+        counts = statistics.bootstrap_counts(test_data.test.n_units, scoring.n_draws, BOOTSTRAP_SEED)
+        n_pictures = len(np.unique(test_data.image_id)) if scoring.facts.images else test_data.test.n_images
+        result_columns = scoring.result_columns(test_data.result)
+        score_rows = ScoreRows(scoring, result_columns, test_data.test, counts, scoring.unit, n_pictures)
+        subject_scores = cls(score_rows, scorer)
         query_tables: list[pd.DataFrame] = []
         band_tables: list[pd.DataFrame] = []
         for seed_number, seed in enumerate(scoring.notes.entry["seeds"]):
             predicted = as_scored(scorer, predictions.of(seed_number, subject_number), scoring.weights)
             measures = scorer.measure(predicted)
             if isinstance(scorer, RetrievalScorer):
-                query_tables.append(_nearest(scorer, predicted, tested.image_id).assign(seed=str(seed)))
+                query_tables.append(_nearest(scorer, predicted, test_data.image_id).assign(seed=str(seed)))
             if isinstance(scorer, EncodingScorer):
-                band_tables += scored._map_vertices(scoring, tested, predicted, seed)
+                band_tables += subject_scores._map_vertices(scoring, test_data, predicted, seed)
             if isinstance(scorer, ReconstructionScorer):
-                measures += _code_measures(scoring, tested, seed)
-            null = null_of(scoring, tested, scorer, predicted, int(seed))
+                measures += _code_measures(scoring, test_data, seed)
+            null = null_of(scoring, test_data, scorer, predicted, int(seed))
             if isinstance(scorer, EncodingScorer):
-                scored.vertex_map, scored.vertex_tests = test_map(scored.vertex_map, scoring, null)
+                subject_scores.vertex_map, subject_scores.vertex_tests = test_map(
+                    subject_scores.vertex_map, scoring, null
+                )
             null_scores = None if null is None else null.scores
-            score_rows.add(measures, seed, null_scores, left_out_of(scoring, tested, scorer, int(seed)))
-        scored.queries = pd.concat(query_tables, ignore_index=True)[QUERIES] if query_tables else scored.queries
-        scored.bands = pd.concat(band_tables, ignore_index=True) if band_tables else scored.bands
-        return scored._named(scoring.named(tested.result))
+            score_rows.add(measures, seed, null_scores, left_out_of(scoring, test_data, scorer, int(seed)))
+        subject_scores.queries = (
+            pd.concat(query_tables, ignore_index=True)[QUERIES] if query_tables else subject_scores.queries
+        )
+        subject_scores.bands = pd.concat(band_tables, ignore_index=True) if band_tables else subject_scores.bands
+        return subject_scores._named(scoring.named(test_data.result))
 
     def _map_vertices(
-        self, scoring: Scoring, tested: Tested, predicted: np.ndarray, seed: int | str
+        self, scoring: Scoring, test_data: Tested, predicted: np.ndarray, seed: int | str
     ) -> list[pd.DataFrame]:
         """Make the map of one seed's encoder, and give what each of joined features explains by region."""
         assert isinstance(self.scorer, EncodingScorer)
-        self.vertex_map = _map(self.scorer, predicted, tables.read(tested.vertices), scoring.notes.space)
+        self.vertex_map = _map(self.scorer, predicted, tables.read(test_data.vertices), scoring.notes.space)
         plugin = plugin_of("models", scoring.notes.entry)
-        band_partition = partition(plugin, tested.data, scoring.weights, seed, self.scorer, predicted)
+        band_partition = partition(plugin, test_data.data, scoring.weights, seed, self.scorer, predicted)
         if band_partition is None:
             return []
         self.vertex_map = self.vertex_map.assign(**map_columns(band_partition, self.scorer))
@@ -207,11 +211,11 @@ class _Scored:
         return self
 
 
-def _code_measures(scoring: Scoring, tested: Tested, seed: int | str) -> list:
-    plugin, data = plugin_of("models", scoring.notes.entry), tested.data
+def _code_measures(scoring: Scoring, test_data: Tested, seed: int | str) -> list:
+    plugin, data = plugin_of("models", scoring.notes.entry), test_data.data
     folds = range(data.n_folds)
     codes = [codes_of(plugin, data, scoring.weights, fold, seed, "test")[1] for fold in folds]
-    return code_measures(codes, tested.test)
+    return code_measures(codes, test_data.test)
 
 
 def _nearest(scorer: RetrievalScorer, predicted: np.ndarray, image_id: np.ndarray) -> pd.DataFrame:

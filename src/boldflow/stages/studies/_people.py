@@ -39,18 +39,20 @@ def people_of(scores: pd.DataFrame, draws_of: Draws) -> pd.DataFrame:
         prevalence_columns = _prevalence_of(part)
         if prevalence_columns or len(part) >= FEWEST_PEOPLE:
             flags = {name: bool(part[name].any()) for name in ("primary", "simulated")}
-            about: dict[str, object] = {**flags, "n_subjects": len(part)}
-            rows.append(dict(zip(SAME, key, strict=True)) | about | prevalence_columns | _mean_of(part, draws_of))
+            result_columns: dict[str, object] = {**flags, "n_subjects": len(part)}
+            rows.append(
+                dict(zip(SAME, key, strict=True)) | result_columns | prevalence_columns | _mean_of(part, draws_of)
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _prevalence_of(part: pd.DataFrame) -> dict[str, object]:
     """Infer the share of people from the subjects whose p is by refits; nothing from fewer than two."""
     is_tested = (part["p_kind"] == "refit").fillna(False) & part["p"].notna()
-    tested = part[is_tested & (part["n_permutations"] >= FEWEST_PERMUTATIONS).fillna(False)]
-    if len(tested) < 2:
+    tested_rows = part[is_tested & (part["n_permutations"] >= FEWEST_PERMUTATIONS).fillna(False)]
+    if len(tested_rows) < 2:
         return {}
-    inferred = prevalence(int((tested["p"] <= LEVEL).sum()), len(tested))
+    inferred = prevalence(int((tested_rows["p"] <= LEVEL).sum()), len(tested_rows))
     values = (inferred.n_subjects, inferred.n_significant, inferred.estimate, inferred.ci_low, inferred.ci_high)
     return dict(zip(PREVALENCE, values, strict=True))
 

@@ -223,12 +223,12 @@ def test_rows_of_other_work_and_rows_that_are_not_whole_are_not_used(tmp_path, d
     rows = Rows(tmp_path / "r", "one", 5)
     rows.append(np.ones((3, 4), np.float32))
     rows.keep()
-    assert Rows(tmp_path / "r", "one", 5).done == 3
+    assert Rows(tmp_path / "r", "one", 5).n_done == 3
     if damage == "cut":
         os.truncate(tmp_path / "r/rows.float32", 40)
     if damage == "json":
         (tmp_path / "r/progress.json").write_text('{"ticket": "one"')
-    assert Rows(tmp_path / "r", "two" if damage == "ticket" else "one", 5).done == 0
+    assert Rows(tmp_path / "r", "two" if damage == "ticket" else "one", 5).n_done == 0
     assert not (tmp_path / "r").exists()
 
 
