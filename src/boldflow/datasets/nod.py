@@ -158,8 +158,10 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
         paths = bids.found(root, RAW.format(subject=subject, task=task))
         for path in paths:
             column = next((name for name in PICTURE if name in events.header(Path(root) / path)), PICTURE[0])
-            table = bids.read_runs(root, [path], [], [], [column]).rename(columns={column: "image_id"})
-            event_tables.append(table[table["image_id"] != ""])
+            table = bids.read_runs(root, [path], [], [], [column], lambda texts, name=column: texts[name] != "").rename(
+                columns={column: "image_id"}
+            )
+            event_tables.append(table)
     return bids.as_trials(pd.concat(event_tables, ignore_index=True).assign(usable=True))
 
 
