@@ -190,7 +190,7 @@ def unplaced(path: str | Path, image: nib.Nifti1Image) -> str:
     Without a code nibabel makes an affine up, from the size of voxels alone: its centre is that of the volume, and left
     and right are a guess.
     """
-    codes = {key: int(image.header[key]) for key in ("sform_code", "qform_code")}  # type: ignore[call-overload]
+    codes = {key: int(image.header[key]) for key in ("sform_code", "qform_code")}
     if any(code > 0 for code in codes.values()):
         return ""
     codes_text = " and ".join(f"{key} {code}" for key, code in codes.items())

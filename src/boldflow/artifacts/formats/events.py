@@ -95,6 +95,11 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def is_said(column: str, texts: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which rows say something in a column: what ``read`` may keep."""
+    return texts[column] != ""
+
+
 def header(path: str | Path) -> list[str]:
     """Name the columns of a table of tab-separated values; empty where the file is."""
     with Path(path).open(encoding="utf-8-sig") as lines:

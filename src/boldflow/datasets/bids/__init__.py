@@ -10,6 +10,7 @@ are meant.
 """
 
 import functools
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,15 +200,18 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
         If there are no events.
     """
     column, accepted_values = settings["image_column"], settings["events_where"]
-    columns = ([], [], [column, *(name for name in accepted_values if name != column)])
+    text_columns = [column, *(name for name in accepted_values if name != column)]
 
     def keep(texts: pd.DataFrame) -> "pd.Series[bool]":
         fitting = [texts[name].isin(values) for name, values in accepted_values.items()]
-        return np.logical_and.reduce([texts[column] != "", *fitting])
+        return functools.reduce(operator.and_, fitting, events.is_said(column, texts))
 
     runs_with_events = event_runs(root, subject, settings)
     shown = pd.concat(
-        [bids.read_run(Path(root) / run.table, (run.session, run.run), columns, keep) for run in runs_with_events],
+        [
+            bids.read_run(Path(root) / run.table, (run.session, run.run), ([], [], text_columns), keep)
+            for run in runs_with_events
+        ],
         ignore_index=True,
     )
     if shown.empty:
