@@ -91,6 +91,10 @@ def tables_of(root: str | Path, subject: str, settings: Entry) -> tuple[list[str
         for label in [subject.removeprefix("sub-")]
         for folders in ([f"{subject}/func", f"{subject}/ses-*/func"], [".", subject, f"{subject}/ses-*"])
     )
+    if _choice(settings):  # of the tables of a run that one counts which names what is chosen
+        of_tables = [bids_names.entities(path) for path in own]
+        is_general = [any(one != other and bids_names.applies(one, other) for other in of_tables) for one in of_tables]
+        own = [path for path, general in zip(own, is_general, strict=True) if not general]
     if not own and not above:
         raise _missing(root, [pattern.format(subject=subject, task=settings["task"]) for pattern in EVENTS])
     return own, above

@@ -93,6 +93,7 @@ def run(
         shape=list(kept_responses.shape),
         space=entry["space"],
         tr_s=task.times.tr_s,
+        trials={"usable": int(is_usable.sum()), "not_usable": int((~is_usable).sum())},
         n_masked=sum(n_masked_by_reason.values()),
         masked=n_masked_by_reason,
         settings=dict(entry),
@@ -180,6 +181,7 @@ class _Note:
     shape: list[int]
     space: str
     tr_s: float
+    trials: dict[str, int]
     n_masked: int
     masked: dict[str, int]
     settings: dict[str, Any]
