@@ -13,8 +13,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from boldflow.core.records.runs import SliceTiming
-
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 REGULAR_S = 1e-3  # steps of VolumeTiming that differ by less are one
 
@@ -77,7 +75,7 @@ def sidecar_tr(content: Mapping[str, Any], where: str | Path) -> dict[str, float
     return statements | {"VolumeTiming": float(steps_s.mean())}
 
 
-def slice_timing(content: Mapping[str, Any], where: str | Path, ref: float | None = None) -> SliceTiming:
+def slice_timing(content: Mapping[str, Any], where: str | Path) -> tuple[float | None, bool]:
     """Say to which time within the TR slices were moved.
 
     Parameters
@@ -86,15 +84,19 @@ def slice_timing(content: Mapping[str, Any], where: str | Path, ref: float | Non
         Of the sidecar; may be empty.
     where : str or Path
         Its file, for messages.
-    ref : float, optional
-        What the data set's entry says (``slice_time_ref``).
+
+    Returns
+    -------
+    (float or None, bool)
+        StartTime, seconds after the start of each volume, None where it states none; and whether slice timing was
+        corrected.
 
     Raises
     ------
     ValueError
         If StartTime is no number of seconds; shows what stands there.
     """
-    return SliceTiming(_seconds(content, "StartTime", where), content.get("SliceTimingCorrected") is True, ref)
+    return _seconds(content, "StartTime", where), content.get("SliceTimingCorrected") is True
 
 
 def _seconds(content: Mapping[str, Any], key: str, where: str | Path) -> float | None:

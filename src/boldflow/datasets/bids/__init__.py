@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow.artifacts.formats import bids, bids_times, confounds, events
-from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.runs import BoldRun, SliceTiming
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.datasets.bids.files import bold_of_runs, event_runs, files_of_runs, masks_of, tables_of
@@ -269,7 +269,7 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
             bids_times.header_tr(image) | bids_times.sidecar_tr(sidecar, sidecar_path),
             kind_of(settings["space"]),
             functools.partial(confounds.read, root / files.confounds) if files.confounds else None,
-            bids_times.slice_timing(sidecar, sidecar_path, settings.get("slice_time_ref")),
+            SliceTiming(*bids_times.slice_timing(sidecar, sidecar_path), settings.get("slice_time_ref")),
             bids.unplaced(path, image),
         )
 

@@ -82,7 +82,7 @@ def tables_of(root: str | Path, subject: str, settings: Entry) -> tuple[list[str
     if not (root / subject).is_dir():
         there = sorted(path.name for path in root.glob("sub-*") if path.is_dir())
         raise FileNotFoundError(f"{root} has no folder {subject!r}: subjects are named as their folders, {there[:5]}")
-    own, above = (
+    tables, inherited_tables = (
         [
             path
             for path in _files(root, folders, "events", (".tsv",))
@@ -92,12 +92,16 @@ def tables_of(root: str | Path, subject: str, settings: Entry) -> tuple[list[str
         for folders in ([f"{subject}/func", f"{subject}/ses-*/func"], [".", subject, f"{subject}/ses-*"])
     )
     if _choice(settings):  # of the tables of a run that one counts which names what is chosen
-        of_tables = [bids_names.entities(path) for path in own]
-        is_general = [any(one != other and bids_names.applies(one, other) for other in of_tables) for one in of_tables]
-        own = [path for path, general in zip(own, is_general, strict=True) if not general]
-    if not own and not above:
+        entities_of = {path: bids_names.entities(path) for path in tables}
+        tables = [path for path, stated in entities_of.items() if not _says_less(stated, entities_of.values())]
+    if not tables and not inherited_tables:
         raise _missing(root, [pattern.format(subject=subject, task=settings["task"]) for pattern in EVENTS])
-    return own, above
+    return tables, inherited_tables
+
+
+def _says_less(stated: Mapping[str, str], others: Iterable[Mapping[str, str]]) -> bool:
+    """Tell whether one of the others says all that is stated, and more."""
+    return any(stated != other and bids_names.applies(stated, other) for other in others)
 
 
 def bold_of_runs(root: str | Path, subject: str, settings: Entry) -> list[tuple[EventRun, str]]:
@@ -266,10 +270,10 @@ def _check_one_each(root: str | Path, run_paths: Iterable[tuple[EventRun, str]])
         key = (run.session, "-".join([*apart, bids_names.normal("run", number)]))
         namesake = path_by_run.setdefault(key, path)
         if namesake != path:
-            one, other = bids_names.entities(namesake), bids_names.entities(path)
-            names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+            both = [bids_names.entities(namesake), bids_names.entities(path)]
+            names = [name for name in {**both[0], **both[1]} if both[0].get(name) != both[1].get(name)]
             values_text = ", ".join(
-                f"{{{name}: {' or '.join(repr(of.get(name, '')) for of in (one, other))}}}" for name in names
+                f"{{{name}: {' or '.join(repr(entities.get(name, '')) for entities in both)}}}" for name in names
             )
             advice = f"choose one (keys task and space, or entities: {values_text})" if names else "keep one"
             raise ValueError(f"{root} has two files of one session and run, {namesake} and {path}: {advice}")

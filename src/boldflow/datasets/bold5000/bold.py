@@ -84,9 +84,10 @@ def _brain_masks(root: Path, subject: str) -> list[str]:
 
 def _times(root: Path, path: str, slice_time_ref: float | None) -> tuple[dict[str, float], SliceTiming]:
     """Repetition time and slice timing that the sidecar of the raw BOLD states, or one beside the file itself."""
-    paths = [root / SIDECAR, *(own for own in [root / sidecar_beside(path)] if own.is_file())]
+    paths = [root / SIDECAR, *filter(Path.is_file, [root / sidecar_beside(path)])]
     content = bids_times.sidecar(paths)
-    return bids_times.sidecar_tr(content, paths[-1]), bids_times.slice_timing(content, paths[-1], slice_time_ref)
+    slice_timing = SliceTiming(*bids_times.slice_timing(content, paths[-1]), slice_time_ref)
+    return bids_times.sidecar_tr(content, paths[-1]), slice_timing
 
 
 def _confounds(root: Path, path: str, ending: str) -> Confounds:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from boldflow.artifacts.arrival import origins
 from boldflow.artifacts.formats import bids, bids_times
-from boldflow.core.records.runs import BetaRun, BoldRun
+from boldflow.core.records.runs import BetaRun, BoldRun, SliceTiming
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.datasets.god import prepared
@@ -256,7 +256,7 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
     mask = np.any(list(regions.values()), axis=0)
     sidecar = bids_times.sidecar([root / SIDECAR])
     sidecar_tr_s = bids_times.sidecar_tr(sidecar, root / SIDECAR)
-    slice_timing = bids_times.slice_timing(sidecar, root / SIDECAR, settings.get("slice_time_ref"))
+    slice_timing = SliceTiming(*bids_times.slice_timing(sidecar, root / SIDECAR), settings.get("slice_time_ref"))
     for path in bids.found(root, *_patterns(PREP, subject, "bold_preproc.nii.gz")):
         image, bold = bids.bold(root / path)
         bids.check_grid(root / path, image, mask_path, mask_image)

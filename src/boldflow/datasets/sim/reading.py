@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow.artifacts.formats import bids, bids_times, events
-from boldflow.core.records.runs import BoldRun
+from boldflow.core.records.runs import BoldRun, SliceTiming
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.datasets.sim.layout import BOLD_FOLDER, EVENTS, LISTED, PREPROC, ROIS, SESSION
 
@@ -70,9 +70,9 @@ def bold_runs(root: str | Path, subject: str) -> Iterator[BoldRun]:
         sidecar_path = path.with_name(path.name.replace(".nii.gz", ".json"))
         sidecar = bids_times.sidecar([sidecar_path])
         tr_s = bids_times.header_tr(image) | bids_times.sidecar_tr(sidecar, sidecar_path)
-        slice_timing, unplaced = bids_times.slice_timing(sidecar, sidecar_path), bids.unplaced(path, image)
+        slice_timing = SliceTiming(*bids_times.slice_timing(sidecar, sidecar_path))
         labels, affine = (SESSION, bids.entity(path, "run")), np.asarray(image.affine)
-        yield BoldRun(*labels, bold, affine, mask, tr_s, "MNI", None, slice_timing, unplaced)
+        yield BoldRun(*labels, bold, affine, mask, tr_s, "MNI", None, slice_timing, bids.unplaced(path, image))
 
 
 def regions_of(root: str | Path, subject: str) -> dict[str, np.ndarray]:

@@ -51,8 +51,7 @@ def run(
     split : path of the split from whose training trials statistics come; none where they come from all volumes
     hrf : path of the table of haemodynamic responses; none where there is no such table
     responses, sidecar, vertices : paths of the .npy, its JSON and the Parquet with a row per column to write
-    subject : the subject
-    recording : the data set's recording that the response reads
+    subject, recording : the subject, and the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
     places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
     regions : files that give regions of the subject, by region, JSON text (``catalogue.region_files``)
