@@ -295,14 +295,13 @@ def sizes(settings: Entry, recording: str) -> Sizes:
 
 
 def _shared_files(root: str | Path, subject: str, settings: Entry) -> list[str]:
-    """Tables of events of a subject; BOLD too where trials are left out by what there is of it."""
-    own_tables, inherited_tables = tables_of(root, subject, settings)
-    paths = [*inherited_tables, *own_tables]
-    if settings["leave_out"]:
+    """Tables of events of a subject; BOLD too where trials hang on what there is of it."""
+    own_tables, shared_tables = tables_of(root, subject, settings)
+    paths = [*shared_tables, *own_tables]
+    event_runs(root, subject, settings)  # two tables of one run are refused before anything is made
+    if shared_tables or settings["leave_out"]:
         run_files = files_of_runs(root, subject, settings)
         paths += [path for files in run_files for path in (files.bold, *files.sidecars)]
-    else:
-        event_runs(root, subject, settings)  # two tables of one run are refused before anything is made
     return list(dict.fromkeys(paths))
 
 

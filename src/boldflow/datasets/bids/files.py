@@ -52,24 +52,26 @@ def event_runs(root: str | Path, subject: str, settings: Entry) -> list[EventRun
     ValueError
         If two files are of one session and run.
     """
-    own_tables, inherited_tables = tables_of(root, subject, settings)
+    own_tables, shared_tables = tables_of(root, subject, settings)
     run_of_path = {path: _run(path, path, settings) for path in own_tables}
-    is_of_one_run = all("run" in bids_names.entities(path) for path in own_tables) and not _several(settings)
-    if inherited_tables or not is_of_one_run:
-        image_runs = _runs_of_images(root, subject, settings, [*inherited_tables, *own_tables])
-        if not image_runs and not own_tables:
-            raise FileNotFoundError(
-                f"{root}: the table of events {inherited_tables[0]} is of several runs, and neither {subject} nor "
-                f"{settings['derivatives']} has BOLD whose names say which runs there are"
-            )
+    if shared_tables:
+        image_runs = _runs_of_images(root, subject, settings, [*shared_tables, *own_tables])
         used_tables = {run.table for run in image_runs.values()}
         run_of_path = image_runs | {path: run for path, run in run_of_path.items() if path not in used_tables}
+    if not run_of_path:
+        raise FileNotFoundError(
+            f"{root}: the table of events {shared_tables[0]} is of several runs of {subject}, and "
+            f"{settings['derivatives']} has no BOLD whose names say which; there must be such, or a table of each run"
+        )
     _check_one_each(root, [(run, path) for path, run in run_of_path.items()])
     return [run_of_path[path] for path in sorted(run_of_path, key=bids_names.in_order)]
 
 
 def tables_of(root: str | Path, subject: str, settings: Entry) -> tuple[list[str], list[str]]:
-    """List the tables of events of a subject: those that lie beside its runs, and those of the folders above.
+    """List the tables of events of a subject: those of one run each, and those that may be of several.
+
+    Tables of folders above are of several runs, and such as do not name an entity of which the entry chooses several
+    values. Which runs there are is then told by the names of BOLD.
 
     Raises
     ------
@@ -96,7 +98,10 @@ def tables_of(root: str | Path, subject: str, settings: Entry) -> tuple[list[str
         tables = [path for path, stated in entities_of.items() if not _says_less(stated, entities_of.values())]
     if not tables and not inherited_tables:
         raise _missing(root, [pattern.format(subject=subject, task=settings["task"]) for pattern in EVENTS])
-    return tables, inherited_tables
+    shared = [
+        path for path in tables if not set(_several(settings)) <= set(bids_names.entities(path)) | {"echo", "part"}
+    ]
+    return [path for path in tables if path not in shared], [*inherited_tables, *shared]
 
 
 def _says_less(stated: Mapping[str, str], others: Iterable[Mapping[str, str]]) -> bool:
@@ -174,11 +179,8 @@ def masks_of(root: str | Path, subject: str, settings: Entry) -> list[str]:
 
 
 def _runs_of_images(root: str | Path, subject: str, settings: Entry, tables: Sequence[str]) -> dict[str, EventRun]:
-    """Give each scan the table that says most of it: raw BOLD tells which scans there are, else the derivatives."""
-    folders = [f"{subject}/func", f"{subject}/ses-*/func"]
-    images = [
-        path for path in _files(Path(root), folders, "bold", IMAGES) if _is_meant(path, settings, optional=True)
-    ] or _derived(root, subject, settings, "bold", "preproc", optional=True)
+    """Give each scan of the derivatives the table that says most of it."""
+    images = _derived(root, subject, settings, "bold", "preproc")
     image_of_scan = {frozenset(bids_names.scan(bids_names.entities(path)).items()): path for path in reversed(images)}
     runs = {}
     for path in image_of_scan.values():
