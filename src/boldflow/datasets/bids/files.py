@@ -17,7 +17,13 @@ from boldflow.settings import Entry
 IMAGES = (".nii.gz", ".nii")
 # A file without one of these is what the others, such as single echoes, were combined to.
 COMBINED_WITHOUT = ("echo", "res", "den", "part")
-CONFOUNDS = ("regressors", "timeseries")  # as fMRIPrep called its tables before 20.2, and since
+# What fMRIPrep has called its files: the last word of the name and what it states beside space and run. Before 1.2 it
+# wrote bold_space-T1w_preproc.nii.gz, bold_space-T1w_brainmask.nii.gz and bold_confounds.tsv.
+FORMS = {
+    "preproc_bold": (("bold", {"desc": "preproc"}), ("preproc", {})),
+    "brain_mask": (("mask", {"desc": "brain"}), ("brainmask", {})),
+}
+CONFOUNDS = ("confounds", "regressors", "timeseries")  # before 1.2, before 20.2, and since
 PREP = ("{subject}/func/{subject}_*task-{task}_*", "{subject}/ses-*/func/{subject}_*task-{task}_*")
 EVENTS = tuple(f"{pattern}events.tsv" for pattern in PREP)
 
@@ -120,7 +126,7 @@ def bold_of_runs(root: str | Path, subject: str, settings: Entry) -> list[tuple[
         If two files are of one run.
     """
     runs = event_runs(root, subject, settings)
-    paths = _derived(root, subject, settings, "bold", "preproc")
+    paths = _derived(root, subject, settings, "preproc_bold")
     if not paths:
         raise _nothing_derived(root, subject, settings, "preproc_bold")
     paths_of_run: dict[int, list[str]] = {}
@@ -149,9 +155,10 @@ def files_of_runs(root: str | Path, subject: str, settings: Entry) -> list[RunFi
             prefix + name
             for kind in CONFOUNDS
             for name in bids_names.inherited(base, below, kind, ".tsv", beside=("desc",))
-            if bids_names.label(name, "desc") == "confounds"
+            if bids_names.label(name, "desc") == ("" if kind == "confounds" else "confounds")
         ]
-        sidecars = [prefix + name for name in bids_names.inherited(base, below, "bold", ".json")]
+        words = dict.fromkeys(("bold", bids_names.suffix(path)))
+        sidecars = [prefix + name for word in words for name in bids_names.inherited(base, below, word, ".json")]
         run_files.append(RunFiles(run, path, confounds[-1] if confounds else "", sidecars))
     return run_files
 
@@ -164,7 +171,7 @@ def masks_of(root: str | Path, subject: str, settings: Entry) -> list[str]:
     FileNotFoundError
         If there is no such mask.
     """
-    paths = _derived(root, subject, settings, "mask", "brain", optional=True)
+    paths = _derived(root, subject, settings, "brain_mask", optional=True)
     if not paths:
         raise _nothing_derived(root, subject, settings, "brain_mask")
     entities_of_bold = [bids_names.entities(path) for _, path in bold_of_runs(root, subject, settings)]
@@ -180,7 +187,7 @@ def masks_of(root: str | Path, subject: str, settings: Entry) -> list[str]:
 
 def _runs_of_images(root: str | Path, subject: str, settings: Entry, tables: Sequence[str]) -> dict[str, EventRun]:
     """Give each scan of the derivatives the table that says most of it."""
-    images = _derived(root, subject, settings, "bold", "preproc")
+    images = _derived(root, subject, settings, "preproc_bold")
     image_of_scan = {frozenset(bids_names.scan(bids_names.entities(path)).items()): path for path in reversed(images)}
     runs = {}
     for path in image_of_scan.values():
@@ -221,20 +228,16 @@ def _is_meant(path: str, settings: Entry, optional: bool = False) -> bool:
     return is_of_task and is_magnitude and bids_names.is_chosen(entities, choice, optional)
 
 
-def _derived(
-    root: str | Path, subject: str, settings: Entry, last_word: str, desc: str, optional: bool = False
-) -> list[str]:
-    """Volumes in the entry's space that fMRIPrep made of a subject."""
+def _derived(root: str | Path, subject: str, settings: Entry, kind: str, optional: bool = False) -> list[str]:
+    """Volumes in the entry's space that fMRIPrep made of a subject, under the names of any version."""
     template, _, resolution = settings["space"].partition("_")
-    stated = bids_names.entities(f"space-{template}_{resolution}_x") | {
-        "sub": subject.removeprefix("sub-"),
-        "desc": desc,
-    }
+    of_space = bids_names.entities(f"space-{template}_{resolution}_x") | {"sub": subject.removeprefix("sub-")}
     base, prefix = _base(root, settings)
     return [
         prefix + path
+        for last_word, stated in FORMS[kind]
         for path in _files(base, [f"{subject}/func", f"{subject}/ses-*/func"], last_word, IMAGES)
-        if bids_names.applies(stated, bids_names.entities(path)) and _is_meant(path, settings, optional)
+        if bids_names.applies(of_space | stated, bids_names.entities(path)) and _is_meant(path, settings, optional)
     ]
 
 
@@ -281,15 +284,18 @@ def _check_one_each(root: str | Path, run_paths: Iterable[tuple[EventRun, str]])
             raise ValueError(f"{root} has two files of one session and run, {namesake} and {path}: {advice}")
 
 
-def _nothing_derived(root: str | Path, subject: str, settings: Entry, ending: str) -> FileNotFoundError:
+def _nothing_derived(root: str | Path, subject: str, settings: Entry, kind: str) -> FileNotFoundError:
     base, prefix = _base(root, settings)
-    names = f"space-{settings['space']}_desc-{ending}.nii.gz"
-    last_word = ending.split("_")[1]
-    there = _files(base, [f"{subject}/func", f"{subject}/ses-*/func"], last_word, IMAGES)
+    names = f"space-{settings['space']}_desc-{kind}.nii.gz"
+    there = [
+        path
+        for last_word, _ in FORMS[kind]
+        for path in _files(base, [f"{subject}/func", f"{subject}/ses-*/func"], last_word, IMAGES)
+    ]
     spaces = sorted({bids_names.label(path, "space") or "(none)" for path in there})
     of_choice = f" and the entities {_choice(settings)}" if _choice(settings) else ""
     error = _missing(root, [prefix + p.format(subject=subject, task=settings["task"]) + names for p in PREP])
-    return FileNotFoundError(f"{error}{of_choice}; {len(there)} files of {last_word} there are in spaces {spaces}")
+    return FileNotFoundError(f"{error}{of_choice}; {len(there)} files of that kind are in spaces {spaces}")
 
 
 def _missing(root: str | Path, patterns: Sequence[str]) -> FileNotFoundError:
