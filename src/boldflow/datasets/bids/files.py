@@ -19,7 +19,7 @@ IMAGES = (".nii.gz", ".nii")
 COMBINED_WITHOUT = ("echo", "res", "den", "part")
 # What fMRIPrep has called its files: the last word of the name and what it states beside space and run. Before 1.2 it
 # wrote bold_space-T1w_preproc.nii.gz, bold_space-T1w_brainmask.nii.gz and bold_confounds.tsv.
-FORMS = {
+FORMS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
     "preproc_bold": (("bold", {"desc": "preproc"}), ("preproc", {})),
     "brain_mask": (("mask", {"desc": "brain"}), ("brainmask", {})),
 }
