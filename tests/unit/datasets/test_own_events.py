@@ -8,7 +8,7 @@ import pytest
 
 from boldflow.artifacts.formats import bids
 from boldflow.datasets import god, nod
-from tests.made.own_folder import OwnFolder
+from tests.made.own_bids import OwnFolder
 
 WHERE = {"events_where": {"trial_type": ["image"]}}
 GLM = {"kind": "glm", "method": "lss"}

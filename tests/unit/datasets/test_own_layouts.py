@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.made.own_folder import MIDDLE, OwnFolder
+from tests.made.own_bids import MIDDLE, OwnFolder
 
 CLEANED = {"confounds": ["motion6", "csf-wm"]}
 SPACE = "_space-MNI152NLin2009cAsym"

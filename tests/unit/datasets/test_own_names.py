@@ -7,7 +7,7 @@ import pytest
 
 from boldflow.artifacts.formats import bids_names
 from boldflow.datasets import bids
-from tests.made.own_folder import OwnFolder
+from tests.made.own_bids import OwnFolder
 
 CLEANED = {"confounds": ["motion6"]}
 

@@ -8,7 +8,7 @@ import pytest
 
 from boldflow.artifacts.formats import bids, regions
 from boldflow.vocabulary import spaces
-from tests.made.own_folder import SHAPE, OwnFolder
+from tests.made.own_bids import SHAPE, OwnFolder
 
 SURFACE = {"space": "fsaverage5"}
 

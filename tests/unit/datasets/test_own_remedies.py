@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from boldflow.core.responses import cleaning, confounds
-from tests.made.own_folder import OwnFolder
+from tests.made.own_bids import OwnFolder
 
 KEY = "MD5E-s120--0123456789abcdef0123456789abcdef"
 

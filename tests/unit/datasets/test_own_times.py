@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nilearn.glm.first_level import FirstLevelModel, make_first_level_design_matrix, run_glm
 
-from tests.made.own_folder import AFFINE, MIDDLE, N_VOLUMES, SHAPE, TR_S, OwnFolder
+from tests.made.own_bids import AFFINE, MIDDLE, N_VOLUMES, SHAPE, TR_S, OwnFolder
 
 GLM = {"kind": "glm", "method": "lsa"}
 
