@@ -41,7 +41,8 @@ def test_annexed_content_that_is_absent_is_told_with_datalad(own, absent, patter
     with pytest.raises(FileNotFoundError) as error:
         own.responses({"confounds": ["motion6"]})
     below = paths[0].relative_to(own.folder).as_posix()
-    assert f"content absent: {len(paths)} of " in str(error.value) and f"datalad get {below}" in str(error.value)
+    assert f"content absent: {own.folder} has {len(paths)} of " in str(error.value)
+    assert f"datalad get {below}" in str(error.value)
     assert f"cd {own.folder}" in str(error.value) and "snakemake" not in str(error.value)
 
 

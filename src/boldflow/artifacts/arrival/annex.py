@@ -232,7 +232,7 @@ def require_own(root: str | Path, path: str, command: str) -> None:
     FileNotFoundError
         If there is no such file, or its annexed content is absent; names what helps.
     """
-    if _is_absent(Path(root) / path):
+    if _lacks_content(Path(root) / path):
         get_command = _get_command(Path(root), [path])
         raise FileNotFoundError(f"content absent: {Path(root) / path} (dropped since); run: {get_command}")
     if not (Path(root) / path).is_file():
@@ -260,11 +260,11 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
     """
     root = Path(root)
     ordered_paths = sorted(set(paths))
-    absent_paths = [path for path in ordered_paths if _is_absent(root / path)]
+    absent_paths = [path for path in ordered_paths if _lacks_content(root / path)]
     if absent_paths:
         raise FileNotFoundError(
-            f"content absent: {len(absent_paths)} of {len(ordered_paths)} files of {root} are annexed, and their "
-            f"content is not there: {', '.join(absent_paths[:5])}; run: {_get_command(root, absent_paths)}"
+            f"content absent: {root} has {len(absent_paths)} of {len(ordered_paths)} files by name only, as git-annex or "
+            f"DataLad leaves them: {', '.join(absent_paths[:5])}; run: {_get_command(root, absent_paths)}"
         )
     missing_paths = [path for path in ordered_paths if not (root / path).is_file()]
     if missing_paths:
@@ -288,7 +288,7 @@ def _absent(folder: Path, entries: Sequence[Entry]) -> list[str]:
     return [entry.path for entry in entries if entry.key and objects[entry.key] is None]
 
 
-def _is_absent(path: Path) -> bool:
+def _lacks_content(path: Path) -> bool:
     """Tell whether a file of any folder is annexed and has no content: a dangling link, or a pointer."""
     if path.is_file():
         return _is_pointer(path)
