@@ -43,9 +43,9 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
 ``trials(root, subject, settings) -> DataFrame``
     Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float, NaN where the
     events state none), image_id (str: the events' own name), usable (bool); one row per trial in the order of
-    acquisition. Reads the files of ``"dataset"`` only. ``left_out`` (str: why the entry leaves a trial out, or nothing)
-    may be added; it is counted. ``test_sets`` (str: names of the published test sets that the picture is in, separated by white
-    space) and columns that begin with ``behaviour_`` may be added.
+    acquisition. Reads the files of ``"dataset"`` only. ``test_sets`` (str: names of the published test sets that the
+    picture is in, separated by white space), ``left_out`` (str: why the entry leaves a trial out, or nothing; counted)
+    and columns that begin with ``behaviour_`` may be added.
 ``stimuli(root, settings) -> Iterator[Stimulus]``
     Each picture once; ``pixels`` is None where the data set has no pictures (image_id is then the block's id).
     ``root`` is the folder of the pictures, as in ``files_needed``.

@@ -263,8 +263,8 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
     absent_paths = [path for path in ordered_paths if _lacks_content(root / path)]
     if absent_paths:
         raise FileNotFoundError(
-            f"content absent: {root} has {len(absent_paths)} of {len(ordered_paths)} files by name only, as git-annex or "
-            f"DataLad leaves them: {', '.join(absent_paths[:5])}; run: {_get_command(root, absent_paths)}"
+            f"content absent: {root} has {len(absent_paths)} of {len(ordered_paths)} files by name only, as git-annex "
+            f"or DataLad leaves them: {', '.join(absent_paths[:5])}; run: {_get_command(root, absent_paths)}"
         )
     missing_paths = [path for path in ordered_paths if not (root / path).is_file()]
     if missing_paths:
