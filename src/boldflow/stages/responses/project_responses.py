@@ -36,7 +36,8 @@ from boldflow.vocabulary.meshes import NATIVE
 REMEDIES: dict[type[ValueError], str] = {
     cleaning.OutsideRunError: (
         "; leave_out: [trials_beyond_end, trials_before_start] in the data set's entry leaves such trials out and "
-        "counts them (those for which the scan does not go on for scanned_after_onset_s, and those with an onset below 0)"
+        "counts them (those for which the scan does not go on for scanned_after_onset_s, and those with an onset "
+        "below 0)"
     ),
     RunWithoutBoldError: (
         "; leave_out: [runs_without_bold] in the data set's entry leaves out, and counts, runs without BOLD"
