@@ -37,16 +37,21 @@ RULES = {
         "folder": {"fetch_dataset"},
         "subjects": {"fetch_dataset", "fetch_stimuli"},
         "task": {"fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
-        "derivatives": {"fetch_subject", "project_responses"},
-        "space": {"fetch_subject", "project_responses"},
+        # an inherited table, and what is left out, hang on the BOLD there is
+        "entities": {"fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
+        "derivatives": {"fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
+        "space": {"fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
+        "leave_out": {"fetch_dataset", "fetch_stimuli", "list_trials"},
+        "scanned_after_onset_s": {"fetch_stimuli", "list_trials"},
+        "slice_time_ref": {"project_responses"},
         "events_where": {"fetch_stimuli", "list_trials"},
         "image_column": {"fetch_stimuli", "list_trials"},
         "image_name": {"pack_stimuli"},
         "tr_s": set(),  # a fact: see the table of facts
     },
-    "bold5000": {"subjects": {"fetch_stimuli"}},
-    "god": {"subjects": {"fetch_stimuli"}},
-    "haxby": {"subjects": set()},
+    "bold5000": {"subjects": {"fetch_stimuli"}, "slice_time_ref": {"project_responses"}},
+    "god": {"subjects": {"fetch_stimuli"}, "slice_time_ref": {"project_responses"}},
+    "haxby": {"subjects": set(), "slice_time_ref": {"project_responses"}},
     "nod": {
         "subjects": {"fetch_dataset"},
         "tasks": {

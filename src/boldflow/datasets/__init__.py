@@ -41,16 +41,18 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     ``"stimuli"``: ``root`` is then the folder of the pictures, which is the data's own where ``stimuli_inside``,
     else ``stimuli_root`` or what was unpacked from it. Names count: content need not be there yet.
 ``trials(root, subject, settings) -> DataFrame``
-    Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float), image_id
-    (str: the events' own name), usable (bool); one row per trial in the order of acquisition. Reads the files of
-    ``"dataset"`` only. ``test_sets`` (str: names of the published test sets that the picture is in, separated by white
-    space) and columns that begin with ``behaviour_`` may be added.
+    Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float, NaN where the
+    events state none), image_id (str: the events' own name), usable (bool); one row per trial in the order of
+    acquisition. Reads the files of ``"dataset"`` only. ``test_sets`` (str: names of the published test sets that the
+    picture is in, separated by white space), ``left_out`` (str: why the entry leaves a trial out, or nothing; counted)
+    and columns that begin with ``behaviour_`` may be added.
 ``stimuli(root, settings) -> Iterator[Stimulus]``
     Each picture once; ``pixels`` is None where the data set has no pictures (image_id is then the block's id).
     ``root`` is the folder of the pictures, as in ``files_needed``.
 ``runs(root, subject, settings, recording) -> Iterator[BoldRun] or Iterator[SurfaceRun]``
     A recording of each run, in the order of acquisition, one in memory at a time: volumes, or values on the subject's
-    own surface with the spheres that are registered to fsaverage.
+    own surface with the spheres that are registered to fsaverage. Each states what its sources say of the times of its
+    volumes (``artifacts.formats.bids_times``), and whether its header tells where they lie (``bids.unplaced``).
 ``rois(root, subject, space, settings) -> dict[str, ndarray of bool (n_vertices,)]``
     Named regions on the whole mesh or mask of ``space``; empty where there are none. Reads the files of
     ``"dataset"`` and of the subject's recording.

@@ -15,8 +15,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.formats import bids
-from boldflow.core.records.runs import BoldRun
+from boldflow.artifacts.formats import bids, bids_times
+from boldflow.core.records.runs import BoldRun, SliceTiming
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.settings import Entry
@@ -38,7 +38,13 @@ FACTS: dict[str, Any] = {
     "stimuli_from": None,
     "stimuli_password": None,
 }
-SETTINGS: dict[str, dict[str, Any]] = {}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "slice_time_ref": {
+        "type": "number", "minimum": 0, "maximum": 1,
+        "description": "To which time within the TR slice timing has moved the slices, as a share of it, where no "
+        "sidecar states StartTime: 0.5 is the middle. By default 0.",
+    },
+}  # fmt: skip
 # Which keys of an entry each rule reads.
 READS: dict[str, list[str]] = {
     "fetch_dataset": [],
@@ -46,7 +52,7 @@ READS: dict[str, list[str]] = {
     "fetch_stimuli": [],
     "list_trials": [],
     "pack_stimuli": [],
-    "project_responses": [],
+    "project_responses": ["slice_time_ref"],
 }
 
 SESSION = "01"
@@ -171,10 +177,11 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
     """
     root = Path(root)
     _check_subject(subject)
+    slice_timing = SliceTiming(ref=settings.get("slice_time_ref"))
     if _is_tree(root):
-        yield from _runs_of_tree(root, subject)
+        yield from _runs_of_tree(root, subject, slice_timing)
     else:
-        yield from _runs_of_nilearn(root, subject)
+        yield from _runs_of_nilearn(root, subject, slice_timing)
 
 
 def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:
@@ -296,23 +303,22 @@ def _check_categories(path: Path, categories: "pd.Series[str]") -> None:
         raise ValueError(f"{path}: unknown categories {unknown}; there are: {sorted(CATEGORIES)}")
 
 
-def _runs_of_tree(root: Path, subject: str) -> Iterator[BoldRun]:
-    mask_image = nib.Nifti1Image.from_filename(root / MASK)
+def _runs_of_tree(root: Path, subject: str, slice_timing: SliceTiming) -> Iterator[BoldRun]:
+    mask_image, mask = bids.mask(root / MASK)
     scan_key_tr_s = _stated_tr(root / SCAN_KEY)
     for run in RUNS:
         path = root / _run_file(subject, run, "bold_1slice.nii.gz")
-        image = nib.Nifti1Image.from_filename(path)
-        _check_grid(path, image, root / MASK, mask_image)
-        bold = np.asarray(image.dataobj, dtype=np.float32)
-        tr_s = {"header": bids.header_tr(image), "scan_key": scan_key_tr_s}
-        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask_image), tr_s, "native")
+        image, bold = bids.bold(path)
+        bids.check_grid(path, image, root / MASK, mask_image)
+        tr_s = bids_times.header_tr(image) | {"scan_key": scan_key_tr_s}
+        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), mask, tr_s, "native", None, slice_timing)
 
 
-def _runs_of_nilearn(root: Path, subject: str) -> Iterator[BoldRun]:
+def _runs_of_nilearn(root: Path, subject: str, slice_timing: SliceTiming) -> Iterator[BoldRun]:
     path = root / _nilearn(subject, "bold.nii.gz")
     labels_path = root / _nilearn(subject, "labels.txt")
     mask_path = root / _nilearn(subject, "mask4_vt.nii.gz")
-    image, mask_image = nib.Nifti1Image.from_filename(path), nib.Nifti1Image.from_filename(mask_path)
+    image, (mask_image, mask) = nib.Nifti1Image.from_filename(path), bids.mask(mask_path)
     _check_grid(path, image, mask_path, mask_image)
     run_lengths = [(run, len(run_labels)) for run, run_labels in _labels_by_run(labels_path)]
     n_labels = sum(n_volumes for _, n_volumes in run_lengths)
@@ -321,8 +327,8 @@ def _runs_of_nilearn(root: Path, subject: str) -> Iterator[BoldRun]:
     start = 0
     for run, n_volumes in run_lengths:
         bold = np.asarray(image.dataobj[..., start : start + n_volumes], dtype=np.float32)
-        tr_s = {"header": bids.header_tr(image)}
-        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), _inside(mask_image), tr_s, "native")
+        tr_s = bids_times.header_tr(image)
+        yield BoldRun(SESSION, run, bold, np.asarray(image.affine), mask, tr_s, "native", None, slice_timing)
         start += n_volumes
 
 
@@ -330,10 +336,6 @@ def _check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.N
     if len(image.shape) != 4:
         raise ValueError(f"{path} must be (x, y, z, n_volumes), not {image.shape}")
     bids.check_grid(path, image, mask_path, mask)
-
-
-def _inside(mask: nib.Nifti1Image) -> np.ndarray:
-    return np.asarray(mask.dataobj) > 0
 
 
 def _stated_tr(path: Path) -> float:

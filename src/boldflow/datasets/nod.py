@@ -9,6 +9,7 @@ yet run this plug-in over the whole tree, so sizes are marked unverified, and th
 first.
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,9 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
         paths = bids.found(root, RAW.format(subject=subject, task=task))
         for path in paths:
             column = next((name for name in PICTURE if name in events.header(Path(root) / path)), PICTURE[0])
-            table = bids.read_runs(root, [path], [], [], [column]).rename(columns={column: "image_id"})
-            event_tables.append(table[table["image_id"] != ""])
+            keep = functools.partial(events.is_said, column)
+            table = bids.read_runs(root, [path], [], [], [column], keep).rename(columns={column: "image_id"})
+            event_tables.append(table)
     return bids.as_trials(pd.concat(event_tables, ignore_index=True).assign(usable=True))
 
 

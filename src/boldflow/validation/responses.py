@@ -13,7 +13,9 @@ from boldflow.catalogue import (
 )
 from boldflow.registry import (
     Config,
+    literal,
     nearest,
+    plugin_name,
 )
 from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.facts import DatasetFacts
@@ -31,6 +33,8 @@ from boldflow.vocabulary.responses import (
 from boldflow.vocabulary.results import (
     ResultKey,
 )
+from boldflow.vocabulary.spaces import MNI
+from boldflow.vocabulary.spaces import kind_of as kind_of_space
 
 
 def glm_problems(where: str, entry: Config) -> list[str]:
@@ -122,6 +126,7 @@ def response_problems(
             "whose folds train on different ones; choose a split of one fold, or leave out the key split"
         )
     yield from _space_problems(result, response, recording_, data)
+    yield from _template_problems(config, result, response)
     yield from _kind_problems(config, result, response, recording_, data)
     is_training_encoder = direction == Direction.ENCODE and model_facts(config, result.model).training
     if (direction == Direction.REPRESENT or is_training_encoder) and not response.get("average", True):
@@ -183,6 +188,21 @@ def _space_problems(result: ResultKey, response: Config, recording_: str, data_f
         problems.append(f"response {result.response!r} names radius_mm, which is for sampling line")
     problems += _mesh_problems(result, response, spaces_text, "fsaverage" in given_spaces)
     return problems
+
+
+def _template_problems(config: Config, result: ResultKey, response: Config) -> Iterator[str]:
+    """Say that volumes lie in a space in which fsaverage does not, where the data set's entry names theirs."""
+    entry = config["datasets"][result.dataset] or {}
+    space_key = literal("datasets", plugin_name(result.dataset, entry), "SETTINGS").get("space")
+    if space_key is None or response["space"] == "native":
+        return
+    space = str(entry.get("space", space_key["default"]))
+    if kind_of_space(space) != "MNI":
+        yield (
+            f"response {result.response!r} is in space {response['space']!r}, and data set {result.dataset!r} reads "
+            f"volumes in space {space!r}; fsaverage lies in {', '.join(MNI)}: set space of the data set to one of "
+            "these, or choose a response in space native"
+        )
 
 
 def _mesh_problems(result: ResultKey, response: Config, spaces_text: str, on_fsaverage: bool) -> list[str]:

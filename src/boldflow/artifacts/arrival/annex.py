@@ -5,6 +5,7 @@ turns through the lock file ``<clone>.lock`` beside it. Paths are relative to th
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from boldflow.artifacts.arrival import annex_clone, annex_get, annex_rows, annex
 from boldflow.artifacts.arrival.annex_get import JOBS, Limits
 from boldflow.artifacts.arrival.annex_tree import POINTER, Entry, checksum
 
+ANNEXED = ".git/annex/objects/"  # in what a link to annexed content names
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -214,6 +216,29 @@ def require_content(path: str | Path, command: str) -> None:
     raise FileNotFoundError(f"no such file: {path}; run: {command}")
 
 
+def require_own(root: str | Path, path: str, command: str) -> None:
+    """Stop where a file of a folder of the user's is not there any more: nothing but the user brings it back.
+
+    Parameters
+    ----------
+    root : str or Path
+    path : str
+        The file below it.
+    command : str
+        What looks at the folder again.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or its annexed content is absent; names what helps.
+    """
+    if _lacks_content(Path(root) / path):
+        get_command = _get_command(Path(root), [path])
+        raise FileNotFoundError(f"content absent: {Path(root) / path} (dropped since); run: {get_command}")
+    if not (Path(root) / path).is_file():
+        raise FileNotFoundError(f"no such file: {Path(root) / path}; put it back, or leave it out and run: {command}")
+
+
 def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     """Rows of a receipt for files that lie in a plain folder.
 
@@ -231,10 +256,16 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
     Raises
     ------
     FileNotFoundError
-        If files are missing; names ``root``, their count and the first five.
+        If files are missing, or the content of annexed ones; names ``root``, their count and the first five.
     """
     root = Path(root)
     ordered_paths = sorted(set(paths))
+    absent_paths = [path for path in ordered_paths if _lacks_content(root / path)]
+    if absent_paths:
+        raise FileNotFoundError(
+            f"content absent: {root} has {len(absent_paths)} of {len(ordered_paths)} files by name only, as git-annex "
+            f"or DataLad leaves them: {', '.join(absent_paths[:5])}; run: {_get_command(root, absent_paths)}"
+        )
     missing_paths = [path for path in ordered_paths if not (root / path).is_file()]
     if missing_paths:
         raise FileNotFoundError(
@@ -255,6 +286,18 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
 def _absent(folder: Path, entries: Sequence[Entry]) -> list[str]:
     objects = annex_tree.objects(folder, [entry.key for entry in entries if entry.key])
     return [entry.path for entry in entries if entry.key and objects[entry.key] is None]
+
+
+def _lacks_content(path: Path) -> bool:
+    """Tell whether a file of any folder is annexed and has no content: a dangling link, or a pointer."""
+    if path.is_file():
+        return _is_pointer(path)
+    return path.is_symlink() and ANNEXED in path.readlink().as_posix()
+
+
+def _get_command(root: Path, paths: Sequence[str]) -> str:
+    names = " ".join(shlex.quote(path) for path in paths[:5])
+    return f"cd {shlex.quote(str(root))} && datalad get {names}{' ...' if len(paths) > 5 else ''}"
 
 
 def _is_pointer(path: Path) -> bool:

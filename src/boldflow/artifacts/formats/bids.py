@@ -15,12 +15,10 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 
-from boldflow.artifacts.formats import events
+from boldflow.artifacts.formats import bids_names, events
 from boldflow.artifacts.formats import pictures as picture_files
-from boldflow.artifacts.store import sidecars
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 # what nibabel raises for files that are cut short, empty, or something else
 BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
@@ -34,10 +32,7 @@ def entity(path: str | Path, name: str) -> str:
     str
         Empty where the name has no such entity.
     """
-    name_parts = Path(path).name.split("_")
-    return next(
-        (name_part.removeprefix(f"{name}-") for name_part in name_parts if name_part.startswith(f"{name}-")), ""
-    )
+    return bids_names.label(path, name)
 
 
 def found(root: str | Path, *patterns: str) -> list[str]:
@@ -48,18 +43,27 @@ def found(root: str | Path, *patterns: str) -> list[str]:
     FileNotFoundError
         If a pattern has no file; names the folder and the pattern.
     """
-    root = Path(root)
     paths = []
     for pattern in patterns:
-        pattern_paths = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+        pattern_paths = those_of(root, pattern)
         if not pattern_paths:
             raise FileNotFoundError(f"{root} has no {pattern}")
         paths += pattern_paths
     return paths
 
 
+def those_of(root: str | Path, pattern: str) -> list[str]:
+    """List the files of a pattern, sorted, relative to ``root`` with ``/``; there may be none."""
+    return sorted(path.relative_to(root).as_posix() for path in Path(root).glob(pattern))
+
+
 def read_runs(
-    root: str | Path, paths: Iterable[str], numbers: Sequence[str], texts: Sequence[str], optional: Sequence[str] = ()
+    root: str | Path,
+    paths: Iterable[str],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    optional: Sequence[str] = (),
+    keep: events.Keep | None = None,
 ) -> pd.DataFrame:
     """Read the events of several runs, those of each run in the order of time.
 
@@ -68,8 +72,8 @@ def read_runs(
     root : str or Path
     paths : iterable of str
         Files of events below it, in the order of acquisition.
-    numbers, texts, optional : sequences of str
-        As for ``events.read``; ``onset`` and ``duration`` are read in any case.
+    numbers, texts, optional, keep
+        As for ``events.read``; ``onset`` and ``duration`` are read in any case, and a duration may be missing: NaN.
 
     Returns
     -------
@@ -80,14 +84,27 @@ def read_runs(
     Raises
     ------
     ValueError
-        If a table is not as it should be, or an event is listed twice; names file and line.
+        If a table is not as it should be, or an event that is kept is listed twice; names file and line.
     """
-    tables = []
-    for path in paths:
-        file = Path(root) / path
-        table = events.in_order(events.read(file, ["onset", "duration", *numbers], texts, optional), file)
-        tables.append(table.assign(session=entity(path, "ses") or "01", run=entity(path, "run") or "01"))
+    tables = [
+        read_run(Path(root) / path, (entity(path, "ses") or "01", entity(path, "run") or "01"), columns, keep)
+        for columns in [(numbers, texts, optional)]
+        for path in paths
+    ]
     return pd.concat(tables, ignore_index=True)
+
+
+def read_run(
+    file: Path,
+    labels: tuple[str, str],
+    columns: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    keep: events.Keep | None = None,
+) -> pd.DataFrame:
+    """Read the events of one run of known labels (session, run); see ``read_runs``."""
+    numbers, texts, optional = columns
+    table = events.read(file, ["onset", "duration", *numbers], texts, optional, ["duration"], keep)
+    session, run = labels
+    return events.in_order(table, file).assign(session=session, run=run)
 
 
 def as_trials(shown: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +113,7 @@ def as_trials(shown: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     shown : DataFrame
-        session, run, onset, duration (s), image_id, usable; in the order of acquisition.
+        session, run, onset, duration (s; NaN where none is stated), image_id, usable; in the order of acquisition.
 
     Returns
     -------
@@ -129,18 +146,77 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
         raise ValueError(f"{path} ({size} bytes) is no whole NIfTI: {error}; remove it and get it again") from None
 
 
+def bold(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Open BOLD and read it as float32 (x, y, z, n_volumes); further axes of length 1 are dropped.
+
+    Raises
+    ------
+    ValueError
+        As ``volume``; if the file has another number of axes, as one volume has.
+    """
+    image, values = volume(path)
+    return image, with_axes(path, values, 4, "BOLD (x, y, z, n_volumes)")
+
+
+def mask(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Open a mask and tell which voxels are above 0, bool (x, y, z); further axes of length 1 are dropped.
+
+    Raises
+    ------
+    ValueError
+        As ``volume``; if the file has another number of axes.
+    """
+    image, values = volume(path)
+    return image, with_axes(path, values, 3, "one volume (x, y, z)") > 0
+
+
+def with_axes(path: str | Path, values: np.ndarray, n_axes: int, expected_text: str) -> np.ndarray:
+    """Drop axes of length 1 after the first ``n_axes``.
+
+    Raises
+    ------
+    ValueError
+        If another number of axes is left; names the file and shows its shape.
+    """
+    shape = values.shape
+    if len(shape) < n_axes or any(length != 1 for length in shape[n_axes:]):
+        raise ValueError(f"{path} has {len(shape)} axes, of shape {shape}; expected {expected_text}")
+    return values.reshape(shape[:n_axes], order="F")
+
+
+def unplaced(path: str | Path, image: nib.Nifti1Image) -> str:
+    """Say that a header does not tell where its voxels lie; nothing where it does.
+
+    Without a code nibabel makes an affine up, from the size of voxels alone: its centre is that of the volume, and left
+    and right are a guess.
+    """
+    codes = {key: int(image.header[key]) for key in ("sform_code", "qform_code")}
+    if any(code > 0 for code in codes.values()):
+        return ""
+    codes_text = " and ".join(f"{key} {code}" for key, code in codes.items())
+    return (
+        f"{path} has {codes_text}: its header does not tell where its voxels lie. Copy the affine from the file that "
+        "it was made from (FSL: fslcpgeom SOURCE FILE; nibabel: image.set_sform(source.affine, 4)), or make it again "
+        "with a program that keeps it"
+    )
+
+
 def check_grid(path: Path, image: nib.Nifti1Image, mask_path: Path, mask: nib.Nifti1Image) -> None:
     """Refuse two images that do not lie on one grid of voxels.
 
     Raises
     ------
     ValueError
-        If shapes (of space) or affines differ; shows both.
+        If shapes (of space) or affines differ; shows both, and which header does not tell where it lies.
     """
     if image.shape[:3] != mask.shape[:3]:
         raise ValueError(f"{path} is {image.shape[:3]} voxels, {mask_path} {mask.shape[:3]}")
     if not np.allclose(image.affine, mask.affine, rtol=0, atol=AFFINE_MM):
-        raise ValueError(f"{path} and {mask_path} lie differently: affine {image.affine} and {mask.affine}")
+        unplaced_text = "; ".join(filter(None, (unplaced(path, image), unplaced(mask_path, mask))))
+        raise ValueError(
+            f"{path} and {mask_path} lie differently: affine {image.affine} and {mask.affine}"
+            f"{'; ' if unplaced_text else ''}{unplaced_text}"
+        )
 
 
 def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
@@ -156,25 +232,6 @@ def _as_float(stored: nib.arrayproxy.ArrayProxy) -> np.ndarray:
             raw[(..., *volume_index)] if is_unscaled else apply_read_scaling(raw[(..., *volume_index)], slope, inter)
         )
     return scaled
-
-
-def header_tr(image: nib.Nifti1Image) -> float:
-    """Repetition time in seconds; a header that names no unit of time means seconds."""
-    return float(image.header.get_zooms()[3]) * SECONDS.get(image.header.get_xyzt_units()[1], 1.0)
-
-
-def sidecar_tr(path: str | Path) -> float:
-    """Repetition time that a JSON sidecar states, in seconds.
-
-    Raises
-    ------
-    ValueError
-        If it states none; shows what stands there.
-    """
-    tr = sidecars.read(path).get("RepetitionTime")
-    if not isinstance(tr, int | float):
-        raise ValueError(f"{path} states RepetitionTime {tr!r}, expected seconds")
-    return float(tr)
 
 
 def pictures(root: str | Path) -> list[str]:

@@ -5,16 +5,24 @@ mean; what could mean two things is refused.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 FIRST = 5  # offenders that a message names
+Keep = Callable[[pd.DataFrame], "pd.Series[bool]"]  # of the texts of a table's rows: which are read
 
 
-def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+def read(
+    path: str | Path,
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    optional: Sequence[str] = (),
+    lacking: Sequence[str] = (),
+    keep: Keep | None = None,
+) -> pd.DataFrame:
     """Read a table of tab-separated values.
 
     Parameters
@@ -24,6 +32,10 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
         Columns that must be there.
     optional : sequence of str
         Columns of text that must be there too, in which a row may say nothing ("" or "n/a"; read as "").
+    lacking : sequence of str
+        Those of ``numbers`` in which a row may say nothing (read as NaN), and which the table may lack.
+    keep : callable, optional
+        Takes the texts of all rows, and tells which of them are read: (n_rows,) bool. What others say is not looked at.
 
     Returns
     -------
@@ -33,15 +45,16 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
     Raises
     ------
     ValueError
-        If the file is empty, no UTF-8 text or without rows, lacks a column or has it twice, or if a row has another
-        number of fields than the header, a number that is none or an empty text; names the file and the line.
+        If the file is empty, no UTF-8 text or without rows, lacks a column or has it twice, if a row has another number
+        of fields than the header, or one that is kept a number that is none or an empty text; names the file and the
+        line.
     """
     path = Path(path)
     columns = [*numbers, *texts, *optional]
     rows = _rows(path, columns)
     (header_line, header), *body_rows = rows
     header = [name.strip() for name in header]
-    missing_columns = [name for name in columns if name not in header]
+    missing_columns = [name for name in columns if name not in header and name not in lacking]
     if missing_columns:
         raise ValueError(f"{path}, line {header_line} lacks columns {missing_columns}; there are: {header}")
     repeated_columns = sorted({name for name in header if header.count(name) > 1})
@@ -52,15 +65,19 @@ def read(path: str | Path, numbers: Sequence[str], texts: Sequence[str], optiona
     for line, fields in body_rows:
         if len(fields) != len(header):
             raise ValueError(f"{path}, line {line} has {len(fields)} fields, the header {len(header)}")
-    field_index = {name: header.index(name) for name in columns}
-    column_values: dict[str, object] = {
-        name: [_number(path, line, name, fields[field_index[name]]) for line, fields in body_rows] for name in numbers
-    }
-    column_values |= {
-        name: [_text(path, line, name, fields[field_index[name]]) for line, fields in body_rows] for name in texts
-    }
-    column_values |= {name: [_said(fields[field_index[name]]) for _, fields in body_rows] for name in optional}
-    return pd.DataFrame(column_values).assign(in_file=path.name, in_line=[line for line, _ in body_rows])
+    table = pd.DataFrame(
+        {name: [fields[header.index(name)] if name in header else "" for _, fields in body_rows] for name in columns},
+        dtype=object,
+    ).assign(in_file=path.name, in_line=[line for line, _ in body_rows])
+    for name in (*texts, *optional):
+        table[name] = [_said(text) for text in table[name]]
+    if keep is not None:
+        table = table[np.asarray(keep(table), dtype=bool)].reset_index(drop=True)
+    for name in numbers:
+        table[name] = _numbers(path, table, name, name in lacking)
+    for name in texts:
+        _check_named(path, table, name, body_rows, header)
+    return table
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
@@ -76,6 +93,11 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
         expected_text = f"expected a header with {', '.join(columns)} and rows"
         raise ValueError(f"{path} ({len(file_bytes)} bytes) is empty; {expected_text}")
     return rows
+
+
+def is_said(column: str, texts: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which rows say something in a column: what ``read`` may keep."""
+    return texts[column] != ""
 
 
 def header(path: str | Path) -> list[str]:
@@ -171,6 +193,17 @@ def _cause(events: pd.DataFrame, label: pd.Series, n_wrong: int) -> str:
     return f"; moved {'down' if step > 0 else 'up'} by one row, the pictures of {n_fit[step]} events would fit"
 
 
+def _numbers(path: Path, table: pd.DataFrame, name: str, may_lack: bool) -> np.ndarray:
+    """Turn a column of text into numbers, (n_rows,) float64."""
+    return np.array(
+        [
+            math.nan if may_lack and not _said(text) else _number(path, line, name, text)
+            for line, text in zip(table["in_line"], table[name], strict=True)
+        ],
+        dtype=np.float64,
+    )
+
+
 def _number(path: Path, line: int, name: str, text: str) -> float:
     try:
         value = float(text)
@@ -185,10 +218,15 @@ def _said(text: str) -> str:
     return "" if text.strip() == "n/a" else text.strip()
 
 
-def _text(path: Path, line: int, name: str, text: str) -> str:
-    if not _said(text):
+def _check_named(
+    path: Path, table: pd.DataFrame, name: str, rows: Sequence[tuple[int, list[str]]], header: Sequence[str]
+) -> None:
+    """Refuse a row that says nothing in a column; shows what stands there."""
+    unnamed = table[table[name] == ""]
+    if len(unnamed):
+        line = int(unnamed["in_line"].iloc[0])
+        text = dict(rows)[line][header.index(name)]
         raise ValueError(f"{path}, line {line}: {name} is {text!r}, expected a name")
-    return text.strip()
 
 
 def _offenders(rows: pd.DataFrame, columns: Sequence[str] = ()) -> str:

@@ -25,7 +25,7 @@ class RegionFile:
     ``inside`` is bool: (n_vertices,) of a hemisphere, where ``kind`` is "overlay" (annotations too), or (x, y, z) of a
     "volume" with its ``affine`` (from voxel index to mm). Of a "label", which does not say how many vertices its
     surface has, it is (highest vertex + 1,), and ``owner`` is the subject that its first line names, if any.
-    ``holds`` lists the values that there are, for errors.
+    ``holds`` lists the values that there are, for errors; ``unplaced`` says why it is unknown where a volume lies.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class RegionFile:
     holds: str
     affine: np.ndarray = field(default_factory=lambda: np.eye(4))
     owner: str = ""
+    unplaced: str = ""
 
 
 def read(path: str | Path, kind: str, choice: str = "") -> RegionFile:
@@ -70,9 +71,10 @@ def read(path: str | Path, kind: str, choice: str = "") -> RegionFile:
         return RegionFile("overlay", inside, sha256, names_text)
     if kind == "volume":
         image, values = bids.volume(path)
-        inside, holds = _chosen(path, _squeezed(path, values, 3), choice)
-        return RegionFile("volume", inside, sha256, holds, affine=np.asarray(image.affine))
-    inside, holds = _chosen(path, _squeezed(path, _overlay(path), 1), choice)
+        inside, holds = _chosen(path, bids.with_axes(path, values, 3, "one volume of voxels"), choice)
+        unplaced = bids.unplaced(path, image)
+        return RegionFile("volume", inside, sha256, holds, affine=np.asarray(image.affine), unplaced=unplaced)
+    inside, holds = _chosen(path, _per_vertex(path, _overlay(path)), choice)
     return RegionFile("overlay", inside, sha256, holds)
 
 
@@ -179,17 +181,11 @@ def _overlay(path: Path) -> np.ndarray:
     return value_arrays[0]
 
 
-def _squeezed(path: Path, values: np.ndarray, n_axes: int) -> np.ndarray:
-    """Drop axes of length 1 after those that are expected."""
-    shape = values.shape
-    if n_axes == 3:
-        values = values.reshape(shape[:3]) if len(shape) > 3 and values.size == np.prod(shape[:3]) else values
-    else:
-        values = values.reshape(-1) if values.size == max(shape, default=0) else values
-    if values.ndim != n_axes:
-        expected_text = "a value per vertex of one hemisphere" if n_axes == 1 else "one volume of voxels"
-        raise ValueError(f"{path} holds values of shape {shape}, expected {expected_text}")
-    return values
+def _per_vertex(path: Path, values: np.ndarray) -> np.ndarray:
+    """Drop axes of length 1, (n_vertices,)."""
+    if values.size != max(values.shape, default=0):
+        raise ValueError(f"{path} holds values of shape {values.shape}, expected a value per vertex of one hemisphere")
+    return values.reshape(-1)
 
 
 def _chosen(path: Path, values: np.ndarray, choice: str) -> tuple[np.ndarray, str]:

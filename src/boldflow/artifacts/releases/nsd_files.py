@@ -18,7 +18,7 @@ BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MGHError, nib.s
 def volume(path: str | Path) -> np.ndarray:
     """Read a volume of one value per voxel, (x, y, z)."""
     _, values = bids.volume(path)
-    return values
+    return bids.with_axes(path, values, 3, "one volume (x, y, z)")
 
 
 def surface_values(path: str | Path) -> np.ndarray:

@@ -22,13 +22,30 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class SliceTiming:
+    """To which time within the TR the slices of a run's volumes were moved, as far as it is stated.
+
+    ``start_time_s`` is what a sidecar of the BOLD states (StartTime, seconds after the start of each volume), None for
+    nothing; ``corrected`` is whether it says that slice timing was corrected. ``ref`` is what the catalogue's entry
+    says (``slice_time_ref``, a share of the TR), None for nothing.
+    """
+
+    start_time_s: float | None = None
+    corrected: bool = False
+    ref: float | None = None
+
+
+@dataclass(frozen=True)
 class BoldRun:
     """BOLD of one run.
 
     ``bold`` is (x, y, z, n_volumes), ``affine`` (4, 4) from voxel index to mm, ``mask`` (x, y, z) bool or None.
     ``tr_s`` holds every statement of the repetition time there is, by where it stands ("header", "sidecar"), in
-    seconds: the stage refuses them when they differ. ``space`` is "MNI" (any MNI-like space that the fsaverage
-    surfaces lie in) or "native". ``confounds`` reads the run's table of confounds, None where there is none.
+    seconds: the stage refuses them when they differ; there may be none. ``space`` is "MNI" (one of
+    ``vocabulary.spaces.MNI``, in which the fsaverage surfaces lie), "native", or the name of another template.
+    ``confounds`` reads the run's table of confounds, None where there is none. ``slice_timing`` says where within the
+    TR volumes lie. ``unplaced`` says why it is unknown where the voxels lie (file and cure), nothing where it is known:
+    voxels then have no place on a surface.
     """
 
     session: str
@@ -39,6 +56,8 @@ class BoldRun:
     tr_s: dict[str, float]
     space: str
     confounds: Confounds | None = None
+    slice_timing: SliceTiming = SliceTiming()
+    unplaced: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +73,7 @@ class SurfaceRun:
     """BOLD of one run on a subject's own surface.
 
     ``bold`` has the left and the right hemisphere, each (n_volumes, n_vertices); ``spheres`` are the spheres by which
-    they are registered to fsaverage, with the same vertices. ``tr_s`` and ``confounds`` are as in
+    they are registered to fsaverage, with the same vertices. ``tr_s``, ``confounds`` and ``slice_timing`` are as in
     ``BoldRun``.
     """
 
@@ -64,6 +83,7 @@ class SurfaceRun:
     spheres: tuple[Mesh, Mesh]
     tr_s: dict[str, float]
     confounds: Confounds | None = None
+    slice_timing: SliceTiming = SliceTiming()
 
 
 class LazyBetas(Protocol):

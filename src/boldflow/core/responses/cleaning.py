@@ -1,9 +1,16 @@
-"""Cleaning of a run's time series and windows after each event."""
+"""Cleaning of a run's time series and windows after each event.
+
+Volume k is at k times the TR plus an offset: the time within the TR to which slice timing has moved its slices.
+"""
 
 import numpy as np
 
 HALF = 1e-6  # of a volume: what rounding may take from a half
 RANK = 1e-10  # singular values below this share of the largest are rounding
+
+
+class OutsideRunError(ValueError):
+    """A trial's response lies outside its run."""
 
 
 def detrend_and_standardise(series: np.ndarray) -> np.ndarray:
@@ -138,33 +145,37 @@ def regress_and_standardise(series: np.ndarray, regressors: np.ndarray, fitted: 
     return cleaned / np.where(spread > floor, spread, np.nan)
 
 
-def covered(onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, n_run_volumes: int) -> np.ndarray:
+def covered(
+    onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, n_run_volumes: int, offset_s: float = 0.0
+) -> np.ndarray:
     """Mark the volumes that lie in a window after any of the onsets.
 
     Parameters
     ----------
     onsets_s : array of shape (n_trials,)
-        Seconds from the first volume.
+        Seconds from the start of the run.
     start_s : float
         Seconds after the onset.
     n_volumes, n_run_volumes : int
         Of a window, and of the run.
     tr_s : float
+    offset_s : float
+        Of each volume from k times the TR, seconds.
 
     Returns
     -------
     bool array of shape (n_run_volumes,)
     """
-    first_volume = first_volumes(onsets_s, start_s, tr_s)
+    first_volume = first_volumes(onsets_s, start_s, tr_s, offset_s)
     is_covered = np.zeros(n_run_volumes, dtype=bool)
     volumes = (first_volume[:, None] + np.arange(n_volumes)).ravel()  # (n_trials * n_volumes,)
     is_covered[volumes[(volumes >= 0) & (volumes < n_run_volumes)]] = True
     return is_covered
 
 
-def first_volumes(onsets_s: np.ndarray, start_s: float, tr_s: float) -> np.ndarray:
+def first_volumes(onsets_s: np.ndarray, start_s: float, tr_s: float, offset_s: float = 0.0) -> np.ndarray:
     """Give the first volume of each window, the one nearest to onset + start, (n_trials,) int."""
-    return np.asarray(nearest_volume((np.asarray(onsets_s) + start_s) / tr_s), dtype=int)
+    return np.asarray(nearest_volume((np.asarray(onsets_s) + start_s - offset_s) / tr_s), dtype=int)
 
 
 def nearest_volume(position: np.ndarray | float) -> np.ndarray:
@@ -202,18 +213,22 @@ def window_volumes(start_s: float, duration_s: float, tr_s: float) -> tuple[floa
     return start_s, n_volumes
 
 
-def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float) -> np.ndarray:
+def windows(
+    series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes: int, tr_s: float, offset_s: float = 0.0
+) -> np.ndarray:
     """Cut the volumes after each onset out of a run.
 
     Parameters
     ----------
     series : array of shape (n_run_volumes, n_vertices)
     onsets_s : array of shape (n_trials,)
-        Seconds from the first volume.
+        Seconds from the start of the run.
     start_s : float
-        Seconds after the onset; the first volume is ``round((onset + start) / tr_s)``.
+        Seconds after the onset; the first volume is ``round((onset + start - offset) / tr_s)``.
     n_volumes : int
     tr_s : float
+    offset_s : float
+        Of each volume from k times the TR, seconds.
 
     Returns
     -------
@@ -221,10 +236,10 @@ def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes:
 
     Raises
     ------
-    ValueError
-        If a window leaves the run; names the first such trial, its volumes and the run's.
+    OutsideRunError
+        If a window leaves the run; names the first such trial, its onset, its volumes and the run's.
     """
-    first_volume = first_volumes(onsets_s, start_s, tr_s)
+    first_volume = first_volumes(onsets_s, start_s, tr_s, offset_s)
     is_outside = (first_volume < 0) | (first_volume + n_volumes > len(series))  # (n_trials,)
     if is_outside.any():
         trial = int(np.argmax(is_outside))
@@ -232,7 +247,8 @@ def windows(series: np.ndarray, onsets_s: np.ndarray, start_s: float, n_volumes:
             f"volumes {first_volume[trial]} to {first_volume[trial] + n_volumes - 1}, "
             f"the run has 0 to {len(series) - 1}"
         )
-        raise ValueError(
-            f"{int(is_outside.sum())} windows leave the run, the first is trial {trial + 1}: {volumes_text}"
+        raise OutsideRunError(
+            f"{int(is_outside.sum())} windows leave the run, the first is trial {trial + 1} at {onsets_s[trial]:g} s: "
+            f"{volumes_text}"
         )
     return series[first_volume[:, None] + np.arange(n_volumes)]  # (n_trials, n_volumes, n_vertices)

@@ -29,6 +29,8 @@ NUMBERED = {
     "Cosine": "cosine",
     "NonSteadyStateOutlier": "non_steady_state_outlier",
 }
+# What is a difference to the volume before, or of it: the first volume has none.
+DIFFERENCES = re.compile(rf"{DISPLACEMENT}|rmsd|.*_derivative1(_power2)?|.*dvars", re.IGNORECASE)
 N_COMPONENTS = 6  # of aCompCor, as many as fMRIPrep's first versions give
 # What a name in a response's entry stands for; a name with a star is all numbered ones that there are.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -71,7 +73,8 @@ def regressors(table: Mapping[str, np.ndarray], groups: Iterable[str]) -> np.nda
     Raises
     ------
     ValueError
-        If a group is unknown, a column is missing (those there are are named) or not a number beyond the first volume.
+        If a group is unknown, a column is missing (those there are are named) or not a number: only what is a
+        difference to the volume before may have none in the first, and is 0 there.
     """
     confounds = {spelling(name): np.asarray(column, dtype=np.float64) for name, column in table.items()}
     all_columns: list[np.ndarray] = []
@@ -122,9 +125,13 @@ def _column(confounds: Mapping[str, np.ndarray], name: str, group: str) -> np.nd
             f"{group} needs the confound {name}, which is not there; there are: {', '.join(sorted(confounds))}"
         )
     column = confounds[name].copy()
-    if np.isnan(column[0]):  # what is a difference to the volume before has none in the first
+    if np.isnan(column[0]) and DIFFERENCES.fullmatch(name):
         column[0] = 0.0
     if not np.isfinite(column).all():
         row = int(np.flatnonzero(~np.isfinite(column))[0])
-        raise ValueError(f"confound {name} has no number at volume {row + 1} of {len(column)}")
+        no_difference = f" (0 is right for a difference to the volume before, and {name} is none)" if row == 0 else ""
+        raise ValueError(
+            f"confound {name} has no number at volume {row + 1} of {len(column)}: write one into the table"
+            f"{no_difference}, or leave {group} out"
+        )
     return column

@@ -1,7 +1,8 @@
 """Haemodynamic responses, and the regressor of each trial, as nilearn makes them.
 
 A kernel is a response to an instant, sampled ``OVERSAMPLING`` times per TR from the event on, of sum 1 (nilearn's
-convention). A library is a list of kernels. Volume k is at k times the TR (nilearn's ``slice_time_ref`` 0).
+convention). A library is a list of kernels. Volume k is at k times the TR plus an offset (nilearn's
+``slice_time_ref``, times the TR).
 """
 
 import itertools
@@ -95,18 +96,25 @@ def from_table(table: np.ndarray, step_s: float, tr_s: float) -> list[np.ndarray
 
 
 def regressors(
-    onsets_s: np.ndarray, durations_s: np.ndarray, n_volumes: int, tr_s: float, kernel: np.ndarray
+    onsets_s: np.ndarray,
+    durations_s: np.ndarray,
+    n_volumes: int,
+    tr_s: float,
+    kernel: np.ndarray,
+    offset_s: float = 0.0,
 ) -> np.ndarray:
     """Give the regressor of each trial, of amplitude 1, as nilearn's ``compute_regressor`` does.
 
     Parameters
     ----------
     onsets_s, durations_s : array of shape (n_trials,)
-        Seconds from the first volume; a duration of 0 is one sample long.
+        Seconds from the start of the run; a duration of 0 is one sample long.
     n_volumes : int
         Of the run, two or more.
     tr_s : float
     kernel : array of shape (n_samples,)
+    offset_s : float
+        Of each volume from k times the TR, seconds.
 
     Returns
     -------
@@ -115,8 +123,8 @@ def regressors(
     Raises
     ------
     ValueError
-        If an onset is not finite or before ``MIN_ONSET_S``, a duration is negative or not finite, or there are fewer
-        than two volumes.
+        If an onset is not finite or lies more than 24 s (``MIN_ONSET_S``) before the first volume, a duration is
+        negative or not finite, or there are fewer than two volumes.
 
     Notes
     -----
@@ -126,17 +134,18 @@ def regressors(
     onsets_s, durations_s = np.asarray(onsets_s, dtype=float), np.asarray(durations_s, dtype=float)
     if n_volumes < 2:
         raise ValueError(f"a run of {n_volumes} volumes has no regressors: 2 are needed")
-    is_wrong = ~((onsets_s >= MIN_ONSET_S) & np.isfinite(onsets_s) & np.isfinite(durations_s) & (durations_s >= 0))
+    min_onset_s = MIN_ONSET_S + offset_s
+    is_wrong = ~((onsets_s >= min_onset_s) & np.isfinite(onsets_s) & np.isfinite(durations_s) & (durations_s >= 0))
     if is_wrong.any():
         trial = int(np.argmax(is_wrong))
         raise ValueError(
             f"trial {trial + 1} has onset {onsets_s[trial]:g} s and duration {durations_s[trial]:g} s: expected an "
-            f"onset from {MIN_ONSET_S:g} s on and a duration of 0 or more"
+            f"onset from {min_onset_s:g} s on and a duration of 0 or more"
         )
-    frames_s = tr_s * np.arange(n_volumes)
+    frames_s = offset_s + tr_s * np.arange(n_volumes)
     stop = frames_s[-1] * (1 + 1.0 / (n_volumes - 1))
     n_samples = (n_volumes - 1) / (frames_s[-1] - frames_s[0]) * (stop - frames_s[0] - MIN_ONSET_S) * OVERSAMPLING + 1
-    time = np.linspace(MIN_ONSET_S, stop, int(np.rint(n_samples)))
+    time = np.linspace(frames_s[0] + MIN_ONSET_S, stop, int(np.rint(n_samples)))
     last_sample = len(time) - 1
     first_sample = np.minimum(np.searchsorted(time, onsets_s), last_sample)  # (n_trials,)
     end_sample = np.minimum(np.searchsorted(time, onsets_s + durations_s), last_sample)

@@ -75,6 +75,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "type": "string", "minLength": 1,
         "description": "Your folder of the betas of release 2.0 (figshare 14456124); files may lie anywhere below it.",
     },
+    "slice_time_ref": {
+        "type": "number", "minimum": 0, "maximum": 1,
+        "description": "To which time within the TR slice timing has moved the slices, as a share of it, where no "
+        "sidecar states StartTime: 0.5 is the middle. By default 0.",
+    },
 }  # fmt: skip
 # The pictures shown more than once: names in ImgName of all event tables with an ImgType that begins with rep_.
 TEST_SETS: dict[str, str] = {
@@ -116,7 +121,7 @@ READS: dict[str, list[str]] = {
     "fetch_stimuli": ["subjects"],
     "list_trials": [],
     "pack_stimuli": [],
-    "project_responses": [],
+    "project_responses": ["slice_time_ref"],
 }
 
 # What the tree at the pinned commit holds (sums of the sizes in annex keys, bytes; counts over the event tables).
@@ -179,12 +184,14 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     confounds_pattern = PREP.format(subject=what, suffix="confounds.tsv")
     if recording == "bold-fsnative":
         surface_pattern = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
-        return bids.found(root, surface_pattern, confounds_pattern, SPHERES.format(subject=what, side="[lr]"))
+        paths = bids.found(root, surface_pattern, confounds_pattern, SPHERES.format(subject=what, side="[lr]"))
+        return paths + bids.those_of(root, PREP.format(subject=what, suffix="space-fsnative.json"))
     if recording == "bold-T1w":
         volume_patterns = [
             PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")
         ]
-        return bids.found(root, *volume_patterns, confounds_pattern, MASKS.format(subject=what))
+        paths = bids.found(root, *volume_patterns, confounds_pattern, MASKS.format(subject=what))
+        return paths + bids.those_of(root, PREP.format(subject=what, suffix="space-T1w_preproc.json"))
     if recording == "betas":
         return release2.paths_in_mask(root, what)
     if recording == "betas-rois":
@@ -255,9 +262,9 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
     """
     _check_subject(subject)
     if recording == "bold-fsnative":
-        return bold.surface_runs(Path(root), subject)
+        return bold.surface_runs(Path(root), subject, settings.get("slice_time_ref"))
     if recording == "bold-T1w":
-        return bold.volume_runs(Path(root), subject)
+        return bold.volume_runs(Path(root), subject, settings.get("slice_time_ref"))
     raise _other(recording)
 
 

@@ -19,6 +19,13 @@ def region_name(name: str) -> str:
     return REGIONS.get(name, name)
 
 
+def sidecar_beside(path: str) -> str:
+    """Name the JSON that may lie beside a file of BOLD: one for both hemispheres."""
+    for ending in (".nii.gz", ".L.func.gii"):
+        path = path.removesuffix(ending)
+    return f"{path}.json"
+
+
 def presented(root: str | Path) -> list[str]:
     """List the presented pictures below a folder, relative to it.
 

@@ -35,8 +35,7 @@ def paths_in_regions(root: str | Path, subject: str) -> list[str]:
 def in_mask(root: Path, subject: str) -> Iterator[BetaRun]:
     """Yield the betas of each session in the brain mask."""
     mask_path = root / own_folder.one(root, BRAIN_MASK.format(person=_person(subject)))
-    _, mask_values = bids.volume(mask_path)
-    mask = mask_values > 0  # (x, y, z)
+    _, mask = bids.mask(mask_path)
     if not mask.any():
         raise ValueError(f"{mask_path} has no voxel above 0")
     paths = {session: root / path for session, path in _session_paths(root, subject).items()}

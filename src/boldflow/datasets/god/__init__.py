@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from boldflow.artifacts.arrival import origins
-from boldflow.artifacts.formats import bids
-from boldflow.core.records.runs import BetaRun, BoldRun
+from boldflow.artifacts.formats import bids, bids_times
+from boldflow.core.records.runs import BetaRun, BoldRun, SliceTiming
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.datasets.god import prepared
@@ -66,6 +66,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "type": "string", "minLength": 1,
         "description": "Your folder of the prepared data (figshare 7387130): Subject1.h5 to Subject5.h5 are in it.",
     },
+    "slice_time_ref": {
+        "type": "number", "minimum": 0, "maximum": 1,
+        "description": "To which time within the TR slice timing has moved the slices, as a share of it, where no "
+        "sidecar states StartTime: 0.5 is the middle. By default 0.",
+    },
 }  # fmt: skip
 # The pictures of the sessions perceptionTest*.
 TEST_SETS: dict[str, str] = {
@@ -88,7 +93,7 @@ READS: dict[str, list[str]] = {
     "fetch_stimuli": ["subjects"],
     "list_trials": [],
     "pack_stimuli": [],
-    "project_responses": [],
+    "project_responses": ["slice_time_ref"],
 }
 
 PARTS = ("perceptionTraining", "perceptionTest")  # no file says which was scanned first
@@ -190,7 +195,7 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """
     _check_subject(subject)
     paths = bids.found(root, *_patterns(RAW, subject, "events.tsv"))
-    events = bids.read_runs(root, paths, [], ["event_type"], ["stimulus_name"])
+    events = bids.read_runs(root, paths, [], [], ["event_type", "stimulus_name"], _is_no_rest)
     wrong_rows = events[
         ~events["event_type"].isin((STIMULUS, REST))
         | (events["event_type"].eq(STIMULUS) != events["stimulus_name"].ne(""))
@@ -249,13 +254,15 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
     root = Path(root)
     regions, mask_path, mask_image = _regions(root, subject)
     mask = np.any(list(regions.values()), axis=0)
-    sidecar_tr_s = bids.sidecar_tr(root / SIDECAR)
+    sidecar = bids_times.sidecar([root / SIDECAR])
+    sidecar_tr_s = bids_times.sidecar_tr(sidecar, root / SIDECAR)
+    slice_timing = SliceTiming(*bids_times.slice_timing(sidecar, root / SIDECAR), settings.get("slice_time_ref"))
     for path in bids.found(root, *_patterns(PREP, subject, "bold_preproc.nii.gz")):
-        image, bold = bids.volume(root / path)
+        image, bold = bids.bold(root / path)
         bids.check_grid(root / path, image, mask_path, mask_image)
-        tr_s = {"header": bids.header_tr(image), "sidecar": sidecar_tr_s}
+        tr_s = bids_times.header_tr(image) | sidecar_tr_s
         labels = (bids.entity(path, "ses"), bids.entity(path, "run"))
-        yield BoldRun(*labels, bold, np.asarray(image.affine), mask, tr_s, "native")
+        yield BoldRun(*labels, bold, np.asarray(image.affine), mask, tr_s, "native", None, slice_timing)
 
 
 def betas(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BetaRun]:
@@ -329,6 +336,11 @@ def _check_subject(subject: str) -> None:
         raise ValueError(f"god has no subject {subject!r}; there are: {', '.join(FACTS['subjects'])}")
 
 
+def _is_no_rest(texts: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which rows may show a picture: of others nothing is asked."""
+    return (texts["event_type"] != REST) | (texts["stimulus_name"] != "")
+
+
 def _patterns(pattern: str, subject: str, suffix: str) -> list[str]:
     return [pattern.format(subject=subject, part=part, suffix=suffix) for part in PARTS]
 
@@ -336,11 +348,11 @@ def _patterns(pattern: str, subject: str, suffix: str) -> list[str]:
 def _regions(root: Path, subject: str) -> tuple[dict[tuple[str, str], np.ndarray], Path, Any]:
     """Masks (x, y, z) by side and name, the path of the first and its image."""
     paths = [root / path for path in bids.found(root, MASKS.format(subject=subject))]
-    first_image, _ = bids.volume(paths[0])
+    first_image, _ = bids.mask(paths[0])
     regions = {}
     for path in paths:
-        image, mask_values = bids.volume(path)
+        image, region = bids.mask(path)
         bids.check_grid(path, image, paths[0], first_image)
         side, name = path.name.removesuffix(".nii.gz").split("_mask_")[1].split("_")
-        regions[side, name] = mask_values > 0
+        regions[side, name] = region
     return regions, paths[0], first_image

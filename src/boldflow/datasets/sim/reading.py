@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldflow.artifacts.formats import bids, events
-from boldflow.core.records.runs import BoldRun
+from boldflow.artifacts.formats import bids, bids_times, events
+from boldflow.core.records.runs import BoldRun, SliceTiming
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.datasets.sim.layout import BOLD_FOLDER, EVENTS, LISTED, PREPROC, ROIS, SESSION
 
@@ -62,15 +62,17 @@ def bold_runs(root: str | Path, subject: str) -> Iterator[BoldRun]:
     """Yield the BOLD of each run; see ``runs`` of the plug-in."""
     folder = BOLD_FOLDER.format(subject=subject)
     mask_path = Path(root) / bids.found(root, f"{folder}/*_mask.nii.gz")[0]
-    mask_image, mask_values = bids.volume(mask_path)
-    mask = mask_values > 0  # (x, y, z)
+    mask_image, mask = bids.mask(mask_path)
     for name in bids.found(root, f"{folder}/*_bold.nii.gz"):
         path = Path(root) / name
-        image, bold = bids.volume(path)  # (x, y, z, n_volumes)
+        image, bold = bids.bold(path)  # (x, y, z, n_volumes)
         bids.check_grid(path, image, mask_path, mask_image)
-        sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
-        tr_s = {"header": bids.header_tr(image), "sidecar": bids.sidecar_tr(sidecar)}
-        yield BoldRun(SESSION, bids.entity(path, "run"), bold, np.asarray(image.affine), mask, tr_s, "MNI")
+        sidecar_path = path.with_name(path.name.replace(".nii.gz", ".json"))
+        sidecar = bids_times.sidecar([sidecar_path])
+        tr_s = bids_times.header_tr(image) | bids_times.sidecar_tr(sidecar, sidecar_path)
+        slice_timing = SliceTiming(*bids_times.slice_timing(sidecar, sidecar_path))
+        labels, affine = (SESSION, bids.entity(path, "run")), np.asarray(image.affine)
+        yield BoldRun(*labels, bold, affine, mask, tr_s, "MNI", None, slice_timing, bids.unplaced(path, image))
 
 
 def regions_of(root: str | Path, subject: str) -> dict[str, np.ndarray]:

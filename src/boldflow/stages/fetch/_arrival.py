@@ -134,7 +134,10 @@ def open_dataset(source: str, *others: str) -> Path:
     notes = [receipts.read(path) for path in (source, *others)]
     for note, path in zip(notes, (source, *others), strict=True):
         for row in note["files"]:
-            annex.require_content(Path(note["root"]) / row["path"], receipts.command(path, note))
+            if note.get("kind") == "folder":
+                annex.require_own(note["root"], row["path"], receipts.command(path, note))
+            else:
+                annex.require_content(Path(note["root"]) / row["path"], receipts.command(path, note))
     return Path(notes[0]["root"])
 
 

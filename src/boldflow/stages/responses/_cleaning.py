@@ -33,13 +33,15 @@ class Cleaner:
     windows: dict[str, int] = field(default_factory=lambda: {"touched": 0, "wholly": 0})
     whole_runs: list[str] = field(default_factory=list)
 
-    def clean(self, run: Run, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def clean(self, run: Run, series: np.ndarray, offset_s: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Clean a run.
 
         Parameters
         ----------
         run : BoldRun or SurfaceRun
         series : array of shape (n_run_volumes, n_columns)
+        offset_s : float
+            Of each volume from k times the TR, seconds.
 
         Returns
         -------
@@ -62,7 +64,7 @@ class Cleaner:
         if "censor_mm" in entry:
             uncensored = np.less_equal(confounds.displacement(confound_table), entry["censor_mm"])
             self.n_censored += int((~uncensored).sum())
-        reference = uncensored & self._training(run, n_run_volumes)
+        reference = uncensored & self._training(run, n_run_volumes, offset_s)
         return cleaning.regress_and_standardise(
             series, np.hstack([np.empty((n_run_volumes, 0)), *regressors]), reference
         ), uncensored
@@ -98,14 +100,19 @@ class Cleaner:
             note["censored"] = {"volumes": self.n_censored, "windows": self.windows}
         return note
 
-    def _training(self, run: Run, n_run_volumes: int) -> np.ndarray:
+    def _training(self, run: Run, n_run_volumes: int, offset_s: float) -> np.ndarray:
         """Mark the volumes that statistics may see."""
         if self.parts is None:
             return np.ones(n_run_volumes, dtype=bool)
         run_parts = self.parts[(self.parts["session"] == run.session) & (self.parts["run"] == run.run)]
         covered = {
             is_test: cleaning.covered(
-                run_parts["onset_s"][in_part].to_numpy(), self.start_s, self.n_volumes, self.tr_s, n_run_volumes
+                run_parts["onset_s"][in_part].to_numpy(),
+                self.start_s,
+                self.n_volumes,
+                self.tr_s,
+                n_run_volumes,
+                offset_s,
             )
             for is_test, in_part in (
                 ("no", run_parts["part"].isin(("train", "val"))),

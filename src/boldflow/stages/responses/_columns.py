@@ -21,6 +21,7 @@ from boldflow.symbols import code_digest
 from boldflow.vocabulary.hemispheres import HEMISPHERES
 from boldflow.vocabulary.meshes import NATIVE
 from boldflow.vocabulary.responses import PROJECTING
+from boldflow.vocabulary.spaces import MNI
 
 Run = BoldRun | SurfaceRun
 FOLDER = Path(WORKSPACE) / "matrices"
@@ -39,7 +40,7 @@ def grid(run: Run) -> tuple[Any, ...]:
     """What the columns of a run depend on, to be compared with those of the run before."""
     if isinstance(run, SurfaceRun):
         return tuple(array.tobytes() for sphere in run.spheres for array in (sphere.vertices, sphere.faces))
-    return run.bold.shape[:3], run.affine.tobytes(), b"" if run.mask is None else run.mask.tobytes()
+    return run.bold.shape[:3], run.affine.tobytes(), b"" if run.mask is None else run.mask.tobytes(), run.unplaced
 
 
 def columns_of(run: Run, entry: Entry, mesh_folder: str | None = None) -> Columns:
@@ -60,7 +61,8 @@ def columns_of(run: Run, entry: Entry, mesh_folder: str | None = None) -> Column
     Raises
     ------
     ValueError
-        If the run does not lie in a space from which the entry's can be reached, or has no mask where one is needed.
+        If the run does not lie in a space from which the entry's can be reached, its header does not tell where it
+        lies, or it has no mask where one is needed.
     """
     space = entry["space"]
     if isinstance(run, SurfaceRun):
@@ -70,7 +72,12 @@ def columns_of(run: Run, entry: Entry, mesh_folder: str | None = None) -> Column
     if space == NATIVE:
         return _voxels(run)
     if run.space != "MNI":
-        raise ValueError(f"space {space} needs BOLD in MNI space, found {run.space!r}; choose space native")
+        raise ValueError(
+            f"space {space} needs BOLD in MNI space, found {run.space!r}; choose space native, or volumes in one of "
+            f"the spaces in which fsaverage lies: {', '.join(MNI)}"
+        )
+    if run.unplaced:
+        raise ValueError(f"space {space} needs BOLD whose place is known: {run.unplaced}; or choose space native")
     return _projected(run, entry, mesh(space, mesh_folder))
 
 

@@ -12,7 +12,7 @@ from boldflow.core.responses import cleaning, confounds, glm, hrf
 from boldflow.provenance import digest
 from boldflow.stages.responses._cleaning import Cleaner, table_of
 from boldflow.stages.responses._columns import Columns
-from boldflow.stages.responses._series import Series, why_masked
+from boldflow.stages.responses._series import Series, named, why_masked
 
 HIGH_PASS_HZ, DRIFT_ORDER, STEP_S = 0.01, 1, 0.1  # where an entry names none; the first two are nilearn's
 LEAST_SHARE, CUT_SHARE = 0.05, 0.9  # of a response that lies in its run: less is refused, and less is counted
@@ -118,7 +118,7 @@ class Glm:
     ) -> tuple[np.ndarray, np.ndarray]:
         try:
             design = self._design(run, usable_trials)
-            self._check_inside(usable_trials, len(run.values))
+            self._check_inside(usable_trials, len(run.values), run.offset_s)
             nuisance = glm.basis(design.nuisance)  # (n_volumes, rank), orthonormal
             distinct_pairs, pair_index = (
                 ([0], None) if column_pairs is None else np.unique(column_pairs, return_inverse=True)
@@ -128,7 +128,7 @@ class Glm:
                 for kernel, penalty in (pairs[pair] for pair in distinct_pairs)
             ]
         except ValueError as error:
-            raise ValueError(f"{run.label(self.subject)}: {error}") from None
+            raise named(error, run.label(self.subject)) from None
         spread = glm.spread(run.values, nuisance)  # (n_columns,)
         with np.errstate(invalid="ignore", over="ignore"):
             betas = (glm.betas(weights, run.values, pair_index) / spread).astype(np.float32)  # (n_usable, n_columns)
@@ -152,18 +152,20 @@ class Glm:
         ]
         if self.entry.get("confounds"):
             nuisance_parts.append(confounds.regressors(table_of(run.run, n_volumes), self.entry["confounds"]))
-        unusable_trials = run.trials[~run.trials["usable"]]
+        unusable_trials = run.trials[~run.trials["usable"]]  # what lies before the scan left no trace in it
+        unusable_trials = unusable_trials[unusable_trials["onset_s"] >= hrf.MIN_ONSET_S + run.offset_s]
         if len(unusable_trials):  # they were shown too: one regressor for all of them
             unusable_regressors = hrf.regressors(
-                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0]
+                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0], run.offset_s
             )
             nuisance_parts.append(unusable_regressors.sum(axis=1, keepdims=True))
         trial_regressors = [
-            hrf.regressors(*_times(usable_trials), n_volumes, self.tr_s, kernel) for kernel in self.kernels
+            hrf.regressors(*_times(usable_trials), n_volumes, self.tr_s, kernel, run.offset_s)
+            for kernel in self.kernels
         ]
         return _Design(trial_regressors, np.hstack(nuisance_parts))
 
-    def _check_inside(self, usable_trials: pd.DataFrame, n_run_volumes: int) -> None:
+    def _check_inside(self, usable_trials: pd.DataFrame, n_run_volumes: int, offset_s: float) -> None:
         """Refuse trials of whose canonical response next to nothing lies in the run, and count those that are cut."""
         onsets, durations = _times(usable_trials)
         n_long_volumes = max(
@@ -171,14 +173,14 @@ class Glm:
         )
         kernel = hrf.canonical(self.tr_s)[0]
         run_regressors, long_regressors = (
-            hrf.regressors(onsets, durations, n_volumes, self.tr_s, kernel)
+            hrf.regressors(onsets, durations, n_volumes, self.tr_s, kernel, offset_s)
             for n_volumes in (n_run_volumes, n_long_volumes)
         )
         shares = glm.shares(run_regressors, long_regressors)  # (n_usable,)
         outside_trials = np.flatnonzero(shares < LEAST_SHARE)
         if len(outside_trials):
             first_trial = usable_trials.iloc[outside_trials[0]]
-            raise ValueError(
+            raise cleaning.OutsideRunError(
                 f"{len(outside_trials)} trials have next to no response in the run, the first is trial "
                 f"{first_trial['trial']} at {first_trial['onset_s']:g} s of {n_run_volumes * self.tr_s:g} s "
                 f"({shares[outside_trials[0]]:.1%} of its squares, at least {LEAST_SHARE:.0%} are needed): was the "
@@ -253,8 +255,17 @@ class Glm:
         if not is_training.any():
             return np.zeros(n_volumes, dtype=bool)
         window = (self.cleaner.start_s, self.cleaner.n_volumes, self.tr_s)
-        return ~cleaning.covered(run_parts.loc[~is_training, "onset_s"].to_numpy(), *window, n_volumes)
+        return ~cleaning.covered(run_parts.loc[~is_training, "onset_s"].to_numpy(), *window, n_volumes, run.offset_s)
 
 
 def _times(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets and durations of trials, seconds, (n_trials,) each; a linear model needs both."""
+    unstated = rows[rows["duration_s"].isna()]
+    if len(unstated):
+        first_trial = unstated.iloc[0]
+        raise ValueError(
+            f"{len(unstated)} trials have no duration (n/a), the first is trial {first_trial['trial']} at "
+            f"{first_trial['onset_s']:g} s, and a linear model needs one: write durations into the events, or take "
+            "windows (kind bold)"
+        )
     return rows["onset_s"].to_numpy(dtype=float), rows["duration_s"].to_numpy(dtype=float)

@@ -241,6 +241,8 @@ class _Columns:
                 "sample a volume takes the white and pial surface in its space; give a label, annotation or overlay on "
                 "the subject's surface or on fsaverage (FreeSurfer's mri_vol2surf makes one)"
             )
+        if content.unplaced:
+            raise ValueError(f"a region on a surface needs a volume whose place is known: {content.unplaced}")
         sample_points = [samples_of(side, self.entry) for side in mesh(self.entry["space"], self.mesh_folder)]
         side_masks = [
             projection.mostly_inside(side_points, content.affine, content.inside) for side_points in sample_points

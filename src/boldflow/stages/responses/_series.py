@@ -7,44 +7,57 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from boldflow.core.responses.cleaning import OutsideRunError
 from boldflow.settings import Entry
 from boldflow.stages.responses._columns import Columns, Run, columns_of, grid
+from boldflow.stages.responses._times import VolumeTimes
 
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
-TOLERANCE_S = 1e-3  # headers store the repetition time in float32
+
+
+class RunWithoutBoldError(ValueError):
+    """A run has trials and no BOLD."""
+
+
+class RunWithoutTrialsError(ValueError):
+    """A run has BOLD and no trials."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """``values`` (n_volumes, n_columns) of a run, its rows of the trial table, and what its columns are."""
+    """``values`` (n_volumes, n_columns) of a run, its rows of the trial table, and what its columns are.
+
+    Volume k is at k times the TR plus ``offset_s``, seconds from the start of the run.
+    """
 
     run: Run
     values: np.ndarray
     trials: pd.DataFrame
     columns: Columns
+    offset_s: float
 
     def label(self, subject: str) -> str:
         """Name the run for messages."""
-        return f"{subject}, session {self.run.session}, run {self.run.run}"
+        return _label(subject, self.run)
 
 
 def series_of(
-    runs: Iterator[Run], table: pd.DataFrame, subject: str, entry: Entry, mesh_folder: str | None, tr_s: float
+    runs: Iterator[Run], table: pd.DataFrame, subject: str, entry: Entry, mesh_folder: str | None, times: VolumeTimes
 ) -> Iterator[Series]:
     """Take each run that has trials to columns.
 
     Raises
     ------
     ValueError
-        If repetition times disagree, a run comes twice or has another number of columns than those before, runs and
-        trials do not match, or there is no run.
+        If repetition times or offsets of volumes disagree, a run comes twice or has another number of columns than
+        those before, runs and trials do not match, or there is no run.
     """
     trials_of_run = {key: rows for key, rows in table.groupby(["session", "run"])}
     columns, grid_before = None, None
     bold_keys: set[tuple[str, str]] = set()
     for run in tqdm(runs, total=len(trials_of_run), desc=f"project to {entry['space']}", unit="run"):
         key = (run.session, run.run)
-        _check_tr(run, subject, tr_s)
+        times.check_tr(run, _label(subject, run))
         if key in bold_keys:
             raise ValueError(f"{subject} has BOLD of session {run.session}, run {run.run} twice")
         bold_keys.add(key)
@@ -52,11 +65,13 @@ def series_of(
             continue
         if columns is None or grid(run) != grid_before:
             columns, grid_before = _new_columns(run, entry, mesh_folder, columns), grid(run)
-        yield Series(run, columns.apply(run), trials_of_run[key], columns)
-    if set(trials_of_run) != bold_keys:
-        lone_keys = sorted(set(trials_of_run) ^ bold_keys)[:5]
+        yield Series(run, columns.apply(run), trials_of_run[key], columns, times.offset_of(run, _label(subject, run)))
+    used_keys = {key for key, rows in trials_of_run.items() if rows["usable"].any()}
+    lone_keys = sorted((used_keys - bold_keys) | (bold_keys - set(trials_of_run)))[:5]
+    if lone_keys:
+        error = RunWithoutBoldError if used_keys - bold_keys else RunWithoutTrialsError
         counts_text = f"{len(trials_of_run)} runs have trials and {len(bold_keys)} have BOLD"
-        raise ValueError(f"{subject}: {counts_text}; without its other half (session, run): {lone_keys}")
+        raise error(f"{subject}: {counts_text}; without its other half (session, run): {lone_keys}")
     if columns is None:
         raise ValueError(f"{subject} has no run")
 
@@ -70,15 +85,17 @@ def _new_columns(run: Run, entry: Entry, mesh_folder: str | None, columns_before
     return columns
 
 
+def named(error: ValueError, label: str) -> ValueError:
+    """Put the name of a run before an error of it."""
+    kind = OutsideRunError if isinstance(error, OutsideRunError) else ValueError
+    return kind(f"{label}: {error}")
+
+
 def why_masked(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Name what is wrong with each column of a run that is ``lost``, (n_columns,) of ``BAD`` or nothing."""
     not_finite = ~np.isfinite(values).all(axis=0)  # (n_columns,)
     return np.where(lost, np.where(not_finite, *BAD), "").astype(object)
 
 
-def _check_tr(run: Run, subject: str, tr_s: float) -> None:
-    tr_of_source = {**run.tr_s, "facts": tr_s}
-    if max(tr_of_source.values()) - min(tr_of_source.values()) > TOLERANCE_S:
-        statements = ", ".join(f"{source}: {tr:g} s" for source, tr in tr_of_source.items())
-        run_label = f"{subject}, session {run.session}, run {run.run}"
-        raise ValueError(f"{run_label}: repetition times disagree ({statements}); mend the wrong one")
+def _label(subject: str, run: Run) -> str:
+    return f"{subject}, session {run.session}, run {run.run}"

@@ -19,9 +19,34 @@ from boldflow.stages.responses import _betas, _fsaverage, _glm
 from boldflow.stages.responses._cleaning import Cleaner, parts_of
 from boldflow.stages.responses._columns import Columns, Run
 from boldflow.stages.responses._regions import RegionRow, Regions, read_region_files, regions_of
-from boldflow.stages.responses._series import BAD, Series, series_of, why_masked
+from boldflow.stages.responses._series import (
+    BAD,
+    RunWithoutBoldError,
+    RunWithoutTrialsError,
+    Series,
+    named,
+    series_of,
+    why_masked,
+)
+from boldflow.stages.responses._times import VolumeTimes
 from boldflow.stages.responses._values import Values, variance_components
 from boldflow.vocabulary.meshes import NATIVE
+
+# What the entry of a data set with such keys can say of trials and runs that do not fit.
+REMEDIES: dict[type[ValueError], str] = {
+    cleaning.OutsideRunError: (
+        "; leave_out: [trials_beyond_end, trials_before_start] in the data set's entry leaves such trials out and "
+        "counts them (those for which the scan does not go on for scanned_after_onset_s, and those with an onset "
+        "below 0)"
+    ),
+    RunWithoutBoldError: (
+        "; leave_out: [runs_without_bold] in the data set's entry leaves out, and counts, runs without BOLD"
+    ),
+    RunWithoutTrialsError: (
+        "; no event of such a run shows a picture: choose the runs that are read by task or entities of the data set's "
+        "entry, such as {run: ['1', '2']}"
+    ),
+}
 
 
 def run(
@@ -50,8 +75,7 @@ def run(
     split : path of the split from whose training trials statistics come; none where they come from all volumes
     hrf : path of the table of haemodynamic responses; none where there is no such table
     responses, sidecar, vertices : paths of the .npy, its JSON and the Parquet with a row per column to write
-    subject : the subject
-    recording : the data set's recording that the response reads
+    subject, recording : the subject, and the data set's recording that the response reads
     settings, dataset : catalogue entries of the response and the data set, JSON text
     places : what the response's entry says of where this machine finds things (``mesh_folder``), JSON text
     regions : files that give regions of the subject, by region, JSON text (``catalogue.region_files``)
@@ -76,7 +100,7 @@ def run(
         root=open_dataset(receipt, source) if is_outside else open_dataset(source, receipt),
         table=table,
         parts=next((parts_of(tables.read(path), table, subject, entry["split"]) for path in split), None),
-        tr_s=dataset_facts.tr_s,
+        times=VolumeTimes(dataset_facts.tr_s),
         hrf_table=next(iter(hrf), None),
         mesh_folder=read_settings(places).get("mesh_folder"),
         region_files=read_region_files(regions),
@@ -91,7 +115,8 @@ def run(
     note = _Note(
         shape=list(kept_responses.shape),
         space=entry["space"],
-        tr_s=task.tr_s,
+        tr_s=task.times.tr_s,
+        trials={"usable": int(is_usable.sum()), "not_usable": int((~is_usable).sum())},
         n_masked=sum(n_masked_by_reason.values()),
         masked=n_masked_by_reason,
         settings=dict(entry),
@@ -130,7 +155,7 @@ class _Task:
     root: Path
     table: pd.DataFrame
     parts: pd.DataFrame | None
-    tr_s: float
+    times: VolumeTimes
     hrf_table: str | None
     mesh_folder: str | None
     region_files: Mapping[str, list[RegionRow]]
@@ -142,7 +167,11 @@ class _Task:
 
     def series(self, runs: Iterator[Run]) -> Iterator[Series]:
         """Take runs to columns."""
-        return series_of(runs, self.table, self.subject, self.entry, self.mesh_folder, self.tr_s)
+        return series_of(runs, self.table, self.subject, self.entry, self.mesh_folder, self.times)
+
+    def remedy(self, error: type[ValueError]) -> str:
+        """Name the key of the data set's entry that leaves out what does not fit, where its plug-in has such keys."""
+        return REMEDIES[error] if "leave_out" in getattr(self.plugin, "SETTINGS", {}) else ""
 
     def regions(
         self, dataset_regions: Mapping[str, np.ndarray], records: Iterator[Any]
@@ -167,6 +196,7 @@ class _Note:
     shape: list[int]
     space: str
     tr_s: float
+    trials: dict[str, int]
     n_masked: int
     masked: dict[str, int]
     settings: dict[str, Any]
@@ -197,14 +227,17 @@ def _of_runs(task: _Task) -> _Made:
     # regions first: a missing one stops before the work
     dataset_regions = task.plugin.rois(task.root, task.subject, task.entry["space"], task.data_set)
     regions, runs = task.regions(dataset_regions, task.runs())
-    start_s, n_volumes = cleaning.window_volumes(task.entry["start_s"], task.entry["duration_s"], task.tr_s)
-    cleaner = Cleaner(task.entry, start_s, n_volumes, task.tr_s, task.parts)
-    if task.entry["kind"] == "glm":
-        values, note = _fitted(task, cleaner)
-    else:
-        values = _windows(task, task.series(runs), cleaner)
-        note = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note()}
-    return _Made(values, regions, note | values.columns.note)
+    start_s, n_volumes = cleaning.window_volumes(task.entry["start_s"], task.entry["duration_s"], task.times.tr_s)
+    cleaner = Cleaner(task.entry, start_s, n_volumes, task.times.tr_s, task.parts)
+    try:
+        if task.entry["kind"] == "glm":
+            values, note = _fitted(task, cleaner)
+        else:
+            values = _windows(task, task.series(runs), cleaner)
+            note = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note()}
+    except tuple(REMEDIES) as error:
+        raise ValueError(f"{error}{task.remedy(type(error))}") from None
+    return _Made(values, regions, note | values.columns.note | task.times.note())
 
 
 def _fitted(task: _Task, cleaner: Cleaner) -> tuple[Values, dict[str, Any]]:
@@ -218,7 +251,7 @@ def _fitted(task: _Task, cleaner: Cleaner) -> tuple[Values, dict[str, Any]]:
 
 def _windows(task: _Task, series: Iterator[Series], cleaner: Cleaner) -> Values:
     """Clean each run and cut its windows; one run is in memory at a time."""
-    window = (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
+    span = (cleaner.start_s, cleaner.n_volumes, cleaner.tr_s)
     values: Values | None = None
     for run_series in series:
         if values is None:
@@ -227,12 +260,12 @@ def _windows(task: _Task, series: Iterator[Series], cleaner: Cleaner) -> Values:
         values.columns = run_series.columns
         usable_trials = run_series.trials[run_series.trials["usable"]]
         try:
-            cleaned, uncensored = cleaner.clean(run_series.run, run_series.values)
-            onsets = usable_trials["onset_s"].to_numpy()
-            run_windows = cleaning.windows(cleaned, onsets, *window)  # (n_usable, n_volumes, n_columns)
-            counted = cleaner.count(cleaning.windows(uncensored[:, None], onsets, *window)[:, :, 0])
+            cleaned, uncensored = cleaner.clean(run_series.run, run_series.values, run_series.offset_s)
+            window = (usable_trials["onset_s"].to_numpy(), *span, run_series.offset_s)
+            run_windows = cleaning.windows(cleaned, *window)  # (n_usable, n_volumes, n_columns)
+            counted = cleaner.count(cleaning.windows(uncensored[:, None], *window)[:, :, 0])
         except ValueError as error:
-            raise ValueError(f"{run_series.label(task.subject)}: {error}") from None
+            raise named(error, run_series.label(task.subject)) from None
         if len(usable_trials):
             values.bad = np.where(values.bad == "", why_masked(run_series.values, np.isnan(cleaned[0])), values.bad)
         values.enter(usable_trials.index.to_numpy(), run_windows.astype(np.float32), counted)

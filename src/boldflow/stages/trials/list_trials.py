@@ -1,5 +1,6 @@
 """Trial tables: one row per trial, in the order of acquisition."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,14 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     Raises
     ------
     ValueError
-        If trials lack columns, come twice, have no picture, no finite onset and duration, or do not follow each other
-        within a run; names the place.
+        If trials lack columns, come twice, have no picture, no finite onset or a negative duration, or do not follow
+        each other within a run; names the place. A duration may be missing (NaN): only a linear model needs one.
     """
     entry = read_entry(settings)
     root = open_dataset(source)
     table = plugin_of("datasets", entry).trials(root, subject, entry)
     _check(table, subject)
+    n_left_out = _count_left_out(table, subject)
     extra_columns = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
     table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *extra_columns]]
     note: dict[str, Any] = {
@@ -43,7 +45,7 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
         "settings": dict(entry),
         "code": code,
         "data": receipts.content_digest(source),
-    }
+    } | ({"left_out": n_left_out} if n_left_out else {})
     tables.write(trials, table.reset_index(drop=True), note)
 
 
@@ -62,12 +64,12 @@ def _check(table: pd.DataFrame, subject: str) -> None:
         row = unnamed_trials.iloc[0]
         example = f"the first is trial {row.trial} of session {row.session}, {row.run}"
         raise ValueError(f"{subject}: {len(unnamed_trials)} of {len(table)} trials name no picture, {example}")
-    wrong_trials = table[~np.isfinite(table[["onset_s", "duration_s"]]).all(axis=1) | (table["duration_s"] < 0)]
+    wrong_trials = table[~np.isfinite(table["onset_s"]) | (table["duration_s"] < 0) | np.isinf(table["duration_s"])]
     if len(wrong_trials):
         row = wrong_trials.iloc[0]
         raise ValueError(
             f"{subject}: trial {row.trial} of session {row.session}, {row.run} has onset {row.onset_s} s and duration "
-            f"{row.duration_s} s; expected finite seconds, a duration of 0 or more"
+            f"{row.duration_s} s; expected finite seconds, a duration of 0 or more, or none"
         )
     is_backwards = table.groupby(["session", "run"])["onset_s"].diff() <= 0
     if is_backwards.any():
@@ -76,3 +78,21 @@ def _check(table: pd.DataFrame, subject: str) -> None:
             f"{subject}: onset {row.onset_s} s of trial {row.trial} of session {row.session}, {row.run} does not lie "
             "after the trial above it; rows must be in the order of acquisition"
         )
+
+
+def _count_left_out(table: pd.DataFrame, subject: str) -> dict[str, int]:
+    """Count the trials that the data set's entry leaves out, by reason, and say so in the log.
+
+    Raises
+    ------
+    ValueError
+        If none is left.
+    """
+    reasons = table.get("left_out", pd.Series("", index=table.index))
+    n_left_out = {str(reason): int(n) for reason, n in reasons[reasons != ""].value_counts().sort_index().items()}
+    if n_left_out:
+        counts_text = ", ".join(f"{n} by {reason}" for reason, n in n_left_out.items())
+        logging.getLogger(__name__).warning("%s: of %d trials are left out: %s", subject, len(table), counts_text)
+    if n_left_out and not table["usable"].any():
+        raise ValueError(f"{subject}: leave_out leaves none of {len(table)} trials: {n_left_out}")
+    return n_left_out

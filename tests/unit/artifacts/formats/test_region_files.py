@@ -103,7 +103,7 @@ def test_a_volume_is_inside_where_it_is_above_zero_or_of_the_value(tmp_path):
         np.testing.assert_array_equal(found.inside, wanted)
         np.testing.assert_array_equal(found.affine, affine)
     nib.Nifti1Image(np.stack([values, values], axis=-1), affine).to_filename(path)
-    with pytest.raises(ValueError, match=r"holds values of shape \(4, 5, 6, 2\), expected one volume"):
+    with pytest.raises(ValueError, match=r"has 4 axes, of shape \(4, 5, 6, 2\); expected one volume"):
         regions.read(path, "volume")
 
 

@@ -44,7 +44,7 @@ def test_like_trials_have_like_windows_also_at_half_volumes():
 
 
 def test_a_window_that_leaves_the_run_names_trial_and_volumes():
-    with pytest.raises(ValueError, match=r"first is trial 2: volumes 9 to 11, the run has 0 to 9"):
+    with pytest.raises(ValueError, match=r"first is trial 2 at 14 s: volumes 9 to 11, the run has 0 to 9"):
         cleaning.windows(np.zeros((10, 1)), np.array([0.0, 14.0]), 4.0, 3, 2.0)
 
 

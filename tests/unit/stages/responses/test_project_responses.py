@@ -52,7 +52,7 @@ class Subject:
     def write(self, side, run, values, time_step="2000.000000"):
         write_time_series(self.root / FUNC.format(run, side), values, time_step)
 
-    def made(self, split=(), region_files=None, **entry):
+    def made(self, split=(), region_files=None, dataset=None, **entry):
         receipt = {"root": str(self.root), "rule": "fetch", "files": []}
         for name in ("source", "receipt"):
             sidecars.write(self.out / f"{name}.json", receipt)
@@ -72,14 +72,14 @@ class Subject:
             settings=canonical({**ENTRY, **entry, **({"split": "mended"} if split else {})}),
             places="{}",
             regions=canonical(catalogue.region_files({"region_files": region_files or {}}, "sub-CSI1")),
-            dataset=canonical({"name": "bold5000", "plugin": "bold5000"}),
+            dataset=canonical({"name": "bold5000", "plugin": "bold5000", **(dataset or {})}),
             facts=canonical(facts),
             code="{}",
         )
         read = arrays.read(paths["responses.npy"]), tables.read(paths["vertices.parquet"])
         return (*read, sidecars.read(paths["responses.json"]))
 
-    def wanted(self):
+    def wanted(self, first_after_onset=2):
         """Mean of three volumes from 4 s on of detrended z-scored planted courses at fsaverage5's own places."""
         time = np.arange(N_VOLUMES)
         found = []
@@ -91,7 +91,7 @@ class Subject:
                 left = course - np.polynomial.polynomial.polyval(time, line).T
                 sides.append(left / left.std(axis=0, ddof=1))
             both = np.hstack(sides)
-            found += [both[int(onset / 2) + 2 : int(onset / 2) + 5].mean(axis=0) for onset in self.onsets]
+            found += [both[int(onset / 2) + first_after_onset :][:3].mean(axis=0) for onset in self.onsets]
         return np.array(found)
 
 
@@ -99,6 +99,23 @@ class Subject:
 def subject(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # below which matrices are kept
     return Subject(tmp_path)
+
+
+@pytest.mark.parametrize(("stated", "ref"), [({"StartTime": 1.5}, None), ({"SliceTimingCorrected": True}, 0.75)])
+def test_windows_go_by_the_times_of_volumes_that_sidecar_or_entry_state(subject, stated, ref):
+    """Volume k lies at 2 k + 1.5 s: the windows of onsets at 6, 16, ... s, from 4 s on, begin a volume earlier."""
+    (subject.root / "task-5000scenes_bold.json").write_text(json.dumps({"RepetitionTime": TR_S, **stated}))
+    responses, _, note = subject.made(dataset={} if ref is None else {"slice_time_ref": ref})
+    np.testing.assert_allclose(responses, subject.wanted(first_after_onset=1), atol=2e-5)
+    by = "StartTime" if ref is None else "slice_time_ref"
+    assert note["volume_times"] == [{"offset_s": 1.5, "by": by, "runs": ["01/01", "01/02"]}]
+
+
+def test_a_sidecar_beside_a_file_of_bold_wins(subject):
+    path = subject.root / FUNC.format("02", "L").replace(".L.func.gii", ".json")
+    path.write_text(json.dumps({"StartTime": 1.0}))
+    _, _, note = subject.made()
+    assert [(row["offset_s"], row["runs"]) for row in note["volume_times"]] == [(0.0, ["01/01"]), (1.0, ["01/02"])]
 
 
 def test_bold_on_a_subjects_surface_comes_to_fsaverage5_with_the_values_that_were_planted(subject):
