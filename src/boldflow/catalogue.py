@@ -4,9 +4,11 @@ Standard library only, since the Snakefile imports it and is parsed again in eve
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from boldflow.provenance import EVERYTHING
 from boldflow.registry import Config, entry_schema, functions, literal, nearest, plugin_name
 from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.facts import DatasetFacts, FeatureFacts, ModelFacts
@@ -54,6 +56,7 @@ FACTS_READ: dict[str, list[str]] = {
     "compare_encoders": ["images", "simulated", "version"],
     "write_report": ["version", "licence", "citation", "simulated", "title", "caption"],
 }
+FETCHES = ("fetch_dataset", "fetch_subject", "fetch_stimuli")  # rules that look into a folder of the user's own
 # The feature of a model that sees only responses.
 NOTHING = FeatureFacts(reads="nothing", kind=NONE, device="cpu", threads=1, checkpoint=False)
 
@@ -90,6 +93,24 @@ def places(config: Config, section: str, name: str) -> Config:
     if "agreement" in of_machine:  # YAML reads 2026-01-31 without quotation marks as a day
         of_machine["agreement"] = {key: str(value) for key, value in of_machine["agreement"].items()}
     return of_machine
+
+
+def patterns_reached(config: Config, schemas: Config, name: str, rule: str, subject: str = "") -> list[str]:
+    """Give the patterns of the files that a fetch looks at in a data set that is a folder of the user's own.
+
+    They are those of the plug-in's literal ``LOOKS``, with the keys of the entry filled in; without it, all files.
+    """
+    entry = settings(config, schemas, "datasets", name)
+    looks = literal("datasets", entry["plugin"], "LOOKS").get(rule, [EVERYTHING] if rule in FETCHES else [])
+    keys_of_pattern = {pattern: re.findall(r"{(\w+)}", pattern) for pattern in looks}
+    fillings = [entry | {"subject": each} for each in ([subject] if subject else subjects(config, name))]
+    filled_patterns = (
+        pattern.format(**filling)
+        for pattern, keys in keys_of_pattern.items()
+        for filling in fillings
+        if filling.keys() >= set(keys)  # a table that the entry need not name
+    )
+    return list(dict.fromkeys(filled_patterns))
 
 
 def device_of_feature(config: Config, feature: str) -> str:

@@ -31,6 +31,13 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     an entry may choose among them); to ask ``settings`` for another is an error that names it. Without READS all are
     read.
 
+``LOOKS``
+    ``{rule: [patterns]}``, of a data set that is a folder of the user's (key ``folder``): which files below it each
+    fetch looks at when the workflow is parsed, with ``{subject}`` and keys of the entry in braces
+    (``provenance.reached``; a pattern may lead elsewhere). They cover all that ``files_needed`` names and all whose
+    names it goes by. Without it all files below the folder are looked at. ``list_trials`` is among the rules where
+    trials go by names of files that no receipt of the data set lists.
+
 ``source(settings, workspace) -> Source``
     Where the data come from. ``workspace`` is a folder in which the plug-in may make or download them. The keys
     ``origin`` and ``public_url`` of the entry, which every data set has, replace ``url`` and ``public_url`` of a source
@@ -39,7 +46,8 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     Paths below ``root`` whose content must be there. ``what`` is ``"dataset"`` (with the small text files of ALL
     subjects from which trials and ROIs are read), a subject (the files of one ``recording``, by default the first), or
     ``"stimuli"``: ``root`` is then the folder of the pictures, which is the data's own where ``stimuli_inside``,
-    else ``stimuli_root`` or what was unpacked from it. Names count: content need not be there yet.
+    else ``stimuli_root`` or what was unpacked from it. Names count: content need not be there yet. Files are sought
+    with ``provenance.reached`` or what rests on it, which in the jobs behind lists what has arrived and no other.
 ``trials(root, subject, settings) -> DataFrame``
     Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float), image_id
     (str: the events' own name), usable (bool); one row per trial in the order of acquisition. Reads the files of

@@ -20,6 +20,7 @@ from boldflow.artifacts.formats import bids, confounds
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
+from boldflow.provenance import is_reached, reached
 from boldflow.settings import Entry
 
 # A fact that is None here is the entry's key of that name (catalogue.dataset_facts).
@@ -52,8 +53,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "description": "The BIDS folder: sub-*/[ses-*/]func/*_events.tsv lie below it. It is read in place.",
     },
     "derivatives": {
-        "type": "string", "default": "derivatives/fmriprep",
-        "description": "fMRIPrep's folder below it; . where both are one folder.",
+        "type": "string", "minLength": 1, "default": "derivatives/fmriprep",
+        "description": "fMRIPrep's folder: below it, elsewhere (../.. or a full path), or . where both are one folder.",
     },
     "task": {
         "type": "string", "pattern": "^[A-Za-z0-9*]+$", "default": "*",
@@ -95,6 +96,18 @@ READS: dict[str, list[str]] = {
     "pack_stimuli": ["image_name"],
     "project_responses": ["derivatives", "space", "task"],
 }
+# Which files each fetch looks at when the workflow is parsed (``provenance.reached``).
+LOOKS: dict[str, list[str]] = {
+    "fetch_dataset": [
+        "*_events.*", "{subject}/*_events.*", "{subject}/func/*_events.*", "{subject}/ses-*/*_events.*",
+        "{subject}/ses-*/func/*_events.*",
+    ],
+    "fetch_subject": [
+        "{derivatives}/task-*", "{derivatives}/{subject}/*", "{derivatives}/{subject}/func/*",
+        "{derivatives}/{subject}/ses-*/*", "{derivatives}/{subject}/ses-*/func/*",
+    ],
+    "fetch_stimuli": [],  # stimuli_root is looked at, and its trials are those of fetch_dataset
+}  # fmt: skip
 
 EVENTS = (
     "{subject}/func/{subject}_*task-{task}_*events.tsv",
@@ -134,7 +147,7 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     paths = _bold(root, what, settings)
     companions = [path.replace(".nii.gz", ".json") for path in paths]
     companions += [table for table in (_confounds(root, path) for path in paths) if table]
-    return [*paths, *(path for path in companions if (Path(root) / path).is_file()), *_masks(root, what, settings)]
+    return [*paths, *(path for path in companions if is_reached(root, path)), *_masks(root, what, settings)]
 
 
 def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
@@ -218,7 +231,7 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
         bids.check_grid(root / path, image, mask_path, mask_image)
         tr_s = {"header": bids.header_tr(image)}
         sidecar_path = root / path.replace(".nii.gz", ".json")
-        if sidecar_path.is_file():
+        if is_reached(root, path.replace(".nii.gz", ".json")):
             tr_s["sidecar"] = bids.sidecar_tr(sidecar_path)
         labels = (bids.entity(path, "ses") or "01", bids.entity(path, "run") or "01")
         confounds_path = _confounds(root, path)
@@ -247,7 +260,7 @@ def sizes(settings: Entry, recording: str) -> Sizes:
 
 def _some(root: str | Path, patterns: list[str]) -> list[str]:
     """Files of either pattern: with sessions and without."""
-    paths = sorted(path.relative_to(root).as_posix() for pattern in patterns for path in Path(root).glob(pattern))
+    paths = sorted(path for pattern in patterns for path in reached(root, pattern))
     if not paths:
         raise FileNotFoundError(f"{root} has neither {' nor '.join(patterns)}")
     return paths
@@ -289,7 +302,7 @@ def _with_events(
 
 
 def _derived(subject: str, settings: Entry, ending: str) -> list[str]:
-    below = "" if settings["derivatives"] in (".", "") else settings["derivatives"].strip("/") + "/"
+    below = settings["derivatives"].rstrip("/") + "/"
     return [below + pattern.format(subject=subject, task=settings["task"]) + ending for pattern in PREP]
 
 
@@ -307,7 +320,7 @@ def _confounds(root: str | Path, path: str) -> str:
     """Name the table of confounds of a run's BOLD, as fMRIPrep has called it since 20.2 or before; empty for none."""
     stem = path[: path.index("_space-")]
     names = (f"{stem}_desc-confounds_{kind}.tsv" for kind in ("timeseries", "regressors"))
-    return next((name for name in names if (Path(root) / name).is_file()), "")
+    return next((name for name in names if is_reached(root, name)), "")
 
 
 def _mask(root: Path, subject: str, settings: Entry) -> tuple[np.ndarray, Path, Any]:

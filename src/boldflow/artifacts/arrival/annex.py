@@ -5,13 +5,14 @@ turns through the lock file ``<clone>.lock`` beside it. Paths are relative to th
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from boldflow.artifacts.arrival import annex_clone, annex_get, annex_rows, annex_tree
 from boldflow.artifacts.arrival.annex_get import JOBS, Limits
-from boldflow.artifacts.arrival.annex_tree import POINTER, Entry, checksum
+from boldflow.artifacts.arrival.annex_tree import POINTER, Entry
+from boldflow.runs.checksums import sha256
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -231,10 +232,16 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
     Raises
     ------
     FileNotFoundError
-        If files are missing; names ``root``, their count and the first five.
+        If files are missing, or annexed without their content; names ``root``, their count and the first five.
     """
     root = Path(root)
     ordered_paths = sorted(set(paths))
+    absent_paths = [path for path in ordered_paths if _lacks_content(root / path)]
+    if absent_paths:
+        raise FileNotFoundError(
+            f"content absent: {root} has {len(absent_paths)} of {len(ordered_paths)} files by name only, as git-annex "
+            f"or DataLad leaves them: {', '.join(absent_paths[:5])}; get them there: datalad get -d {root} PATH"
+        )
     missing_paths = [path for path in ordered_paths if not (root / path).is_file()]
     if missing_paths:
         raise FileNotFoundError(
@@ -245,7 +252,7 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
             "path": path,
             "key": None,
             "size": (root / path).stat().st_size,
-            "checksum": checksum(root / path),
+            "checksum": f"sha256:{sha256(root / path, is_read_again=True)}",
             "url": None,
         }
         for path in ordered_paths
@@ -255,6 +262,33 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
 def _absent(folder: Path, entries: Sequence[Entry]) -> list[str]:
     objects = annex_tree.objects(folder, [entry.key for entry in entries if entry.key])
     return [entry.path for entry in entries if entry.key and objects[entry.key] is None]
+
+
+def _lacks_content(path: Path) -> bool:
+    """Tell whether a file is a dangling link, or an unlocked annexed file without content."""
+    return _is_pointer(path) if path.is_file() else path.is_symlink()
+
+
+def check_unchanged(root: str | Path, row: Mapping[str, Any], command: str) -> None:
+    """Refuse a file that is no longer what a row of its receipt says.
+
+    What the row says by SHA-256 is read again where its size or time of change is another; else the size decides.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file or its content is gone.
+    ValueError
+        If it is another; names it and the command that brings it here anew.
+    """
+    path = Path(root) / row["path"]
+    require_content(path, command)
+    size = path.stat().st_size
+    if size != row["size"]:
+        raise ValueError(f"{path} has changed since it arrived: {row['size']} bytes then, {size} now; run: {command}")
+    algorithm, _, digest = row["checksum"].partition(":")
+    if algorithm == "sha256" and sha256(path) != digest:
+        raise ValueError(f"{path} has changed since it arrived: its content is another; run: {command}")
 
 
 def _is_pointer(path: Path) -> bool:

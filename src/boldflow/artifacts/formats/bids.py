@@ -5,7 +5,7 @@ Names count: annexed files whose content is not there yet are dangling links, an
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +18,7 @@ from nibabel.wrapstruct import WrapStructError
 from boldflow.artifacts.formats import events
 from boldflow.artifacts.formats import pictures as picture_files
 from boldflow.artifacts.store import sidecars
+from boldflow.provenance import EVERYTHING, reached
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -41,17 +42,16 @@ def entity(path: str | Path, name: str) -> str:
 
 
 def found(root: str | Path, *patterns: str) -> list[str]:
-    """List the files of each pattern, sorted within it, relative to ``root`` with ``/``.
+    """List the files that each pattern reaches (``provenance.reached``), sorted within it, relative to ``root``.
 
     Raises
     ------
     FileNotFoundError
         If a pattern has no file; names the folder and the pattern.
     """
-    root = Path(root)
     paths = []
     for pattern in patterns:
-        pattern_paths = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+        pattern_paths = reached(root, pattern)
         if not pattern_paths:
             raise FileNotFoundError(f"{root} has no {pattern}")
         paths += pattern_paths
@@ -185,10 +185,14 @@ def pictures(root: str | Path) -> list[str]:
     FileNotFoundError
         If there are none; names the folder.
     """
-    root = Path(root)
-    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in PICTURES)
+    file_paths = reached(root, EVERYTHING)
+    paths = [path for path in file_paths if PurePosixPath(path).suffix.lower() in PICTURES]
     if not paths:
-        raise FileNotFoundError(f"{root} has no pictures ({', '.join(sorted(PICTURES))})")
+        other_suffixes = sorted({PurePosixPath(path).suffix or "no suffix" for path in file_paths})
+        raise FileNotFoundError(
+            f"{root} has no pictures ({', '.join(sorted(PICTURES))}); its {len(file_paths)} files have "
+            f"{', '.join(other_suffixes[:5]) or 'nothing'}"
+        )
     return paths
 
 
