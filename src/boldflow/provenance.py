@@ -59,10 +59,9 @@ def look(path: Path, *patterns: str) -> dict[str, Any]:
         ``n_files``, ``n_bytes``, and ``state``, a digest of names, sizes and times of change. A link whose file is
         absent counts, with no size.
     """
-    names = (
-        [""] if path.is_file() else [name for pattern in patterns or (EVERYTHING,) for name in reached(path, pattern)]
-    )
-    rows = [(name or path.name, *_size_and_time(path / name)) for name in sorted(set(names))]
+    patterns = patterns or (EVERYTHING,)
+    names = {""} if path.is_file() else {name for pattern in patterns for name in _paths(path, pattern)}
+    rows = [(name or path.name, *_size_and_time(path / name)) for name in sorted(names)]
     return {"n_files": len(rows), "n_bytes": sum(max(0, row[1]) for row in rows), "state": digest(canonical(rows))}
 
 
@@ -85,12 +84,8 @@ def reached(root: str | Path, pattern: str) -> list[str]:
     list of str
         Sorted, relative to ``root``; as the pattern has it where that leads elsewhere.
     """
-    expanded_pattern = os.path.expanduser(pattern)
-    start = "/" if expanded_pattern.startswith("/") else ""
-    parts = [part for part in expanded_pattern.split("/") if part not in ("", ".")]
     root_path = os.path.abspath(root)
-    paths = dict.fromkeys(_reached(start or root_path, start, parts, ()) if parts else ())
-    return sorted(path for path in paths if _is_listed(root_path, path))
+    return sorted(path for path in _paths(root_path, pattern) if _is_listed(root_path, path))
 
 
 def is_reached(root: str | Path, path: str) -> bool:
@@ -114,6 +109,14 @@ def keep_to(files: Mapping[str | Path, Iterable[str]]) -> None:
         root_path = os.path.abspath(root)
         listed[root_path] = {os.path.normpath(os.path.join(root_path, path)) for path in paths}
     _listed = listed
+
+
+def _paths(root: str | Path, pattern: str) -> set[str]:
+    """Name the files that a pattern reaches, listed or not."""
+    expanded_pattern = os.path.expanduser(pattern)
+    start = "/" if expanded_pattern.startswith("/") else ""
+    parts = [part for part in expanded_pattern.split("/") if part not in ("", ".")]
+    return set(_reached(start or os.path.abspath(root), start, parts, ()) if parts else ())
 
 
 def _is_listed(root: str, path: str) -> bool:

@@ -20,7 +20,7 @@ from boldflow.artifacts.formats import pictures as picture_files
 from boldflow.artifacts.store import sidecars
 from boldflow.provenance import EVERYTHING, reached
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+PICTURES = picture_files.SUFFIXES
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 # what nibabel raises for files that are cut short, empty, or something else
 BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
