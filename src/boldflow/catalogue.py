@@ -46,6 +46,8 @@ NOT_READ: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Keys that stages and mathematics ask of any entry of a section, whether its plug-in has them or not.
 OF_ANY = {"features": ["weights"], "models": ["start", "refit"]}
+# Keys that one stage alone reads, whatever the plug-in.
+OF_STAGE = {"datasets": {"fetch_stimuli": ["turned_pictures"]}}
 # Facts that rules read.
 FACTS_READ: dict[str, list[str]] = {
     "fetch_stimuli": ["images", "stimuli_inside", "stimuli_from", "stimuli_password", "subjects"],
@@ -217,11 +219,13 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
 def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> list[str]:
     """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else most."""
     plugin_reads = literal(section, plugin, "READS") if plugin else {}
+    stage_keys = OF_STAGE.get(section, {}).get(rule, [])
     if rule in plugin_reads or rule in READS.get(section, {}):
-        return list({**READS.get(section, {}), **plugin_reads}[rule])
-    unread_keys = (*PLACES, "plugin", *NOT_READ.get(section, {}).get(rule, ()))
+        return [*{**READS.get(section, {}), **plugin_reads}[rule], *stage_keys]
+    keys_of_stages = [key for keys in OF_STAGE.get(section, {}).values() for key in keys]
+    unread_keys = (*PLACES, "plugin", *keys_of_stages, *NOT_READ.get(section, {}).get(rule, ()))
     keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in unread_keys]
-    extra_keys = ["regions_of_files"] if section == "responses" else OF_ANY.get(section, [])
+    extra_keys = [*stage_keys, *(["regions_of_files"] if section == "responses" else OF_ANY.get(section, []))]
     return list(dict.fromkeys([*keys, *extra_keys]))
 
 

@@ -65,6 +65,11 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
 ``sizes(settings, recording) -> Sizes``
     What a recording costs, without a network and before anything is downloaded.
 
+A data set whose pictures are files in a folder of the user's has
+
+``named_pictures(root, settings) -> Iterator[(path, image_id, labels)]``
+    Each picture by its file, without opening it: fetching compares names with those that trials show.
+
 A data set with published single-trial responses names their recordings in ``FACTS``, ``beta_recordings``, and has
 
 ``betas(root, subject, settings, recording) -> Iterator[BetaRun]``
@@ -128,6 +133,13 @@ class DataSet(Protocol):
         """Say what a recording costs."""
 
 
+class NamesPictures(DataSet, Protocol):
+    """A data set whose pictures are files in a folder of the user's."""
+
+    def named_pictures(self, root: str | Path, settings: Any) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Give file, image_id and labels of each picture."""
+
+
 class PublishesBetas(DataSet, Protocol):
     """A data set with published single-trial responses."""
 
@@ -136,4 +148,4 @@ class PublishesBetas(DataSet, Protocol):
 
 
 # by the name of the function that a plug-in of that contract has
-FURTHER = {"betas": PublishesBetas}
+FURTHER = {"betas": PublishesBetas, "named_pictures": NamesPictures}

@@ -91,7 +91,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 READS: dict[str, list[str]] = {
     "fetch_dataset": ["folder", "subjects", "task"],
     "fetch_subject": ["derivatives", "space", "task"],
-    "fetch_stimuli": ["subjects", "events_where", "image_column", "task"],
+    "fetch_stimuli": ["subjects", "events_where", "image_column", "image_name", "task"],
     "list_trials": ["events_where", "image_column", "task"],
     "pack_stimuli": ["image_name"],
     "project_responses": ["derivatives", "space", "task"],
@@ -189,6 +189,14 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     return bids.as_trials(picture_events.assign(usable=True))
 
 
+def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id and labels of each picture, by ``image_name``."""
+    namers = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
+    image_name_of = namers[settings["image_name"]]
+    for path in bids.pictures(root):
+        yield path, image_name_of(path), {"folder": Path(path).parent.name or Path(root).name}
+
+
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture below ``root`` under the name that events use, labelled with the name of its ``folder``.
 
@@ -197,13 +205,7 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    namers = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
-    image_name_of = namers[settings["image_name"]]
-    pictures: Iterator[tuple[str, str, dict[str, str]]] = (
-        (path, image_name_of(path), {"folder": Path(path).parent.name or Path(root).name})
-        for path in bids.pictures(root)
-    )
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, pictures))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named_pictures(root, settings)))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:

@@ -221,6 +221,13 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     return bids.as_trials(events.assign(image_id=events["ImgName"], usable=True))
 
 
+def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id and labels of each presented picture."""
+    for path in presented(root):
+        kind = Path(path).parent.name
+        yield path, Path(path).name, {"source": KINDS.get(kind, kind)}
+
+
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each presented picture, labelled with its ``source`` (coco, imagenet, scenes).
 
@@ -231,10 +238,7 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    paths = presented(root)
-    kinds = [KINDS.get(Path(path).parent.name, Path(path).parent.name) for path in paths]
-    labelled_paths = ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named_pictures(root, settings)))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun] | Iterator[SurfaceRun]:
