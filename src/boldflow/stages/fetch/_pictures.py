@@ -85,7 +85,8 @@ def _path_of_id(entry: Entry, plugin: ModuleType, root: Path) -> dict[str, str]:
             mends = "image_name" in entry and entry["image_name"] != "path" and first_path != composed(path)
             key_text = f", or set datasets.{entry.name}.image_name to path" if mends else ""
             raise ValueError(
-                f"{root} has two pictures {_shown(image_id)}: {_shown(first_path)} and {_shown(path)}; keep one{key_text}"
+                f"{root} has two pictures {_shown(image_id)}: {_shown(first_path)} and {_shown(path)}; "
+                f"keep one{key_text}"
             )
     return path_of_id
 

@@ -27,7 +27,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 def packed(config):
     own_folder.fetch(config)
     own_folder.fetch_pictures(config)
-    pack, table = own_folder.pack(config)
+    _, table = own_folder.pack(config)
     shown = set(pd.read_parquet(own_folder.trials(config))["image_id"])
     rows = pd.read_parquet(table)
     assert set(rows["image_id"]) == shown
@@ -42,7 +42,15 @@ def refused(config, match):
 
 def test_hidden_files_and_what_systems_leave_are_no_pictures(tmp_path):
     stimuli = own_folder.make(tmp_path / "mine") / "stimuli"
-    for name in ("._a.png", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/._b.png", "@eaDir/a.png", ".trash/c.png"):
+    for name in (
+        "._a.png",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "__MACOSX/._b.png",
+        "@eaDir/a.png",
+        ".trash/c.png",
+    ):
         (stimuli / name).parent.mkdir(exist_ok=True)
         (stimuli / name).write_bytes(b"\x00\x05\x16\x07")
     rows, _ = packed(own_folder.entry(tmp_path / "mine"))
@@ -89,7 +97,11 @@ def test_names_are_compared_in_one_form(tmp_path, on_disk, in_events):
 @pytest.mark.parametrize(
     ("name", "shown", "match"),
     [
-        ("a.png", "stimuli/a.png", r"'stimuli/a.png': the nearest is 'a.png'(.|\n)*set stimuli_root to the folder above"),
+        (
+            "a.png",
+            "stimuli/a.png",
+            r"'stimuli/a.png': the nearest is 'a.png'(.|\n)*set stimuli_root to the folder above",
+        ),
         ("3.png", "3.0", r"'3.0': the nearest is '3.png'"),
         ("faces/a.png", r"faces\a.png", r"the nearest is 'faces/a.png'"),
         ("a.PNG", "a.png", r"'a.png': the nearest is 'a.PNG'"),
