@@ -23,6 +23,15 @@ if planning.version_problems():
     stop("Snakemake", planning.version_problems())
 
 
+if planning.place_problems(uses_conda=bool(workflow.deployment_settings.deployment_method)):
+    stop(
+        "path",
+        planning.place_problems(
+            uses_conda=bool(workflow.deployment_settings.deployment_method)
+        ),
+    )
+
+
 def read_yaml(path):
     """Read a YAML file by the fast reader, where it is there."""
     try:
@@ -42,6 +51,10 @@ except ValueError as error:
 
 
 configfile: "config/config.yaml"
+
+
+if planning.name_problems(config["study"]):
+    stop("config key study", planning.name_problems(config["study"]))
 
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")

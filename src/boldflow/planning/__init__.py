@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from boldflow import catalogue
 from boldflow.planning.inputs import RESULT, Inputs, Targets
+from boldflow.planning.machine import name_problems, place_problems
 from boldflow.planning.parameters import Parameters, wildcard_names
 from boldflow.planning.resources import Resources, growing, more_memory
 from boldflow.planning.studies import Studies
@@ -26,7 +27,9 @@ __all__ = [
     "Targets",
     "growing",
     "more_memory",
+    "name_problems",
     "one_of",
+    "place_problems",
     "version_problems",
     "wildcard_constraints",
     "wildcard_names",

@@ -41,6 +41,7 @@ def parsed(workflow: Any) -> None:
 def begin(workflow: Any) -> None:
     """Leave a note that this run is at work, and of what stands before it; see to what a run that is gone has left."""
     signals.end_from_a_thread()
+    signals.end_jobs_at_interruption()
     notes.enter()
     outputs = [_outputs(job) for job in workflow.dag.jobs]
     slurm.count_as_failed(Path(workflow.basedir, "workflow", "tools", "slurm"))
