@@ -19,17 +19,15 @@ def stop(where, problems):
     )
 
 
-if planning.version_problems():
-    stop("Snakemake", planning.version_problems())
+def stop_if(where, problems):
+    """End parsing where there are problems."""
+    if problems:
+        stop(where, problems)
 
 
-if planning.place_problems(uses_conda=bool(workflow.deployment_settings.deployment_method)):
-    stop(
-        "path",
-        planning.place_problems(
-            uses_conda=bool(workflow.deployment_settings.deployment_method)
-        ),
-    )
+stop_if("Snakemake", planning.version_problems())
+USES_CONDA = bool(workflow.deployment_settings.deployment_method)
+stop_if("path", planning.place_problems(uses_conda=USES_CONDA))
 
 
 def read_yaml(path):
@@ -53,8 +51,7 @@ except ValueError as error:
 configfile: "config/config.yaml"
 
 
-if planning.name_problems(config["study"]):
-    stop("config key study", planning.name_problems(config["study"]))
+stop_if("config key study", planning.name_problems(config["study"]))
 
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
@@ -80,21 +77,20 @@ def problems_of_study(study):
     return symbols.problems_of([config, SCHEMAS, study], problems_in_it)
 
 
-problems = symbols.problems_of([config, SCHEMAS], problems_of_catalogue)
-if problems:
-    stop("configuration (config/config.yaml and --config)", problems)
+stop_if(
+    "configuration (config/config.yaml and --config)",
+    symbols.problems_of([config, SCHEMAS], problems_of_catalogue),
+)
 
 
 studies = planning.Studies(
     config,
     SCHEMAS,
-    {
-        path.stem: path
-        for path in sorted(Path(workflow.basedir, "config", "studies").glob("*.yaml"))
-    },
+    planning.study_files(Path(workflow.basedir, "config", "studies"), stop),
     read_yaml,
     problems_of_study,
     stop,
+    Path(".snakemake", "boldflow-studies.json"),
 )
 STUDY = studies.choose(str(config["study"]))
 CONSTRAINTS = planning.wildcard_constraints(config, studies)

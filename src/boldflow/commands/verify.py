@@ -11,6 +11,7 @@ from boldflow.artifacts.store import drawings, receipts, sidecars, tables
 from boldflow.commands import changes, plan
 from boldflow.commands.changes import Cause
 from boldflow.commands.plan import Job
+from boldflow.planning.targets import nearest_file
 from boldflow.runs import checksums
 
 SAME, DIFFERS, UNKNOWN = 0, 1, 2
@@ -37,7 +38,7 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     """
     path = Path(file)
     if not path.is_file():
-        return f"{file}: cannot be said: there is no such file", UNKNOWN
+        return f"{file}: cannot be said: there is no such file; {nearest_file(file)}", UNKNOWN
     relative_path = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else file
     try:
         note = note_of(path)

@@ -34,10 +34,11 @@ def name_problems(study: object, words: Sequence[str] = sys.argv) -> list[str]:
     if isinstance(study, str):
         return []
     written = next((word.partition("=")[2] for word in reversed(words) if word.startswith("study=")), None)
-    name = written or str(study)
+    name = (written or str(study)).strip("'\"")
     origin = "the command line" if written else "YAML"
-    quoted = f"--config \"study='{name}'\"" if written else f"study: '{name}'"
+    # Snakemake takes quotes off before it looks for numbers
+    quoted_text = f'--config "study=!!str {name}"' if written else f"study: '{name}'"
     return [
-        f"study: {origin} made {study!r} ({type(study).__name__}) of {name}; quote it, so that it stays a name: "
-        f"{quoted}, or give its path: --config study=config/studies/{name}.yaml"
+        f"study: {origin} made {study!r} ({type(study).__name__}) of {name}; write {quoted_text}, so that it stays a "
+        f"name, or give its path: --config study=config/studies/{name}.yaml"
     ]

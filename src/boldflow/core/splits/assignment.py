@@ -260,7 +260,12 @@ def _one_fold(
         present_parts = set(part[trials["subject"] == subject])
         if not {"train", "test"} <= present_parts:
             missing_parts = sorted({"train", "test"} - present_parts)
-            raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing_parts)} trials (rule {rule})")
+            n_tested = int((units.isin(set(units[is_test])) & ~is_test & (trials["subject"] == subject)).sum())
+            reason_text = f"; {n_tested} of its other trials show what that fold tests" if n_tested else ""
+            raise ValueError(
+                f"fold {fold} leaves {subject} no {' and no '.join(missing_parts)} trials{reason_text} "
+                f"(rule {dict(rule)})"
+            )
     return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
 
 
