@@ -164,6 +164,17 @@ def test_a_run_without_bold_is_told_with_a_key_that_leaves_it_out(own, caplog):
     assert folder.trials(leave_out=["runs_without_bold"])[0]["usable"].sum() == 10
 
 
+def test_a_run_without_trials_is_told_with_the_key_that_chooses_runs(own):
+    folder = own()
+    folder.edit_lines("*run-02_events.tsv", lambda lines: [line.replace("\timage\t", "\trest\t") for line in lines])
+    with pytest.raises(
+        ValueError, match=r"\('01', '02'\)\]; no event of such a run shows a picture: choose the runs .*ent"
+    ):
+        folder.responses(**WHERE)
+    responses, _ = folder.responses(entities={"run": ["1"]}, **WHERE)
+    np.testing.assert_allclose(responses, folder.windows(1), atol=1e-4)
+
+
 def test_what_leaves_no_trial_is_refused(own):
     folder = own()
     with pytest.raises(ValueError, match=r"leave_out leaves none of 20 trials: \{'trials_beyond_end': 20\}"):

@@ -92,6 +92,13 @@ def test_a_first_row_that_says_nothing_is_refused_where_the_column_is_no_differe
         own.responses({"kind": "glm", "method": "lsa", "confounds": [group]})
 
 
+def test_a_table_of_confounds_that_is_no_text_is_named(own):
+    path = own.files("*timeseries.tsv")[0]
+    path.write_bytes(path.read_bytes().replace(b"csf", b"c\xe9f"))
+    with pytest.raises(ValueError, match=rf"{path.name}: byte 0xe9 at \d+ is no UTF-8 text"):
+        own.responses({"confounds": ["motion6"]})
+
+
 def test_a_last_row_that_says_nothing_is_refused(own):
     spoil_first(own, "csf", "n/a", row=59)
     with pytest.raises(

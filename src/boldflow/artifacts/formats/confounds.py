@@ -20,10 +20,13 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If the table is empty, a row has another number of fields than the header, or a field is no number; names file
-        and line.
+        If the table is empty or no UTF-8 text, a row has another number of fields than the header, or a field is no
+        number; names file and line.
     """
-    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: byte {error.object[error.start]:#x} at {error.start} is no UTF-8 text") from None
     rows = [(line_number, line.split("\t")) for line_number, line in enumerate(lines, start=1) if line.strip()]
     if len(rows) < 2:
         raise ValueError(f"{path} has no rows of confounds; expected a header and a row per volume")

@@ -15,8 +15,12 @@ from boldflow.stages.responses._times import VolumeTimes
 BAD = ("not finite or outside the volume", "constant")  # why a column is masked
 
 
-class LoneRunError(ValueError):
-    """A run has trials and no BOLD, or BOLD and no trials."""
+class RunWithoutBoldError(ValueError):
+    """A run has trials and no BOLD."""
+
+
+class RunWithoutTrialsError(ValueError):
+    """A run has BOLD and no trials."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,9 @@ def series_of(
     used_keys = {key for key, rows in trials_of_run.items() if rows["usable"].any()}
     lone_keys = sorted((used_keys - bold_keys) | (bold_keys - set(trials_of_run)))[:5]
     if lone_keys:
+        error = RunWithoutBoldError if used_keys - bold_keys else RunWithoutTrialsError
         counts_text = f"{len(trials_of_run)} runs have trials and {len(bold_keys)} have BOLD"
-        raise LoneRunError(f"{subject}: {counts_text}; without its other half (session, run): {lone_keys}")
+        raise error(f"{subject}: {counts_text}; without its other half (session, run): {lone_keys}")
     if columns is None:
         raise ValueError(f"{subject} has no run")
 

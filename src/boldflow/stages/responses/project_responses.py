@@ -19,10 +19,34 @@ from boldflow.stages.responses import _betas, _fsaverage, _glm
 from boldflow.stages.responses._cleaning import Cleaner, parts_of
 from boldflow.stages.responses._columns import Columns, Run
 from boldflow.stages.responses._regions import RegionRow, Regions, read_region_files, regions_of
-from boldflow.stages.responses._series import BAD, LoneRunError, Series, named, series_of, why_masked
+from boldflow.stages.responses._series import (
+    BAD,
+    RunWithoutBoldError,
+    RunWithoutTrialsError,
+    Series,
+    named,
+    series_of,
+    why_masked,
+)
 from boldflow.stages.responses._times import VolumeTimes
 from boldflow.stages.responses._values import Values, variance_components
 from boldflow.vocabulary.meshes import NATIVE
+
+# What the entry of a data set with such keys can say of trials and runs that do not fit.
+REMEDIES: dict[type[ValueError], str] = {
+    cleaning.OutsideRunError: (
+        "; leave_out: [trials_beyond_end, trials_before_start] in the data set's entry leaves such trials out and "
+        "counts them (those for which the scan does not go on for scanned_after_onset_s, and those with an onset "
+        "below 0)"
+    ),
+    RunWithoutBoldError: (
+        "; leave_out: [runs_without_bold] in the data set's entry leaves out, and counts, runs without BOLD"
+    ),
+    RunWithoutTrialsError: (
+        "; no event of such a run shows a picture: choose the runs that are read by task or entities of the data set's "
+        "entry, such as {run: ['1', '2']}"
+    ),
+}
 
 
 def run(
@@ -145,17 +169,9 @@ class _Task:
         """Take runs to columns."""
         return series_of(runs, self.table, self.subject, self.entry, self.mesh_folder, self.times)
 
-    def remedy(self, of_runs: bool) -> str:
-        """Name the key that leaves out trials outside of their scans, or runs without BOLD, where the entry has it."""
-        if "leave_out" not in getattr(self.plugin, "SETTINGS", {}):
-            return ""
-        if of_runs:
-            return "; leave_out: [runs_without_bold] in the data set's entry leaves out, and counts, runs without BOLD"
-        return (
-            "; leave_out: [trials_beyond_end, trials_before_start] in the data set's entry leaves such trials out and "
-            "counts them (those for which the scan does not go on for scanned_after_onset_s, and those with an onset "
-            "below 0)"
-        )
+    def remedy(self, error: type[ValueError]) -> str:
+        """Name the key of the data set's entry that leaves out what does not fit, where its plug-in has such keys."""
+        return REMEDIES[error] if "leave_out" in getattr(self.plugin, "SETTINGS", {}) else ""
 
     def regions(
         self, dataset_regions: Mapping[str, np.ndarray], records: Iterator[Any]
@@ -219,8 +235,8 @@ def _of_runs(task: _Task) -> _Made:
         else:
             values = _windows(task, task.series(runs), cleaner)
             note = {"window": {"start_s": start_s, "n_volumes": n_volumes}, **cleaner.note()}
-    except (cleaning.OutsideRunError, LoneRunError) as error:
-        raise ValueError(f"{error}{task.remedy(isinstance(error, LoneRunError))}") from None
+    except tuple(REMEDIES) as error:
+        raise ValueError(f"{error}{task.remedy(type(error))}") from None
     return _Made(values, regions, note | values.columns.note | task.times.note())
 
 
