@@ -4,6 +4,7 @@ Standard library only, since the Snakefile imports it and is parsed again in eve
 """
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -100,11 +101,15 @@ def places(config: Config, section: str, name: str) -> Config:
 def patterns_reached(config: Config, schemas: Config, name: str, rule: str, subject: str = "") -> list[str]:
     """Give the patterns of the files that a fetch looks at in a data set that is a folder of the user's own.
 
-    They are those of the plug-in's literal ``LOOKS``, with the keys of the entry filled in; without it, all files. One
-    that begins with a key and a question mark, such as ``{leave_out?}``, counts where that key is set.
+    They are those of the plug-in's literal ``LOOKS``, with the keys of the entry filled in; without it, all files below
+    the entry's ``folder``. Variables of the environment that are not set leave a pattern out, as do keys. One that
+    begins with a key and a question mark, such as ``{leave_out?}``, counts where that key is set.
     """
     entry = settings(config, schemas, "datasets", name)
-    looks = literal("datasets", entry["plugin"], "LOOKS").get(rule, [EVERYTHING] if rule in FETCHES else [])
+    looks = literal("datasets", entry["plugin"], "LOOKS").get(
+        rule, [EVERYTHING] if rule in FETCHES and "folder" in entry else []
+    )
+    looks = [expanded for pattern in looks if "$" not in (expanded := os.path.expandvars(pattern))]
     set_keys = {f"{{{key}?}}" for key, value in entry.items() if value}
     conditions = {pattern: re.findall(r"{\w+\?}", pattern) for pattern in looks}
     looks = [re.sub(r"{\w+\?}", "", pattern) for pattern in looks if set_keys >= set(conditions[pattern])]

@@ -51,7 +51,7 @@ except ValueError as error:
 configfile: "config/config.yaml"
 
 
-stop_if("config key study", planning.name_problems(config["study"]))
+stop_if("config key study", planning.name_problems(config.get("study", "")))
 
 
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
@@ -59,9 +59,8 @@ SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
 
 def problems_of_catalogue():
     """List what is wrong with the catalogue."""
-    from jsonschema import (
-        Draft202012Validator,
-    )  # slow to import; most runs know it all to be in order
+    # slow to import; most runs know it all to be in order
+    from jsonschema import Draft202012Validator
 
     return validation.config_problems(config, SCHEMAS, Draft202012Validator)
 

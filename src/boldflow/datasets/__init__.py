@@ -34,10 +34,10 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
 ``LOOKS``
     ``{rule: [patterns]}``, of a data set that is a folder of the user's (key ``folder``): which files below it each
     fetch looks at when the workflow is parsed, with ``{subject}`` and keys of the entry in braces
-    (``provenance.reached``; a pattern may lead elsewhere). They cover all that ``files_needed`` names and all whose
-    names it goes by. Without it all files below the folder are looked at. ``{key?}`` before a pattern: where that key
-    is set. ``list_trials`` is among the rules where
-    trials go by names of files that no receipt of the data set lists.
+    (``provenance.reached``; a pattern may lead elsewhere, also by a variable of the environment). They cover all that
+    ``files_needed`` names and all whose names it goes by. Without it all files below the folder are looked at.
+    ``{key?}`` before a pattern: where that key is set. ``list_trials`` is among the rules where trials go by names of
+    files that no receipt of the data set lists.
 
 ``source(settings, workspace) -> Source``
     Where the data come from. ``workspace`` is a folder in which the plug-in may make or download them. The keys

@@ -91,6 +91,15 @@ class Parameters:
         looks = {name: [row | look(_folder(row["path"])) for row in rows] for name, rows in regions.items()}
         return canonical(looks)
 
+    def meshes_of_response(self, wildcards: Wildcards) -> str:
+        """Hand how the user's own meshes look from outside; nothing where a response needs none."""
+        folder = (self.config["responses"][wildcards.response] or {}).get("mesh_folder")
+        if folder is None:
+            return ""
+        return canonical(
+            look(_folder(folder), *(f"fsaverage*/surf/?h.{kind}" for kind in ("pial", "white", "sphere*")))
+        )
+
     def files_reached(self, rule: str) -> Parameter:
         """Hand how the files that a fetch reaches look in a data set that is a folder of the user's own; else nothing.
 
@@ -98,16 +107,14 @@ class Parameters:
         """
 
         def files(wildcards: Wildcards) -> str:
-            entry = self.config["datasets"][wildcards.dataset] or {}
-            if "folder" not in entry:
-                return ""
+            folder = (self.config["datasets"][wildcards.dataset] or {}).get("folder", ".")
             subject = getattr(wildcards, "subject", "")
             patterns = catalogue.patterns_reached(self.config, self.schemas, wildcards.dataset, rule, subject)
             if not patterns:
                 return ""
-            key = (entry["folder"], *patterns)
+            key = (folder, *patterns)
             if key not in self._looks:  # subjects may share their files
-                self._looks[key] = canonical(look(_folder(entry["folder"]), *patterns))
+                self._looks[key] = canonical(look(_folder(folder), *patterns))
             return self._looks[key]
 
         return files

@@ -30,6 +30,6 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     if stimulus_rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
     data_digest = receipts.content_digest(source, receipt)
-    turned_paths = receipts.read(receipt)["turned"]
+    turned_paths = receipts.read(receipt).get("turned", [])
     note = {"settings": dict(entry), "code": code, "data": data_digest, "units": {"offset": "bytes"}}
     tables.write(table, stimulus_rows, note | {"turned": {"n": len(turned_paths), "files": turned_paths}})

@@ -129,6 +129,17 @@ def test_every_data_set_in_a_folder_is_looked_at(tmp_path, plugin):
     assert catalogue.patterns_reached(config, SCHEMAS, "mine", "make_split") == []
 
 
+def test_a_folder_that_a_variable_names_is_looked_at(tmp_path, monkeypatch):
+    (tmp_path / "data/haxby2001/sub001").mkdir(parents=True)
+    config = {"datasets": {"mine": {"plugin": "haxby"}}}
+    monkeypatch.delenv("BOLDFLOW_REAL_DATA", raising=False)
+    unset = looked_at(config, "fetch_subject", subject="sub001")
+    monkeypatch.setenv("BOLDFLOW_REAL_DATA", str(tmp_path / "data"))
+    empty = looked_at(config, "fetch_subject", subject="sub001")
+    (tmp_path / "data/haxby2001/sub001/labels.txt").write_text("1")
+    assert looked_at(config, "fetch_subject", subject="sub001") not in (unset, empty)
+
+
 def test_content_that_git_annex_left_out_is_refused_with_a_command_that_can_bring_it(tmp_path):
     mine = own_folder.make(tmp_path / "mine")
     config = own_folder.entry(mine)
