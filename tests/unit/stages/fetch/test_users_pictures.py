@@ -67,7 +67,7 @@ def test_a_clone_of_datalad_holds_each_picture_once(tmp_path):
     assert len(rows) == 3
     subprocess.run(["git", "annex", "drop", "--force", "-q", "a.png"], cwd=stimuli, check=True)
     own_folder.fetch(own_folder.entry(tmp_path / "mine"))
-    with pytest.raises(FileNotFoundError, match=r"by name only.* a.png; get them there: datalad get"):
+    with pytest.raises(FileNotFoundError, match=r"by name only.* a.png; run: cd .*datalad get a.png"):
         own_folder.fetch_pictures(own_folder.entry(tmp_path / "mine"))
 
 
