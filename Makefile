@@ -11,6 +11,18 @@ COMPILED := PYTHONDONTWRITEBYTECODE=
 # two workers; the tests of a file stay together, since they share what its fixtures make; long files come first
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
+# jobs start .venv/bin/python through a shell, which takes such a path apart: said before anything is installed
+EMPTY :=
+OPEN := (
+CLOSE := )
+HASH := \#
+PARTED := $(filter-out 0 1,$(words $(CURDIR)))$(foreach sign,' " ` $(OPEN) $(CLOSE) [ ] { } < > $$ & ; | * ? ! ~ $(HASH) \,$(findstring $(sign),$(CURDIR)))
+ifneq ($(strip $(PARTED)),)
+ifneq ($(filter-out help,$(MAKECMDGOALS)),)
+$(error the project lies in "$(CURDIR)", and a shell takes blanks, quotes and brackets in a path for something else: move it to a path without them)
+endif
+endif
+
 .PHONY: help demo test test-faults test-long test-slurm test-full-size lint docs bench clean
 .DELETE_ON_ERROR:
 

@@ -11,15 +11,20 @@ def parser() -> argparse.ArgumentParser:
     program = argparse.ArgumentParser(prog="python -m boldflow", description="Commands beside the workflow.")
     commands = program.add_subparsers(dest="command", required=True)
     show = commands.add_parser("show", help="print the head of a study's leaderboard and the report's place")
-    show.add_argument("study", help="name of the study")
+    show.add_argument("study", help="name of the study, or path of its file")
     estimate = commands.add_parser(
         "estimate",
         help="say what a study would fetch, keep and need, before anything is downloaded; exit code 0: it fits, 1: it "
         "will not, 2: it cannot be said",
     )
+    estimate.add_argument("study", nargs="?", help="name of a study, or path of its file (default: the chosen one)")
     _takes_config(estimate)
     why = commands.add_parser("why", help="say what changed since a target was made and what would rerun")
-    why.add_argument("target", nargs="?", help="path of a result, or name of a stage (default: the study's report)")
+    why.add_argument(
+        "target",
+        nargs="?",
+        help="path of a result, name of a stage, or path of a study's file (default: the study's report)",
+    )
     _takes_config(why)
     verify = commands.add_parser("verify", help="say what made a file, and whether it would be the same now")
     verify.add_argument("file", help="path of the file; exit code 0: the same, 1: it would differ, 2: cannot be said")
@@ -37,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         text, exit_code = _run(options)
-    except FileNotFoundError as error:
+    except (OSError, EOFError) as error:
         print(f"boldflow {options.command}: {error}", file=sys.stderr)
         return 2 if options.command in ("estimate", "why", "verify") else 1
     try:
@@ -56,10 +61,12 @@ def _run(options: argparse.Namespace) -> tuple[str, int]:
     if options.command == "estimate":
         from boldflow.commands.estimate.estimate import estimate
 
-        return estimate(options.config, sys.stdout.isatty())
+        return estimate(_with_study(options.config, options.study), sys.stdout.isatty())
     if options.command == "why":
         from boldflow.commands.why import why
 
+        if str(options.target).endswith((".yaml", ".yml")):
+            return why(None, _with_study(options.config, options.target))
         return why(options.target, options.config)
     if options.command == "verify":
         from boldflow.commands.verify import verify
@@ -77,6 +84,11 @@ def _run(options: argparse.Namespace) -> tuple[str, int]:
 def _takes_config(command: argparse.ArgumentParser) -> None:
     words = "as for snakemake, for example study=haxby"
     command.add_argument("--config", nargs="+", default=[], type=_setting, metavar="KEY=VALUE", help=words)
+
+
+def _with_study(config: list[str], study: str | None) -> list[str]:
+    """Add a study to settings, as text: a name such as 2023_02 would be taken for a number."""
+    return [*config, f"study=!!str {study}"] if study else config
 
 
 def _setting(text: str) -> str:

@@ -4,9 +4,12 @@ Standard library only, since the Snakefile imports it and is parsed again in eve
 """
 
 import itertools
+import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from boldflow.provenance import EVERYTHING
 from boldflow.registry import Config, entry_schema, functions, literal, nearest, plugin_name
 from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.facts import DatasetFacts, FeatureFacts, ModelFacts
@@ -44,6 +47,8 @@ NOT_READ: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Keys that stages and mathematics ask of any entry of a section, whether its plug-in has them or not.
 OF_ANY = {"features": ["weights"], "models": ["start", "refit"]}
+# Keys that one stage alone reads, whatever the plug-in.
+OF_STAGE = {"datasets": {"fetch_stimuli": ["turned_pictures"]}}
 # Facts that rules read.
 FACTS_READ: dict[str, list[str]] = {
     "fetch_stimuli": ["images", "stimuli_inside", "stimuli_from", "stimuli_password", "subjects"],
@@ -54,6 +59,7 @@ FACTS_READ: dict[str, list[str]] = {
     "compare_encoders": ["images", "simulated", "version"],
     "write_report": ["version", "licence", "citation", "simulated", "title", "caption"],
 }
+FETCHES = ("fetch_dataset", "fetch_subject", "fetch_stimuli")  # rules that look into a folder of the user's own
 # The feature of a model that sees only responses.
 NOTHING = FeatureFacts(reads="nothing", kind=NONE, device="cpu", threads=1, checkpoint=False)
 
@@ -90,6 +96,32 @@ def places(config: Config, section: str, name: str) -> Config:
     if "agreement" in of_machine:  # YAML reads 2026-01-31 without quotation marks as a day
         of_machine["agreement"] = {key: str(value) for key, value in of_machine["agreement"].items()}
     return of_machine
+
+
+def patterns_reached(config: Config, schemas: Config, name: str, rule: str, subject: str = "") -> list[str]:
+    """Give the patterns of the files that a fetch looks at in a data set that is a folder of the user's own.
+
+    They are those of the plug-in's literal ``LOOKS``, with the keys of the entry filled in; without it, all files below
+    the entry's ``folder``. Variables of the environment that are not set leave a pattern out, as do keys. One that
+    begins with a key and a question mark, such as ``{leave_out?}``, counts where that key is set.
+    """
+    entry = settings(config, schemas, "datasets", name)
+    looks = literal("datasets", entry["plugin"], "LOOKS").get(
+        rule, [EVERYTHING] if rule in FETCHES and "folder" in entry else []
+    )
+    looks = [expanded for pattern in looks if "$" not in (expanded := os.path.expandvars(pattern))]
+    set_keys = {f"{{{key}?}}" for key, value in entry.items() if value}
+    conditions = {pattern: re.findall(r"{\w+\?}", pattern) for pattern in looks}
+    looks = [re.sub(r"{\w+\?}", "", pattern) for pattern in looks if set_keys >= set(conditions[pattern])]
+    keys_of_pattern = {pattern: re.findall(r"{(\w+)}", pattern) for pattern in looks}
+    fillings = [entry | {"subject": each} for each in ([subject] if subject else subjects(config, name))]
+    filled_patterns = (
+        pattern.format(**filling)
+        for pattern, keys in keys_of_pattern.items()
+        for filling in fillings
+        if filling.keys() >= set(keys)  # a table that the entry need not name
+    )
+    return list(dict.fromkeys(filled_patterns))
 
 
 def device_of_feature(config: Config, feature: str) -> str:
@@ -196,11 +228,13 @@ def settings(config: Config, schemas: Config, section: str, name: str) -> Config
 def keys_read(schemas: Config, section: str, plugin: str | None, rule: str) -> list[str]:
     """Name the keys of an entry that a rule reads: as the plug-in's ``READS`` says, or its section's; else most."""
     plugin_reads = literal(section, plugin, "READS") if plugin else {}
+    stage_keys = OF_STAGE.get(section, {}).get(rule, [])
     if rule in plugin_reads or rule in READS.get(section, {}):
-        return list({**READS.get(section, {}), **plugin_reads}[rule])
-    unread_keys = (*PLACES, "plugin", *NOT_READ.get(section, {}).get(rule, ()))
+        return [*{**READS.get(section, {}), **plugin_reads}[rule], *stage_keys]
+    keys_of_stages = [key for keys in OF_STAGE.get(section, {}).values() for key in keys]
+    unread_keys = (*PLACES, "plugin", *keys_of_stages, *NOT_READ.get(section, {}).get(rule, ()))
     keys = [key for key in entry_schema(schemas, section, plugin)["properties"] if key not in unread_keys]
-    extra_keys = ["regions_of_files"] if section == "responses" else OF_ANY.get(section, [])
+    extra_keys = [*stage_keys, *(["regions_of_files"] if section == "responses" else OF_ANY.get(section, []))]
     return list(dict.fromkeys([*keys, *extra_keys]))
 
 

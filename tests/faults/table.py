@@ -224,6 +224,7 @@ ROWS = (
         "goes on from there",
         (
             (PROCESSES, "test_a_training_that_is_asked_to_end_keeps_the_step_it_is_at"),
+            (PROCESSES, "test_an_interruption_of_snakemake_alone_reaches_its_jobs"),
             (CLUSTER, "test_a_preempted_job_keeps_its_progress_and_goes_on"),
             (CLUSTER, "test_a_job_preempted_without_notice_is_not_waited_for"),
             (CLUSTER, "test_a_job_cancelled_by_somebody_is_not_waited_for"),

@@ -63,6 +63,19 @@ def test_a_training_that_is_asked_to_end_keeps_the_step_it_is_at(site: Site, und
     site.as_undisturbed(undisturbed)
 
 
+def test_an_interruption_of_snakemake_alone_reaches_its_jobs(site: Site, undisturbed: Site):
+    """As ``kill -INT``, or a program that started Snakemake, does it; from a terminal all processes get the signal."""
+    run = site.start(WEIGHTS, *SLOW)
+    site.trains()
+    run.process.send_signal(signal.SIGINT)
+    text = run.ends(1, seconds=30)
+    told = re.search(r"asked to end; (\d+) of (\d+) steps are kept", text)
+    assert told and int(told[1]) < EPOCHS and not (site.folder / WEIGHTS).exists() and not jobs(site)
+    site.start(f"{result()}/scores.parquet", *SLOW).ends()
+    assert site.resumed()
+    site.as_undisturbed(undisturbed)
+
+
 def test_a_checkpoint_of_other_settings_is_not_used(site: Site):
     run = site.start(WEIGHTS, *SLOW)
     hit(site, signal.SIGKILL, 0)

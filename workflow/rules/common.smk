@@ -19,8 +19,15 @@ def stop(where, problems):
     )
 
 
-if planning.version_problems():
-    stop("Snakemake", planning.version_problems())
+def stop_if(where, problems):
+    """End parsing where there are problems."""
+    if problems:
+        stop(where, problems)
+
+
+stop_if("Snakemake", planning.version_problems())
+USES_CONDA = bool(workflow.deployment_settings.deployment_method)
+stop_if("path", planning.place_problems(uses_conda=USES_CONDA))
 
 
 def read_yaml(path):
@@ -44,14 +51,16 @@ except ValueError as error:
 configfile: "config/config.yaml"
 
 
+stop_if("config key study", planning.name_problems(config.get("study", "")))
+
+
 SCHEMAS = registry.read_schemas(Path(workflow.basedir) / "workflow" / "schemas")
 
 
 def problems_of_catalogue():
     """List what is wrong with the catalogue."""
-    from jsonschema import (
-        Draft202012Validator,
-    )  # slow to import; most runs know it all to be in order
+    # slow to import; most runs know it all to be in order
+    from jsonschema import Draft202012Validator
 
     return validation.config_problems(config, SCHEMAS, Draft202012Validator)
 
@@ -67,21 +76,20 @@ def problems_of_study(study):
     return symbols.problems_of([config, SCHEMAS, study], problems_in_it)
 
 
-problems = symbols.problems_of([config, SCHEMAS], problems_of_catalogue)
-if problems:
-    stop("configuration (config/config.yaml and --config)", problems)
+stop_if(
+    "configuration (config/config.yaml and --config)",
+    symbols.problems_of([config, SCHEMAS], problems_of_catalogue),
+)
 
 
 studies = planning.Studies(
     config,
     SCHEMAS,
-    {
-        path.stem: path
-        for path in sorted(Path(workflow.basedir, "config", "studies").glob("*.yaml"))
-    },
+    planning.study_files(Path(workflow.basedir, "config", "studies"), stop),
     read_yaml,
     problems_of_study,
     stop,
+    Path(".snakemake", "boldflow-studies.json"),
 )
 STUDY = studies.choose(str(config["study"]))
 CONSTRAINTS = planning.wildcard_constraints(config, studies)

@@ -26,7 +26,7 @@ rule fetch_dataset:
         runtime=planning.growing(30),
     params:
         settings=hand.settings_of("datasets", "{dataset}", "fetch_dataset"),
-        files=hand.files_of_folder("*_events.tsv"),
+        files=hand.files_reached("fetch_dataset"),
         code=hand.code_of("fetch_dataset", plugin=("datasets", "{dataset}")),
     message:
         "Find and clone {wildcards.dataset}"
@@ -52,7 +52,7 @@ rule fetch_subject:
     params:
         settings=hand.settings_of("datasets", "{dataset}", "fetch_subject"),
         folder=hand.folder_of_recording,
-        files=hand.files_of_folder("{subject}_*"),
+        files=hand.files_reached("fetch_subject"),
         code=hand.code_of("fetch_subject", plugin=("datasets", "{dataset}")),
     message:
         "Get {wildcards.recording} of {wildcards.subject} of {wildcards.dataset}"
@@ -78,6 +78,7 @@ rule fetch_stimuli:
     params:
         settings=hand.settings_of("datasets", "{dataset}", "fetch_stimuli"),
         pictures=hand.pictures_of_dataset,
+        files=hand.files_reached("fetch_stimuli"),
         facts=hand.facts_of("datasets", "{dataset}", "fetch_stimuli"),
         code=hand.code_of("fetch_stimuli", plugin=("datasets", "{dataset}")),
     message:

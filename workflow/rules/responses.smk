@@ -28,6 +28,7 @@ rule project_responses:
         settings=hand.settings_of("responses", "{response}", "project_responses"),
         places=hand.places_of("responses", "{response}"),
         regions=hand.region_files_of_response,
+        meshes=hand.meshes_of_response,
         dataset=hand.settings_of("datasets", "{dataset}", "project_responses"),
         facts=hand.facts_of("datasets", "{dataset}", "project_responses"),
         recording=hand.recording_of("{response}"),

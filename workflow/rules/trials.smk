@@ -18,6 +18,7 @@ rule list_trials:
         runtime=planning.growing(30),
     params:
         settings=hand.settings_of("datasets", "{dataset}", "list_trials"),
+        files=hand.files_reached("list_trials"),
         code=hand.code_of("list_trials", plugin=("datasets", "{dataset}")),
     message:
         "List trials of {wildcards.subject} of {wildcards.dataset}"

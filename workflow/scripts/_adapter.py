@@ -28,7 +28,7 @@ def start(snakemake: Any, looks_outside: bool = False) -> None:
     """
     from boldflow import registry
     from boldflow.artifacts.store.claims import Claim
-    from boldflow.runs import costs
+    from boldflow.runs import costs, failures
 
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +39,7 @@ def start(snakemake: Any, looks_outside: bool = False) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=handle)
     logging.captureWarnings(True)
     failed: list[type[BaseException]] = []
+    outputs = [str(path) for path in snakemake.output]
 
     def explain(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         failed.append(kind)
@@ -46,11 +47,12 @@ def start(snakemake: Any, looks_outside: bool = False) -> None:
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", []))
         terminal.write(f"\n{snakemake.rule}: {kind.__name__}: {error}{notes}\n  (traceback in {log})\n")
         terminal.flush()
+        wildcards = {name: str(value) for name, value in snakemake.wildcards.items()}
+        failures.note(outputs, snakemake.rule, wildcards, f"{kind.__name__}: {error}", str(log))
 
     sys.excepthook = explain
     # git-annex is a program of the same environment
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    outputs = [str(path) for path in snakemake.output]
     claim = Claim(outputs, _ticket(snakemake), looks_outside)
     if not claim.take():
         costs.set_aside(snakemake.log[0])

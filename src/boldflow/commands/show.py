@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from boldflow.artifacts.store import tables
+from boldflow.registry import nearest
 
 SHOWN = ["dataset", "subject", "direction", "feature", "model", "value", "ci_low", "ci_high", "chance"]
 N_ROWS = 20
@@ -16,7 +17,7 @@ def show(study: str) -> str:
     Parameters
     ----------
     study : str
-        Name of a study that was run in the working folder.
+        Name of a study that was run in the working folder, or the path of its file.
 
     Returns
     -------
@@ -27,11 +28,14 @@ def show(study: str) -> str:
     FileNotFoundError
         If the study has no leaderboard yet; names the command that makes it.
     """
+    given_study, study = study, Path(study).stem if study.endswith((".yaml", ".yml")) else study
     folder = Path("results") / "studies" / study
     path = folder / "leaderboard.parquet"
     if not path.is_file():
-        command = f"snakemake --profile cpu --config study={study}"
-        raise FileNotFoundError(f"{path} does not exist; {command} makes it")
+        command = f"snakemake --profile cpu --config study={given_study}"
+        known_studies = sorted(board.parent.name for board in folder.parent.glob("*/leaderboard.parquet"))
+        hint = f"; {nearest(study, known_studies)}" if known_studies else ""
+        raise FileNotFoundError(f"{path} does not exist; {command} makes it{hint}")
     report = folder / "report" / "index.html"
     report_text = f"report: {report}" if report.is_file() else "the report is not written yet"
     return f"{_head(tables.read(path))}\ntable: {path}\n{report_text}"

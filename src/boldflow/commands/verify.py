@@ -1,7 +1,7 @@
 """``python -m boldflow verify FILE``: which data, code and settings made a file; would it be the same now?"""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from boldflow.artifacts.store import drawings, receipts, sidecars, tables
 from boldflow.commands import changes, plan
 from boldflow.commands.changes import Cause
 from boldflow.commands.plan import Job
+from boldflow.planning.targets import nearest_file
+from boldflow.runs import checksums
 
 SAME, DIFFERS, UNKNOWN = 0, 1, 2
 # what a note calls a parameter, where the names differ
@@ -36,7 +38,7 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     """
     path = Path(file)
     if not path.is_file():
-        return f"{file}: cannot be said: there is no such file", UNKNOWN
+        return f"{file}: cannot be said: there is no such file; {nearest_file(file)}", UNKNOWN
     relative_path = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else file
     try:
         note = note_of(path)
@@ -61,7 +63,7 @@ def verify(file: str, config: Sequence[str]) -> tuple[str, int]:
     fetched_anew: Counter[str] = Counter()
     for job in jobs:
         if job is not maker:
-            causes = [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_checkpoint(job, checksum)]
+            causes = [*changes.of_job(job, checksum, makers), *_of_sidecar(job), *_of_arrival(job)]
             lasting_causes = [cause for cause in causes if not _of_fetch_code(job, cause)]
             fetched_anew[job.rule] += len(lasting_causes) < len(causes)
             for cause in lasting_causes:
@@ -226,19 +228,19 @@ def _made_from(note: Mapping[str, Any], job: Job, path: str, jobs: Sequence[Job]
     ]
 
 
-def _of_checkpoint(job: Job, checksum: Callable[[str], str]) -> list[Cause]:
-    """Compare the files of a network with its receipt, if that is what a job has made."""
+def _of_arrival(job: Job) -> list[Cause]:
+    """Compare what lies in a folder, the user's own or that of a network, with its receipt, if a job has made one."""
     causes = []
-    for path in job.output if job.rule == "fetch_checkpoint" else ():
+    for path in job.output if job.rule.startswith("fetch_") else ():
         try:
             note = receipts.read(path)
         except (FileNotFoundError, ValueError):
             continue  # of_job has said so
-        for file_row in note["files"]:
+        for file_row in note["files"] if note["kind"] == "folder" else ():
             file_path = str(Path(note["root"]) / file_row["path"])
             if not Path(file_path).is_file():
                 causes.append(changes.file_cause(file_path, "has gone since it arrived"))
-            elif f"sha256:{checksum(file_path)}" != file_row["checksum"]:
+            elif f"sha256:{checksums.sha256(file_path)}" != file_row["checksum"]:
                 causes.append(changes.file_cause(file_path, "has changed since it arrived"))
     return causes
 

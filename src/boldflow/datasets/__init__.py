@@ -31,6 +31,14 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     an entry may choose among them); to ask ``settings`` for another is an error that names it. Without READS all are
     read.
 
+``LOOKS``
+    ``{rule: [patterns]}``, of a data set that is a folder of the user's (key ``folder``): which files below it each
+    fetch looks at when the workflow is parsed, with ``{subject}`` and keys of the entry in braces
+    (``provenance.reached``; a pattern may lead elsewhere, also by a variable of the environment). They cover all that
+    ``files_needed`` names and all whose names it goes by. Without it all files below the folder are looked at.
+    ``{key?}`` before a pattern: where that key is set. ``list_trials`` is among the rules where trials go by names of
+    files that no receipt of the data set lists.
+
 ``source(settings, workspace) -> Source``
     Where the data come from. ``workspace`` is a folder in which the plug-in may make or download them. The keys
     ``origin`` and ``public_url`` of the entry, which every data set has, replace ``url`` and ``public_url`` of a source
@@ -39,7 +47,8 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     Paths below ``root`` whose content must be there. ``what`` is ``"dataset"`` (with the small text files of ALL
     subjects from which trials and ROIs are read), a subject (the files of one ``recording``, by default the first), or
     ``"stimuli"``: ``root`` is then the folder of the pictures, which is the data's own where ``stimuli_inside``,
-    else ``stimuli_root`` or what was unpacked from it. Names count: content need not be there yet.
+    else ``stimuli_root`` or what was unpacked from it. Names count: content need not be there yet. Files are sought
+    with ``provenance.reached`` or what rests on it, which in the jobs behind lists what has arrived and no other.
 ``trials(root, subject, settings) -> DataFrame``
     Columns session, run (labels, str), trial (int, from 1 within the run), onset_s, duration_s (float, NaN where the
     events state none), image_id (str: the events' own name), usable (bool); one row per trial in the order of
@@ -58,6 +67,11 @@ result. ``root`` is the folder in which the data arrived (a DataLad clone, or th
     ``"dataset"`` and of the subject's recording.
 ``sizes(settings, recording) -> Sizes``
     What a recording costs, without a network and before anything is downloaded.
+
+A data set whose pictures are files in a folder of the user's has
+
+``named_pictures(root, settings) -> Iterator[(path, image_id, labels)]``
+    Each picture by its file, without opening it: fetching compares names with those that trials show.
 
 A data set with published single-trial responses names their recordings in ``FACTS``, ``beta_recordings``, and has
 
@@ -122,6 +136,13 @@ class DataSet(Protocol):
         """Say what a recording costs."""
 
 
+class NamesPictures(DataSet, Protocol):
+    """A data set whose pictures are files in a folder of the user's."""
+
+    def named_pictures(self, root: str | Path, settings: Any) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Give file, image_id and labels of each picture."""
+
+
 class PublishesBetas(DataSet, Protocol):
     """A data set with published single-trial responses."""
 
@@ -130,4 +151,4 @@ class PublishesBetas(DataSet, Protocol):
 
 
 # by the name of the function that a plug-in of that contract has
-FURTHER = {"betas": PublishesBetas}
+FURTHER = {"betas": PublishesBetas, "named_pictures": NamesPictures}

@@ -65,6 +65,13 @@ SHARED = Path("../shared/data")  # beside the project's folder, in which Snakema
 NILEARN_SUBJECTS = {"sub001": 1}
 NILEARN_BYTES = 330_000_000  # about what nilearn downloads for one subject
 N_VOXELS = 577  # of nilearn's mask of subject 1; PyMVPA's has 530
+# Which files each fetch looks at when the workflow is parsed, where they are the user's.
+LOOKS: dict[str, list[str]] = {
+    "fetch_dataset": ["$BOLDFLOW_REAL_DATA/haxby2001/**/*", "../shared/data/haxby2001/**/*"],
+    "fetch_subject": ["$BOLDFLOW_REAL_DATA/haxby2001/**/*", "../shared/data/haxby2001/**/*"],
+    "fetch_stimuli": ["$BOLDFLOW_REAL_DATA/haxby2001/**/*", "../shared/data/haxby2001/**/*"],
+}
+
 # of the tree of runs
 TREE = "haxby2001"
 MASK = "mask.nii.gz"

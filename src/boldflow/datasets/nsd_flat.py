@@ -90,6 +90,12 @@ READS: dict[str, list[str]] = {
     "pack_stimuli": ["subjects", "sessions"],
     "project_responses": ["map_size", "mask", "sessions"],
 }
+# Which files below the folder each fetch looks at when the workflow is parsed.
+LOOKS: dict[str, list[str]] = {
+    "fetch_dataset": ["**/*.parquet"],
+    "fetch_subject": ["**/*.parquet", "**/nsd_flat_mask.npy"],
+    "fetch_stimuli": ["**/*.parquet"],
+}
 # Shared pictures, as the files mark them: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": ""}
 

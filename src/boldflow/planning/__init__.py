@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 from boldflow import catalogue
 from boldflow.planning.inputs import RESULT, Inputs, Targets
+from boldflow.planning.machine import name_problems, place_problems
 from boldflow.planning.parameters import Parameters, wildcard_names
 from boldflow.planning.resources import Resources, growing, more_memory
-from boldflow.planning.studies import Studies
+from boldflow.planning.studies import Studies, study_files
 from boldflow.planning.tables import StudyTables
+from boldflow.planning.targets import target_problems
 from boldflow.planning.versions import version_problems
 from boldflow.registry import Config
 from boldflow.vocabulary.results import NONE, POOLED
@@ -26,7 +28,11 @@ __all__ = [
     "Targets",
     "growing",
     "more_memory",
+    "name_problems",
     "one_of",
+    "place_problems",
+    "study_files",
+    "target_problems",
     "version_problems",
     "wildcard_constraints",
     "wildcard_names",

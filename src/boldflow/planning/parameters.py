@@ -1,7 +1,7 @@
 """What rules hand to jobs as parameters: canonical text, and nothing that the job does not read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Parameters:
     config: Config
     schemas: Config
     studies: Studies
+    _looks: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def settings_of(self, section: str, pattern: str, rule: str) -> Parameter:
         """Hand the keys of a catalogue entry that a rule reads, defaults filled in.
@@ -75,29 +76,46 @@ class Parameters:
     def pictures_of_dataset(self, wildcards: Wildcards) -> str:
         """Hand where the user's pictures are and how they look from outside (names, sizes, times)."""
         root = catalogue.places(self.config, "datasets", wildcards.dataset).get("stimuli_root")
-        return canonical({"stimuli_root": root, **look(Path(root).expanduser())} if root else {})
+        return canonical({"stimuli_root": root, **look(_folder(root))} if root else {})
 
     def folder_of_recording(self, wildcards: Wildcards) -> str:
         """Hand how the user's own folder of a recording looks from outside; nothing for most."""
         if not catalogue.outside(self.config, wildcards.dataset, wildcards.recording):
             return ""
         root = catalogue.places(self.config, "datasets", wildcards.dataset).get("betas_root", "")
-        return canonical({"betas_root": root, **look(Path(root).expanduser())})
+        return canonical({"betas_root": root, **look(_folder(root))})
 
     def region_files_of_response(self, wildcards: Wildcards) -> str:
         """Hand the files that give a subject's regions and how they look from outside."""
         regions = catalogue.region_files(self.config["responses"][wildcards.response], wildcards.subject)
-        looks = {name: [row | look(Path(row["path"]).expanduser()) for row in rows] for name, rows in regions.items()}
+        looks = {name: [row | look(_folder(row["path"])) for row in rows] for name, rows in regions.items()}
         return canonical(looks)
 
-    def files_of_folder(self, names: str) -> Parameter:
-        """Hand how files of some names look in a data set that is a folder of the user's own; nothing for others."""
+    def meshes_of_response(self, wildcards: Wildcards) -> str:
+        """Hand how the user's own meshes look from outside; nothing where a response needs none."""
+        folder = (self.config["responses"][wildcards.response] or {}).get("mesh_folder")
+        if folder is None:
+            return ""
+        return canonical(
+            look(_folder(folder), *(f"fsaverage*/surf/?h.{kind}" for kind in ("pial", "white", "sphere*")))
+        )
+
+    def files_reached(self, rule: str) -> Parameter:
+        """Hand how the files that a fetch reaches look in a data set that is a folder of the user's own; else nothing.
+
+        The patterns are those of the plug-in's literal ``LOOKS``.
+        """
 
         def files(wildcards: Wildcards) -> str:
-            entry = self.config["datasets"][wildcards.dataset] or {}
-            if "folder" not in entry:
+            folder = (self.config["datasets"][wildcards.dataset] or {}).get("folder", ".")
+            subject = getattr(wildcards, "subject", "")
+            patterns = catalogue.patterns_reached(self.config, self.schemas, wildcards.dataset, rule, subject)
+            if not patterns:
                 return ""
-            return canonical(look(Path(entry["folder"]).expanduser(), fill(names, wildcards)))
+            key = (folder, *patterns)
+            if key not in self._looks:  # subjects may share their files
+                self._looks[key] = canonical(look(_folder(folder), *patterns))
+            return self._looks[key]
 
         return files
 
@@ -164,6 +182,10 @@ class Parameters:
 def fill(pattern: str, wildcards: Wildcards) -> str:
     """Put wildcards into a pattern such as '{model}'."""
     return pattern.format(**dict(wildcards.items()))
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def wildcard_names(wildcards: Wildcards) -> str:

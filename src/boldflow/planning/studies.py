@@ -1,5 +1,6 @@
 """Studies by name: their files, read and checked once, and the results that each asks for."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, NoReturn
 from boldflow import catalogue
 from boldflow.planning.tables import StudyTables
 from boldflow.registry import Config, nearest
+from boldflow.runs import checksums
 from boldflow.vocabulary.results import NONE, ResultKey
 
 
@@ -22,6 +24,7 @@ class Studies:
     read : reads a study's file; a ``ValueError`` says that it is not YAML
     check : lists what is wrong with a study
     stop : ends parsing, told the place and a list of problems
+    memory : where the files of studies are remembered that were given by a path; None for nowhere
     """
 
     config: Config
@@ -30,9 +33,16 @@ class Studies:
     read: Callable[[Path], Any]
     check: Callable[[Any], list[str]]
     stop: Callable[[object, list[str]], NoReturn]
+    memory: Path | None = None
     _studies: dict[str, Config] = field(default_factory=dict)
     _results: dict[str, list[ResultKey]] = field(default_factory=dict)
     _tables: dict[str, StudyTables] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Add the files of studies that were given by a path before: their results are known by name alone."""
+        for name, path in self._remembered().items():
+            if name not in self.files and Path(path).is_file():
+                self.files[name] = Path(path)
 
     def of_name(self, name: str) -> Config:
         """Read and check a study's file once."""
@@ -57,12 +67,26 @@ class Studies:
                 self.stop("config key study", [f"there is no file {name!r}; {nearest(path.stem, self.files)}"])
             known_file = self.files.get(path.stem, path)
             if known_file.resolve() != path.resolve():
-                problem = f"{name!r} has the name of a study that exists, {path.stem!r}: rename the file"
+                problem = (
+                    f"{name!r} has the name of a study that exists, {path.stem!r} ({known_file}), and both would write "
+                    f"results/studies/{path.stem}: rename the file"
+                )
                 self.stop("config key study", [problem])
             self.files[path.stem] = path
+            self._remember(path)
             name = path.stem
         self.of_name(name)
         return name
+
+    def _remembered(self) -> dict[str, str]:
+        return (checksums.read_json(self.memory) if self.memory is not None else None) or {}
+
+    def _remember(self, path: Path) -> None:
+        remembered = self._remembered()
+        entry = {path.stem: str(path.absolute())}
+        if self.memory is not None and not entry.items() <= remembered.items():
+            with contextlib.suppress(OSError):  # a folder that may only be read: then its path must be given again
+                checksums.write_json(self.memory, remembered | entry)
 
     def results(self, name: str) -> list[ResultKey]:
         """List a study's results, once for all that ask."""
@@ -112,6 +136,17 @@ class Studies:
             if "{feature}" in pattern:
                 results = [result for result in results if result.feature != NONE]
         return each_once(filled(pattern, result) for result in results)
+
+
+def study_files(folder: Path, stop: Callable[[object, list[str]], NoReturn]) -> dict[str, Path]:
+    """Give the file of each study of a folder, by its name; two of one name stop parsing."""
+    files: dict[str, Path] = {}
+    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        first_file = files.setdefault(path.stem, path)
+        if first_file != path:
+            problem = f"two studies are called {path.stem!r}: {first_file.name} and {path.name}; rename one"
+            stop(folder, [problem])
+    return files
 
 
 def filled(pattern: str, result: ResultKey, **more: str) -> str:

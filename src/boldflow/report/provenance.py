@@ -31,7 +31,8 @@ class Split:
     """How trials of a data set were split.
 
     ``rule`` is the entry's; ``units`` counts units (images with their duplicates, or runs) by part, ``trials`` the
-    trials of each subject by part, summed over folds.
+    trials of each subject by part, summed over folds. ``alike``: pairs of pictures that count as one though their
+    pixels differ. ``dropped``: trials of each subject in no part, by reason, summed over folds.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Split:
     trials: Mapping[str, Mapping[str, int]]
     duplicate_groups: Sequence[Sequence[str]]
     grouped_by: Sequence[str]
+    alike: Sequence[Sequence[str]] = ()
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -94,11 +94,13 @@ def _splits(splits: Sequence[Split], simulated_datasets: set[str]) -> list[Table
             ]
         )
         for subject, n_by_part in split.trials.items():
-            trial_rows.append([subject, dataset, name, *(str(n_by_part.get(part, 0)) for part in PARTS)])
+            dropped = split.dropped.get(subject, {})
+            reasons = "; ".join(f"{n} {reason}" for reason, n in dropped.items()) or MISSING
+            trial_rows.append([subject, dataset, name, *(str(n_by_part.get(part, 0)) for part in PARTS), reasons])
     mark = mark_of(split.dataset in simulated_datasets for split in splits)
     heads = ["Split", "Data set", "Rule", "Unit", "Folds", *(f"Units: {part}" for part in PARTS)]
     heads += ["Duplicate groups", "Duplicates found by"]
-    count_heads = ["Subject", "Data set", "Split", *(f"Trials: {part}" for part in PARTS)]
+    count_heads = ["Subject", "Data set", "Split", *(f"Trials: {part}" for part in PARTS), "Dropped since"]
     caption = "Splits: no unit (an image with its duplicates, or a run) is on both sides"
     return [
         Table(caption, heads, rule_rows, frozenset(range(4, 10)), mark),
@@ -108,8 +110,14 @@ def _splits(splits: Sequence[Split], simulated_datasets: set[str]) -> list[Table
 
 def _duplicates(split: Split) -> Duplicates:
     groups = split.duplicate_groups
+    alike_text = (
+        f"; {len(split.alike)} pairs in them look like copies and differ in pixels, such as "
+        f"{' = '.join(split.alike[0])} (splits.{split.name}.duplicates: identical keeps them apart)"
+        if split.alike
+        else ""
+    )
     return Duplicates(
-        summary=f"{len(groups)} duplicate groups of {text_of(split.dataset)}, {text_of(split.name)}",
+        summary=f"{len(groups)} duplicate groups of {text_of(split.dataset)}, {text_of(split.name)}{alike_text}",
         groups=[", ".join(map(str, group)) for group in groups[:MANY]],
         more=max(0, len(groups) - MANY),
     )

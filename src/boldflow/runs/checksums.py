@@ -16,13 +16,14 @@ LARGE = 1_000_000  # bytes; smaller files are read faster than a note of them
 CHUNK = 1 << 20
 
 
-def sha256(path: str | Path, name: str | Path | None = None) -> str:
+def sha256(path: str | Path, name: str | Path | None = None, is_read_again: bool = False) -> str:
     """Give the SHA-256 of a file, 64 hexadecimal digits.
 
     Parameters
     ----------
     path : the file
     name : what the file is remembered by, where it is another link to a file of that name
+    is_read_again : whether the file is read though it looks as it did: when it arrives
 
     Raises
     ------
@@ -35,10 +36,8 @@ def sha256(path: str | Path, name: str | Path | None = None) -> str:
     note = _note(name or path)
     state = [old_stat.st_size, old_stat.st_mtime_ns, old_stat.st_ino]
     old_note = read_json(note) or {}
-    if old_note.get("state") == state or _is_only_touched(str(name or path), old_stat, old_note):
-        digest = str(old_note["sha256"])
-    else:
-        digest = _read(path)
+    is_as_noted = old_note.get("state") == state or _is_only_touched(str(name or path), old_stat, old_note)
+    digest = str(old_note["sha256"]) if is_as_noted and not is_read_again else _read(path)
     new_stat = os.stat(path)
     if state == [new_stat.st_size, new_stat.st_mtime_ns, new_stat.st_ino]:  # nobody wrote meanwhile
         with contextlib.suppress(OSError):  # a full disk: then it is read again

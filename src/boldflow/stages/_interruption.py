@@ -13,6 +13,7 @@ from boldflow.core.networks.progress import Stopped
 
 _asked = False
 _deferred = False
+_ending = False  # the first signal has been raised: a second one must not cut off what is put in order
 
 
 def listen() -> None:
@@ -38,7 +39,8 @@ def deferred() -> Iterator[None]:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    global _asked
+    global _asked, _ending
     _asked = True
-    if not _deferred:
+    if not _deferred and not _ending:
+        _ending = True
         raise Stopped(f"asked to end ({signal.Signals(number).name}); no output was written")

@@ -1,7 +1,6 @@
 """What is wrong with a study: its form, names that the catalogue does not hold, and what cannot be."""
 
 import itertools
-import re
 from collections.abc import (
     Iterator,
 )
@@ -35,10 +34,15 @@ from boldflow.validation.sentences import (
     not_finite,
     schema_problems,
 )
+from boldflow.validation.splits import (
+    split_problems,
+)
 from boldflow.vocabulary.directions import Direction
+from boldflow.vocabulary.meshes import FSAVERAGE5
 from boldflow.vocabulary.metrics import (
     METRICS,
     of_kind,
+    views_of,
 )
 from boldflow.vocabulary.results import (
     NONE,
@@ -126,9 +130,8 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
         for name in [result.feature, *members_of_feature(config, result.feature)]:
             if feature_facts(config, name).reads == "images" and not data_facts.images:
                 problems[f"feature {name!r} reads pictures, and data set {result.dataset!r} has none"] = None
-        if split["test"] in ("repeated", "named") and not data_facts.images:
-            problems[f"split {result.split!r} tests {split['test']} pictures, and {result.dataset!r} has none"] = None
-        problems |= dict.fromkeys(_split_problems(config, result, split))
+        data_set = settings(config, schemas, "datasets", result.dataset)
+        problems |= dict.fromkeys(split_problems(config, result, split, data_set))
         problems |= dict.fromkeys(_direction_problems(result, model["direction"]))
         if result.response != NONE:
             response = settings(config, schemas, "responses", result.response)
@@ -145,6 +148,7 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
     if metric not in metrics:
         problems[f"primary.metric: no model of this study gives {metric!r}; {nearest(metric, metrics)}"] = None
     else:
+        problems |= dict.fromkeys(_view_problems(config, study, schemas, results))
         problems |= dict.fromkeys(_reference_problems(config, study, schemas, metric))
     tests = {settings(config, schemas, "splits", result.split)["test"] for result in results}
     if metric == "explained_share" and tests <= OVER_FOLDS:
@@ -162,7 +166,49 @@ def _meaning_problems(config: Config, study: Config, schemas: Config) -> list[st
             hint = " (they come with the study's key latents)" if is_asked else ""
             problems[f"figures: {name!r} needs {lacking_tables}, which no model of this study gives{hint}"] = None
         problems |= dict.fromkeys(_figure_problems(config, study, name, metrics))
+        if {"maps", "meshes"} <= set(needed_tables) and not lacking_tables:
+            problems |= dict.fromkeys(_space_problems(config, schemas, name, results))
     return list(problems)
+
+
+def _view_problems(config: Config, study: Config, schemas: Config, results: list[ResultKey]) -> Iterator[str]:
+    """Say where no result has the primary metric in the view that the study names."""
+    metric, view = study["primary"]["metric"], study["primary"]["view"]
+    views: set[str] = set()
+    for result in results:
+        direction = settings(config, schemas, "models", result.model)["direction"]
+        kind = feature_facts(config, result.feature).kind if direction == Direction.DECODE else direction
+        if kind in METRICS[metric].kinds:
+            views |= set(views_of(kind, dataset_facts(config, result.dataset).images))
+    if view not in views:
+        yield (
+            f"primary.view: no model of this study gives {metric!r} in the view {view!r}; {nearest(view, views)} "
+            "(encoders are scored on averaged repeats; where no picture is repeated each trial is scored)"
+        )
+
+
+def _space_problems(config: Config, schemas: Config, figure: str, results: list[ResultKey]) -> Iterator[str]:
+    """Say which responses a map would draw that do not lie on its mesh."""
+    entry = settings(config, schemas, "figures", figure)
+    chosen = [
+        result
+        for result in results
+        if settings(config, schemas, "models", result.model)["direction"] == Direction.ENCODE
+        and all(
+            not entry[key] or name in entry[key]
+            for key, name in (("models", result.model), ("features", result.feature), ("responses", result.response))
+        )
+    ]
+    space_of_response = {
+        result.response: settings(config, schemas, "responses", result.response)["space"] for result in chosen
+    }
+    others = sorted(name for name, space in space_of_response.items() if space != FSAVERAGE5)
+    if others:
+        fitting = sorted(set(space_of_response) - set(others))
+        yield (
+            f"figures.{figure}: responses {others} do not lie on {FSAVERAGE5}, on which it is drawn; "
+            + (f"set its key responses to {fitting}" if fitting else "take it off the study's figures")
+        )
 
 
 def _reference_problems(config: Config, study: Config, schemas: Config, metric: str) -> Iterator[str]:
@@ -228,32 +274,3 @@ def _direction_problems(result: ResultKey, direction: str) -> Iterator[str]:
             f"model {result.model!r} has direction {direction!r} and takes feature {NONE!r}, or response {NONE!r} and "
             f"a feature; found response {result.response!r} and feature {result.feature!r}"
         )
-
-
-def _split_problems(config: Config, result: ResultKey, split: Config) -> list[str]:
-    """List what cannot be of a split: a test set that the data set does not name, a pattern that is none."""
-    split_text = f"split {result.split!r}"
-    problems = []
-    window_response = split.get("windows_of", result.response)
-    if window_response not in config["responses"] and window_response != NONE:
-        problems.append(
-            f"{split_text}: windows_of names {window_response!r}; {nearest(window_response, config['responses'])}"
-        )
-    if split["test"] == "named":
-        test_sets = literal("datasets", plugin_name(result.dataset, config["datasets"][result.dataset]), "TEST_SETS")
-        if split.get("names") not in test_sets:
-            problems.append(
-                f"{split_text}: names is {split.get('names')!r}, which is no test set of data set {result.dataset!r}; "
-                f"{nearest(split.get('names'), test_sets)}"
-            )
-    if "concept" in split:
-        try:
-            n_groups = re.compile(split["concept"]).groups
-        except re.error as error:
-            problems.append(f"{split_text}: concept {split['concept']!r} is no regular expression: {error}")
-        else:
-            if n_groups != 1:
-                problems.append(
-                    f"{split_text}: concept {split['concept']!r} must have one group in (), found {n_groups}"
-                )
-    return problems

@@ -93,6 +93,16 @@ def of_kind(kind: str) -> tuple[str, ...]:
     return tuple(metric.name for metric in METRICS.values() if kind in metric.kinds)
 
 
+def views_of(kind: str, has_pictures: bool) -> tuple[str, ...]:
+    """Name the views in which a kind of result is scored, as far as facts tell.
+
+    Encoders are scored on averaged repeats alone; without pictures nothing is repeated, and each trial is scored.
+    """
+    if kind == "encode":
+        return ("image",)
+    return ("trial", "image") if has_pictures else ("trial",)
+
+
 def label(name: str) -> str:
     """Write a metric's name out; an unknown one is returned as it is."""
     return METRICS[name].label if name in METRICS else name

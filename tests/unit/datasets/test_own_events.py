@@ -228,3 +228,15 @@ def test_rows_that_are_kept_stay_in_the_order_of_time(tmp_path):
     path.write_text("onset\tstim_file\n4\tb\n0\tn/a\n2\ta\n")
     table = bids.read_runs(tmp_path, [path.name], [], [], ["stim_file"], lambda texts: texts["stim_file"] != "")
     assert table["stim_file"].tolist() == ["a", "b"] and table["in_line"].tolist() == [4, 2]
+
+
+def test_a_fetch_looks_at_bold_where_trials_hang_on_it(own):
+    from boldflow import catalogue
+    from tests.made.own_bids import SCHEMAS
+
+    folder = own()
+    looks = [
+        catalogue.patterns_reached(folder.config(leave_out=left_out), SCHEMAS, "mine", "fetch_dataset")
+        for left_out in ([], ["trials_beyond_end"])
+    ]
+    assert set(looks[1]) - set(looks[0]) == {f"derivatives/fmriprep/sub-01/{below}func/*" for below in ("", "ses-*/")}

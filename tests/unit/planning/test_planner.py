@@ -232,3 +232,25 @@ def test_patterns_are_filled():
     assert filled(planning.RESULT, key) == "results/d/s/r/f/m/p"
     assert fill("{model}-x", Wildcards(model="m")) == "m-x"
     assert json.loads(planning.wildcard_names(Wildcards(b="2", a="1"))) == {"a": "1", "b": "2"}
+
+
+def test_a_study_given_by_a_path_is_known_by_its_name_afterwards(studies, tmp_path):
+    own = tmp_path / "elsewhere/own.yaml"
+    own.parent.mkdir()
+    own.write_text(yaml.safe_dump({"runs": [ROW], "figures": []}))
+    memory = tmp_path / ".snakemake/studies.json"
+
+    def again():
+        parts = (studies.config, SCHEMAS, dict(studies.files), read, lambda study: [], stop, memory)
+        return planning.Studies(*parts)
+
+    assert again().choose(str(own)) == "own"
+    assert again().choose("own") == "own" and "own" in again().files
+    namesake = tmp_path / "own.yaml"
+    namesake.write_text(own.read_text())
+    with pytest.raises(
+        Stopped, match=r"has the name of a study that exists, 'own'.*both would write results/studies/own"
+    ):
+        again().choose(str(namesake))
+    own.unlink()
+    assert again().choose(str(namesake)) == "own"

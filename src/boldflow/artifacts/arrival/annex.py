@@ -6,13 +6,14 @@ turns through the lock file ``<clone>.lock`` beside it. Paths are relative to th
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from boldflow.artifacts.arrival import annex_clone, annex_get, annex_rows, annex_tree
 from boldflow.artifacts.arrival.annex_get import JOBS, Limits
-from boldflow.artifacts.arrival.annex_tree import POINTER, Entry, checksum
+from boldflow.artifacts.arrival.annex_tree import POINTER, Entry
+from boldflow.runs.checksums import sha256
 
 ANNEXED = ".git/annex/objects/"  # in what a link to annexed content names
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -276,7 +277,7 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
             "path": path,
             "key": None,
             "size": (root / path).stat().st_size,
-            "checksum": checksum(root / path),
+            "checksum": f"sha256:{sha256(root / path, is_read_again=True)}",
             "url": None,
         }
         for path in ordered_paths
@@ -298,6 +299,28 @@ def _lacks_content(path: Path) -> bool:
 def _get_command(root: Path, paths: Sequence[str]) -> str:
     names = " ".join(shlex.quote(path) for path in paths[:5])
     return f"cd {shlex.quote(str(root))} && datalad get {names}{' ...' if len(paths) > 5 else ''}"
+
+
+def check_unchanged(root: str | Path, row: Mapping[str, Any], command: str) -> None:
+    """Refuse a file that is no longer what a row of its receipt says.
+
+    What the row says by SHA-256 is read again where its size or time of change is another; else the size decides.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file or its content is gone.
+    ValueError
+        If it is another; names it and the command that brings it here anew.
+    """
+    path = Path(root) / row["path"]
+    require_content(path, command)
+    size = path.stat().st_size
+    if size != row["size"]:
+        raise ValueError(f"{path} has changed since it arrived: {row['size']} bytes then, {size} now; run: {command}")
+    algorithm, _, digest = row["checksum"].partition(":")
+    if algorithm == "sha256" and sha256(path) != digest:
+        raise ValueError(f"{path} has changed since it arrived: its content is another; run: {command}")
 
 
 def _is_pointer(path: Path) -> bool:

@@ -20,6 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from boldflow.artifacts.arrival.annex_get import is_page
+from boldflow.artifacts.formats import pictures
 from boldflow.artifacts.formats.surfaces import check_triangles
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -69,10 +70,8 @@ def problem(path: str | Path) -> str:
         if name.endswith(suffixes):
             try:
                 look(path)
-            except WRONG as error:
+            except (*WRONG, *pictures.BROKEN) as error:
                 return str(error) or type(error).__name__
-            except Image.DecompressionBombError as error:
-                return str(error)
             break
     return ""
 
@@ -164,7 +163,7 @@ KINDS: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (
     ((".mgh",), _mgh),
     ((".gz", ".mgz"), _gzip),
     ((".h5", ".hdf5"), _hdf5),
-    ((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"), _picture),
+    (tuple(sorted(pictures.SUFFIXES)), _picture),
     ((".json",), _json),
     ((".gii",), _gifti),
     ((".sphere.reg",), check_triangles),

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from boldflow.provenance import reached
+
 
 def one(root: str | Path, name: str) -> str:
     """Find the one file of a name, relative to the folder with ``/``.
@@ -29,7 +31,7 @@ def every(root: str | Path, pattern: str, key: str = "betas_root") -> list[str]:
         If two have one name; names them.
     """
     root = Path(root)
-    paths = [path.relative_to(root).as_posix() for path in root.rglob(pattern) if not path.is_dir()]
+    paths = reached(root, f"**/{pattern}")
     if not paths:
         raise FileNotFoundError(f"{root} has no {pattern}, in no folder below it: get it, or correct {key}")
     path_of_name: dict[str, str] = {}

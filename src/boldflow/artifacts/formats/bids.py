@@ -5,7 +5,7 @@ Names count: annexed files whose content is not there yet are dangling links, an
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import nibabel as nib
 import numpy as np
@@ -17,8 +17,9 @@ from nibabel.wrapstruct import WrapStructError
 
 from boldflow.artifacts.formats import bids_names, events
 from boldflow.artifacts.formats import pictures as picture_files
+from boldflow.provenance import EVERYTHING, reached
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+PICTURES = picture_files.SUFFIXES
 # what nibabel raises for files that are cut short, empty, or something else
 BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
@@ -36,7 +37,7 @@ def entity(path: str | Path, name: str) -> str:
 
 
 def found(root: str | Path, *patterns: str) -> list[str]:
-    """List the files of each pattern, sorted within it, relative to ``root`` with ``/``.
+    """List the files that each pattern reaches (``provenance.reached``), sorted within it, relative to ``root``.
 
     Raises
     ------
@@ -45,16 +46,11 @@ def found(root: str | Path, *patterns: str) -> list[str]:
     """
     paths = []
     for pattern in patterns:
-        pattern_paths = those_of(root, pattern)
+        pattern_paths = reached(root, pattern)
         if not pattern_paths:
             raise FileNotFoundError(f"{root} has no {pattern}")
         paths += pattern_paths
     return paths
-
-
-def those_of(root: str | Path, pattern: str) -> list[str]:
-    """List the files of a pattern, sorted, relative to ``root`` with ``/``; there may be none."""
-    return sorted(path.relative_to(root).as_posix() for path in Path(root).glob(pattern))
 
 
 def read_runs(
@@ -242,10 +238,14 @@ def pictures(root: str | Path) -> list[str]:
     FileNotFoundError
         If there are none; names the folder.
     """
-    root = Path(root)
-    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in PICTURES)
+    file_paths = reached(root, EVERYTHING)
+    paths = [path for path in file_paths if PurePosixPath(path).suffix.lower() in PICTURES]
     if not paths:
-        raise FileNotFoundError(f"{root} has no pictures ({', '.join(sorted(PICTURES))})")
+        other_suffixes = sorted({PurePosixPath(path).suffix or "no suffix" for path in file_paths})
+        raise FileNotFoundError(
+            f"{root} has no pictures ({', '.join(sorted(PICTURES))}); its {len(file_paths)} files have "
+            f"{', '.join(other_suffixes[:5]) or 'nothing'}"
+        )
     return paths
 
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from boldflow.provenance import reached
+
 INDICES = ("run", "echo", "flip", "inv", "split", "chunk")
 # What tells the scans of a subject apart; other entities name a part of a scan, or what was made of it.
 OF_SCAN = ("sub", "ses", "task", "acq", "ce", "trc", "rec", "dir", "run")
@@ -82,15 +84,18 @@ def in_order(path: str | Path) -> tuple[str, str]:
     return label(path, "ses"), re.sub(r"(?<=_run-)\d+", lambda digits: digits[0].zfill(9), Path(path).name)
 
 
-def inherited(root: str | Path, path: str, last_word: str, ending: str, beside: Sequence[str] = ()) -> list[str]:
-    """List the files that apply to one below ``root``, in its folder and those above it, the most general first.
+def inherited(
+    root: str | Path, prefix: str, below: str, last_word: str, ending: str, beside: Sequence[str] = ()
+) -> list[str]:
+    """List the files that apply to one, in its folder and those above it, the most general first.
 
     Parameters
     ----------
     root : str or Path
-        Where the search ends.
-    path : str
-        The file, relative to ``root``.
+    prefix : str
+        What leads from there to the folder in which the search ends: nothing, or a path that ends with ``/``.
+    below : str
+        The file, relative to that folder.
     last_word, ending : str
         Suffix and extension of what is looked for, such as ``bold`` and ``.json``.
     beside : sequence of str
@@ -99,19 +104,18 @@ def inherited(root: str | Path, path: str, last_word: str, ending: str, beside: 
     Returns
     -------
     list of str
-        Relative to ``root``.
+        Relative to ``root`` (``provenance.reached``).
     """
-    of_file = entities(path)
+    of_file = entities(below)
     applying = []
-    for folder in reversed(Path(path).parents):
+    for folder in reversed(Path(below).parents):
+        folder_path = prefix if folder == Path() else f"{prefix}{folder.as_posix()}/"
         there = [
-            name
-            for name in (Path(root) / folder).glob(f"*{last_word}{ending}")
-            if suffix(name) == last_word and applies(entities(name), of_file, beside)
+            path
+            for path in reached(root, f"{folder_path}*{last_word}{ending}")
+            if suffix(path) == last_word and applies(entities(path), of_file, beside)
         ]
-        applying += [
-            (folder / name.name).as_posix() for name in sorted(there, key=lambda name: (len(entities(name)), name.name))
-        ]
+        applying += sorted(there, key=lambda path: (len(entities(path)), path))
     return applying
 
 

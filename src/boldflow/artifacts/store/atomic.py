@@ -1,10 +1,15 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+WORDS_OF_FULL = re.compile(r"no space|too large|quota|os error|written", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -27,7 +32,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     Exception
-        Of the writer, with the file and the free bytes of its disk in a note.
+        Of the block; of a writer, with the file and the free bytes of its disk in a note.
     """
     final_path = Path(path)
     final_path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,12 +43,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.chmod(0o666 & ~_umask())  # some writers let nobody else read
         temporary.replace(final_path)
-    except Exception as error:  # writers tell a full disk in words of their own
-        disk = os.statvfs(final_path.parent)
-        error.add_note(f"while writing {final_path}: {disk.f_bavail * disk.f_frsize} bytes are free there")
+    except Exception as error:
+        if _is_of_writing(error):  # what the block reads may be at fault as well
+            disk = os.statvfs(final_path.parent)
+            error.add_note(f"while writing {final_path}: {disk.f_bavail * disk.f_frsize} bytes are free there")
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_of_writing(error: Exception) -> bool:
+    """Tell whether an error may be of a full disk: writers tell that in words of their own."""
+    is_of_system = isinstance(error, OSError) and error.errno in (None, *FULL)
+    return is_of_system or isinstance(error, RuntimeError) or WORDS_OF_FULL.search(str(error)) is not None
 
 
 def _umask() -> int:

@@ -5,7 +5,8 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Machine:
     torch: dict[str, Any]
     gpus: Answer
     look: dict[str, Any]
+    cache: str
 
 
 def examine_machine(folder: Path, waits: Waits) -> Machine:
@@ -69,7 +71,22 @@ def examine_machine(folder: Path, waits: Waits) -> Machine:
         look=probe.look(
             {"folder": str(state_folder), "places": asking.PLACES, "hosts": asking.HOSTS, "connect_s": waits.connect}
         ),
+        cache=cache_fault(os.environ),
     )
+
+
+def cache_fault(variables: Mapping[str, str]) -> str:
+    """Say why Snakemake could not keep its cache, without which it does not start; empty where it can.
+
+    It takes XDG_CACHE_HOME, or .cache in the home folder.
+    """
+    folder = Path(variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME") or "~").expanduser() / ".cache")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"{folder} cannot be written: {error.strerror}"
 
 
 def usable_cores(cgroups: Path = CGROUPS, own_cgroups: Path = OWN_CGROUPS) -> tuple[int, str]:

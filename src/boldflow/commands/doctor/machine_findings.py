@@ -27,6 +27,8 @@ def of_machine(machine: Machine) -> Iterator[Finding]:
     yield Finding(OK if is_recent else BAD, "Python", python_version(), "" if is_recent else "3.11 or later is needed")
     yield from _of_programs(machine)
     yield from _of_torch(machine)
+    cache_todo = "export XDG_CACHE_HOME=a folder that you may write, also in jobs; Snakemake does not start without"
+    yield Finding(BAD, "cache", machine.cache, cache_todo) if machine.cache else Finding(OK, "cache", "writable")
     yield from of_folder("file locks", machine.look)
     yield from of_scratch("scratch", machine.look)
     unreached_hosts = unreached(machine.look)

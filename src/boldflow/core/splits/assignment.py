@@ -4,6 +4,7 @@ A split is a table with a row per trial and fold: subject, session, run, trial, 
 duplicate group, or the run) and part ("train", "val", "test" or "drop").
 """
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -77,7 +78,11 @@ def make_split(
     lost_images = trials.loc[units.isna() & trials["usable"], "image_id"].unique()
     if len(lost_images):
         lost_text = f"{len(lost_images)} images of the trial table are no stimuli (of which there are {len(groups)})"
-        raise ValueError(f"{lost_text}, the first are {list(lost_images[:5])}")
+        close_names = [difflib.get_close_matches(str(name), groups, n=1) for name in lost_images[:5]]
+        nearest_text = f"; the nearest known are {[names[0] if names else None for names in close_names]}"
+        raise ValueError(
+            f"{lost_text}, the first are {list(lost_images[:5])}{nearest_text if any(close_names) else ''}"
+        )
     units = units.fillna(trials["image_id"])  # such as catch trials, which are dropped
     test_masks = _tests(trials, units, run, rule, set(names))
     fold_splits = [_one_fold(trials, units, run, is_test, rule, fold) for fold, is_test in enumerate(test_masks)]
@@ -255,7 +260,12 @@ def _one_fold(
         present_parts = set(part[trials["subject"] == subject])
         if not {"train", "test"} <= present_parts:
             missing_parts = sorted({"train", "test"} - present_parts)
-            raise ValueError(f"fold {fold} leaves {subject} no {' and no '.join(missing_parts)} trials (rule {rule})")
+            n_tested = int((units.isin(set(units[is_test])) & ~is_test & (trials["subject"] == subject)).sum())
+            reason_text = f"; {n_tested} of its other trials show what that fold tests" if n_tested else ""
+            raise ValueError(
+                f"fold {fold} leaves {subject} no {' and no '.join(missing_parts)} trials{reason_text} "
+                f"(rule {dict(rule)})"
+            )
     return trials[TRIAL].assign(fold=fold, unit=units, part=part)[COLUMNS]
 
 

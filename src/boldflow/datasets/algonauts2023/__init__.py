@@ -102,6 +102,13 @@ READS: dict[str, list[str]] = {
     "pack_stimuli": ["subjects", "stim_info", "coco_categories"],
     "project_responses": ["regions", "simulated"],
 }
+# Which files below the folder each fetch looks at when the workflow is parsed.
+LOOKS: dict[str, list[str]] = {
+    "fetch_dataset": ["{subject}/training_split/training_images/*", "{subject}/roi_masks/*", "{stim_info}"],
+    "fetch_subject": ["{subject}/training_split/training_fmri/*", "{subject}/roi_masks/*"],
+    "fetch_stimuli": ["{subject}/training_split/training_images/*", "{stim_info}", "{coco_categories}"],
+    "list_trials": ["*/training_split/training_images/*"],  # it goes by names, those of other subjects too
+}
 # Shared pictures of NSD, by stim_info or by the folders: no picture's number is in this repository.
 TEST_SETS: dict[str, str] = {"shared-1000": ""}
 

@@ -59,7 +59,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "derivatives": {
         "type": "string", "minLength": 1, "default": "derivatives/fmriprep",
-        "description": "fMRIPrep's folder below it; . where both are one folder; or a path of its own.",
+        "description": "fMRIPrep's folder: below it, elsewhere (../.. or a full path), or . where both are one folder.",
     },
     "task": {
         "type": "string", "pattern": "^[A-Za-z0-9*]+$", "default": "*",
@@ -130,8 +130,8 @@ READS: dict[str, list[str]] = {
     "fetch_dataset": ["folder", "subjects", "derivatives", "space", "task", "entities", "leave_out"],
     "fetch_subject": ["derivatives", "space", "task", "entities"],
     "fetch_stimuli": [
-        "subjects", "derivatives", "space", "task", "entities", "events_where", "image_column", "leave_out",
-        "scanned_after_onset_s",
+        "subjects", "derivatives", "space", "task", "entities", "events_where", "image_column", "image_name",
+        "leave_out", "scanned_after_onset_s",
     ],
     "list_trials": [
         "derivatives", "space", "task", "entities", "events_where", "image_column", "leave_out",
@@ -139,6 +139,20 @@ READS: dict[str, list[str]] = {
     ],
     "pack_stimuli": ["image_name"],
     "project_responses": ["derivatives", "space", "task", "entities", "slice_time_ref"],
+}  # fmt: skip
+# Which files each fetch looks at when the workflow is parsed (``provenance.reached``).
+LOOKS: dict[str, list[str]] = {
+    "fetch_dataset": [
+        "*_events.*", "{subject}/*_events.*", "{subject}/func/*_events.*", "{subject}/ses-*/*_events.*",
+        "{subject}/ses-*/func/*_events.*",
+        # trials that are left out hang on the BOLD that there is
+        "{leave_out?}{derivatives}/{subject}/func/*", "{leave_out?}{derivatives}/{subject}/ses-*/func/*",
+    ],
+    "fetch_subject": [
+        "{derivatives}/task-*", "{derivatives}/{subject}/*", "{derivatives}/{subject}/func/*",
+        "{derivatives}/{subject}/ses-*/*", "{derivatives}/{subject}/ses-*/func/*",
+    ],
+    "fetch_stimuli": [],  # stimuli_root is looked at, and its trials are those of fetch_dataset
 }  # fmt: skip
 
 IMAGE_BYTES = 500 * 500 * 3  # of one picture, decoded: a guess
@@ -220,6 +234,14 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     return without_left_out(root, subject, settings, trial_rows) if settings["leave_out"] else trial_rows
 
 
+def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id and labels of each picture, by ``image_name``."""
+    namers = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
+    image_name_of = namers[settings["image_name"]]
+    for path in bids.pictures(root):
+        yield path, image_name_of(path), {"folder": Path(path).parent.name or Path(root).name}
+
+
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture below ``root`` under the name that events use, labelled with the name of its ``folder``.
 
@@ -228,13 +250,7 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    namers = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
-    image_name_of = namers[settings["image_name"]]
-    pictures: Iterator[tuple[str, str, dict[str, str]]] = (
-        (path, image_name_of(path), {"folder": Path(path).parent.name or Path(root).name})
-        for path in bids.pictures(root)
-    )
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, pictures))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named_pictures(root, settings)))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:

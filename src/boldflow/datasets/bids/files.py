@@ -5,13 +5,13 @@ names say all that its own says (BIDS inheritance), so that one in the root is o
 relative to the BIDS folder.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from boldflow.artifacts.formats import bids_names
+from boldflow.provenance import reached
 from boldflow.settings import Entry
 
 IMAGES = (".nii.gz", ".nii")
@@ -97,7 +97,7 @@ def tables_of(root: str | Path, subject: str, settings: Entry) -> tuple[list[str
             if bids_names.entities(path).get("sub", label) == label and _is_meant(path, settings, optional=True)
         ]
         for label in [subject.removeprefix("sub-")]
-        for folders in ([f"{subject}/func", f"{subject}/ses-*/func"], [".", subject, f"{subject}/ses-*"])
+        for folders in ([f"{subject}/func/", f"{subject}/ses-*/func/"], ["", f"{subject}/", f"{subject}/ses-*/"])
     )
     if _choice(settings):  # of the tables of a run that one counts which names what is chosen
         entities_of = {path: bids_names.entities(path) for path in tables}
@@ -147,18 +147,17 @@ def bold_of_runs(root: str | Path, subject: str, settings: Entry) -> list[tuple[
 
 def files_of_runs(root: str | Path, subject: str, settings: Entry) -> list[RunFiles]:
     """List the files of each run that has events and BOLD; raises as ``bold_of_runs``."""
-    base, prefix = _base(root, settings)
-    run_files = []
+    prefix, run_files = _prefix(settings), []
     for run, path in bold_of_runs(root, subject, settings):
         below = path.removeprefix(prefix)
         confounds = [
-            prefix + name
+            name
             for kind in CONFOUNDS
-            for name in bids_names.inherited(base, below, kind, ".tsv", beside=("desc",))
+            for name in bids_names.inherited(root, prefix, below, kind, ".tsv", beside=("desc",))
             if bids_names.label(name, "desc") == ("" if kind == "confounds" else "confounds")
         ]
         words = dict.fromkeys(("bold", bids_names.suffix(path)))
-        sidecars = [prefix + name for word in words for name in bids_names.inherited(base, below, word, ".json")]
+        sidecars = [name for word in words for name in bids_names.inherited(root, prefix, below, word, ".json")]
         run_files.append(RunFiles(run, path, confounds[-1] if confounds else "", sidecars))
     return run_files
 
@@ -232,30 +231,31 @@ def _derived(root: str | Path, subject: str, settings: Entry, kind: str, optiona
     """Volumes in the entry's space that fMRIPrep made of a subject, under the names of any version."""
     template, _, resolution = settings["space"].partition("_")
     of_space = bids_names.entities(f"space-{template}_{resolution}_x") | {"sub": subject.removeprefix("sub-")}
-    base, prefix = _base(root, settings)
     return [
-        prefix + path
+        path
         for last_word, stated in FORMS[kind]
-        for path in _files(base, [f"{subject}/func", f"{subject}/ses-*/func"], last_word, IMAGES)
+        for path in _files(root, _folders(subject, settings), last_word, IMAGES)
         if bids_names.applies(of_space | stated, bids_names.entities(path)) and _is_meant(path, settings, optional)
     ]
 
 
-def _base(root: str | Path, settings: Entry) -> tuple[Path, str]:
-    """Folder of the derivatives, and what leads there from the BIDS folder: nothing, or a path that ends with ``/``."""
+def _folders(subject: str, settings: Entry) -> list[str]:
+    """Name the folders of a subject's derivatives."""
+    return [f"{_prefix(settings)}{subject}/{below}func/" for below in ("", "ses-*/")]
+
+
+def _prefix(settings: Entry) -> str:
+    """Give what leads from the BIDS folder to the derivatives: nothing, or a path that ends with ``/``."""
     stated = Path(settings["derivatives"]).expanduser()
-    if stated.is_absolute():
-        stated = Path(os.path.relpath(os.path.realpath(stated), os.path.realpath(root)))
-    prefix = "" if stated == Path() else f"{stated.as_posix()}/"
-    return Path(root) / stated, prefix
+    return "" if stated == Path() else f"{stated.as_posix().rstrip('/')}/"
 
 
-def _files(root: Path, folders: Iterable[str], last_word: str, endings: Sequence[str]) -> list[str]:
-    """Files of one suffix in folders below ``root``, sorted; links whose content is absent are among them."""
+def _files(root: str | Path, folders: Iterable[str], last_word: str, endings: Sequence[str]) -> list[str]:
+    """Files of one suffix in folders (each nothing, or ending with ``/``), sorted; annexed ones without content too."""
     return sorted(
-        path.relative_to(root).as_posix()
+        path
         for folder in folders
-        for path in (root.glob(f"{folder}/*{last_word}.*") if folder != "." else root.glob(f"*{last_word}.*"))
+        for path in reached(root, f"{folder}*{last_word}.*")
         if bids_names.suffix(path) == last_word and bids_names.extension(path) in endings
     )
 
@@ -285,13 +285,9 @@ def _check_one_each(root: str | Path, run_paths: Iterable[tuple[EventRun, str]])
 
 
 def _nothing_derived(root: str | Path, subject: str, settings: Entry, kind: str) -> FileNotFoundError:
-    base, prefix = _base(root, settings)
     names = f"space-{settings['space']}_desc-{kind}.nii.gz"
-    there = [
-        path
-        for last_word, _ in FORMS[kind]
-        for path in _files(base, [f"{subject}/func", f"{subject}/ses-*/func"], last_word, IMAGES)
-    ]
+    folders, prefix = _folders(subject, settings), _prefix(settings)
+    there = [path for last_word, _ in FORMS[kind] for path in _files(root, folders, last_word, IMAGES)]
     spaces = sorted({bids_names.label(path, "space") or "(none)" for path in there})
     of_choice = f" and the entities {_choice(settings)}" if _choice(settings) else ""
     error = _missing(root, [prefix + p.format(subject=subject, task=settings["task"]) + names for p in PREP])

@@ -23,6 +23,7 @@ from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
 from boldflow.datasets.bold5000 import bold, release2
 from boldflow.datasets.bold5000.layout import KINDS, MASKS, PREP, RAW, SIDECAR, SPHERES, presented
+from boldflow.provenance import reached
 from boldflow.settings import Entry
 
 FACTS: dict[str, Any] = {
@@ -185,13 +186,13 @@ def files_needed(root: str | Path, what: str, settings: Entry, recording: str | 
     if recording == "bold-fsnative":
         surface_pattern = PREP.format(subject=what, suffix="space-fsnative.[LR].func.gii")
         paths = bids.found(root, surface_pattern, confounds_pattern, SPHERES.format(subject=what, side="[lr]"))
-        return paths + bids.those_of(root, PREP.format(subject=what, suffix="space-fsnative.json"))
+        return paths + reached(root, PREP.format(subject=what, suffix="space-fsnative.json"))
     if recording == "bold-T1w":
         volume_patterns = [
             PREP.format(subject=what, suffix=f"space-T1w_{kind}.nii.gz") for kind in ("preproc", "brainmask")
         ]
         paths = bids.found(root, *volume_patterns, confounds_pattern, MASKS.format(subject=what))
-        return paths + bids.those_of(root, PREP.format(subject=what, suffix="space-T1w_preproc.json"))
+        return paths + reached(root, PREP.format(subject=what, suffix="space-T1w_preproc.json"))
     if recording == "betas":
         return release2.paths_in_mask(root, what)
     if recording == "betas-rois":
@@ -228,6 +229,13 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     return bids.as_trials(events.assign(image_id=events["ImgName"], usable=True))
 
 
+def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id and labels of each presented picture."""
+    for path in presented(root):
+        kind = Path(path).parent.name
+        yield path, Path(path).name, {"source": KINDS.get(kind, kind)}
+
+
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each presented picture, labelled with its ``source`` (coco, imagenet, scenes).
 
@@ -238,10 +246,7 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    paths = presented(root)
-    kinds = [KINDS.get(Path(path).parent.name, Path(path).parent.name) for path in paths]
-    labelled_paths = ((path, Path(path).name, {"source": kind}) for path, kind in zip(paths, kinds, strict=True))
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named_pictures(root, settings)))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun] | Iterator[SurfaceRun]:

@@ -9,6 +9,7 @@ import numpy as np
 from boldflow.artifacts.formats import bids, bids_times, confounds, surfaces
 from boldflow.core.records.runs import BoldRun, Confounds, Mesh, SliceTiming, SurfaceRun
 from boldflow.datasets.bold5000.layout import MASKS, PREP, SIDECAR, SPHERES, region_name, sidecar_beside
+from boldflow.provenance import is_reached
 
 
 def volume_runs(root: Path, subject: str, slice_time_ref: float | None) -> Iterator[BoldRun]:
@@ -84,7 +85,7 @@ def _brain_masks(root: Path, subject: str) -> list[str]:
 
 def _times(root: Path, path: str, slice_time_ref: float | None) -> tuple[dict[str, float], SliceTiming]:
     """Repetition time and slice timing that the sidecar of the raw BOLD states, or one beside the file itself."""
-    paths = [root / SIDECAR, *filter(Path.is_file, [root / sidecar_beside(path)])]
+    paths = [root / SIDECAR, *(root / name for name in [sidecar_beside(path)] if is_reached(root, name))]
     content = bids_times.sidecar(paths)
     slice_timing = SliceTiming(*bids_times.slice_timing(content, paths[-1]), slice_time_ref)
     return bids_times.sidecar_tr(content, paths[-1]), slice_timing

@@ -1,8 +1,9 @@
 """Names of files in the tree of BOLD5000 at the pinned commit, and of its pictures."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from boldflow.artifacts.formats import bids
+from boldflow.provenance import EVERYTHING, reached
 
 RAW = "{subject}/ses-*/func/{subject}_ses-*_task-5000scenes_run-*_{suffix}"
 PREP = "derivatives/fmriprep/{subject}/ses-*/func/{subject}_ses-*_task-5000scenes_run-*_bold_{suffix}"
@@ -34,11 +35,12 @@ def presented(root: str | Path) -> list[str]:
     FileNotFoundError
         If there is not one folder ``Presented_Stimuli``; names those there are.
     """
-    folders = [path for path in (Path(root), *sorted(Path(root).rglob(PRESENTED))) if path.name == PRESENTED]
+    is_folder_itself = Path(root).name == PRESENTED
+    paths_below = [PurePosixPath(path).parts for path in reached(root, EVERYTHING)]
+    folder_names = {parts[: parts.index(PRESENTED) + 1] for parts in paths_below if PRESENTED in parts[:-1]}
+    folders = sorted("/".join(parts) for parts in folder_names | ({()} if is_folder_itself else set()))
     if len(folders) != 1:
-        folder_names = [path.relative_to(root).as_posix() for path in folders]
         raise FileNotFoundError(
-            f"{root} must hold one folder {PRESENTED} (of BOLD5000_Stimuli.zip), found {folder_names or 'none'}"
+            f"{root} must hold one folder {PRESENTED} (of BOLD5000_Stimuli.zip), found {folders or 'none'}"
         )
-    folder_below = folders[0].relative_to(root)
-    return [(folder_below / path).as_posix() for path in bids.pictures(folders[0])]
+    return [(PurePosixPath(folders[0]) / path).as_posix() for path in bids.pictures(Path(root) / folders[0])]

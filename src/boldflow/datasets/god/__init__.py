@@ -215,6 +215,12 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     )
 
 
+def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id and labels of each picture."""
+    path_stems = ((path, Path(path).stem) for path in bids.pictures(root))
+    yield from ((path, stem, {"category": stem.split("_")[0]}) for path, stem in path_stems)
+
+
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture, labelled with its WordNet ``category`` such as n01443537.
 
@@ -223,9 +229,7 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    path_stems = ((path, Path(path).stem) for path in bids.pictures(root))
-    labelled_paths = ((path, stem, {"category": stem.split("_")[0]}) for path, stem in path_stems)
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named_pictures(root, settings)))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:

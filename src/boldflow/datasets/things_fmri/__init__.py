@@ -194,6 +194,12 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     return bids.as_trials(events.assign(image_id=events["file_path"], usable=events["trial_type"].map(KINDS)))
 
 
+def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id and labels of each picture."""
+    path_ends = ((path, Path(path).parts[-2:]) for path in bids.pictures(root))
+    yield from ((path, "/".join(end), {"concept": end[0]}) for path, end in path_ends)
+
+
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     """Yield each picture, labelled with its ``concept``, the object's folder.
 
@@ -202,9 +208,7 @@ def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
     ValueError
         If two files have one name, or one is no whole picture.
     """
-    path_ends = ((path, Path(path).parts[-2:]) for path in bids.pictures(root))
-    labelled_paths = ((path, "/".join(end), {"concept": end[0]}) for path, end in path_ends)
-    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, labelled_paths))
+    yield from (Stimulus(*picture) for picture in bids.read_pictures(root, named_pictures(root, settings)))
 
 
 def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Iterator[BoldRun]:

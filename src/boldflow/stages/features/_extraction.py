@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from boldflow import registry
-from boldflow.artifacts.arrival import annex
+from boldflow.artifacts.arrival import annex, annex_tree
 from boldflow.artifacts.store import receipts, sidecars, stimuli, tables
 from boldflow.artifacts.store.described import Described
 from boldflow.artifacts.store.partial import Rows
@@ -163,7 +163,7 @@ def open_network(network: Sequence[str]) -> Path | None:
     for row in note["files"]:
         path = Path(note["root"]) / row["path"]
         annex.require_content(path, command)
-        checksum = annex.checksum(path)
+        checksum = annex_tree.checksum(path)
         if checksum != row["checksum"]:
             receipt_checksum = row["checksum"]
             raise ValueError(

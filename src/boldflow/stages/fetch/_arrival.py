@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from boldflow import registry
+from boldflow import provenance, registry
 from boldflow.artifacts.arrival import annex, checks, origins, trust
 from boldflow.artifacts.store import receipts
 from boldflow.core.records.sources import Source
@@ -19,7 +19,7 @@ REMOTE = re.compile(r"[a-z+]+://|([\w.-]+@)?[\w.-]+:(?!\\)")  # an address, or h
 
 
 def require_agreement(entry: Entry, machine_entry: Entry) -> None:
-    """Stop before the first byte of data that must be asked for, until the entry says who signed the agreement.
+    """Begin a fetch: stop before the first byte of data whose agreement nobody has signed, as the entry says.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ def require_agreement(entry: Entry, machine_entry: Entry) -> None:
     PermissionError
         If the data set has an agreement that nobody has signed; gives the form's address.
     """
+    provenance.keep_to({})  # a fetch looks for itself
     form_url = registry.facts(DatasetFacts, "datasets", entry.plugin).agreement
     if form_url and "agreement" not in machine_entry:
         name = entry["name"]
@@ -124,20 +125,26 @@ def _unverified(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def open_dataset(source: str, *others: str) -> Path:
-    """Check that everything that receipts list is still there, and give the data set's folder.
+    """Check that everything that receipts list is what arrived, keep to it, and give the data set's folder.
+
+    From here on this process sees no other files in the folders of the receipts (``provenance.reached``).
 
     Raises
     ------
     FileNotFoundError
         If content has gone missing since; names the file and the command that brings it back.
+    ValueError
+        If a file has changed since; names it and the command that takes it as it is now.
     """
     notes = [receipts.read(path) for path in (source, *others)]
+    paths_of_root: dict[str | Path, list[str]] = {}
     for note, path in zip(notes, (source, *others), strict=True):
         for row in note["files"]:
             if note.get("kind") == "folder":
                 annex.require_own(note["root"], row["path"], receipts.command(path, note))
-            else:
-                annex.require_content(Path(note["root"]) / row["path"], receipts.command(path, note))
+            annex.check_unchanged(note["root"], row, receipts.command(path, note))
+        paths_of_root.setdefault(note["root"], []).extend(row["path"] for row in note["files"])
+    provenance.keep_to(paths_of_root)
     return Path(notes[0]["root"])
 
 

@@ -12,6 +12,7 @@ from boldflow.artifacts.store import receipts
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry, read_facts
 from boldflow.stages.fetch._arrival import WORKSPACE, arrive, relative, require_agreement, settle
+from boldflow.stages.fetch._pictures import check_names, turned
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         If the data set has an agreement that nobody has signed; if the pictures' archive asks for a password that is
         missing or wrong, names the environment variable.
     ValueError
-        If there are fewer pictures than the trials show, the archive is refused, a file is not what its name says, or
-        checksums are not those of the first use.
+        If there are fewer pictures than the trials show, or others by name, the archive is refused, a file is not what
+        its name says, is turned where the entry refuses that, or checksums are not those of the first use.
     """
     entry, machine_entry = read_entry(settings), read_entry(places)
     require_agreement(entry, machine_entry)
@@ -84,11 +85,14 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
         shown_ids = {image_id for table in tables for image_id in table["image_id"][table["usable"]]}
         _check_count(entry.name, pictures.root, len(paths), len(shown_ids))
+        if hasattr(plugin, "named_pictures"):
+            check_names(entry, plugin, pictures.root, shown_ids)
     receipt_rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
+    turned_paths = turned(pictures.root, (row["path"] for row in receipt_rows), entry)
     if not dataset_facts.stimuli_inside:
         _confirm(entry.name, receipt_rows, pictures)
     location = {"what": "stimuli", "kind": pictures.kind, "root": relative(pictures.root)}
-    receipts.write(receipt, {**identity, **location, "files": receipt_rows})
+    receipts.write(receipt, {**identity, **location, "turned": turned_paths, "files": receipt_rows})
 
 
 def _confirm(name: str, rows: list[dict[str, Any]], pictures: _Pictures) -> None:

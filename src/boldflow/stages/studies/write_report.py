@@ -87,6 +87,8 @@ def _split(path: Path) -> Split:
         trials=counts["trials"],
         duplicate_groups=note.get("duplicate_groups", []),
         grouped_by=note.get("grouped_by", []),
+        alike=note.get("alike", []),
+        dropped=note.get("dropped", {}),
     )
 
 

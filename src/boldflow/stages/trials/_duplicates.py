@@ -1,6 +1,7 @@
 """Pictures that are the same: within a data set, and between it and others, by name, label, pixels and likeness."""
 
 import functools
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,10 +66,24 @@ class Groups:
     several: list[list[str]]
 
 
-def overlaps_of(pictures: Stimuli) -> list[Overlap]:
-    """List pairs of pictures that are the same: by name, and by what they look like where they are at hand."""
+def overlaps_of(pictures: Stimuli, joins_alike: bool = True) -> list[Overlap]:
+    """List pairs of pictures that are the same: by name, and by pixels where they are at hand.
+
+    ``joins_alike``: pictures whose pixels differ, but which look like copies of each other, are the same too.
+    """
     name_overlaps = same_names(pictures)
-    return name_overlaps + (_same_looks(pictures, name_overlaps) if pictures.packs else [])
+    return name_overlaps + (_same_looks(pictures, name_overlaps, joins_alike) if pictures.packs else [])
+
+
+def tell_alike(overlaps: Iterable[Overlap], split_name: str) -> None:
+    """Say in the log which pictures count as one though their pixels differ."""
+    pairs = [f"{overlap.image_id} = {overlap.other_image_id}" for overlap in overlaps if overlap.found_by == ALIKE]
+    if pairs:
+        logging.getLogger(__name__).warning(
+            "%d pairs of pictures count as one though their pixels differ, since they look like copies (%s), the first "
+            "are %s; where they are different pictures set splits.%s.duplicates to identical",
+            len(pairs), ALIKE, ", ".join(pairs[:5]), split_name,
+        )  # fmt: skip
 
 
 def group(pictures: Stimuli, overlaps: Iterable[Overlap]) -> Groups:
@@ -135,29 +150,40 @@ def _several(groups: Mapping[str, str]) -> list[list[str]]:
     return sorted(group_lists)
 
 
-def _same_looks(pictures: Stimuli, name_overlaps: Sequence[Overlap]) -> list[Overlap]:
+def _same_looks(pictures: Stimuli, name_overlaps: Sequence[Overlap], joins_alike: bool) -> list[Overlap]:
     """List pairs of pictures that look the same, without those that names tell."""
     known_pairs = {overlap.pair for overlap in name_overlaps}
     packs, tables, dataset = pictures.packs, pictures.tables, pictures.dataset
-    hashes = {name: _hashes(name, pack, tables[name]) for name, pack in packs.items()}  # (whole, probes)
-    readers = {name: _reader(pack, tables[name]) for name, pack in packs.items()}
+    alike_pairs = _alike(pictures) if joins_alike else {}
     overlaps = []
     for other_dataset in packs:
         pairs = dict.fromkeys(
             _same_pixels(tables[dataset], tables[other_dataset], dataset == other_dataset), SAME_PIXELS
         )
-        near_pairs = duplicates.near_pairs(
-            *hashes[dataset], *(hashes[other_dataset] if other_dataset != dataset else (None, None))
-        )
-        near_pairs = np.array([p for p in near_pairs if tuple(p) not in pairs], dtype=int).reshape(-1, 2)
-        for a, b in duplicates.confirmed_pairs(near_pairs, readers[dataset], readers[other_dataset]):
-            pairs[(int(a), int(b))] = ALIKE
+        pairs = dict.fromkeys(alike_pairs.get(other_dataset, []), ALIKE) | pairs
         for (a, b), found_by in sorted(pairs.items()):
             picture = dataset, str(tables[dataset]["image_id"].iloc[a])
             other_picture = other_dataset, str(tables[other_dataset]["image_id"].iloc[b])
             if (picture, other_picture) not in known_pairs:
                 overlaps.append(Overlap(*picture, *other_picture, found_by))
     return overlaps
+
+
+def _alike(pictures: Stimuli) -> dict[str, list[tuple[int, int]]]:
+    """Pair rows of pictures that look like copies of each other, by the second one's data set."""
+    packs, tables, dataset = pictures.packs, pictures.tables, pictures.dataset
+    hashes = {name: _hashes(name, pack, tables[name]) for name, pack in packs.items()}  # (whole, probes)
+    readers = {name: _reader(pack, tables[name]) for name, pack in packs.items()}
+    alike_pairs = {}
+    for other_dataset in packs:
+        near_pairs = duplicates.near_pairs(
+            *hashes[dataset], *(hashes[other_dataset] if other_dataset != dataset else (None, None))
+        )
+        equal_pairs = set(_same_pixels(tables[dataset], tables[other_dataset], dataset == other_dataset))
+        near_pairs = np.array([p for p in near_pairs if tuple(p) not in equal_pairs], dtype=int).reshape(-1, 2)
+        confirmed_pairs = duplicates.confirmed_pairs(near_pairs, readers[dataset], readers[other_dataset])
+        alike_pairs[other_dataset] = [(int(a), int(b)) for a, b in confirmed_pairs]
+    return alike_pairs
 
 
 def _hashes(name: str, pack: str, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from boldflow.artifacts.store import receipts, tables
+from boldflow.core.records.stimuli import composed
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import open_dataset
@@ -38,6 +39,7 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     table = plugin_of("datasets", entry).trials(root, subject, entry)
     _check(table, subject)
     n_left_out = _count_left_out(table, subject)
+    table = table.assign(image_id=table["image_id"].map(composed))
     extra_columns = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
     table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *extra_columns]]
     note: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Splits: written once per data set, for all subjects together."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,22 @@ import pandas as pd
 from boldflow import registry
 from boldflow.artifacts.store import sidecars, tables
 from boldflow.core.responses import cleaning
-from boldflow.core.splits import assignment
+from boldflow.core.splits import assignment, left_out
 from boldflow.core.splits.blocks import blocks_of, shares_runs
 from boldflow.provenance import canonical
 from boldflow.runs.checksums import sha256
 from boldflow.settings import Entry, read_entry, read_facts
-from boldflow.stages.trials._duplicates import BY_PIXELS, IDENTITY, Groups, Overlap, Stimuli, group, overlaps_of
+from boldflow.stages.trials._duplicates import (
+    ALIKE,
+    BY_PIXELS,
+    IDENTITY,
+    Groups,
+    Overlap,
+    Stimuli,
+    group,
+    overlaps_of,
+    tell_alike,
+)
 
 
 def run(
@@ -58,28 +69,37 @@ def run(
     rule, dataset_facts = read_entry(settings), read_facts(facts, _Facts)
     trial_rows = pd.concat([tables.read(path) for path in trials], ignore_index=True)
     pictures = _pictures(dataset, rule, trial_rows, packs if dataset_facts.images else [], tables_)
-    overlaps = overlaps_of(pictures) if dataset_facts.images else []
+    joins_alike = rule.get("duplicates", "alike") == "alike"
+    overlaps = overlaps_of(pictures, joins_alike) if dataset_facts.images else []
+    tell_alike(overlaps, rule.name)
     groups = group(pictures, overlaps)
     test_image_ids = _named(rule, read_entry(dataset_settings).plugin, trial_rows)
     table = assignment.make_split(trial_rows, groups.of_image, rule, dataset_facts.split_unit, test_image_ids)
+    reason = left_out.reasons(trial_rows, table, rule, dataset_facts.split_unit)
+    for sentence in left_out.sentences(table, reason):
+        logging.getLogger(__name__).warning("split %s: %s", rule.name, sentence)
     block_note = _label_in_blocks(trial_rows, table, rule, pictures, dataset_facts.split_unit)
-    window_note: dict[str, Any] = {}
+    dropped_counts = left_out.counts(table, reason)
+    apart_note: dict[str, Any] = {}
     if response:
-        table, window_note = _apart(trial_rows, table, read_entry(response), dataset_facts.tr_s)
+        table, apart_note = _apart(trial_rows, table, read_entry(response), dataset_facts.tr_s)
+        left_out.add(dropped_counts, left_out.OVERLAPS, apart_note["dropped_for_overlap"])
     if "apart_s" in rule:
         table, time_note = _apart_in_time(trial_rows, table, rule["apart_s"], _labels(pictures))
-        window_note |= time_note
+        left_out.add(dropped_counts, left_out.CLOSE, time_note["dropped_in_time"])
+        apart_note |= time_note
     note = _Note(
         rule=dict(rule),
         unit=dataset_facts.split_unit,
         counts=assignment.summary(table),
+        dropped=dropped_counts,
         pictures_never_shown=len(set(groups.of_image) - set(trial_rows["image_id"])),
         published=_against_published(trial_rows, table, rule, test_image_ids),
         code=code,
         data=[tables.sidecar(path)["data"] for path in (*sorted(trials), *tables_)],
         **_grouping(dataset_facts.images, bool(pictures.packs), rule, groups, overlaps),
     )
-    content = asdict(note) | window_note | block_note
+    content = asdict(note) | apart_note | block_note
     tables.write(split, table, content)
     subject_notes = {
         "rows_by_subject": _checksums(table, note.rule),
@@ -113,9 +133,11 @@ class _Note:
     rule: dict[str, Any]
     unit: str
     counts: Any
+    dropped: dict[str, dict[str, int]]
     pictures_never_shown: int
     duplicate_groups: list[list[str]]
     overlaps: list[Overlap]
+    alike: list[tuple[str, str]]
     grouping: str
     grouped_by: list[str]
     not_compared_with: list[str]
@@ -138,11 +160,13 @@ def _grouping(
     images: bool, by_pixels: bool, rule: Entry, groups: Groups, overlaps: Sequence[Overlap]
 ) -> dict[str, Any]:
     """Say for the sidecar which pictures count as one, and what told it; ``images``: the data set has pictures."""
+    by = BY_PIXELS if rule.get("duplicates", "alike") == "alike" else BY_PIXELS[:1]
     return {
         "duplicate_groups": groups.several,
         "overlaps": overlaps,
+        "alike": [(pair.image_id, pair.other_image_id) for pair in overlaps if pair.found_by == ALIKE],
         "grouping": "pixels" if by_pixels else "identity" if images else "none",
-        "grouped_by": (IDENTITY + (BY_PIXELS if by_pixels else [])) if images else [],
+        "grouped_by": (IDENTITY + (by if by_pixels else [])) if images else [],
         "not_compared_with": [] if by_pixels or not images else rule["against"],
     }
 

@@ -5,6 +5,7 @@ from tqdm import tqdm
 
 from boldflow.artifacts.store import receipts, stimuli, tables
 from boldflow.core.pictures.duplicates import perceptual_hash
+from boldflow.core.records.stimuli import composed
 from boldflow.registry import plugin_of
 from boldflow.settings import read_entry
 from boldflow.stages.fetch._arrival import open_dataset
@@ -24,11 +25,11 @@ def run(source: str, receipt: str, pack: str, table: str, settings: str, code: s
     root = open_dataset(receipt, source)  # the folder of the pictures, which may be the user's own
     pictures = tqdm(plugin_of("datasets", entry).stimuli(root, entry), desc="pack pictures", unit="image")
     stimulus_rows: pd.DataFrame = stimuli.write(
-        pack, ((p.image_id, p.pixels, p.labels) for p in pictures), perceptual_hash
+        pack, ((composed(p.image_id), p.pixels, p.labels) for p in pictures), perceptual_hash
     )
     if stimulus_rows.empty:
         raise ValueError(f"data set {entry['name']} gave no stimuli; expected one per image_id of its trials")
     data_digest = receipts.content_digest(source, receipt)
-    tables.write(
-        table, stimulus_rows, {"settings": dict(entry), "code": code, "data": data_digest, "units": {"offset": "bytes"}}
-    )
+    turned_paths = receipts.read(receipt).get("turned", [])
+    note = {"settings": dict(entry), "code": code, "data": data_digest, "units": {"offset": "bytes"}}
+    tables.write(table, stimulus_rows, note | {"turned": {"n": len(turned_paths), "files": turned_paths}})

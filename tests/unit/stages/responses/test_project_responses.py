@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from boldflow import catalogue, registry
+from boldflow.artifacts.arrival import annex
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.provenance import canonical
 from boldflow.stages.responses import project_responses
@@ -53,7 +54,8 @@ class Subject:
         write_time_series(self.root / FUNC.format(run, side), values, time_step)
 
     def made(self, split=(), region_files=None, dataset=None, **entry):
-        receipt = {"root": str(self.root), "rule": "fetch", "files": []}
+        paths = [path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()]
+        receipt = {"root": str(self.root), "what": "sub-CSI1", "files": annex.folder_receipt(self.root, paths)}
         for name in ("source", "receipt"):
             sidecars.write(self.out / f"{name}.json", receipt)
         paths = {name: str(self.out / name) for name in ("responses.npy", "responses.json", "vertices.parquet")}
