@@ -103,6 +103,7 @@ LOOKS: dict[str, list[str]] = {
         "{subject}/ses-*/func/*_events.*",
     ],
     "fetch_subject": [
+        "task-*_bold.json", "{subject}/func/*_bold.json", "{subject}/ses-*/func/*_bold.json",
         "{derivatives}/task-*", "{derivatives}/{subject}/*", "{derivatives}/{subject}/func/*",
         "{derivatives}/{subject}/ses-*/*", "{derivatives}/{subject}/ses-*/func/*",
     ],
