@@ -149,6 +149,7 @@ LOOKS: dict[str, list[str]] = {
         "{leave_out?}{derivatives}/{subject}/func/*", "{leave_out?}{derivatives}/{subject}/ses-*/func/*",
     ],
     "fetch_subject": [
+        "task-*_bold.json", "{subject}/func/*_bold.json", "{subject}/ses-*/func/*_bold.json",
         "{derivatives}/task-*", "{derivatives}/{subject}/*", "{derivatives}/{subject}/func/*",
         "{derivatives}/{subject}/ses-*/*", "{derivatives}/{subject}/ses-*/func/*",
     ],

@@ -33,16 +33,23 @@ def check_names(entry: Entry, plugin: ModuleType, root: Path, shown_ids: Iterabl
         name there is, and the key that mends it.
     """
     path_of_id = _path_of_id(entry, plugin, root)
-    missing_ids = sorted({composed(name) for name in shown_ids} - path_of_id.keys())
+    names = {composed(name) for name in shown_ids}
+    missing_ids = sorted(names - path_of_id.keys())
     if not missing_ids:
         return
+    count_text = (
+        f"holds {len(path_of_id)} pictures, and the trials of {entry.name} show {len(names)} different ones; complete "
+        "the folder or the archive. "
+        if len(path_of_id) < len(names)
+        else f"holds {len(path_of_id)} pictures. "
+    )
     lines = [f"  {_shown(name)}: {_nearest(name, path_of_id, root)}" for name in missing_ids[:FIRST]]
     more_text = [f"  and {len(missing_ids) - FIRST} more"] if len(missing_ids) > FIRST else []
     raise ValueError(
         "\n".join(
             [
-                f"the trials of {entry.name} show {len(missing_ids)} names that none of the {len(path_of_id)} pictures "
-                f"in {root} has (datasets.{entry.name}.stimuli_root):",
+                f"datasets.{entry.name}.stimuli_root: {root} {count_text}The trials show {len(missing_ids)} names that "
+                "none of these has:",
                 *lines,
                 *more_text,
                 *_remedies(entry, plugin, root, missing_ids),

@@ -84,9 +84,10 @@ def run(source: str, receipt: str, settings: str, places: str, facts: str) -> No
         subjects = entry.get("subjects") or dataset_facts.subjects
         tables = (plugin.trials(Path(note["root"]), subject, entry) for subject in subjects)
         shown_ids = {image_id for table in tables for image_id in table["image_id"][table["usable"]]}
-        _check_count(entry.name, pictures.root, len(paths), len(shown_ids))
         if hasattr(plugin, "named_pictures"):
             check_names(entry, plugin, pictures.root, shown_ids)
+        else:
+            _check_count(entry.name, pictures.root, len(paths), len(shown_ids))
     receipt_rows = arrive(entry.name, pictures.kind, pictures.root, paths, "stimuli")
     turned_paths = turned(pictures.root, (row["path"] for row in receipt_rows), entry)
     if not dataset_facts.stimuli_inside:

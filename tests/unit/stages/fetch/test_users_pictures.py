@@ -114,16 +114,19 @@ def test_names_that_do_not_match_are_told_with_the_nearest_when_they_arrive(tmp_
     mine = own_folder.make(tmp_path / "mine", (name, "other picture.png"))
     for events in mine.rglob("*_events.tsv"):
         events.write_text(events.read_text().replace(name, shown).replace("other picture", "other picture"))
-    refused(own_folder.entry(mine), rf"show 1 names that none of the 2 pictures(.|\n)*{match}")
+    refused(own_folder.entry(mine), rf"holds 2 pictures. The trials show 1 names that none(.|\n)*{match}")
 
 
 def test_a_suffix_that_is_not_read_is_told(tmp_path):
     mine = own_folder.make(tmp_path / "mine")
     (mine / "stimuli/c.png").rename(mine / "stimuli/c.heic")
-    (mine / "stimuli/spare.png").write_bytes((mine / "stimuli/a.png").read_bytes())
     for events in mine.rglob("*_events.tsv"):
         events.write_text(events.read_text().replace("c.png", "c.heic"))
-    refused(own_folder.entry(mine), r"'c.heic' is there, and .heic is not read(.|\n)*read are .bmp")
+    refused(
+        own_folder.entry(mine),
+        r"holds 2 pictures, and the trials of mine show 3 different ones(.|\n)*"
+        r"'c.heic' is there, and .heic is not read(.|\n)*read are .bmp",
+    )
 
 
 def test_two_pictures_of_one_name_are_told_with_the_key(tmp_path):
