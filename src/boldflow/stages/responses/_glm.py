@@ -59,7 +59,8 @@ class Glm:
 
     def __init__(self, cleaner: Cleaner, subject: str, table: str | None) -> None:
         self.cleaner, self.entry, self.tr_s, self.subject = cleaner, cleaner.entry, cleaner.tr_s, subject
-        hrf_kind, step_s = self.entry.get("hrf", "canonical"), self.entry.get("hrf_step_s", STEP_S)
+        kind_left_out = "library" if self.entry["method"] == "blup" else "canonical"
+        hrf_kind, step_s = self.entry.get("hrf", kind_left_out), self.entry.get("hrf_step_s", STEP_S)
         self.note: dict[str, Any] = {"method": self.entry["method"], "hrf": hrf_kind}
         if hrf_kind == "table":
             assert table is not None  # the catalogue's check asks for it
@@ -231,11 +232,7 @@ class Glm:
             )
             total_errors = np.nan_to_num(errors) + (0 if total_errors is None else total_errors)
         if total_errors is None:
-            raise ValueError(
-                f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of "
-                f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
-                "duration_s), or an entry that chooses nothing"
-            )
+            raise ValueError(self._nothing_to_choose_from())
         self.note["choices"] = {
             "by": CHOSEN_BY,
             "volumes": n_choice_volumes,
@@ -244,10 +241,21 @@ class Glm:
         }
         return total_errors
 
+    def _nothing_to_choose_from(self) -> str:
+        """Say that choices would see too little, and what to do."""
+        if self.cleaner.parts is None:
+            return f"{self.subject}: no run has {SPARE} volumes beyond drift and confounds; take fewer of these"
+        return (
+            f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of trials that "
+            f"do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, duration_s), or an entry "
+            "that chooses nothing"
+        )
+
     def _seen(self, run: Series) -> np.ndarray:
         """Mark the volumes that choices may see: in no window of a trial that neither trains nor validates."""
         n_volumes, parts = len(run.values), self.cleaner.parts
-        assert parts is not None  # the catalogue's check asks for a split where there is a choice
+        if parts is None:  # of least squares the catalogue's check asks for a split where there is a choice
+            return np.ones(n_volumes, dtype=bool)
         run_parts = parts[(parts["session"] == run.run.session) & (parts["run"] == run.run.run)]
         is_training = run_parts["part"].isin(("train", "val"))
         if not is_training.any():

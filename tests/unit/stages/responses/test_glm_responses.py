@@ -19,13 +19,15 @@ ENTRY = {
     "name": "glm", "kind": "glm", "space": "native", "start_s": 4.0, "duration_s": 6.0, "average": True,
     "rois": [], "max_masked": 0.5, "drift": "cosine",
 }  # fmt: skip
-CHOOSING = {"method": "lsa", "hrf": "library", "ridge": [0.0, 0.3, 3.0], "split": "made"}
+CHOOSING = {"method": "lsa", "hrf": "table", "ridge": [0.0, 0.3, 3.0], "split": "made"}
+PREDICTED = {"method": "blup"}
+PLANTED = 5
 IS_TEST = np.isin(np.arange(len(ONSETS)) % 6, [4, 5])
 
 
 def bold(run, change):
     rng = np.random.default_rng([1, run])
-    kernel = hrf.family(TR_S)[2]
+    kernel = hrf.family(TR_S)[PLANTED]
     design = hrf.regressors(ONSETS, np.full(len(ONSETS), 2.0), N_VOLUMES, TR_S, kernel)
     signal = design @ rng.normal(1, 1, (len(ONSETS), int(np.prod(SHAPE))))
     values = 1000 + 10 * signal + rng.normal(size=signal.shape)
