@@ -54,7 +54,7 @@ class GlmSingle:
             zip(recording.series, recording.onsets_s, recording.pictures, strict=True)
         ):
             arrays |= {f"series{run}": series, f"onsets{run}": onsets, f"pictures{run}": pictures}
-        digest = hashlib.sha256(PEER.read_bytes())
+        digest = hashlib.sha256(" ".join([COMMIT, *PINS]).encode())
         for name, values in arrays.items():
             digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
         given, made = (self.folder / f"{digest.hexdigest()[:16]}-{end}.npz" for end in ("given", "made"))

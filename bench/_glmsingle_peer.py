@@ -1,4 +1,4 @@
-"""Runs GLMsingle in an environment of its own: ``python _glmsingle_peer.py INPUT.npz OUTPUT.npz``. Imports no boldflow."""
+"""Run GLMsingle in an environment of its own, without boldflow: ``python _glmsingle_peer.py INPUT.npz OUTPUT.npz``."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ def estimate(series, onsets_s, pictures, tr_s, shown_s, step_s):
     """Betas of type D, (n_all_trials, n_vertices), of volumes that are interpolated to ``step_s``."""
     n_pictures = max(int(of_run.max()) for of_run in pictures) + 1
     designs, data = [], []
-    for values, onsets, of_run in zip(series, onsets_s, pictures):
+    for values, onsets, of_run in zip(series, onsets_s, pictures, strict=True):
         n_steps = round(len(values) * tr_s / step_s)
         if step_s != tr_s:
             time_s = np.minimum(step_s * np.arange(n_steps), tr_s * (len(values) - 1))

@@ -1,4 +1,4 @@
-"""Simulated BOLD of trials in fast succession whose betas are known: plain cells, and worlds that are meant to be hard."""
+"""Simulated BOLD of trials in fast succession whose betas are known: plain cells, and worlds meant to be hard."""
 
 from dataclasses import dataclass, field
 
@@ -18,8 +18,8 @@ class World:
 
     ``mixed_signs``: mean responses of either sign. ``whole_event``: responses of a family of which no method knows
     anything, one per event whatever its duration. ``slow``: a part of the noise decays by .9 a volume, another part in
-    each vertex, and common components are 15. ``smooth``: latency and strength have a neighbourhood. ``spikes``, ``motion``
-    and ``growing``: single loud volumes, jumps of the head, noise whose s.d. triples within a run.
+    each vertex, and common components are 15. ``smooth``: latency and strength have a neighbourhood. ``spikes``,
+    ``motion`` and ``growing``: single loud volumes, jumps of the head, noise whose s.d. triples within a run.
     """
 
     name: str

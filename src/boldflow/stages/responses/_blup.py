@@ -61,7 +61,8 @@ class Blup(Glm):
                 design = self._beside_components(designs[number], run, pool).every_volume()
                 values = run.values[:, good]
                 spread = glm.spread(values, glm.basis(design.nuisance))
-                predicted = blup.Model(design, noise).betas(values, posterior) / spread
+                is_usable = run.trials["usable"].to_numpy(dtype=bool)
+                predicted = blup.Model(design, noise).betas(values, posterior)[is_usable] / spread
                 estimated.values[np.ix_(usable_trials.index.to_numpy(), good)] = predicted
                 number += 1
         assert estimated is not None  # there is a run
@@ -84,15 +85,15 @@ class Blup(Glm):
             if not len(usable_trials):
                 continue
             try:
-                design = self._design(run, usable_trials)
+                trials, nuisance = self._regressors(run.trials, len(run.values)), self._nuisance(run)
                 self._check_inside(usable_trials, len(run.values))
-                spread = glm.spread(run.values, glm.basis(design.nuisance))  # (n_columns,)
+                spread = glm.spread(run.values, glm.basis(nuisance))  # (n_columns,)
             except ValueError as error:
                 raise ValueError(f"{run.label(self.subject)}: {error}") from None
             survey.bad[:] = np.where(survey.bad == "", why_masked(run.values, np.isnan(spread)), survey.bad)
             seen = self._seen(run)
-            survey.designs.append(blup.Design(design.trials, design.nuisance, seen))
-            survey.may_choose.append(bool(seen.sum() >= design.nuisance.shape[1] + SPARE))
+            survey.designs.append(blup.Design(trials, nuisance, seen))
+            survey.may_choose.append(bool(seen.sum() >= nuisance.shape[1] + SPARE))
             survey.samples.append(run.values[:, survey.sampled])
             durations.append(usable_trials["duration_s"].to_numpy(dtype=float))
             labels.append(f"{run.run.session}/{run.run.run}")

@@ -141,6 +141,21 @@ class Glm:
         return glm.ridge_weights(trials, nuisance, penalty)
 
     def _design(self, run: Series, usable_trials: pd.DataFrame) -> _Design:
+        n_volumes, nuisance_parts = len(run.values), [self._nuisance(run)]
+        unusable_trials = run.trials[~run.trials["usable"]]
+        if len(unusable_trials):  # they were shown too: one regressor for all of them
+            unusable_regressors = hrf.regressors(
+                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0]
+            )
+            nuisance_parts.append(unusable_regressors.sum(axis=1, keepdims=True))
+        return _Design(self._regressors(usable_trials, n_volumes), np.hstack(nuisance_parts))
+
+    def _regressors(self, trials: pd.DataFrame, n_volumes: int) -> list[np.ndarray]:
+        """Give the regressors of trials by each response, (n_volumes, n_trials)."""
+        return [hrf.regressors(*_times(trials), n_volumes, self.tr_s, kernel) for kernel in self.kernels]
+
+    def _nuisance(self, run: Series) -> np.ndarray:
+        """Give constant, drift and confounds of a run, (n_volumes, n_regressors)."""
         n_volumes = len(run.values)
         nuisance_parts = [
             glm.nuisance(
@@ -153,16 +168,7 @@ class Glm:
         ]
         if self.entry.get("confounds"):
             nuisance_parts.append(confounds.regressors(table_of(run.run, n_volumes), self.entry["confounds"]))
-        unusable_trials = run.trials[~run.trials["usable"]]
-        if len(unusable_trials):  # they were shown too: one regressor for all of them
-            unusable_regressors = hrf.regressors(
-                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0]
-            )
-            nuisance_parts.append(unusable_regressors.sum(axis=1, keepdims=True))
-        trial_regressors = [
-            hrf.regressors(*_times(usable_trials), n_volumes, self.tr_s, kernel) for kernel in self.kernels
-        ]
-        return _Design(trial_regressors, np.hstack(nuisance_parts))
+        return np.hstack(nuisance_parts)
 
     def _check_inside(self, usable_trials: pd.DataFrame, n_run_volumes: int) -> None:
         """Refuse trials of whose canonical response next to nothing lies in the run, and count those that are cut."""
@@ -246,9 +252,9 @@ class Glm:
         if self.cleaner.parts is None:
             return f"{self.subject}: no run has {SPARE} volumes beyond drift and confounds; take fewer of these"
         return (
-            f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of trials that "
-            f"do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, duration_s), or an entry "
-            "that chooses nothing"
+            f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of "
+            f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
+            "duration_s), or an entry that chooses nothing"
         )
 
     def _seen(self, run: Series) -> np.ndarray:
