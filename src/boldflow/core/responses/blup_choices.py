@@ -65,10 +65,10 @@ def choose(designs: Sequence[Design], series: Sequence[np.ndarray], kernel: int)
     n_most = most_components(designs, len(pool))
     n_components = 0
     if n_most:
-        found = [components(design, values[:, pool], n_most) for design, values in zip(designs, series, strict=True)]
+        parts = [components(design, values[:, pool], n_most) for design, values in zip(designs, series, strict=True)]
         others = [values[:, ~pool][:, :N_SAMPLED] for values in series]
-        n_components = number_of_components(of_kernel, found, others, noise)
-        of_kernel = [design.beside(part[:, :n_components]) for design, part in zip(of_kernel, found, strict=True)]
+        n_components = number_of_components(of_kernel, parts, others, noise)
+        of_kernel = [design.beside(part[:, :n_components]) for design, part in zip(of_kernel, parts, strict=True)]
     return Choice(likeliest_noise(of_kernel, first), kernel, pool, n_components)
 
 

@@ -101,8 +101,10 @@ class Blup(Glm):
         self._note_seen(survey, labels)
         peaks = [hrf.peak(kernel, float(np.median(np.concatenate(durations))), self.tr_s) for kernel in self.kernels]
         survey.designs = [
-            blup.Design([x / peak for x, peak in zip(one.trials, peaks, strict=True)], one.nuisance, one.seen)
-            for one in survey.designs
+            blup.Design(
+                [trials / peak for trials, peak in zip(design.trials, peaks, strict=True)], design.nuisance, design.seen
+            )
+            for design in survey.designs
         ]
         return survey
 
