@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -46,6 +47,14 @@ OTHER = (
     World("few trials", n_runs=3, n_trials=12, n_repeats=2),
     World("long events", gap_s=22.5, shown_s=12.0, n_trials=9, n_runs=10),
 )
+METHODS = {
+    "window": _beta_methods.window,
+    "LSS": _beta_methods.lss,
+    "LSA": _beta_methods.lsa,
+    "ridge": _beta_methods.ridge,
+    "strict": partial(_beta_methods.predicted, strict=True),
+    "label-free": partial(_beta_methods.predicted, strict=False),
+}
 OURS = ("strict", "label-free")
 PEER, PEER_HALVED = "GLMsingle D", "GLMsingle D, TR/2"
 GAIN, LEAST_GAIN, RETEST, COST = 1.10, 1.05, 0.02, 0.25
@@ -72,12 +81,12 @@ def run(quick: bool = False) -> list[Line]:
 
 
 def measured(worlds: Iterable[World], seeds: Sequence[int]) -> dict[World, list[Scores]]:
-    """Score all methods on each world and seed; the numbers of each subject are printed as they come."""
+    """Score all methods on each world and seed, GLMsingle on plain and hard ones; means are printed as they come."""
     peer, scores = GlmSingle(), {}
+    print(f"| world | {' | '.join((*METHODS, PEER, PEER_HALVED))} |")
     for world in worlds:
-        scores[world] = [_scores(simulate(world, seed), peer) for seed in seeds]
-        means = {name: np.mean([of_seed[name] for of_seed in scores[world]]) for name in scores[world][0]}
-        print(world.name, *(f"{name} {value:.3f}" for name, value in means.items()), sep="; ", flush=True)
+        scores[world] = [_scores(simulate(world, seed), None if world in OTHER else peer) for seed in seeds]
+        print(f"| {world.name} | {' | '.join(_cells(scores[world]))} |", flush=True)
     return scores
 
 
@@ -92,11 +101,12 @@ def lines(scores: Mapping[World, list[Scores]]) -> list[Line]:
         made.append(replace(made[-1], cell="the same, lower bound", value=float(low), low=LEAST_GAIN))
         for world, of_seeds in scores.items():
             for other in (PEER_HALVED, "ridge", "window"):
-                made.append(_line(f"{ours} over {other}", world.name, _ratios(of_seeds, ours, other), 1.0, np.inf))
+                if other in of_seeds[0]:
+                    made.append(_line(f"{ours} over {other}", world.name, _ratios(of_seeds, ours, other), 1.0, np.inf))
         silent = [of_seed[f"{ours}, silent"] for of_seeds in scores.values() for of_seed in of_seeds]
         silent = [retest for retest in silent if not np.isnan(retest)]
         made.append(_line(f"{ours}, retest of silent vertices", "all", np.array(silent), -RETEST, RETEST))
-        costs = np.concatenate([_ratios(of_seeds, f"{ours}, CPU s", f"{PEER}, CPU s") for of_seeds in scores.values()])
+        costs = np.concatenate([_ratios(of_seeds, f"{ours}, CPU s", f"{PEER}, CPU s") for of_seeds in judged.values()])
         made.append(_line(f"{ours}, processor time over {PEER}", "all", costs, 0.0, COST))
     return made
 
@@ -125,21 +135,15 @@ def _full_size_noise() -> Recording:
     return Recording(world, series, [onsets] * world.n_runs, pictures, nothing, nothing, nothing)
 
 
-def _scores(recording: Recording, peer: GlmSingle) -> Scores:
-    methods = {
-        "window": _beta_methods.window,
-        "LSS": _beta_methods.lss,
-        "LSA": _beta_methods.lsa,
-        "ridge": _beta_methods.ridge,
-        "strict": lambda subject: _beta_methods.predicted(subject, strict=True),
-        "label-free": lambda subject: _beta_methods.predicted(subject, strict=False),
-    }
+def _scores(recording: Recording, peer: GlmSingle | None) -> Scores:
     scores: Scores = {}
-    for name, method in methods.items():
+    for name, method in METHODS.items():
         start = time.process_time()
         with fixed_threads(1):
             betas = method(recording)
         scores |= _scored(name, recording, betas, time.process_time() - start)
+    if peer is None:
+        return scores
     estimates = peer.estimate(recording)
     scores |= _scored(PEER, recording, estimates.betas, estimates.cpu_s)
     return scores | _scored(PEER_HALVED, recording, estimates.halved_betas, estimates.halved_cpu_s)
@@ -156,6 +160,17 @@ def _scored(name: str, recording: Recording, betas: np.ndarray, cpu_s: float) ->
         f"{name}, silent": _retest(recording, betas[:, recording.is_silent]),
         f"{name}, CPU s": cpu_s,
     }
+
+
+def _cells(of_seeds: list[Scores]) -> list[str]:
+    """Give r over all trials / over test trials / retest of silent vertices, processor seconds; means over seeds."""
+    cells = []
+    for name in (*METHODS, PEER, PEER_HALVED):
+        if name in of_seeds[0]:
+            parts = (name, f"{name}, test", f"{name}, silent", f"{name}, CPU s")
+            r, r_test, silent, cpu_s = (np.mean([of_seed[part] for of_seed in of_seeds]) for part in parts)
+            cells.append(f"{r:.3f} / {r_test:.3f} / {silent:+.3f}, {cpu_s:.1f}")
+    return cells
 
 
 def _retest(recording: Recording, betas: np.ndarray) -> float:
