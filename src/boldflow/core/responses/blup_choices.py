@@ -62,7 +62,7 @@ def choose(designs: Sequence[Design], series: Sequence[np.ndarray], kernel: int)
     pool = without_response(log_likelihoods)
     del log_likelihoods
     of_kernel = [design.of_kernel(kernel) for design in designs]
-    n_most = most_components(designs, len(pool))
+    n_most = most_components(designs) if len(pool) >= LEAST_VERTICES else 0
     n_components = 0
     if n_most:
         parts = [components(design, values[:, pool], n_most) for design, values in zip(designs, series, strict=True)]
@@ -101,10 +101,8 @@ def without_response(log_likelihoods: np.ndarray) -> np.ndarray:
     return np.asarray(gain <= max(low, min(EVIDENCE, high)))
 
 
-def most_components(designs: Sequence[Design], n_vertices: int) -> int:
-    """Give the largest number of noise regressors that the runs have volumes for."""
-    if n_vertices < LEAST_VERTICES:
-        return 0
+def most_components(designs: Sequence[Design]) -> int:
+    """Give the largest number of noise regressors that each of the runs has seen volumes for."""
     spare = min(int(design.seen.sum()) - glm.basis(design.nuisance[design.seen]).shape[1] for design in designs)
     return max(0, min(MOST_COMPONENTS, spare // VOLUMES_PER_COMPONENT))
 

@@ -48,8 +48,8 @@ class Blup(Glm):
         """Choose and predict; ``series`` is called three times. Otherwise as ``Glm.estimate``."""
         survey = self._survey(series())
         good = np.flatnonzero(survey.bad == "")  # columns
-        pool, designs, noise = self._shared(survey) if len(good) else (good, survey.designs, blup.NOISES[0])
-        posterior = self._posterior(series(), survey, designs, noise, pool, good)
+        pool, noise = self._shared(survey) if len(good) else (good, blup.NOISES[0])
+        posterior = self._posterior(series(), survey, noise, pool, good)
         estimated: Estimated | None = None
         number = 0
         for run in series():
@@ -58,7 +58,7 @@ class Blup(Glm):
                 estimated = Estimated(betas, survey.bad, run.columns, self._chosen(posterior, good, survey.bad), {})
             usable_trials = run.trials[run.trials["usable"]]
             if len(usable_trials) and len(good):
-                design = self._beside_components(designs[number], run, pool).every_volume()
+                design = self._beside_components(survey.designs[number], run, pool).every_volume()
                 values = run.values[:, good]
                 spread = glm.spread(values, glm.basis(design.nuisance))
                 is_usable = run.trials["usable"].to_numpy(dtype=bool)
@@ -121,7 +121,7 @@ class Blup(Glm):
             "runs_without": [label for label, chooses in zip(labels, survey.may_choose, strict=True) if not chooses],
         }
 
-    def _shared(self, survey: _Survey) -> tuple[np.ndarray, list[blup.Design], blup.Noise]:
+    def _shared(self, survey: _Survey) -> tuple[np.ndarray, blup.Noise]:
         """Choose what columns share: those without a response, the number of noise regressors, noise."""
         in_sample = survey.bad[survey.sampled] == ""
         chooses = [run for run, may_choose in enumerate(survey.may_choose) if may_choose]
@@ -141,21 +141,19 @@ class Blup(Glm):
             "of_columns": int(in_sample.sum()),
             "most_probable_hrf": choice.kernel,
         }
-        return pool, survey.designs, choice.noise
+        return pool, choice.noise
 
     def _beside_components(self, design: blup.Design, run: Series, pool: np.ndarray) -> blup.Design:
         """Add the run's noise regressors; a run that takes no part in choices finds them in all of its volumes."""
-        if not self.n_components:
-            return design
         fits = design.seen.sum() >= design.nuisance.shape[1] + SPARE
         fitted = design if fits else design.every_volume()
-        return design.beside(blup_choices.components(fitted, run.values[:, pool], self.n_components))
+        n_components = min(self.n_components, blup_choices.most_components([fitted]))
+        return design.beside(blup_choices.components(fitted, run.values[:, pool], n_components))
 
     def _posterior(
         self,
         series: Iterator[Series],
         survey: _Survey,
-        designs: list[blup.Design],
         noise: blup.Noise,
         pool: np.ndarray,
         good: np.ndarray,
@@ -168,7 +166,7 @@ class Blup(Glm):
             if not run.trials["usable"].any() or not len(good):
                 continue
             if survey.may_choose[number]:
-                design = self._beside_components(designs[number], run, pool)
+                design = self._beside_components(survey.designs[number], run, pool)
                 total_gains += blup.gains(blup.Model(design, noise), run.values[:, good])
             number += 1
         return blup.posterior(total_gains) if len(good) else total_gains

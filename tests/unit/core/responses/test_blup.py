@@ -178,9 +178,10 @@ def test_volumes_that_are_not_seen_decide_nothing_and_few_of_anything_ask_for_no
     parts = [blup_choices.components(designs[0], series[0][:, was.pool], 2) for series in (runs, nonsense)]
     np.testing.assert_allclose(parts[0][seen[0]], parts[1][seen[0]], atol=1e-8)
     assert (parts[0][seen[0]] ** 2).mean(axis=0) == pytest.approx([1, 1])
-    assert blup_choices.most_components(designs, blup_choices.LEAST_VERTICES - 1) == 0
+    few = [series[:, : blup_choices.LEAST_VERTICES - 1] for series in runs]
+    assert blup_choices.choose(designs, few, 0).n_components == 0
     short = [Design(one.trials, one.nuisance, np.arange(110) < 12) for one in designs]
-    assert blup_choices.most_components(short, 160) == 0
+    assert blup_choices.most_components(short) == 0 < blup_choices.most_components(designs)
 
 
 def test_responses_of_all_kernels_of_the_library_peak_at_one():
