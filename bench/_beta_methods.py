@@ -50,7 +50,7 @@ def ridge(recording: Recording) -> np.ndarray:
 def predicted(recording: Recording, strict: bool) -> np.ndarray:
     """Best linear unbiased prediction; ``strict``: nothing is chosen in the windows of test trials."""
     designs = [_design(recording, run, strict) for run in range(len(recording.series))]
-    choice = blup_choices.choose(designs, recording.series, hrf.canonical_of_family())
+    choice = blup_choices.choose(designs, recording.series, hrf.canonical_of_family(), hrf.prior_of_family())
     if choice.n_components:
         parts = [
             blup_choices.components(design, series[:, choice.pool], choice.n_components)
@@ -61,7 +61,7 @@ def predicted(recording: Recording, strict: bool) -> np.ndarray:
     gains = blup.gains(blup.Model(designs[0], choice.noise), recording.series[0])
     for design, series in runs[1:]:
         gains += blup.gains(blup.Model(design, choice.noise), series)
-    posterior = blup.posterior(gains)
+    posterior = blup.posterior(gains, hrf.prior_of_family())
     return np.concatenate(
         [
             blup.Model(design.every_volume(), choice.noise).betas(series, posterior)

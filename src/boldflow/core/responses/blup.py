@@ -22,7 +22,7 @@ from boldflow.core.responses import glm
 # Variance of betas over that of noise, times the mean squared length of a run's regressors.
 VARIANCE_RATIOS = np.concatenate([[0.0], np.geomspace(0.01, 30, 9)])
 MEAN_RATIOS = (3.0, 30.0)  # variance of a run's mean beta over that of betas
-N_TURNS = 8  # of the learning of the prior
+N_TURNS = 3  # of the learning of the prior
 LEAST_PRIOR = 1e-6  # of a combination: none is ruled out by other vertices
 
 
@@ -214,13 +214,15 @@ def log_marginal(log_likelihoods: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(np.exp(flat - peak).mean(axis=0)) + peak)
 
 
-def posterior(log_likelihoods: np.ndarray) -> np.ndarray:
+def posterior(log_likelihoods: np.ndarray, kernel_prior: np.ndarray | None = None) -> np.ndarray:
     """Weigh combinations in each vertex, by its likelihoods and by how often they hold over all vertices.
 
     Parameters
     ----------
     log_likelihoods : array of shape (..., n_vertices)
-        The last axis is that of vertices, the others are those of combinations.
+        The last axis is that of vertices, the others are those of combinations, kernels first.
+    kernel_prior : array of shape (n_kernels,), optional
+        Probability of each kernel where the learning begins; by default all alike.
 
     Returns
     -------
@@ -229,18 +231,26 @@ def posterior(log_likelihoods: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    Empirical Bayes: the prior of a combination is its mean posterior over vertices (a few turns of expectation
-    maximisation, so that the prior stays smooth).
+    Empirical Bayes: the prior of a combination is its mean posterior over vertices. It takes only a few turns of
+    expectation maximisation, so that it stays smooth; where data say little it stays near to where it began.
     """
     flat = log_likelihoods.reshape(-1, log_likelihoods.shape[-1])
     likelihoods = np.exp(flat - flat.max(axis=0))
-    prior = np.full(len(flat), 1 / len(flat), dtype=likelihoods.dtype)
+    prior = _first_prior(log_likelihoods.shape[:-1], kernel_prior).astype(likelihoods.dtype)
     for _ in range(N_TURNS):
         evidence = prior @ likelihoods  # (n_vertices,)
         prior = prior * (likelihoods @ (1 / evidence)) / flat.shape[1] + LEAST_PRIOR
     likelihoods *= prior[:, None]
     likelihoods /= likelihoods.sum(axis=0)
     return np.asarray(likelihoods.reshape(log_likelihoods.shape))
+
+
+def _first_prior(shape: tuple[int, ...], kernel_prior: np.ndarray | None) -> np.ndarray:
+    """Spread a prior of kernels evenly over their combinations, (n_combinations,) of sum 1."""
+    if kernel_prior is None:
+        return np.full(int(np.prod(shape)), 1 / np.prod(shape))
+    n_each = int(np.prod(shape[1:]))
+    return np.repeat(kernel_prior / kernel_prior.sum() / n_each, n_each)
 
 
 def _remover(design: Design, noise: Noise) -> tuple[np.ndarray, int, float]:

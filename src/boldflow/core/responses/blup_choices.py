@@ -39,7 +39,9 @@ class Choice:
     n_components: int
 
 
-def choose(designs: Sequence[Design], series: Sequence[np.ndarray], kernel: int) -> Choice:
+def choose(
+    designs: Sequence[Design], series: Sequence[np.ndarray], kernel: int, kernel_prior: np.ndarray | None = None
+) -> Choice:
     """Choose what vertices share, from a sample of them.
 
     Parameters
@@ -50,6 +52,8 @@ def choose(designs: Sequence[Design], series: Sequence[np.ndarray], kernel: int)
         The same runs, in the same order; vertices in random order.
     kernel : int
         The response from which the search begins, a canonical one.
+    kernel_prior : array of shape (n_kernels,), optional
+        As for ``blup.posterior``.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def choose(designs: Sequence[Design], series: Sequence[np.ndarray], kernel: int)
     first = [values[:, :N_SAMPLED] for values in series]
     noise = likeliest_noise([design.of_kernel(kernel) for design in designs], first)
     log_likelihoods = total_log_likelihoods(designs, series, noise)
-    kernel = int(blup.posterior(log_likelihoods).sum(axis=(1, 2, 3)).argmax())
+    kernel = int(blup.posterior(log_likelihoods, kernel_prior).sum(axis=(1, 2, 3)).argmax())
     pool = without_response(log_likelihoods)
     del log_likelihoods
     of_kernel = [design.of_kernel(kernel) for design in designs]

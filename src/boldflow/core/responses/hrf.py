@@ -17,6 +17,9 @@ MIN_ONSET_S = -24.0  # nilearn's default: earlier events cannot be placed
 DELAYS_S = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 DISPERSIONS_S = (0.6, 1.0, 1.6)
 CANONICAL = (6.0, 1.0)
+# How far responses lie from the canonical one, before anything is seen: s.d. of delays, s, and of log dispersions.
+# Peaks differ by about a second between people and between areas (Handwerker et al. 2004, NeuroImage 21, 1639-1651).
+DELAY_SD_S, LOG_DISPERSION_SD = 1.0, 0.5
 UNDERSHOOT_S, RATIO = 10.0, 0.167
 
 
@@ -60,6 +63,14 @@ def family(tr_s: float) -> list[np.ndarray]:
 def canonical_of_family() -> int:
     """Give the place of SPM's canonical response in the library."""
     return _shapes().index(CANONICAL)
+
+
+def prior_of_family() -> np.ndarray:
+    """Give the probability of each response of the library before anything is seen, (n_kernels,)."""
+    delay, dispersion = np.array(_shapes()).T
+    log_density = -0.5 * ((delay - CANONICAL[0]) / DELAY_SD_S) ** 2
+    density = np.exp(log_density - 0.5 * (np.log(dispersion / CANONICAL[1]) / LOG_DISPERSION_SD) ** 2)
+    return np.asarray(density / density.sum())
 
 
 def _shapes() -> list[tuple[float, float]]:

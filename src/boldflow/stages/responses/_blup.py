@@ -125,11 +125,12 @@ class Blup(Glm):
         """Choose what columns share: those without a response, the number of noise regressors, noise."""
         in_sample = survey.bad[survey.sampled] == ""
         chooses = [run for run, may_choose in enumerate(survey.may_choose) if may_choose]
-        first_kernel = hrf.canonical_of_family() if self.note["hrf"] == "library" else 0
+        first_kernel = 0 if self._kernel_prior() is None else hrf.canonical_of_family()
         choice = blup_choices.choose(
             [survey.designs[run] for run in chooses],
             [survey.samples[run][:, in_sample] for run in chooses],
             first_kernel,
+            self._kernel_prior(),
         )
         survey.samples.clear()
         self.n_components = choice.n_components
@@ -169,7 +170,10 @@ class Blup(Glm):
                 design = self._beside_components(survey.designs[number], run, pool)
                 total_gains += blup.gains(blup.Model(design, noise), run.values[:, good])
             number += 1
-        return blup.posterior(total_gains) if len(good) else total_gains
+        return blup.posterior(total_gains, self._kernel_prior()) if len(good) else total_gains
+
+    def _kernel_prior(self) -> np.ndarray | None:
+        return hrf.prior_of_family() if self.note["hrf"] == "library" else None
 
     def _chosen(self, posterior: np.ndarray, good: np.ndarray, bad: np.ndarray) -> dict[str, np.ndarray]:
         """Give each column its most probable response and its mean variance ratio; 0 in columns that are masked."""

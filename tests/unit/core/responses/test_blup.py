@@ -95,6 +95,8 @@ def test_posterior_sums_to_one_and_its_prior_follows_what_most_vertices_say():
     np.testing.assert_allclose(weights.sum(axis=(0, 1, 2)), 1, rtol=1e-12)
     assert (weights[1, 0, 1] > 0.9).all() and weights.min() > 0
     assert blup.posterior(log_likelihoods.astype(np.float32)).dtype == np.float32
+    begun = blup.posterior(np.zeros((3, 1, 2, 5)), np.array([1.0, 2.0, 1.0]))  # nothing is seen: the start stays
+    np.testing.assert_allclose(begun.sum(axis=(1, 2)), np.repeat([[0.25], [0.5], [0.25]], 5, axis=1), atol=1e-4)
 
 
 def test_log_marginal_is_the_log_of_a_mean():
@@ -192,3 +194,5 @@ def test_responses_of_all_kernels_of_the_library_peak_at_one():
             regressors = hrf.regressors(onsets, np.full(len(onsets), duration), 40, TR_S, scaled)
             assert regressors.max() == pytest.approx(1, abs=0.002)
     np.testing.assert_array_equal(hrf.family(TR_S)[hrf.canonical_of_family()], hrf.double_gamma(TR_S, *hrf.CANONICAL))
+    prior = hrf.prior_of_family()
+    assert prior.argmax() == hrf.canonical_of_family() and prior.sum() == pytest.approx(1)
