@@ -169,7 +169,8 @@ def _cells(of_seeds: list[Scores]) -> list[str]:
         if name in of_seeds[0]:
             parts = (name, f"{name}, test", f"{name}, silent", f"{name}, CPU s")
             r, r_test, silent, cpu_s = (np.mean([of_seed[part] for of_seed in of_seeds]) for part in parts)
-            cells.append(f"{r:.3f} / {r_test:.3f} / {silent:+.3f}, {cpu_s:.1f}")
+            retest = "-" if np.isnan(silent) else f"{silent:+.3f}"
+            cells.append(f"{r:.3f} / {r_test:.3f} / {retest}, {cpu_s:.1f}")
     return cells
 
 
