@@ -11,8 +11,8 @@ figures: [leaderboard]
 
 def test_betas_by_the_linear_model_are_made_once_each_and_their_choices_wait_for_the_split(project):
     planned = project.planned("--config", "study=glm-tiny")
-    assert planned["fetch_subject"] == 2 and planned["project_responses"] == 6 and planned["make_split"] == 1
-    assert planned["train_model"] == planned["score_model"] == 12
+    assert planned["fetch_subject"] == 2 and planned["project_responses"] == 10 and planned["make_split"] == 1
+    assert planned["train_model"] == planned["score_model"] == 20
     alone = project.planned(
         "--nolock", "results/sim-rapid/sub-01/glm-lss-fsaverage5/responses.npy", "--config", "study=glm-tiny"
     )

@@ -42,11 +42,18 @@ def glm_problems(where: str, entry: Config) -> list[str]:
     if entry.get("kind") != "glm":
         return []
     problems = []
-    method, hrf, ridge = entry.get("method"), entry.get("hrf", "canonical"), entry.get("ridge", [])
+    method, ridge = entry.get("method"), entry.get("ridge", [])
+    hrf = entry.get("hrf", "library" if method == "blup" else "canonical")
     if method is None:
-        problems.append(f"{where}: key 'method' is missing, which kind glm needs: lss or lsa")
-    if ridge and method == "lss":
-        problems.append(f"{where}: ridge {ridge} is for method lsa, all trials at once, not for lss")
+        problems.append(f"{where}: key 'method' is missing, which kind glm needs: blup, lss or lsa")
+    if ridge and method in ("blup", "lss"):
+        reason = {"lss": "not for lss", "blup": "blup finds its shrinkage by likelihood"}[method]
+        problems.append(f"{where}: ridge {ridge} is for method lsa, all trials at once; {reason}")
+    if hrf == "library" and method not in ("blup", None):
+        problems.append(
+            f"{where}: hrf: library is for method blup, which averages over the library; by {method} each vertex chose "
+            "alone, and lost to one response in rapid, weak data: set method: blup (without ridge), or leave hrf out"
+        )
     if (hrf == "table") != ("hrf_table" in entry):
         keys_text = (
             f"hrf is {hrf!r} and hrf_table {entry['hrf_table']!r}" if "hrf_table" in entry else f"hrf is {hrf!r}"
@@ -54,7 +61,7 @@ def glm_problems(where: str, entry: Config) -> list[str]:
         problems.append(f"{where}: {keys_text}; hrf: table and hrf_table, a path, go together")
     if "hrf_step_s" in entry and hrf != "table":
         problems.append(f"{where}: hrf_step_s {entry['hrf_step_s']} is for hrf: table, found {hrf!r}")
-    if (hrf != "canonical" or len(ridge) > 1) and "split" not in entry:
+    if (hrf == "table" or len(ridge) > 1) and method in ("lss", "lsa") and "split" not in entry:
         problems.append(
             f"{where}: key 'split' is missing: a haemodynamic response or a ridge is chosen from the data, and only "
             "training trials of a split may have a part in that"

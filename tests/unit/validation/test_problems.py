@@ -123,6 +123,25 @@ def test_a_subject_that_the_plugin_does_not_know_is_told_with_the_nearest():
     assert told.startswith("datasets.mine.subjects[1]: no subject 'subj09'; did you mean 'subj0")
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"method": "lsa", "hrf": "library", "split": "repeated"}, "hrf: library is for method blup"),
+        ({"method": "blup", "ridge": [1.0]}, "ridge [1.0] is for method lsa, all trials at once; blup finds its"),
+        ({"hrf": "library"}, "key 'method' is missing, which kind glm needs: blup, lss or lsa"),
+        ({"method": "lss", "hrf": "table", "hrf_table": "x.tsv"}, "key 'split' is missing"),
+        ({"method": "lsa", "ridge": [1.0, 2.0]}, "key 'split' is missing"),
+        ({"method": "blup"}, None),  # label-free: it needs no split, and may have one
+        ({"method": "blup", "hrf": "library", "split": "repeated"}, None),
+        ({"method": "blup", "hrf": "table", "hrf_table": "x.tsv"}, None),
+    ],
+)
+def test_a_linear_model_that_cannot_be_is_told_with_its_remedy(entry, words):
+    problems = responses.glm_problems("responses.mine", {"kind": "glm", **entry})
+    assert [problem for problem in problems if words is None or words not in problem] == []
+    assert bool(problems) == (words is not None)
+
+
 def test_a_response_of_a_split_that_is_not_there_is_told_with_the_nearest():
     import yaml
 

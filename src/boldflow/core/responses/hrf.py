@@ -13,11 +13,14 @@ from scipy import stats
 OVERSAMPLING = 50  # nilearn's default
 LENGTH_S = 32.0  # nilearn's default
 MIN_ONSET_S = -24.0  # nilearn's default: earlier events cannot be placed
-# Of the family of responses: gamma densities of shape delay / dispersion and scale dispersion, which peak at delay -
-# dispersion; the undershoot comes 10 s later, as in SPM's, and has a sixth of the weight.
-DELAYS_S = (4.0, 5.0, 6.0, 7.0, 8.0)
-DISPERSIONS_S = (0.7, 1.0, 1.4)
+# Of the library: gamma densities of shape delay / dispersion and scale dispersion, which peak at delay - dispersion;
+# the undershoot comes 10 s later, as in SPM's, and has a sixth of the weight.
+DELAYS_S = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+DISPERSIONS_S = (0.6, 1.0, 1.6)
 CANONICAL = (6.0, 1.0)
+# How far responses lie from the canonical one, before anything is seen: s.d. of delays, s, and of log dispersions.
+# Peaks differ by about a second between people and between areas (Handwerker et al. 2004, NeuroImage 21, 1639-1651).
+DELAY_SD_S, LOG_DISPERSION_SD = 1.0, 0.5
 UNDERSHOOT_S, RATIO = 10.0, 0.167
 
 
@@ -55,7 +58,39 @@ def canonical(tr_s: float) -> list[np.ndarray]:
 
 def family(tr_s: float) -> list[np.ndarray]:
     """Give the library of double gammas: all pairs of ``DELAYS_S`` and ``DISPERSIONS_S``, delays outermost."""
-    return [double_gamma(tr_s, *shape) for shape in itertools.product(DELAYS_S, DISPERSIONS_S)]
+    return [double_gamma(tr_s, *shape) for shape in _shapes()]
+
+
+def canonical_of_family() -> int:
+    """Give the place of SPM's canonical response in the library."""
+    return _shapes().index(CANONICAL)
+
+
+def prior_of_family() -> np.ndarray:
+    """Give the probability of each response of the library before anything is seen, (n_kernels,)."""
+    delay, dispersion = np.array(_shapes()).T
+    log_density = -0.5 * ((delay - CANONICAL[0]) / DELAY_SD_S) ** 2
+    density = np.exp(log_density - 0.5 * (np.log(dispersion / CANONICAL[1]) / LOG_DISPERSION_SD) ** 2)
+    return np.asarray(density / density.sum())
+
+
+def _shapes() -> list[tuple[float, float]]:
+    return list(itertools.product(DELAYS_S, DISPERSIONS_S))
+
+
+def peak(kernel: np.ndarray, duration_s: float, tr_s: float) -> float:
+    """Give the peak of the response to an event: over it, amplitudes by different kernels are in one unit.
+
+    Parameters
+    ----------
+    kernel : array of shape (n_samples,)
+    duration_s : float
+        Of the event, seconds; 0 is one sample long.
+    tr_s : float
+    """
+    n_on = max(1, round(duration_s / (tr_s / OVERSAMPLING)))
+    kernel_sum = np.cumsum(np.concatenate([np.zeros(n_on), kernel]))
+    return float((kernel_sum - np.concatenate([np.zeros(n_on), kernel_sum[:-n_on]])).max())
 
 
 def from_table(table: np.ndarray, step_s: float, tr_s: float) -> list[np.ndarray]:

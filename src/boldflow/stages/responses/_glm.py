@@ -59,7 +59,8 @@ class Glm:
 
     def __init__(self, cleaner: Cleaner, subject: str, table: str | None) -> None:
         self.cleaner, self.entry, self.tr_s, self.subject = cleaner, cleaner.entry, cleaner.tr_s, subject
-        hrf_kind, step_s = self.entry.get("hrf", "canonical"), self.entry.get("hrf_step_s", STEP_S)
+        kind_left_out = "library" if self.entry["method"] == "blup" else "canonical"
+        hrf_kind, step_s = self.entry.get("hrf", kind_left_out), self.entry.get("hrf_step_s", STEP_S)
         self.note: dict[str, Any] = {"method": self.entry["method"], "hrf": hrf_kind}
         if hrf_kind == "table":
             assert table is not None  # the catalogue's check asks for it
@@ -140,6 +141,22 @@ class Glm:
         return glm.ridge_weights(trials, nuisance, penalty)
 
     def _design(self, run: Series, usable_trials: pd.DataFrame) -> _Design:
+        n_volumes, nuisance_parts = len(run.values), [self._nuisance(run)]
+        unusable_trials = shown_in(run).loc[lambda rows: ~rows["usable"]]
+        if len(unusable_trials):  # they were shown too: one regressor for all of them
+            unusable_regressors = hrf.regressors(
+                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0], run.offset_s
+            )
+            nuisance_parts.append(unusable_regressors.sum(axis=1, keepdims=True))
+        return _Design(self._regressors(usable_trials, run), np.hstack(nuisance_parts))
+
+    def _regressors(self, trials: pd.DataFrame, run: Series) -> list[np.ndarray]:
+        """Give the regressors of trials by each response, (n_volumes, n_trials)."""
+        timing = (len(run.values), self.tr_s)
+        return [hrf.regressors(*_times(trials), *timing, kernel, run.offset_s) for kernel in self.kernels]
+
+    def _nuisance(self, run: Series) -> np.ndarray:
+        """Give constant, drift and confounds of a run, (n_volumes, n_regressors)."""
         n_volumes = len(run.values)
         nuisance_parts = [
             glm.nuisance(
@@ -152,18 +169,7 @@ class Glm:
         ]
         if self.entry.get("confounds"):
             nuisance_parts.append(confounds.regressors(table_of(run.run, n_volumes), self.entry["confounds"]))
-        unusable_trials = run.trials[~run.trials["usable"]]  # what lies before the scan left no trace in it
-        unusable_trials = unusable_trials[unusable_trials["onset_s"] >= hrf.MIN_ONSET_S + run.offset_s]
-        if len(unusable_trials):  # they were shown too: one regressor for all of them
-            unusable_regressors = hrf.regressors(
-                *_times(unusable_trials), n_volumes, self.tr_s, hrf.canonical(self.tr_s)[0], run.offset_s
-            )
-            nuisance_parts.append(unusable_regressors.sum(axis=1, keepdims=True))
-        trial_regressors = [
-            hrf.regressors(*_times(usable_trials), n_volumes, self.tr_s, kernel, run.offset_s)
-            for kernel in self.kernels
-        ]
-        return _Design(trial_regressors, np.hstack(nuisance_parts))
+        return np.hstack(nuisance_parts)
 
     def _check_inside(self, usable_trials: pd.DataFrame, n_run_volumes: int, offset_s: float) -> None:
         """Refuse trials of whose canonical response next to nothing lies in the run, and count those that are cut."""
@@ -233,11 +239,7 @@ class Glm:
             )
             total_errors = np.nan_to_num(errors) + (0 if total_errors is None else total_errors)
         if total_errors is None:
-            raise ValueError(
-                f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of "
-                f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
-                "duration_s), or an entry that chooses nothing"
-            )
+            raise ValueError(self._nothing_to_choose_from())
         self.note["choices"] = {
             "by": CHOSEN_BY,
             "volumes": n_choice_volumes,
@@ -246,16 +248,32 @@ class Glm:
         }
         return total_errors
 
+    def _nothing_to_choose_from(self) -> str:
+        """Say that choices would see too little, and what to do."""
+        if self.cleaner.parts is None:
+            return f"{self.subject}: no run has {SPARE} volumes beyond drift and confounds; take fewer of these"
+        return (
+            f"{self.subject}: no run has {SPARE} volumes, beyond drift and confounds, outside the windows of "
+            f"trials that do not train (split {self.entry.get('split')!r}); take a shorter window (start_s, "
+            "duration_s), or an entry that chooses nothing"
+        )
+
     def _seen(self, run: Series) -> np.ndarray:
         """Mark the volumes that choices may see: in no window of a trial that neither trains nor validates."""
         n_volumes, parts = len(run.values), self.cleaner.parts
-        assert parts is not None  # the catalogue's check asks for a split where there is a choice
+        if parts is None:  # of least squares the catalogue's check asks for a split where there is a choice
+            return np.ones(n_volumes, dtype=bool)
         run_parts = parts[(parts["session"] == run.run.session) & (parts["run"] == run.run.run)]
         is_training = run_parts["part"].isin(("train", "val"))
         if not is_training.any():
             return np.zeros(n_volumes, dtype=bool)
         window = (self.cleaner.start_s, self.cleaner.n_volumes, self.tr_s)
         return ~cleaning.covered(run_parts.loc[~is_training, "onset_s"].to_numpy(), *window, n_volumes, run.offset_s)
+
+
+def shown_in(run: Series) -> pd.DataFrame:
+    """Trials of a run but those unusable ones that lie before its scan: these left no trace in it."""
+    return run.trials[run.trials["usable"] | (run.trials["onset_s"] >= hrf.MIN_ONSET_S + run.offset_s)]
 
 
 def _times(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

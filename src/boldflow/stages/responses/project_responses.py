@@ -15,9 +15,11 @@ from boldflow.core.responses import cleaning
 from boldflow.registry import plugin_of
 from boldflow.settings import Entry, read_entry, read_facts, read_settings
 from boldflow.stages.fetch._arrival import open_dataset
-from boldflow.stages.responses import _betas, _fsaverage, _glm
+from boldflow.stages.responses import _betas, _fsaverage
+from boldflow.stages.responses._blup import Blup
 from boldflow.stages.responses._cleaning import Cleaner, parts_of
 from boldflow.stages.responses._columns import Columns, Run
+from boldflow.stages.responses._glm import Glm
 from boldflow.stages.responses._regions import RegionRow, Regions, read_region_files, regions_of
 from boldflow.stages.responses._series import (
     BAD,
@@ -242,7 +244,8 @@ def _of_runs(task: _Task) -> _Made:
 
 def _fitted(task: _Task, cleaner: Cleaner) -> tuple[Values, dict[str, Any]]:
     """Take betas of the linear model as responses; what each vertex chose becomes columns of the table of vertices."""
-    model = _glm.Glm(cleaner, task.subject, task.hrf_table)
+    method = Blup if task.entry["method"] == "blup" else Glm
+    model = method(cleaner, task.subject, task.hrf_table)
     estimated = model.estimate(lambda: task.series(task.runs()), len(task.table))
     places = estimated.columns.places.assign(**estimated.chosen)
     columns = replace(estimated.columns, places=places)

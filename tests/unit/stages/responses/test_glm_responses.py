@@ -10,7 +10,7 @@ import pytest
 from boldflow.artifacts.store import arrays, sidecars, tables
 from boldflow.core.records.runs import BoldRun
 from boldflow.core.responses import hrf
-from boldflow.stages.responses import project_responses
+from boldflow.stages.responses import _blup, _glm, project_responses
 from tests.made.glm import far, lss_by_nilearn
 
 TR_S, N_VOLUMES, N_RUNS, SLOT_S, SHAPE = 2.0, 70, 3, 5.0, (4, 3, 1)
@@ -19,13 +19,15 @@ ENTRY = {
     "name": "glm", "kind": "glm", "space": "native", "start_s": 4.0, "duration_s": 6.0, "average": True,
     "rois": [], "max_masked": 0.5, "drift": "cosine",
 }  # fmt: skip
-CHOOSING = {"method": "lsa", "hrf": "library", "ridge": [0.0, 0.3, 3.0], "split": "made"}
+CHOOSING = {"method": "lsa", "hrf": "table", "ridge": [0.0, 0.3, 3.0], "split": "made"}
+PREDICTED = {"method": "blup"}
+PLANTED = 5
 IS_TEST = np.isin(np.arange(len(ONSETS)) % 6, [4, 5])
 
 
 def bold(run, change):
     rng = np.random.default_rng([1, run])
-    kernel = hrf.family(TR_S)[2]
+    kernel = hrf.family(TR_S)[PLANTED]
     design = hrf.regressors(ONSETS, np.full(len(ONSETS), 2.0), N_VOLUMES, TR_S, kernel)
     signal = design @ rng.normal(1, 1, (len(ONSETS), int(np.prod(SHAPE))))
     values = 1000 + 10 * signal + rng.normal(size=signal.shape)
@@ -98,9 +100,17 @@ def in_a_training_window(run, values):
     values[round((ONSETS[1] + 4.0) / TR_S)] += 50 * np.random.default_rng(8).normal(size=values.shape[1])
 
 
-@pytest.mark.parametrize("entry", [CHOOSING, {"method": "lss", "hrf": "library", "split": "made"}])
+def library_in(folder):
+    """A table of the library's responses."""
+    table = folder / "library.tsv"
+    np.savetxt(table, np.stack(hrf.family(TR_S), axis=1), delimiter="\t")
+    return str(table)
+
+
+@pytest.mark.parametrize("entry", [CHOOSING, {"method": "lss", "hrf": "table", "split": "made"}])
 def test_choices_of_response_and_ridge_know_no_test_trial(tmp_path, monkeypatch, entry):
     """A canary: nonsense in the windows of test trials changes betas and no choice; in a training window it does."""
+    entry = entry | {"hrf_step_s": TR_S / hrf.OVERSAMPLING, "table": library_in(tmp_path)}
     one, was, note = made(tmp_path / "one", monkeypatch, **entry)
     other, now, _ = made(tmp_path / "other", monkeypatch, in_windows, **entry)
     chosen = [name for name in ("hrf", "ridge_penalty") if name in was]
@@ -108,9 +118,56 @@ def test_choices_of_response_and_ridge_know_no_test_trial(tmp_path, monkeypatch,
     pd.testing.assert_frame_equal(was[chosen], now[chosen], check_exact=True)
     assert (one != other).any(axis=1).all()
     assert 0 < note["glm"]["choices"]["volumes"] < note["glm"]["choices"]["of_volumes"]
-    assert (was["hrf"] == 2).mean() > 0.5  # the one that was planted
+    assert (was["hrf"] == PLANTED).mean() > 0.5
     _, changed, _ = made(tmp_path / "sings", monkeypatch, in_a_training_window, **entry)
     assert not was[chosen].equals(changed[chosen])
+
+
+def test_what_predicted_betas_go_by_knows_no_test_trial_where_the_split_is_named(tmp_path, monkeypatch):
+    """The same canary; without a split, label-free choices see all volumes, and the sidecar says so."""
+    strict = PREDICTED | {"split": "made"}
+    one, was, note = made(tmp_path / "one", monkeypatch, **strict)
+    other, now, noted = made(tmp_path / "other", monkeypatch, in_windows, **strict)
+    chosen = ["hrf", "variance_ratio"]
+    pd.testing.assert_frame_equal(was[chosen], now[chosen], check_exact=True)
+    assert note["glm"]["choices"] == noted["glm"]["choices"] and (one != other).any(axis=1).all()
+    assert note["transductive"] == "run" and note["glm"]["choices"]["sees"].startswith("volumes outside the windows")
+    assert 0 < note["glm"]["choices"]["volumes"] < note["glm"]["choices"]["of_volumes"]
+    assert (was["hrf"] == PLANTED).mean() > 0.5 and note["glm"]["n_hrfs"] == 18
+    _, changed, _ = made(tmp_path / "sings", monkeypatch, in_a_training_window, **strict)
+    assert not was[chosen].equals(changed[chosen])
+    _, free, all_seen = made(tmp_path / "free", monkeypatch, **PREDICTED)
+    assert all_seen["transductive"] == "subject" and all_seen["glm"]["choices"]["sees"] == "all volumes of the subject"
+    assert not was[chosen].equals(free[chosen])
+
+
+def test_predicted_betas_follow_what_was_put_in_also_beside_trials_that_are_not_usable(tmp_path, monkeypatch):
+    usable = np.tile(np.arange(len(ONSETS)) % 7 != 3, N_RUNS)
+
+    def change(run, values):
+        values[:, 2] = 7.0
+        values[4, 5] = np.nan if run == 1 else values[4, 5]
+
+    predicted, vertices, note = made(tmp_path / "blup", monkeypatch, change, usable=usable, **PREDICTED)
+    plain, _, _ = made(tmp_path / "lsa", monkeypatch, change, usable=usable, method="lsa")
+    assert predicted.shape[1] == 10 and list(note["masked"].values()) == [1, 1] and len(vertices) == 10
+    assert (predicted[~usable] == 0).all() and np.isfinite(predicted).all()
+    amplitudes = [np.random.default_rng([1, run]).normal(1, 1, (len(ONSETS), 12)) for run in range(N_RUNS)]
+    truth = np.delete(np.concatenate(amplitudes), [2, 5], axis=1)[usable]
+
+    def follows(betas):
+        return np.mean([np.corrcoef(betas[usable][:, v], truth[:, v])[0, 1] for v in range(10)])
+
+    assert follows(predicted) > 0.93 > 0.6 > follows(plain)
+
+
+def test_predicted_betas_need_volumes_that_may_be_seen_and_take_a_response_that_is_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(_glm, "SPARE", 50)
+    monkeypatch.setattr(_blup, "SPARE", 50)
+    with pytest.raises(ValueError, match=r"sub-01: no run has 50 volumes, .* shorter window"):
+        made(tmp_path / "none", monkeypatch, **PREDICTED, split="made", duration_s=12.0)
+    few, _, note = made(tmp_path / "canonical", monkeypatch, **PREDICTED, hrf="canonical")
+    assert np.isfinite(few).all() and note["glm"]["n_hrfs"] == 1 and note["glm"]["choices"]["runs_without"] == []
 
 
 def test_bad_vertices_are_masked_by_kind_and_a_table_of_ones_own_is_read(tmp_path, monkeypatch):
