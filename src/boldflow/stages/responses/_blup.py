@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from boldflow.core.responses import blup, blup_choices, glm, hrf
-from boldflow.stages.responses._glm import SPARE, Estimated, Glm, named, shown_in
-from boldflow.stages.responses._series import Series, why_masked
+from boldflow.stages.responses._glm import SPARE, Estimated, Glm, shown_in
+from boldflow.stages.responses._series import Series, named, why_masked
 
 N_SAMPLED, SEED = 4000, 0  # columns from which all columns' choices are made, drawn anew alike each time
 CHOSEN_BY = "restricted likelihood, without labels"
