@@ -304,24 +304,18 @@ def _get_command(root: Path, paths: Sequence[str]) -> str:
 def check_unchanged(root: str | Path, row: Mapping[str, Any], command: str) -> None:
     """Refuse a file that is no longer what a row of its receipt says.
 
-    What the row says by SHA-256 is read again where its size or time of change is another. Of annexed files the size
-    decides: git-annex has checked them, and lets nobody write them.
+    Its content is read again where its size, time of change or inode is another than when it was read last.
 
     Raises
     ------
-    FileNotFoundError
-        If the file or its content is gone.
     ValueError
-        If it is another; names it and the command that brings it here anew.
+        If it is another; names it and the command that takes it as it is now.
     """
     path = Path(root) / row["path"]
-    require_content(path, command)
     size = path.stat().st_size
     if size != row["size"]:
         raise ValueError(f"{path} has changed since it arrived: {row['size']} bytes then, {size} now; run: {command}")
-    algorithm, _, digest = row["checksum"].partition(":")
-    is_annexed = row["key"] is not None and annex_tree.KEY.fullmatch(row["key"]) is not None
-    if algorithm == "sha256" and not is_annexed and sha256(path) != digest:
+    if f"sha256:{sha256(path)}" != row["checksum"]:
         raise ValueError(f"{path} has changed since it arrived: its content is another; run: {command}")
 
 

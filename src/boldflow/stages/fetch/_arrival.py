@@ -125,9 +125,10 @@ def _unverified(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def open_dataset(source: str, *others: str) -> Path:
-    """Check that everything that receipts list is what arrived, keep to it, and give the data set's folder.
+    """Check that everything that receipts list is still there, and give the data set's folder.
 
-    From here on this process sees no other files in the folders of the receipts (``provenance.reached``).
+    Of a folder that people write (a clone is git-annex's) each file must be what arrived, and from here on this process
+    sees no others in it (``provenance.reached``).
 
     Raises
     ------
@@ -140,10 +141,14 @@ def open_dataset(source: str, *others: str) -> Path:
     paths_of_root: dict[str | Path, list[str]] = {}
     for note, path in zip(notes, (source, *others), strict=True):
         for row in note["files"]:
+            command = receipts.command(path, note)
             if note.get("kind") == "folder":
-                annex.require_own(note["root"], row["path"], receipts.command(path, note))
-            annex.check_unchanged(note["root"], row, receipts.command(path, note))
-        paths_of_root.setdefault(note["root"], []).extend(row["path"] for row in note["files"])
+                annex.require_own(note["root"], row["path"], command)
+                annex.check_unchanged(note["root"], row, command)
+            else:
+                annex.require_content(Path(note["root"]) / row["path"], command)
+        if note.get("kind") == "folder":
+            paths_of_root.setdefault(note["root"], []).extend(row["path"] for row in note["files"])
     provenance.keep_to(paths_of_root)
     return Path(notes[0]["root"])
 
