@@ -14,7 +14,8 @@ class Matches:
 
     ``first``, ``second`` (n_pairs,) units of either code; ``r`` (n_pairs,) their correlation over the pictures on
     which they were matched, ``held_out`` (n_pairs,) over the others, NaN where a unit does not vary there.
-    ``stability``: mean of ``held_out``, 0 for NaN; ``p``: by permuted pictures, NaN without permutations.
+    ``stability``: mean of ``held_out`` over pairs that vary, NaN without any; ``p``: by permuted pictures, NaN without
+    permutations or stability.
     """
 
     first: np.ndarray
@@ -23,6 +24,11 @@ class Matches:
     held_out: np.ndarray
     stability: float
     p: float
+
+    @property
+    def n_undefined(self) -> int:
+        """Pairs of which a unit does not vary over the pictures held out."""
+        return int(np.isnan(self.held_out).sum())
 
 
 def match_units(a: np.ndarray, b: np.ndarray, matching: np.ndarray, n_permutations: int, seed: int) -> Matches:
@@ -63,7 +69,7 @@ def match_units(a: np.ndarray, b: np.ndarray, matching: np.ndarray, n_permutatio
         for mask in (matching, ~matching):
             shuffled_b[mask] = b[rng.permutation(np.flatnonzero(mask))]
         null[n] = _mean(_matched(a, shuffled_b, matching)[3])
-    p = permutation_p(stability, null) if n_permutations else float("nan")
+    p = permutation_p(stability, null) if n_permutations and np.isfinite(stability) else float("nan")
     return Matches(a_units[order], b_units[order], r[order], held_out[order], stability, p)
 
 
@@ -89,4 +95,6 @@ def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _mean(r: np.ndarray) -> float:
-    return float(np.nan_to_num(r).mean()) if len(r) else 0.0
+    """Mean of the correlations that exist; NaN where there are none."""
+    defined_r = r[np.isfinite(r)]
+    return float(defined_r.mean()) if len(defined_r) else float("nan")

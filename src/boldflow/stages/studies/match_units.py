@@ -19,7 +19,7 @@ OWN = ["subject", "response", "feature", "model"]
 FEWEST = 6  # pictures in common
 COLUMNS = [
     *[*SAME, *(f"{name}_{side}" for side in ("a", "b") for name in OWN), "unit_a", "unit_b", "r", "held_out"],
-    *["stability", "p", "n_permutations", "n_matching", "n_held_out", "simulated"],
+    *["stability", "n_undefined", "p", "n_permutations", "n_matching", "n_held_out", "simulated"],
 ]
 
 
@@ -31,7 +31,7 @@ def run(codes: list[str], table: str, csv: str, names: str, latents: str, code: 
     codes : paths of the tables of codes
     table, csv : paths of the Parquet and the CSV to write, a row per pair of units (``COLUMNS``): ``r`` over the
         pictures on which they were matched, ``held_out`` over the others; ``stability``, its mean over the pairs of
-        two codes, and its ``p`` by permuted pictures
+        two codes that vary there (``n_undefined`` do not), and its ``p`` by permuted pictures
     names : wildcards of the results in that order, JSON text
     latents : the study's key latents, JSON text
     code : digests of the modules of this stage, JSON text
@@ -86,7 +86,8 @@ def _matched(a: _Codes, b: _Codes, n_permutations: int) -> Sequence[pd.DataFrame
     pair_columns |= {
         f"{name}_{side}": getattr(owner.result, name) for side, owner in (("a", a), ("b", b)) for name in OWN
     }
-    pair_columns |= {"stability": unit_pairs.stability, "p": unit_pairs.p, "n_permutations": n_permutations}
+    pair_columns |= {"stability": unit_pairs.stability, "n_undefined": unit_pairs.n_undefined, "p": unit_pairs.p}
+    pair_columns |= {"n_permutations": n_permutations}
     pair_columns |= {"n_matching": int(is_matching.sum()), "n_held_out": int((~is_matching).sum())}
     pair_columns |= {"simulated": bool(tables.sidecar(a.path)["simulated"])}
     unit_columns = {

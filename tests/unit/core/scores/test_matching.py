@@ -59,3 +59,17 @@ def test_too_few_pictures_are_refused():
     a, b, _ = codes(3, n=5)
     with pytest.raises(ValueError, match="codes of 5 and 5 pictures, 3 of them"):
         match_units(a, b, halves(5), 0, 0)
+
+
+def test_a_unit_that_is_constant_over_the_pictures_held_out_is_counted_and_not_zero():
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=(40, 3))
+    matching = np.arange(40) % 2 == 0
+    b = a + 0.01 * rng.normal(size=a.shape)
+    b[~matching, 0] = 1.0
+    matches = match_units(a, b, matching, 0, 0)
+    assert matches.n_undefined == 1 and matches.stability == pytest.approx(np.nanmean(matches.held_out))
+    assert matches.stability > 0.99
+    b[~matching] = 1.0
+    silent = match_units(a, b, matching, 19, 0)
+    assert silent.n_undefined == 3 and np.isnan(silent.stability) and np.isnan(silent.p)
