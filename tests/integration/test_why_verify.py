@@ -129,7 +129,7 @@ def test_a_broken_config_is_the_cause_and_no_traceback(copy):
 
 
 def test_an_unknown_target_is_refused(finished):
-    assert "No rule to produce nonsense" in command(finished, "why", "nonsense", *STUDY, code=2)
+    assert "nonsense: no stage and no file is called so" in command(finished, "why", "nonsense", *STUDY, code=2)
     assert "no such file" in command(finished, "verify", "nonsense.pdf", code=2)
 
 

@@ -1,5 +1,8 @@
 # One named target per stage, for the study of this run: snakemake --profile cpu features
 # (A rule with wildcards is no target by name.)
+runs.check_targets(workflow, planning.target_problems)
+
+
 localrules:
     all,
     prefetch,

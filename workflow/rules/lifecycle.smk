@@ -2,7 +2,7 @@
 # says who holds a lock, and a job that failed or was killed costs nothing that was there before.
 from boldflow import runs
 
-runs.parsed(workflow, planning.target_problems)
+runs.parsed(workflow)
 
 
 onstart:

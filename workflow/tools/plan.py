@@ -62,6 +62,9 @@ def main(asked: dict[str, Any]) -> int:
                 "jobs": sorted(jobs, key=lambda job: (job["rule"], job["output"])),
                 "study": str(workflow.config.get("study", "")),
             }
+        except SystemExit as error:  # ours: it says all
+            sys.stderr.write(f"{error}\n")
+            return 1
         except BaseException as error:  # noqa: BLE001  whatever stops parsing is what the caller wants to show
             api.print_exception(error)
             return 1

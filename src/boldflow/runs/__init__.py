@@ -18,15 +18,10 @@ _STOOD: list[survival.Stood] = []  # what stood before this run
 _PLANNED: list[list[str]] = []  # outputs of the jobs that this run is to do
 
 
-def parsed(workflow: Any, problems_of_targets: Problems) -> None:
+def parsed(workflow: Any) -> None:
     """Say who is at work in this folder, once the Snakefile has been read, and put back what killed runs left undone.
 
     The Snakemake inside a job is shielded. A dry run puts back too, so that its plan is right.
-
-    Parameters
-    ----------
-    workflow : Snakemake's
-    problems_of_targets : lists what is wrong with targets, by rules and outputs (``planning.target_problems``)
 
     Raises
     ------
@@ -36,7 +31,6 @@ def parsed(workflow: Any, problems_of_targets: Problems) -> None:
     if not workflow.is_main_process:
         signals.shield()
         return
-    _check_targets(workflow, problems_of_targets)
     is_unlock = any(_is_unlock(word) for word in sys.argv)
     if is_unlock and notes.holders():
         lines = [
@@ -81,8 +75,16 @@ def fail(workflow: Any) -> None:
     _end(left)
 
 
-def _check_targets(workflow: Any, problems_of: Problems) -> None:
-    """Stop where a target is misspelt, before jobs are planned: Snakemake knows its targets after parsing alone."""
+def check_targets(workflow: Any, problems_of: Problems) -> None:
+    """Stop where a target is misspelt, before jobs are planned: Snakemake knows its targets after parsing alone.
+
+    Parameters
+    ----------
+    workflow : Snakemake's
+    problems_of : lists what is wrong with targets, by rules and outputs (``planning.target_problems``)
+    """
+    if not workflow.is_main_process:
+        return
     prepare = workflow._prepare_dag
 
     def prepare_checked(*arguments: Any, **settings: Any) -> Any:
