@@ -15,8 +15,9 @@ from typing import Any
 EVERYTHING = "**/*"
 WILDCARD = re.compile(r"[*?\[]")
 # what systems leave beside files: hidden names, and these
-COMPANIONS = ("Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "Icon\r", "lost+found")
-SYSTEMS_OWN = re.compile(rf"\.|(?:{'|'.join(map(re.escape, COMPANIONS))})$", re.IGNORECASE)
+SYSTEMS_OWN = re.compile(
+    r"\.|(?:Thumbs\.db|ehthumbs\.db|desktop\.ini|__MACOSX|@eaDir|\$RECYCLE\.BIN|Icon\r|lost\+found)$", re.IGNORECASE
+)
 _listed: dict[str, set[str]] = {}  # files that receipts list, by the folder of the receipt; of this process
 
 
@@ -69,7 +70,7 @@ def reached(root: str | Path, pattern: str) -> list[str]:
     """List the files that a pattern reaches from a folder; whoever looks for a user's files does it here.
 
     Links are followed, a folder inside itself is not entered again. Names that begin with a dot and what systems leave
-    beside files (``COMPANIONS``) do not fit a pattern's wildcards. Annexed files whose content is absent are dangling
+    beside files (``SYSTEMS_OWN``) do not fit a pattern's wildcards. Annexed files whose content is absent are dangling
     links, and are listed. In a job that keeps to receipts (``keep_to``) only what these list is there.
 
     Parameters

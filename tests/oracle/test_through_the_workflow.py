@@ -8,7 +8,7 @@ import pytest
 import yaml
 from scipy import signal as filters
 
-from boldflow.artifacts.store import arrays, sidecars, tables, weights
+from boldflow.artifacts.store import arrays, tables, weights
 from boldflow.core import averaging
 from boldflow.core.linear.ridge import fit_ridge
 from boldflow.core.linear.scaling import fit_scaler, scale, unscale
@@ -145,7 +145,7 @@ def test_the_encoder_is_near_the_same_ridge_with_the_oracles_alpha(subject):
     fit, test = np.isin(subject.part, ["train", "val"]), subject.part == "test"
     inputs = subject.features.loc[subject.trials["image_id"]].to_numpy()
     state = weights.read(subject.model / "model.safetensors", "fold0/")
-    alphas = np.array(sidecars.read(subject.model / "config.json")["settings"]["alphas"])
+    alphas = weights.read(subject.model / "model.safetensors", "fold0/seed0/")["grid"]
     scaler = fit_scaler(inputs[fit])
     np.testing.assert_array_equal(state["inputs/mean"], scaler["mean"])
     on = fit_scaler(subject.responses[fit][:, early])

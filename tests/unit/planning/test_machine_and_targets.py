@@ -27,7 +27,9 @@ def test_a_path_that_a_shell_takes_apart_is_refused_by_make_and_at_parse(tmp_pat
     for file in ("Makefile", "pyproject.toml", "requirements.lock"):
         (folder / file).write_text((ROOT / file).read_text())
     for goal in ("demo", "test", ".venv/.installed"):
-        made = subprocess.run(["make", "-n", goal], cwd=folder, capture_output=True, text=True, check=False)
+        made = subprocess.run(
+            ["make", "--no-print-directory", "-n", goal], cwd=folder, capture_output=True, text=True, check=False
+        )
         assert made.returncode and "move it to a path without them" in made.stderr and not made.stdout
     assert subprocess.run(["make", "help"], cwd=folder, capture_output=True, check=False).returncode == 0
     (problem,) = place_problems(str(folder / ".venv/bin/python"), str(folder))
@@ -42,7 +44,9 @@ def test_other_paths_go(tmp_path, name):
     folder.mkdir()
     for file in ("Makefile", "pyproject.toml", "requirements.lock"):
         (folder / file).write_text((ROOT / file).read_text())
-    made = subprocess.run(["make", "-n", "demo"], cwd=folder, capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        ["make", "--no-print-directory", "-n", "demo"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert made.returncode == 0 and place_problems(str(folder / ".venv/bin/python")) == []
 
 

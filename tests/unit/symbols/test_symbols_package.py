@@ -125,7 +125,8 @@ def test_definitions_are_kept_beside_what_snakemake_knows(tmp_path, monkeypatch)
 
 
 # What these lists hold was looked at. A new entry costs reruns (what acts), or the promise itself (what is unclear).
-ACTS = {"boldflow.features.alexnet", "boldflow.features.dinov2"}
+# the last sets the backend of figures for the process, before matplotlib is imported
+ACTS = {"boldflow.features.alexnet", "boldflow.features.dinov2", "boldflow.stages"}
 OUTSIDE = ("boldflow.commands", "boldflow.__main__")
 
 

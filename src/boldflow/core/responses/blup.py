@@ -9,9 +9,9 @@ predictions, weighted by their posterior, whose prior is learned over vertices. 
 Henderson 1975, Biometrics 31, 423-447 (prediction); Patterson and Thompson 1971, Biometrika 58, 545-554 (likelihood).
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +33,12 @@ class Noise(NamedTuple):
     decay: float
 
 
-NOISES = (
-    Noise(0.0, 0.0),
-    *(Noise(1.0, decay) for decay in (0.15, 0.3, 0.45, 0.6, 0.75)),
-    *(Noise(share, decay) for share in (0.25, 0.5, 0.75) for decay in (0.6, 0.8, 0.9, 0.95)),
-)
+@functools.cache
+def noises() -> tuple[Noise, ...]:
+    """Correlations among which likelihood chooses, white noise first."""
+    decaying = [Noise(1.0, decay) for decay in (0.15, 0.3, 0.45, 0.6, 0.75)]
+    mixed = [Noise(share, decay) for share in (0.25, 0.5, 0.75) for decay in (0.6, 0.8, 0.9, 0.95)]
+    return (Noise(0.0, 0.0), *decaying, *mixed)
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ def _remover(design: Design, noise: Noise) -> tuple[np.ndarray, int, float]:
     return remover, len(whitener) - nuisance.shape[1], log_determinant
 
 
-@lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=64)
 def _whitener(noise: Noise, seen: bytes) -> tuple[np.ndarray, float]:
     """Invert the root of the noise's correlation at seen volumes, (n_rows, n_rows), with its log determinant."""
     rows = np.frombuffer(seen, dtype=bool)

@@ -77,13 +77,13 @@ def choose(
 
 
 def likeliest_noise(designs: Sequence[Design], series: Sequence[np.ndarray]) -> Noise:
-    """Give the correlation of noise under which the series of all vertices are most likely, of ``blup.NOISES``."""
+    """Give the correlation of noise under which the series of all vertices are most likely, of ``blup.noises()``."""
 
     def evidence(noise: Noise) -> float:
         ratios = blup.VARIANCE_RATIOS[::2]
         return float(blup.log_marginal(total_log_likelihoods(designs, series, noise, ratios)).sum())
 
-    return max(blup.NOISES, key=evidence)
+    return max(blup.noises(), key=evidence)
 
 
 def total_log_likelihoods(

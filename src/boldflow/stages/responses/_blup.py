@@ -48,7 +48,7 @@ class Blup(Glm):
         """Choose and predict; ``series`` is called three times. Otherwise as ``Glm.estimate``."""
         survey = self._survey(series())
         good = np.flatnonzero(survey.bad == "")  # columns
-        pool, noise = self._shared(survey) if len(good) else (good, blup.NOISES[0])
+        pool, noise = self._shared(survey) if len(good) else (good, blup.noises()[0])
         posterior = self._posterior(series(), survey, noise, pool, good)
         estimated: Estimated | None = None
         number = 0
