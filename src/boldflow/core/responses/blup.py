@@ -20,7 +20,7 @@ from scipy.linalg import solve_triangular, toeplitz
 from boldflow.core.responses import glm
 
 # Variance of betas over that of noise, times the mean squared length of a run's regressors.
-VARIANCE_RATIOS = np.concatenate([[0.0], np.geomspace(0.01, 30, 9)])
+VARIANCE_RATIOS = np.array([0.0, *(0.01 * 3000 ** (np.arange(9) / 8))])
 MEAN_RATIOS = (3.0, 30.0)  # variance of a run's mean beta over that of betas
 N_TURNS = 3  # of the learning of the prior
 LEAST_PRIOR = 1e-6  # of a combination: none is ruled out by other vertices
