@@ -3,6 +3,7 @@
 Names count: annexed files whose content is not there yet are dangling links, and are found all the same.
 """
 
+import contextlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -131,10 +132,31 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
     FileNotFoundError
         If there is no such file, or its content is absent.
     """
-    path = Path(path)
-    try:
+    with _whole(Path(path)):
         image = nib.Nifti1Image.from_filename(path)
         return image, _as_float(image.dataobj)  # type: ignore[arg-type]
+
+
+def header_of(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Open an image without reading its voxels; in their place stand zeros of its shape that take no memory.
+
+    Raises
+    ------
+    ValueError
+        If the file has no whole header; tells its bytes.
+    FileNotFoundError
+        If there is no such file, or its content is absent.
+    """
+    with _whole(Path(path)):
+        image = nib.Nifti1Image.from_filename(path)
+        return image, np.broadcast_to(np.float32(0), image.shape)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Name the file, and what helps, in an error of a reader."""
+    try:
+        yield
     except BROKEN as error:
         if not path.is_file():
             raise
