@@ -41,7 +41,7 @@ def _tried(draft: Draft, name: str, trials: pd.DataFrame) -> SplitTrial:
     try:
         table = assignment.make_split(trials, {str(name): str(name) for name in trials["image_id"]}, rule, UNIT)
     except ValueError as error:
-        return SplitTrial(name, refusal=str(error))
+        return SplitTrial(name, refusal=str(error).partition(" (rule ")[0])
     counts = table["part"].value_counts()
     reason = left_out.reasons(trials, table, rule, UNIT)
     return SplitTrial(
