@@ -96,8 +96,10 @@ def _run(options: argparse.Namespace) -> tuple[str, int]:
     if options.command == "new":
         from boldflow.commands.new.new import copy_study, new
 
-        return copy_study(options.name, options.study) if options.study else new(
-            options.name, options.folder, _keys_said(options), options.response
+        return (
+            copy_study(options.name, options.study)
+            if options.study
+            else new(options.name, options.folder, _keys_said(options), options.response)
         )
     from boldflow.commands.config_page import config_page
 
@@ -131,10 +133,10 @@ def _add_new(commands: Any) -> None:
 def _takes_keys(command: argparse.ArgumentParser) -> None:
     """Options that say keys of the entry; without them the folder is asked."""
     for option, (key, text) in KEYS.items():
-        many = {"nargs": "+"} if key == "subjects" else {}
-        command.add_argument(option, dest=f"key_{key}", help=text, metavar=key.upper(), **many)
+        n_values = "+" if key == "subjects" else None
+        command.add_argument(option, dest=f"key_{key}", help=text, metavar=key.upper(), nargs=n_values)
     command.add_argument(
-        "--set", dest="keys", nargs="+", default=[], type=_setting, metavar="KEY=VALUE",
+        "--set", dest="keys", nargs="+", default=[], type=_entry_key, metavar="KEY=VALUE",
         help="further keys of the entry, values as in YAML, such as events_where='{trial_type: [image]}'",
     )  # fmt: skip
     command.add_argument("--response", help="the catalogue's response whose windows must lie in the scans")
@@ -142,15 +144,10 @@ def _takes_keys(command: argparse.ArgumentParser) -> None:
 
 def _keys_said(options: argparse.Namespace) -> dict[str, Any]:
     """Give the keys of the entry that options say."""
-    import yaml
-
     keys = {key: getattr(options, f"key_{key}") for key, _ in KEYS.values()}
     if keys["stimuli_root"] is not None:
         keys["stimuli_root"] = os.path.abspath(os.path.expanduser(keys["stimuli_root"]))
-    pairs = (text.partition("=") for text in options.keys)
-    return {key: value for key, value in keys.items() if value is not None} | {
-        key: yaml.safe_load(value) for key, _, value in pairs
-    }
+    return {key: value for key, value in keys.items() if value is not None} | dict(options.keys)
 
 
 def _takes_config(command: argparse.ArgumentParser) -> None:
@@ -161,6 +158,17 @@ def _takes_config(command: argparse.ArgumentParser) -> None:
 def _with_study(config: list[str], study: str | None) -> list[str]:
     """Add a study to settings, as text: a name such as 2023_02 would be taken for a number."""
     return [*config, f"study=!!str {study}"] if study else config
+
+
+def _entry_key(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE, the value as in YAML."""
+    import yaml
+
+    key, _, value = _setting(text).partition("=")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"{value!r} of {key} cannot be read as YAML") from None
 
 
 def _setting(text: str) -> str:

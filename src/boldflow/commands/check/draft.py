@@ -97,8 +97,14 @@ def make(name: str, folder: str, keys_said: Mapping[str, Any]) -> Draft:
     if "tr_s" in keys or not keys.get("subjects"):
         return draft
     tr_guess = guesses.tr_s(draft.root, draft.entry)
-    stated = {"tr_s": tr_guess.value} if tr_guess.value else {}
-    return Draft(name, keys | stated, [*made, tr_guess], _with(config, name, keys_checked | stated), schemas)
+    stated = {"tr_s": tr_guess.value} if tr_guess and tr_guess.value else {}
+    return Draft(
+        name,
+        keys | stated,
+        [*made, *([tr_guess] if tr_guess else [])],
+        _with(config, name, keys_checked | stated),
+        schemas,
+    )
 
 
 def read_config() -> tuple[dict[str, Any], dict[str, Any]]:

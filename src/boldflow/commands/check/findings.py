@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,7 +92,8 @@ class _Listener(logging.Handler):
 
 def _file_in(sentence: str, folder: Path) -> str:
     """Give the first file below the folder that a sentence names, relative to it."""
-    for match in re.finditer(rf"{re.escape(str(folder))}/(\S+?)(?=[,;:)]?(\s|$))", sentence):
-        if (folder / match[1]).is_file():
-            return match[1]
+    for word in re.split(r"[,;:()'\"]*(?:\s|$)[('\"]*", sentence):
+        path = folder / word
+        if word and path.is_relative_to(folder) and os.path.lexists(path) and not path.is_dir():
+            return path.relative_to(folder).as_posix()
     return ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from boldflow.artifacts.arrival import annex
 from boldflow.artifacts.formats import bids, bids_names, bids_times
 from boldflow.core.records.stimuli import composed
 from boldflow.datasets.bids import files
@@ -77,13 +78,10 @@ def columns(root: Path) -> list[Column]:
     values: dict[tuple[str, str], set[str]] = {}
     paths = [path for pattern in EVENTS for path in reached(root, pattern)]
     for path in paths[:: max(1, len(paths) // N_TABLES)]:
-        if not (root / path).is_file():
-            continue
-        lines = (root / path).read_bytes().decode("utf-8-sig", errors="replace").splitlines()
-        rows = [line.split("\t") for line in lines if line.strip()]
-        for index, name in enumerate(rows[0] if rows else []):
-            texts = {row[index].strip() for row in rows[1:] if index < len(row)}
-            values.setdefault((bids_names.label(path, "task"), name.strip()), set()).update(texts - {"", "n/a"})
+        rows = _rows(root / path)
+        for index, name in enumerate(rows[0] if rows and "onset" in rows[0] else []):
+            texts = {row[index] for row in rows[1:] if index < len(row)}
+            values.setdefault((bids_names.label(path, "task"), name), set()).update(texts - {"", "n/a"})
     return [Column(task, name, frozenset(texts)) for (task, name), texts in values.items()]
 
 
@@ -109,6 +107,8 @@ def image_column(tables: Sequence[Column], pictures: Iterable[str], name: str | 
     if n_named:
         reason = f"{n_named} of its values name pictures by {best_way}"
         return [Guess("image_column", best_name, reason), Guess("image_name", best_way, reason)]
+    if not candidates:
+        return [Guess("image_column", DEFAULT_COLUMN, "no table of events could be read; BIDS calls it so")]
     all_names = sorted({column.name for column in candidates})
     likely = [column.name for column in candidates if any(_is_picture(value) for value in column.values)]
     likely = [DEFAULT_COLUMN] if DEFAULT_COLUMN in all_names else likely
@@ -143,21 +143,39 @@ def space(root: Path, folder: str) -> Guess:
     return Guess("space", ordered[0], f"BOLD is there in {', '.join(ordered)}")
 
 
-def tr_s(root: Path, entry: Entry) -> Guess:
-    """Take the repetition time that most runs state, in header or sidecar."""
-    statements: Counter[float] = Counter()
+def tr_s(root: Path, entry: Entry) -> Guess | None:
+    """Take the repetition time that most sidecars state, or most headers; none where it is not clear which files count.
+
+    Sidecars come first: programs that write headers anew have left other values there.
+    """
+    statements: dict[str, Counter[float]] = {}
+    n_runs = 0
     for subject in entry["subjects"]:
         try:
             run_files = files.files_of_runs(root, subject, entry)
         except (ValueError, OSError):
             continue
         for each in run_files:
-            statements.update(round(value, 4) for value in _stated(root, each).values())
+            n_runs += 1
+            for origin, value in _stated(root, each).items():
+                statements.setdefault(origin, Counter())[round(value, 4)] += 1
+    if not n_runs:
+        return None
     if not statements:
         return Guess("tr_s", None, "neither headers nor sidecars of BOLD state a repetition time")
-    value, n_statements = statements.most_common(1)[0]
-    total_text = f"{n_statements} of {statements.total()} statements of headers and sidecars"
-    return Guess("tr_s", value, total_text)
+    origin = next(name for name in ("sidecar", *statements) if name in statements)
+    value, n_statements = statements[origin].most_common(1)[0]
+    return Guess("tr_s", value, f"{origin} of {n_statements} of {n_runs} runs")
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Split the lines of a table into fields; none of a file whose content is absent."""
+    try:
+        annex.require_all(path.parent, [path.name])
+    except FileNotFoundError:
+        return []
+    lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    return [[field.strip() for field in line.split("\t")] for line in lines if line.strip()]
 
 
 def _stated(root: Path, run_files: files.RunFiles) -> Mapping[str, float]:

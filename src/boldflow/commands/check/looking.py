@@ -104,7 +104,7 @@ def _look_at_bold(draft: Draft, look: SubjectLook, response: Entry, findings: Fi
     """Look at masks, headers, sidecars and confounds of a subject, and at its windows where trials are there."""
     root, entry = draft.root, draft.entry
     mask = _mask(root, look.subject, entry, findings)
-    times = VolumeTimes(entry["tr_s"])
+    times = VolumeTimes(entry["tr_s"]) if "tr_s" in draft.keys else None
     run_files: Sequence[files.RunFiles] = files.files_of_runs(root, look.subject, entry)
     for each in run_files:
         place = Place(look.subject, _label(each.events.session, each.events.run), each.bold)
@@ -114,8 +114,12 @@ def _look_at_bold(draft: Draft, look: SubjectLook, response: Entry, findings: Fi
             if mask is not None:
                 bids.check_grid(root / each.bold, image, *mask)
             run = plugin.run_of(root, each, entry, image, bold, None)
-            _look_at_run(run, look, response, times, place, findings)
-    look.offsets = list(dict.fromkeys(times.origin_of_run.values()))
+            _look_at_confounds(run, look, Place(place.subject, place.run, each.confounds), findings)
+            if run.unplaced:
+                findings.add(place, run.unplaced, PLACED, stops=run.space == "MNI")
+            if times is not None:
+                _look_at_times(run, look, response, times, place, findings)
+    look.offsets = list(dict.fromkeys(times.origin_of_run.values())) if times is not None else []
     if look.trials is None:
         return
     keys = {(each.events.session, each.events.run) for each in run_files}
@@ -137,13 +141,11 @@ def _mask(root: Path, name: str, entry: Entry, findings: Findings) -> tuple[Path
     return first
 
 
-def _look_at_run(
+def _look_at_times(
     run: BoldRun, look: SubjectLook, response: Entry, times: VolumeTimes, place: Place, findings: Findings
 ) -> None:
-    """Look at what a run states of place, times and confounds, and whether its trials' windows lie in it."""
+    """Look at what a run states of the times of its volumes, and whether its trials' windows lie in it."""
     label = f"{look.subject}, session {run.session}, run {run.run}"
-    if run.unplaced:
-        findings.add(place, run.unplaced, PLACED, stops=run.space == "MNI")
     look.tr_s += run.tr_s.values()
     offset_s = None
     with findings.at(place, TIMES) as tr_sentences:
@@ -159,7 +161,6 @@ def _look_at_run(
             "right if slices were moved to that time; else take StartTime out of the sidecar",
             stops=False,
         )
-    _look_at_confounds(run, look, place, findings)
     if look.trials is not None and offset_s is not None and not tr_sentences:
         _look_at_windows(run, look.trials, response, (times.tr_s, offset_s), (label, place), findings)
 

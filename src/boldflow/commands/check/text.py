@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from boldflow.commands.check.check import Checked
 
 WIDTH = 110
-HEADER = ("subject", "sessions", "runs", "trials", "pictures", "shown", "volumes", "TR (s)", "volumes begin", "confounds")
+N_SHOWN = 30  # findings of a kind: a fault of one run is often that of all
+HEADER = (
+    "subject",
+    "sessions",
+    "runs",
+    "trials",
+    "pictures",
+    "shown",
+    "volumes",
+    "TR (s)",
+    "volumes begin",
+    "confounds",
+)
 
 
 def written(checked: "Checked") -> str:
@@ -22,8 +34,8 @@ def written(checked: "Checked") -> str:
     findings = checked.findings
     counts_text = f"{_n(len(findings.problems), 'problem')}, {_n(len(findings.warnings), 'warning')}"
     parts = [f"{checked.draft.root}: {counts_text}"]
-    parts += _findings("problems, each of which would stop a study", findings.problems)
-    parts += _findings("warnings, which stop nothing and may mislead", findings.warnings)
+    parts += _titled("problems, each of which would stop a study", findings.problems)
+    parts += _titled("warnings, which stop nothing and may mislead", findings.warnings)
     parts += ["", "what would be read:", *_table(checked.looks)]
     parts += [f"  pictures: {checked.pictures.n_files}, of which {checked.pictures.n_read} were opened"]
     parts += [f"  windows: those of response {checked.response.name}", *_splits(checked.splits)]
@@ -52,13 +64,17 @@ def as_json(checked: "Checked") -> str:
 
 def first_lines(findings: Sequence[Finding], limit: int) -> str:
     """Write some findings, and how many more there are."""
-    more = [f"  and {len(findings) - limit} more"] if len(findings) > limit else []
-    return "\n".join([*_findings("", findings[:limit])[2:], *more])
+    more = [f"  and {len(findings) - limit} more (check FOLDER --json names all)"] if len(findings) > limit else []
+    return "\n".join([*_findings(findings[:limit]), *more])
 
 
-def _findings(title: str, findings: Sequence[Finding]) -> list[str]:
+def _titled(title: str, findings: Sequence[Finding]) -> list[str]:
+    return ["", f"{title}:", first_lines(findings, N_SHOWN)] if findings else []
+
+
+def _findings(findings: Sequence[Finding]) -> list[str]:
     """Number findings: place, sentence, remedy."""
-    lines = ["", f"{title}:"] if findings else []
+    lines = []
     for number, finding in enumerate(findings, start=1):
         place = ", ".join(filter(None, (finding.place.subject, finding.place.run, finding.place.file)))
         lines.append(f"  {number}. {place or 'the folder'}")
@@ -97,7 +113,9 @@ def _table(looks: Sequence[SubjectLook]) -> list[str]:
     """Write a row per subject under a header, in columns."""
     rows = [HEADER, *(_cells(_facts(look)) for look in looks)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def _cells(facts: dict[str, Any]) -> tuple[str, ...]:

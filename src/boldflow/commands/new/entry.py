@@ -1,4 +1,4 @@
-"""An entry of the catalogue as lines of YAML with reasons, put below ``datasets:`` of a file that keeps its comments."""
+"""An entry of the catalogue as lines of YAML with reasons, put below ``datasets:`` of a file that stays as it is."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,10 @@ TOP_LEVEL = re.compile(r"[^\s#]")  # how a line begins that opens the next secti
 def lines_of(name: str, keys: Mapping[str, Any], guesses: Sequence[Guess]) -> list[str]:
     """Write an entry, a key a line, with the reason beside each value that was guessed."""
     reason_of_key = {guess.key: guess.reason for guess in guesses if guess.value is not None}
-    lines = [f"  # Written by `python -m boldflow new {name}`; reasons are what the folder showed on that day.", f"  {name}:"]
+    lines = [
+        f"  # Written by `python -m boldflow new {name}`; reasons are what the folder showed on that day.",
+        f"  {name}:",
+    ]
     for key, value in keys.items():
         reason = reason_of_key.get(key, "")
         lines.append(f"    {key}: {in_yaml(value)}" + (f"  # {reason}" if reason else ""))

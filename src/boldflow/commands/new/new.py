@@ -86,7 +86,7 @@ def _refuse_names(name: str) -> None:
     if name in config["datasets"]:
         raise WrongUseError(f"{CONFIG} has a data set {name!r} already: choose another name, or take it out first")
     _refuse_study(name)
-    tried = {**config, "datasets": {name: config["datasets"][next(iter(config["datasets"]))]}}
+    tried = {**config, "datasets": {name: {"plugin": "haxby"}}}
     problems = validation.config_problems(tried, schemas, Draft202012Validator)
     of_name = [sentence for sentence in problems if sentence.startswith("datasets:")]
     if of_name:

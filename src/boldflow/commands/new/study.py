@@ -35,9 +35,9 @@ def text_of(name: str, checked: Checked) -> str:
         f"# snakemake --profile cpu --config study={name}",
         f"title: {in_yaml(f'A first look at {name}')}",
         "description: >-",
-        "  Ridge regression decodes Gabor features of the pictures from the responses, and predicts each vertex or voxel",
-        "  from them.",
-        f"primary: {in_yaml(METRIC)}  # mean rank of the picture that was seen, 1 the best, 0.5 chance",
+        "  Ridge regression decodes Gabor features of the pictures from the responses, and predicts each vertex or",
+        "  voxel from them.",
+        f"primary: {in_yaml(METRIC)}  # 1 the best, 0.5 chance",
         "runs:",
     ]
     marks = iter(["  - ", *["    "] * len(row)])
@@ -66,4 +66,6 @@ def _split(splits: list[SplitTrial]) -> Choice:
     split = best_split(splits)
     assert split is not None  # new refuses before
     passed_over = [f"{other.name} would not do: {other.refusal}" for other in splits if other.refusal]
-    return Choice([split.name], "; ".join([f"{split.n_train} trials train, {split.n_test} test", *split.remarks, *passed_over]))
+    return Choice(
+        [split.name], "; ".join([f"{split.n_train} trials train, {split.n_test} test", *split.remarks, *passed_over])
+    )
