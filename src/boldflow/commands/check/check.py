@@ -87,7 +87,7 @@ def look(name: str, folder: str, keys_said: Mapping[str, Any], response: str | N
     trials = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     shown_ids = set(trials["image_id"][trials["usable"]]) if len(trials) else set()
     picture_look = pictures.look(draft, shown_ids, findings)
-    split_trials = splits.possible(draft, trials) if len(trials) else []
+    split_trials = splits.look(draft, trials, findings) if len(trials) else []
     skipped = [f"BOLD of {each.subject}: see its problems" for each in looks if not each.bold_was_looked_at]
     unseen = [*UNSEEN, *skipped, *([picture_look.unseen] if picture_look.unseen else [])]
     return Checked(draft, response_entry, findings, looks, picture_look, split_trials, unseen)

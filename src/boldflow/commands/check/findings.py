@@ -92,6 +92,12 @@ class _Listener(logging.Handler):
 
 def _file_in(sentence: str, folder: Path) -> str:
     """Give the first file below the folder that a sentence names, relative to it."""
+    start = sentence.find(f"{folder}/") + len(f"{folder}/")
+    if start >= len(f"{folder}/"):  # names of files may hold blanks
+        ends = [match.start() for match in re.finditer(r"[,;:)]?(\s|$)", sentence) if match.start() > start]
+        for end in reversed(ends):
+            if os.path.isfile(folder / sentence[start:end]):
+                return sentence[start:end]
     for word in re.split(r"[,;:()'\"]*(?:\s|$)[('\"]*", sentence):
         path = folder / word
         if word and path.is_relative_to(folder) and os.path.lexists(path) and not path.is_dir():

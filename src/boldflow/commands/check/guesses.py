@@ -50,7 +50,9 @@ class Column:
 def subjects(root: Path) -> Guess:
     """Take all folders sub-*."""
     names = sorted(path.name for path in root.glob("sub-*") if path.is_dir())
-    return Guess("subjects", names or None, "all folders sub-* of the BIDS folder")
+    if not names:
+        return Guess("subjects", None, f"{root} has no folders sub-*: is it the BIDS folder?")
+    return Guess("subjects", names, "all folders sub-* of the BIDS folder")
 
 
 def derivatives(root: Path) -> Guess:

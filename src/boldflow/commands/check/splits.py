@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from boldflow.commands.check.draft import Draft
+from boldflow.commands.check.findings import Findings, Place
 from boldflow.core.splits import assignment, left_out
 
 TRIED = ("repeated", "tenth-of-runs", "leave-one-run-out")
 UNIT = "image"
+OTHER = "write a split that suits under splits of config/config.yaml, such as fifths: {test: folds, n_folds: 5}"
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,23 @@ class SplitTrial:
     refusal: str = ""
 
 
-def possible(draft: Draft, trials: pd.DataFrame) -> list[SplitTrial]:
-    """Try splits of the catalogue on the trials of all subjects.
+def look(draft: Draft, trials: pd.DataFrame, findings: Findings) -> list[SplitTrial]:
+    """Try splits of the catalogue on the trials of all subjects, and warn where none would do.
 
     Parameters
     ----------
     draft : Draft
     trials : DataFrame
         subject, session, run, trial, image_id, usable.
+    findings : Findings
+        Grows.
     """
     names = [name for name in TRIED if name in draft.config["splits"]]
-    return [_tried(draft, name, trials) for name in names]
+    split_trials = [_tried(draft, name, trials) for name in names]
+    if all(split.refusal for split in split_trials):
+        refusals = "; ".join(f"{split.name}: {split.refusal}" for split in split_trials)
+        findings.add(Place(), f"no split of {', '.join(names)} suits the trials ({refusals})", OTHER, stops=False)
+    return split_trials
 
 
 def _tried(draft: Draft, name: str, trials: pd.DataFrame) -> SplitTrial:

@@ -35,10 +35,9 @@ def with_version(version):
     return lambda folder: lay_out(folder, version)
 
 
-def with_one_table_in_the_root(folder):
-    (first, second) = folder.files("*_events.tsv")
-    second.unlink()
-    first.rename(folder.folder / "task-look_events.tsv")
+def with_tables_in_the_root(folder):
+    for path in folder.files("*_events.tsv"):
+        path.rename(folder.folder / path.name.removeprefix("sub-01_"))
 
 
 def with_sessions(folder):
@@ -132,7 +131,7 @@ def with_another_subject(folder):
 GOOD = [
     lambda folder: None,
     *(with_version(version) for version in NAMES),
-    with_one_table_in_the_root,
+    with_tables_in_the_root,
     with_sessions,
     with_marks_of_byte_order,
     with_headers_that_state_no_tr,
@@ -459,3 +458,29 @@ def test_outside_of_the_project_it_says_where_to_start(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     assert main(["check", str(folder.folder)]) == 2
     assert "start the command in the project's folder" in capsys.readouterr().out
+
+
+def test_trials_that_no_split_suits_are_told(tmp_path):
+    folder = OwnFolder(tmp_path / "made")
+    (first, second) = folder.files("*_events.tsv")
+    second.write_text(first.read_text())  # what one run shows the other shows too
+    report, code = looked_at(folder)
+    (warning,) = report["warnings"]
+    assert code == 0 and "no split of repeated, tenth-of-runs" in warning["sentence"] and "folds" in warning["remedy"]
+
+
+def test_a_folder_that_is_no_bids_folder_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    text, code = check(str(tmp_path / "empty"), {})
+    assert code == 1 and "has no folders sub-*: is it the BIDS folder?" in " ".join(text.split())
+
+
+def test_a_file_below_a_folder_with_blanks_is_named(tmp_path):
+    folder = OwnFolder(tmp_path / "my data [v2] (copy)")
+    change("*run-02_events.tsv", "6.000", "6,000")(folder)
+    (problem,) = looked_at(folder)[0]["problems"]
+    assert problem["file"] == "sub-01/func/sub-01_task-look_run-02_events.tsv"
+    folder = OwnFolder(tmp_path / "my other data")
+    volumes("*run-02*mask.nii.gz", lambda values: np.stack([values, values], -1))(folder)
+    (problem,) = looked_at(folder)[0]["problems"]
+    assert problem["file"].endswith("run-02_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz")
