@@ -86,8 +86,9 @@ def look(name: str, folder: str, keys_said: Mapping[str, Any], response: str | N
     tables = [each.trials for each in looks if each.trials is not None]
     trials = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     shown_ids = set(trials["image_id"][trials["usable"]]) if len(trials) else set()
+    are_whole = len(trials) > 0 and all(each.trials_are_whole for each in looks)
     picture_look = pictures.look(draft, shown_ids, findings)
-    split_trials = splits.look(draft, trials, findings) if len(trials) else []
+    split_trials = splits.look(draft, trials, findings) if are_whole else []
     skipped = [f"BOLD of {each.subject}: see its problems" for each in looks if not each.bold_was_looked_at]
     unseen = [*UNSEEN, *skipped, *([picture_look.unseen] if picture_look.unseen else [])]
     return Checked(draft, response_entry, findings, looks, picture_look, split_trials, unseen)

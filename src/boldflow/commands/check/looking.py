@@ -42,10 +42,11 @@ GROUPS = ("motion6", "csf-wm")
 
 @dataclass
 class SubjectLook:
-    """What would be read of a subject; ``trials`` is None where its tables cannot be read."""
+    """What would be read of a subject; ``trials`` is None, or those of some runs, where tables cannot be read."""
 
     subject: str
     trials: pd.DataFrame | None = None
+    trials_are_whole: bool = False
     n_volumes: list[int] = field(default_factory=list)
     tr_s: list[float] = field(default_factory=list)
     offsets: list[tuple[float, str]] = field(default_factory=list)
@@ -67,7 +68,7 @@ def subject(draft: Draft, name: str, response: Entry, findings: Findings) -> Sub
         Grows.
     """
     look = SubjectLook(name)
-    look.trials = _trials(draft, name, findings)
+    _look_at_tables(draft, look, findings)
     paths: list[str] = []
     with findings.at(Place(name), CHOOSE):
         paths = sorted(set(plugin.files_needed(draft.root, name, draft.entry)))
@@ -79,25 +80,29 @@ def subject(draft: Draft, name: str, response: Entry, findings: Findings) -> Sub
     return look
 
 
-def _trials(draft: Draft, name: str, findings: Findings) -> pd.DataFrame | None:
+def _look_at_tables(draft: Draft, look: SubjectLook, findings: Findings) -> None:
     """Read the tables of events of a subject run by run, and then its trials as the stage does."""
-    entry, root, n_before = draft.entry, draft.root, len(findings.problems)
+    entry, root, name = draft.entry, draft.root, look.subject
     runs: list[files.EventRun] = []
     with findings.at(Place(name), CHOOSE):
         runs = files.event_runs(root, name, entry)
     with findings.at(Place(name), GET) as absent_sentences:
         annex.require_all(root, sorted({run.table for run in runs}))
+    shown_tables = []
     for run in [] if absent_sentences else runs:
         with findings.at(Place(name, _label(run.session, run.run), run.table), TABLE):
-            plugin.shown_in(root, run, entry)
-    if len(findings.problems) > n_before:
-        return None
+            shown_tables.append(plugin.shown_in(root, run, entry))
+    if not runs or absent_sentences:
+        return
+    if len(shown_tables) < len(runs):  # what can be read is looked at nevertheless
+        look.trials = plugin.trials_of(shown_tables, entry) if shown_tables else None
+        return
     with findings.at(Place(name), TABLE):
         table = plugin.trials(root, name, entry)
         list_trials.check(table, name)
         list_trials.count_left_out(table, name)
-        return table.assign(subject=name, image_id=table["image_id"].map(composed))
-    return None
+        look.trials = table.assign(subject=name, image_id=table["image_id"].map(composed))
+        look.trials_are_whole = True
 
 
 def _look_at_bold(draft: Draft, look: SubjectLook, response: Entry, findings: Findings) -> None:
@@ -120,7 +125,7 @@ def _look_at_bold(draft: Draft, look: SubjectLook, response: Entry, findings: Fi
             if times is not None:
                 _look_at_times(run, look, response, times, place, findings)
     look.offsets = list(dict.fromkeys(times.origin_of_run.values())) if times is not None else []
-    if look.trials is None:
+    if look.trials is None or not look.trials_are_whole:
         return
     keys = {(each.events.session, each.events.run) for each in run_files}
     try:

@@ -40,7 +40,7 @@ def look(draft: Draft, shown_ids: Iterable[str], findings: Findings) -> PictureL
     if not root.is_dir():
         findings.add(Place(), f"stimuli_root is {stated!r}, and there is no such folder or archive", MISSING)
         return PictureLook()
-    names, paths = set(shown_ids), []
+    names, paths = {composed(name) for name in shown_ids}, []
     with findings.at(Place(), MISSING):
         paths = bids.pictures(root)
     if not paths:

@@ -89,7 +89,7 @@ def _row(finding: Finding) -> dict[str, str]:
 
 def _facts(look: SubjectLook) -> dict[str, Any]:
     """What would be read of a subject; empty where its tables or its BOLD cannot be."""
-    trials = look.trials
+    trials = look.trials if look.trials_are_whole else None
     facts: dict[str, Any] = {"subject": look.subject, "runs_with_bold": len(look.n_volumes)}
     if trials is not None:
         repeats = trials["image_id"].value_counts()

@@ -11,7 +11,7 @@ are meant.
 
 import functools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -224,11 +224,17 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
     """
     column, accepted_values = settings["image_column"], settings["events_where"]
     runs_with_events = event_runs(root, subject, settings)
-    shown = pd.concat([shown_in(root, run, settings) for run in runs_with_events], ignore_index=True)
-    if shown.empty:
+    shown_tables = [shown_in(root, run, settings) for run in runs_with_events]
+    if all(shown.empty for shown in shown_tables):
         raise _no_trials(root, subject, column, accepted_values, [run.table for run in runs_with_events])
-    trial_rows = bids.as_trials(shown.rename(columns={column: "image_id"}).assign(usable=True))
+    trial_rows = trials_of(shown_tables, settings)
     return without_left_out(root, subject, settings, trial_rows) if settings["leave_out"] else trial_rows
+
+
+def trials_of(shown_tables: Iterable[pd.DataFrame], settings: Entry) -> pd.DataFrame:
+    """Bring the events of runs (``shown_in``) to the columns of a trial table."""
+    shown = pd.concat(shown_tables, ignore_index=True)
+    return bids.as_trials(shown.rename(columns={settings["image_column"]: "image_id"}).assign(usable=True))
 
 
 def shown_in(root: str | Path, run: EventRun, settings: Entry) -> pd.DataFrame:

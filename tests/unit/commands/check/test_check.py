@@ -155,7 +155,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize("lay", GOOD)
-def test_in_a_folder_that_is_in_order_no_check_fails(tmp_path, lay):
+def test_in_a_folder_that_is_in_order_no_check_fails_and_the_entry_gives_responses(tmp_path, monkeypatch, lay):
     folder = OwnFolder(tmp_path / "made")
     lay(folder)
     report, code = looked_at(folder)
@@ -163,6 +163,10 @@ def test_in_a_folder_that_is_in_order_no_check_fails(tmp_path, lay):
     assert all(row["runs_with_bold"] == row["runs"] == 2 and row["trials"] == 20 for row in report["subjects"])
     assert report["entry"]["tr_s"] == 2.0
     assert report["pictures"]["opened"] == report["subjects"][0]["pictures"] > 0
+    monkeypatch.chdir(folder.work)
+    keys = {key: value for key, value in report["entry"].items() if key not in ("plugin", "folder")}
+    responses, _ = folder.responses(**keys)
+    assert len(responses) == 20 and np.isfinite(responses).all()
 
 
 def test_twelve_runs_without_leading_zeros_are_in_order(tmp_path):
@@ -363,12 +367,7 @@ def test_faults_of_several_runs_are_all_named(tmp_path):
     each("*run-03*preproc_bold.nii.gz", lambda path: path.write_bytes(b"no image"))(folder)
     see_through(folder)
     report, _ = looked_at(folder)
-    assert [row["run"] for row in report["problems"]] == [*(f"session 01, run 0{run}" for run in (1, 2, 3))]
-    folder = OwnFolder(tmp_path / "another", n_runs=3)
-    header_tr(1.0)(folder)
-    see_through(folder)
-    report, _ = looked_at(folder)
-    assert [row["run"] for row in report["problems"]] == ["session 01, run 02", ""]
+    assert [row["run"] for row in report["problems"]] == [*(f"session 01, run 0{run}" for run in (1, 2, 3)), ""]
 
 
 @pytest.mark.parametrize(
