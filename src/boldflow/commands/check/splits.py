@@ -24,6 +24,16 @@ class SplitTrial:
     remarks: tuple[str, ...] = ()
     refusal: str = ""
 
+    @property
+    def text(self) -> str:
+        """Say it in one line; of remarks on several subjects the first stands for all."""
+        if self.refusal:
+            return self.refusal
+        fold_text = f" in {self.n_folds} folds together" if self.n_folds > 1 else ""
+        n_more = len(self.remarks) - 1
+        more = [f"further remarks of this kind: {n_more} (--json)"] if n_more > 0 else []
+        return "; ".join([f"{self.n_train} trials train, {self.n_test} test{fold_text}", *self.remarks[:1], *more])
+
 
 def look(draft: Draft, trials: pd.DataFrame, findings: Findings) -> list[SplitTrial]:
     """Try splits of the catalogue on the trials of all subjects, and warn where none would do.

@@ -2,13 +2,12 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from boldflow.commands.check.findings import Finding
 from boldflow.commands.check.looking import SubjectLook
-from boldflow.commands.check.splits import SplitTrial
 
 if TYPE_CHECKING:
     from boldflow.commands.check.check import Checked
@@ -36,9 +35,10 @@ def written(checked: "Checked") -> str:
     parts = [f"{checked.draft.root}: {counts_text}"]
     parts += _titled("problems, each of which would stop a study", findings.problems)
     parts += _titled("warnings, which stop nothing and may mislead", findings.warnings)
+    splits = [_wrapped(f"split {split.name}: {split.text}") for split in checked.splits]
     parts += ["", "what would be read:", *_table(checked.looks)]
     parts += [f"  pictures: {checked.pictures.n_files}, of which {checked.pictures.n_read} were opened"]
-    parts += [f"  windows: those of response {checked.response.name}", *_splits(checked.splits)]
+    parts += [f"  windows: those of response {checked.response.name}", *splits]
     parts += ["", "taken from the folder, since nothing was said (say it by an option):"]
     parts += [_wrapped(f"{guess.key}: {_value(guess.value)} ({guess.reason})") for guess in checked.draft.guesses]
     parts += ["", "not looked at:", *(_wrapped(sentence) for sentence in checked.unseen)]
@@ -129,17 +129,6 @@ def _cells(facts: dict[str, Any]) -> tuple[str, ...]:
         begin or "-",
         f"{facts['confounds']} of {facts['runs_with_bold']} runs",
     )
-
-
-def _splits(splits: Iterable[SplitTrial]) -> list[str]:
-    """Write what each split would make of the trials."""
-    lines = []
-    for split in splits:
-        fold_text = f" in {split.n_folds} folds together" if split.n_folds > 1 else ""
-        counts_text = f"{split.n_train} train, {split.n_test} test{fold_text}"
-        sentences = [split.refusal] if split.refusal else [counts_text, *split.remarks]
-        lines.append(_wrapped(f"split {split.name}: {'; '.join(sentences)}"))
-    return lines
 
 
 def _range(values: Sequence[int]) -> str:

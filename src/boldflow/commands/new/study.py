@@ -66,6 +66,4 @@ def _split(splits: list[SplitTrial]) -> Choice:
     split = best_split(splits)
     assert split is not None  # new refuses before
     passed_over = [f"{other.name} would not do: {other.refusal}" for other in splits if other.refusal]
-    return Choice(
-        [split.name], "; ".join([f"{split.n_train} trials train, {split.n_test} test", *split.remarks, *passed_over])
-    )
+    return Choice([split.name], "; ".join([split.text, *passed_over]))

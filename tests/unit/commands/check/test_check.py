@@ -483,3 +483,29 @@ def test_a_file_below_a_folder_with_blanks_is_named(tmp_path):
     volumes("*run-02*mask.nii.gz", lambda values: np.stack([values, values], -1))(folder)
     (problem,) = looked_at(folder)[0]["problems"]
     assert problem["file"].endswith("run-02_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz")
+
+
+def test_an_archive_of_pictures_is_told_as_not_looked_at_and_a_folder_that_is_not_there_is_a_problem(tmp_path):
+    folder = OwnFolder(tmp_path / "made")
+    archive = shutil.make_archive(str(tmp_path / "pictures"), "zip", folder.folder / "stimuli")
+    report, code = looked_at(folder, stimuli_root=archive)
+    assert code == 0 and any("the archive" in sentence for sentence in report["not_looked_at"])
+    report, code = looked_at(folder, stimuli_root=str(tmp_path / "nowhere"))
+    assert code == 1 and "no such folder or archive" in report["problems"][0]["sentence"]
+
+
+def test_a_subject_without_derivatives_is_named_and_can_be_left_out(tmp_path):
+    folder = OwnFolder(tmp_path / "made")
+    with_another_subject(folder)
+    shutil.rmtree(folder.folder / "derivatives/fmriprep/sub-02")
+    report, code = looked_at(folder)
+    (problem,) = report["problems"]
+    assert code == 1 and problem["subject"] == "sub-02" and "BOLD of sub-02" in " ".join(report["not_looked_at"])
+    assert looked_at(folder, subjects=["sub-01"])[1] == 0
+
+
+def test_a_note_on_many_subjects_is_one_line(tmp_path):
+    folder = OwnFolder(tmp_path / "made")
+    with_another_subject(folder)
+    text, _ = check(str(folder.folder), {})
+    assert "further remarks of this kind: 1" in " ".join(text.split())
