@@ -23,7 +23,7 @@ STUDIES = ("encoding-tiny", "sae-tiny", "neuralbench")
 GIANT = "dinov2-giant-224: {plugin: dinov2, "
 # what each room holds, in a few words
 ROOMS = {
-    "commands": "python -m boldflow why, verify, estimate, doctor",
+    "commands": "python -m boldflow check, new, why, verify, estimate, doctor",
     "stages": "one module per rule: read, compute, write",
     "report": "the page",
     "datasets": "plug-ins",

@@ -261,6 +261,27 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
     """
     root = Path(root)
     ordered_paths = sorted(set(paths))
+    require_all(root, ordered_paths)
+    return [
+        {
+            "path": path,
+            "key": None,
+            "size": (root / path).stat().st_size,
+            "checksum": f"sha256:{sha256(root / path, is_read_again=True)}",
+            "url": None,
+        }
+        for path in ordered_paths
+    ]
+
+
+def require_all(root: Path, ordered_paths: Sequence[str]) -> None:
+    """Stop where files of a plain folder, or the content of annexed ones, are not there.
+
+    Raises
+    ------
+    FileNotFoundError
+        Names ``root``, their count and the first five.
+    """
     absent_paths = [path for path in ordered_paths if _lacks_content(root / path)]
     if absent_paths:
         raise FileNotFoundError(
@@ -272,16 +293,6 @@ def folder_receipt(root: str | Path, paths: Iterable[str]) -> list[dict[str, Any
         raise FileNotFoundError(
             f"{root} lacks {len(missing_paths)} of {len(ordered_paths)} files: {', '.join(missing_paths[:5])}"
         )
-    return [
-        {
-            "path": path,
-            "key": None,
-            "size": (root / path).stat().st_size,
-            "checksum": f"sha256:{sha256(root / path, is_read_again=True)}",
-            "url": None,
-        }
-        for path in ordered_paths
-    ]
 
 
 def _absent(folder: Path, entries: Sequence[Entry]) -> list[str]:

@@ -3,8 +3,9 @@
 Names count: annexed files whose content is not there yet are dangling links, and are found all the same.
 """
 
+import contextlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import nibabel as nib
@@ -22,6 +23,7 @@ from boldflow.provenance import EVERYTHING, reached
 PICTURES = picture_files.SUFFIXES
 # what nibabel raises for files that are cut short, empty, or something else
 BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
+Reader = Callable[[str | Path], tuple[nib.Nifti1Image, np.ndarray]]
 AFFINE_MM = 1e-3  # affines that differ by less are the same grid: headers hold them in single precision
 
 
@@ -131,10 +133,31 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
     FileNotFoundError
         If there is no such file, or its content is absent.
     """
-    path = Path(path)
-    try:
+    with _whole(Path(path)):
         image = nib.Nifti1Image.from_filename(path)
         return image, _as_float(image.dataobj)  # type: ignore[arg-type]
+
+
+def header_of(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Open an image without reading its voxels; in their place stand zeros of its shape that take no memory.
+
+    Raises
+    ------
+    ValueError
+        If the file has no whole header; tells its bytes.
+    FileNotFoundError
+        If there is no such file, or its content is absent.
+    """
+    with _whole(Path(path)):
+        image = nib.Nifti1Image.from_filename(path)
+        return image, np.broadcast_to(np.float32(0), image.shape)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Name the file, and what helps, in an error of a reader."""
+    try:
+        yield
     except BROKEN as error:
         if not path.is_file():
             raise
@@ -142,27 +165,31 @@ def volume(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
         raise ValueError(f"{path} ({size} bytes) is no whole NIfTI: {error}; remove it and get it again") from None
 
 
-def bold(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+def bold(path: str | Path, read: Reader = volume) -> tuple[nib.Nifti1Image, np.ndarray]:
     """Open BOLD and read it as float32 (x, y, z, n_volumes); further axes of length 1 are dropped.
+
+    ``read`` is ``volume``, or ``header_of`` where voxels are not looked at.
 
     Raises
     ------
     ValueError
         As ``volume``; if the file has another number of axes, as one volume has.
     """
-    image, values = volume(path)
+    image, values = read(path)
     return image, with_axes(path, values, 4, "BOLD (x, y, z, n_volumes)")
 
 
-def mask(path: str | Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+def mask(path: str | Path, read: Reader = volume) -> tuple[nib.Nifti1Image, np.ndarray]:
     """Open a mask and tell which voxels are above 0, bool (x, y, z); further axes of length 1 are dropped.
+
+    ``read`` is as in ``bold``.
 
     Raises
     ------
     ValueError
         As ``volume``; if the file has another number of axes.
     """
-    image, values = volume(path)
+    image, values = read(path)
     return image, with_axes(path, values, 3, "one volume (x, y, z)") > 0
 
 

@@ -11,7 +11,7 @@ are meant.
 
 import functools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,15 @@ from boldflow.artifacts.formats import bids, bids_times, confounds, events
 from boldflow.core.records.runs import BoldRun, SliceTiming
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
 from boldflow.core.records.stimuli import Stimulus
-from boldflow.datasets.bids.files import bold_of_runs, event_runs, files_of_runs, masks_of, tables_of
+from boldflow.datasets.bids.files import (
+    EventRun,
+    RunFiles,
+    bold_of_runs,
+    event_runs,
+    files_of_runs,
+    masks_of,
+    tables_of,
+)
 from boldflow.datasets.bids.left_out import sidecar_of, without_left_out
 from boldflow.settings import Entry
 from boldflow.vocabulary.spaces import kind_of
@@ -215,24 +223,30 @@ def trials(root: str | Path, subject: str, settings: Entry) -> pd.DataFrame:
         If there are no events.
     """
     column, accepted_values = settings["image_column"], settings["events_where"]
+    runs_with_events = event_runs(root, subject, settings)
+    shown_tables = [shown_in(root, run, settings) for run in runs_with_events]
+    if all(shown.empty for shown in shown_tables):
+        raise _no_trials(root, subject, column, accepted_values, [run.table for run in runs_with_events])
+    trial_rows = trials_of(shown_tables, settings)
+    return without_left_out(root, subject, settings, trial_rows) if settings["leave_out"] else trial_rows
+
+
+def trials_of(shown_tables: Iterable[pd.DataFrame], settings: Entry) -> pd.DataFrame:
+    """Bring the events of runs (``shown_in``) to the columns of a trial table."""
+    shown = pd.concat(shown_tables, ignore_index=True)
+    return bids.as_trials(shown.rename(columns={settings["image_column"]: "image_id"}).assign(usable=True))
+
+
+def shown_in(root: str | Path, run: EventRun, settings: Entry) -> pd.DataFrame:
+    """Read the events of a run that show pictures and are meant by ``events_where``; raises as ``trials``."""
+    column, accepted_values = settings["image_column"], settings["events_where"]
     text_columns = [column, *(name for name in accepted_values if name != column)]
 
     def keep(texts: pd.DataFrame) -> "pd.Series[bool]":
         fitting = [texts[name].isin(values) for name, values in accepted_values.items()]
         return functools.reduce(operator.and_, fitting, events.is_said(column, texts))
 
-    runs_with_events = event_runs(root, subject, settings)
-    shown = pd.concat(
-        [
-            bids.read_run(Path(root) / run.table, (run.session, run.run), ([], [], text_columns), keep)
-            for run in runs_with_events
-        ],
-        ignore_index=True,
-    )
-    if shown.empty:
-        raise _no_trials(root, subject, column, accepted_values, [run.table for run in runs_with_events])
-    trial_rows = bids.as_trials(shown.rename(columns={column: "image_id"}).assign(usable=True))
-    return without_left_out(root, subject, settings, trial_rows) if settings["leave_out"] else trial_rows
+    return bids.read_run(Path(root) / run.table, (run.session, run.run), ([], [], text_columns), keep)
 
 
 def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -273,22 +287,34 @@ def runs(root: str | Path, subject: str, settings: Entry, recording: str) -> Ite
     root = Path(root)
     mask, mask_path, mask_image = _mask(root, subject, settings)
     for files in files_of_runs(root, subject, settings):
-        path = root / files.bold
-        image, bold = bids.bold(path)
-        bids.check_grid(path, image, mask_path, mask_image)
-        sidecar, sidecar_path = sidecar_of(root, files)
-        yield BoldRun(
-            files.events.session,
-            files.events.run,
-            bold,
-            np.asarray(image.affine),
-            mask,
-            bids_times.header_tr(image) | bids_times.sidecar_tr(sidecar, sidecar_path),
-            kind_of(settings["space"]),
-            functools.partial(confounds.read, root / files.confounds) if files.confounds else None,
-            SliceTiming(*bids_times.slice_timing(sidecar, sidecar_path), settings.get("slice_time_ref")),
-            bids.unplaced(path, image),
-        )
+        image, bold = bids.bold(root / files.bold)
+        bids.check_grid(root / files.bold, image, mask_path, mask_image)
+        yield run_of(root, files, settings, image, bold, mask)
+
+
+def run_of(
+    root: Path, files: RunFiles, settings: Entry, image: nib.Nifti1Image, bold: np.ndarray, mask: np.ndarray | None
+) -> BoldRun:
+    """Join the BOLD of a run with what its header, sidecars and names state.
+
+    Raises
+    ------
+    ValueError
+        If a sidecar is not whole JSON, or states something else than times.
+    """
+    sidecar, sidecar_path = sidecar_of(root, files)
+    return BoldRun(
+        files.events.session,
+        files.events.run,
+        bold,
+        np.asarray(image.affine),
+        mask,
+        bids_times.header_tr(image) | bids_times.sidecar_tr(sidecar, sidecar_path),
+        kind_of(settings["space"]),
+        functools.partial(confounds.read, root / files.confounds) if files.confounds else None,
+        SliceTiming(*bids_times.slice_timing(sidecar, sidecar_path), settings.get("slice_time_ref")),
+        bids.unplaced(root / files.bold, image),
+    )
 
 
 def rois(root: str | Path, subject: str, space: str, settings: Entry) -> dict[str, np.ndarray]:

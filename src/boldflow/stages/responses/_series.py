@@ -66,14 +66,26 @@ def series_of(
         if columns is None or grid(run) != grid_before:
             columns, grid_before = _new_columns(run, entry, mesh_folder, columns), grid(run)
         yield Series(run, columns.apply(run), trials_of_run[key], columns, times.offset_of(run, _label(subject, run)))
+    check_halves(table, bold_keys, subject)
+    if columns is None:
+        raise ValueError(f"{subject} has no run")
+
+
+def check_halves(table: pd.DataFrame, bold_keys: set[tuple[str, str]], subject: str) -> None:
+    """Refuse runs (session, run) that have BOLD and no trials, or usable trials and no BOLD.
+
+    Raises
+    ------
+    RunWithoutBoldError, RunWithoutTrialsError
+        Names the first of them.
+    """
+    trials_of_run = {key: rows for key, rows in table.groupby(["session", "run"])}
     used_keys = {key for key, rows in trials_of_run.items() if rows["usable"].any()}
     lone_keys = sorted((used_keys - bold_keys) | (bold_keys - set(trials_of_run)))[:5]
     if lone_keys:
         error = RunWithoutBoldError if used_keys - bold_keys else RunWithoutTrialsError
         counts_text = f"{len(trials_of_run)} runs have trials and {len(bold_keys)} have BOLD"
         raise error(f"{subject}: {counts_text}; without its other half (session, run): {lone_keys}")
-    if columns is None:
-        raise ValueError(f"{subject} has no run")
 
 
 def _new_columns(run: Run, entry: Entry, mesh_folder: str | None, columns_before: Columns | None) -> Columns:

@@ -37,8 +37,8 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     entry = read_entry(settings)
     root = open_dataset(source)
     table = plugin_of("datasets", entry).trials(root, subject, entry)
-    _check(table, subject)
-    n_left_out = _count_left_out(table, subject)
+    check(table, subject)
+    n_left_out = count_left_out(table, subject)
     table = table.assign(image_id=table["image_id"].map(composed))
     extra_columns = [name for name in table if name == "test_sets" or name.startswith("behaviour_")]
     table = table.assign(subject=subject, repeat=table.groupby("image_id").cumcount() + 1)[[*COLUMNS, *extra_columns]]
@@ -51,7 +51,8 @@ def run(source: str, trials: str, subject: str, settings: str, code: str) -> Non
     tables.write(trials, table.reset_index(drop=True), note)
 
 
-def _check(table: pd.DataFrame, subject: str) -> None:
+def check(table: pd.DataFrame, subject: str) -> None:
+    """Refuse a subject's trials that are not what a trial table holds; raises as ``run``."""
     missing_columns = sorted(set(GIVEN) - set(table.columns))
     if missing_columns:
         raise ValueError(f"trials of {subject} lack the columns {missing_columns}; found {sorted(table.columns)}")
@@ -82,7 +83,7 @@ def _check(table: pd.DataFrame, subject: str) -> None:
         )
 
 
-def _count_left_out(table: pd.DataFrame, subject: str) -> dict[str, int]:
+def count_left_out(table: pd.DataFrame, subject: str) -> dict[str, int]:
     """Count the trials that the data set's entry leaves out, by reason, and say so in the log.
 
     Raises
