@@ -66,11 +66,18 @@ def source_table(tables: Tables, settings: Entry) -> pd.DataFrame:
 def draw(tables: Tables, settings: Entry) -> Figure:
     """Draw a block per metric; parameters and errors as ``source_table``."""
     table = source_table(tables, settings)
-    varying = [name for name in ROW if len(table[name].unique()) > 1]
-    names = table[["model", "feature", *varying]].astype(str).agg(" \u00b7 ".join, axis=1)
+    names = pd.concat([_row_names(part) for _, part in table.groupby("metric", sort=False)])
     counts = " (" + table["n_significant"].astype(int).astype(str) + " of " + table["n_tested"].astype(int).astype(str)
     markers = table.assign(row=names + counts + ")", panel="share", subject="all subjects", chance=float("nan"))
     blocks = [dots.Block(label(str(metric)), part) for metric, part in markers.groupby("metric", sort=False)]
     panel = dots.Panel("share", "Share of people", limits=(-0.03, 1.03))
     with mpl.rc_context(figure_style.RC):
         return dots.figure_of(blocks, [panel])
+
+
+def _row_names(part: pd.DataFrame) -> pd.Series:
+    """Name the rows of a metric by model and feature, and by what else differs among them."""
+    keys = ["model", "feature", *(name for name in ROW if len(part[name].unique()) > 1)]
+    return part[keys].apply(
+        lambda row: " \u00b7 ".join(text for text in row.astype(str) if text != "nan" and text), axis=1
+    )
