@@ -17,7 +17,7 @@ TURNS = {
 # what decoders raise for files that are cut short, damaged or odd; Pillow calls a broken PNG a syntax error
 BROKEN = (
     *(OSError, EOFError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError),
-    *(MemoryError, NotImplementedError, struct.error, zlib.error, Image.DecompressionBombError),
+    *(NotImplementedError, struct.error, zlib.error, Image.DecompressionBombError),
 )
 
 
@@ -47,6 +47,9 @@ def read(path: str | Path) -> np.ndarray:
             if not fault:
                 turn = TURNS.get(_orientation(picture))
                 return np.array((picture if turn is None else picture.transpose(turn)).convert("RGB"))
+    except MemoryError as error:  # of this machine, and no fault of the file's
+        error.add_note(f"while {file} ({file.stat().st_size} bytes) was read")
+        raise
     except BROKEN as error:
         raise _broken(file, error) from None
     raise _refused(file, fault)
