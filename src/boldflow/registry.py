@@ -31,6 +31,7 @@ SHARED = (
     ("linear_start", "models", "linear_start"),
     ("represents", "models", "representing"),
     ("autoencoder", "models", "autoencoders"),
+    ("thresholds", "figures", "thresholds"),
 )
 Config = dict[str, Any]
 Facts = TypeVar("Facts")

@@ -2,13 +2,14 @@
 
 from boldflow import registry
 from boldflow.drawing.tables import Tables
+from tests.made.features import SCHEMAS
 from tests.made.meshes import hemispheres
 
 
 def defaults(name, **changed):
     """Give a figure's settings with every default filled in."""
-    schema = registry.literal("figures", name, "SETTINGS")
-    return {key: value["default"] for key, value in schema.items()} | changed
+    keys = registry.entry_schema(SCHEMAS, "figures", name)["properties"]
+    return {key: schema["default"] for key, schema in keys.items() if "default" in schema} | changed
 
 
 def tables_of(content):

@@ -5,7 +5,8 @@
     results have it. ``images`` are the pictures that ``source_table`` names in its columns image_id and nearest_1 ..
     nearest_5; ``meshes`` are the surfaces on which maps are drawn (``tables.images``, ``tables.meshes`` of ``draw``).
 ``FACTS``
-    ``title`` and ``caption`` (str) for the report.
+    ``title`` and ``caption`` (str) for the report; ``thresholds: True`` adds the key ``threshold`` that figures of
+    tested vertices share (``drawing.thresholds``).
 ``SETTINGS``
     ``{key: {"type", "default", "description", ...}}``: JSON schema of the keys that an entry may add.
 ``READS``, optional

@@ -14,6 +14,7 @@ from boldflow.settings import Entry
 
 NEEDS = ["maps", "meshes"]
 FACTS = {
+    "thresholds": True,
     "title": "What could be explained, and what is",
     "caption": (
         "Left: noise ceiling NC, the share of variance of the scored responses (repeats averaged) that any model of "
@@ -64,29 +65,6 @@ SETTINGS = {
         "minimum": 0,
         "maximum": 1,
         "default": 0,
-    },
-    "threshold": {
-        "description": (
-            "Draw vertices faint that do not pass a test, as in {by: q, at_most: 0.05}. by: q (false discovery rate), "
-            "p_max or p_tfce (family-wise, by the maximum or by clusters) or p; at_most: 0.05 if left out. No "
-            "threshold if left out."
-        ),
-        "type": "object",
-        "properties": {
-            "by": {
-                "description": "p, q (false discovery rate), p_max or p_tfce (family-wise).",
-                "enum": ["p", "q", "p_max", "p_tfce"],
-            },
-            "at_most": {
-                "description": "Highest value that passes; 0.05 if left out.",
-                "type": "number",
-                "exclusiveMinimum": 0,
-                "maximum": 1,
-            },
-        },
-        "dependentRequired": {"at_most": ["by"]},
-        "additionalProperties": False,
-        "default": {},
     },
     "borders": {"description": "Whether borders of ROIs are drawn.", "type": "boolean", "default": True},
 }

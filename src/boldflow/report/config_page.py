@@ -53,7 +53,7 @@ def render(schemas: dict[str, Any]) -> str:
         for plugin in registry.plugins(section) if section in PLUGIN_SECTIONS else []:
             parts += _plugin_keys(section, plugin)
     parts += ["## studies/NAME.yaml\n", schemas["study"]["description"] + "\n", _table(schemas["study"])]
-    for key in ("primary", "runs", "latents"):
+    for key in ("primary", "reference", "runs", "latents"):
         schema = schemas["study"]["properties"][key]
         parts += [f"Keys of `{key}`:\n", _table(schema.get("items", schema))]
     return "\n".join([*parts, PUBLISHED])

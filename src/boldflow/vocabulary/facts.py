@@ -66,10 +66,11 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class FigureFacts:
-    """Facts of a figure, for the report."""
+    """Facts of a figure: what the report says of it, and whether its maps can have a threshold."""
 
     title: str
     caption: str
+    thresholds: bool = False
 
 
 RECORDS: dict[str, type[Any]] = {

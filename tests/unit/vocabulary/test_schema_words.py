@@ -3,6 +3,7 @@
 import re
 
 from boldflow import registry
+from boldflow.drawing import thresholds
 from boldflow.vocabulary import meshes
 from boldflow.vocabulary.directions import Direction
 from boldflow.vocabulary.metrics import METRICS, Order
@@ -49,3 +50,8 @@ def test_keys_of_responses_and_ways_to_a_mesh():
     assert set(KINDS_OF_KEY) <= set(RESPONSES)
     assert {kind for kinds in KINDS_OF_KEY.values() for kind in kinds} == set(RESPONSES["kind"]["enum"])
     assert set(RESPONSES["resampling"]["enum"]) == {*WAYS_FROM_FSAVERAGE, *WAYS_FROM_FSNATIVE}
+
+
+def test_tests_by_which_maps_have_a_threshold():
+    threshold = PARTS["thresholds"]["properties"]["threshold"]["properties"]
+    assert threshold["by"]["enum"] == list(thresholds.MEANINGS)
