@@ -1,6 +1,6 @@
 """The null distribution of a model's scores: labels of images permuted in training and test, and the model refitted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -21,6 +21,7 @@ from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets, scaled, training_data
 
 Refit = Callable[[np.ndarray], np.ndarray]
+Permuted = tuple[np.ndarray, np.ndarray | None]  # predictions, and the image that each test image is held against
 WHOLE_RUNS = "whole runs"  # what trades labels where these come in blocks within runs
 
 
@@ -68,31 +69,12 @@ def null_values(
     -------
     Null
     """
-    if block == WHOLE_RUNS:
-        return _null_of_runs(plugin, settings, data, scorer, n_permutations, seed)
-    image, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
-    picture = data.trials["picture"].to_numpy()[first_rows]
+    by_unit = _refits_by_run if block == WHOLE_RUNS else _refits_by_image
     in_units = not isinstance(scorer, RetrievalScorer)
-    if settings["direction"] == "encode":
-        predictors = [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
-    else:
-        predictors = [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
-    null = []
-    vertex_r: np.ndarray | None = None
-    if isinstance(scorer, EncodingScorer):
-        vertex_r = np.empty((n_permutations, scorer.measured.shape[1]), dtype=np.float32)
-    for permutation in tqdm(range(n_permutations), desc=f"permute {settings['name']}", unit="refit"):
-        rng = np.random.default_rng([seed, permutation])
-        permuted_image = permute_within(
-            np.arange(len(first_rows)), trading_block, rng
-        )  # image -> image whose label it gets
-        predicted = np.concatenate([predict(picture[permuted_image][image]) for predict in predictors])
-        # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
-        true_image = None if settings["direction"] == "encode" else _true(image_of_test, permuted_image, test)
-        null.append([measure.value for measure in scorer.measure(predicted, true_image)])
-        if vertex_r is not None and isinstance(scorer, EncodingScorer):
-            vertex_r[permutation] = scorer.correlation(predicted)
-    return Null(np.array(null), vertex_r)
+    predictions = by_unit(plugin, settings, data, test, rows, in_units, n_permutations, seed, block)
+    n_vertices = scorer.measured.shape[1] if isinstance(scorer, EncodingScorer) else 0
+    vertex_r = np.empty((n_permutations, n_vertices), dtype=np.float32) if n_vertices else None
+    return _null_of(predictions, scorer, n_permutations, f"permute {settings['name']}", vertex_r)
 
 
 def rescored_values(
@@ -109,18 +91,104 @@ def rescored_values(
 
     Parameters and result as for ``null_values``, with ``predicted`` as ``scorer.measure`` takes them.
     """
-    if block == WHOLE_RUNS:
-        return _rescored_runs(predicted, data, rows, scorer, n_permutations, seed)
+    by_unit = _rescored_by_run if block == WHOLE_RUNS else _rescored_by_image
+    predictions = by_unit(predicted, data, test, rows, n_permutations, seed, block)
+    return _null_of(predictions, scorer, n_permutations, "permute test labels")
+
+
+def _null_of(
+    predictions: Iterable[Permuted],
+    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
+    n_permutations: int,
+    title: str,
+    vertex_r: np.ndarray | None = None,
+) -> Null:
+    """Score what was predicted under each permutation; ``vertex_r`` is filled with r of each vertex."""
+    scores: list[list[float]] = []
+    permutations = tqdm(predictions, desc=title, unit="permutation", total=n_permutations)
+    for number, (predicted, true_image) in enumerate(permutations):
+        scores.append([measure.value for measure in scorer.measure(predicted, true_image)])
+        if vertex_r is not None and isinstance(scorer, EncodingScorer):
+            vertex_r[number] = scorer.correlation(predicted)
+    return Null(np.array(scores), vertex_r)
+
+
+def _refits_by_image(
+    plugin: Model,
+    settings: Entry,
+    data: Aligned,
+    test: TestSet,
+    rows: np.ndarray,
+    in_units: bool,
+    n_permutations: int,
+    seed: int,
+    block: str,
+) -> Iterator[Permuted]:
+    """Refit with labels that images trade within blocks."""
+    image, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
+    picture = data.trials["picture"].to_numpy()[first_rows]
+    predictors = _predictors(plugin, settings, data, seed, in_units)
+    for rng in _generators(seed, n_permutations):
+        permuted_image = permute_within(np.arange(len(first_rows)), trading_block, rng)  # whose label each image gets
+        predicted = np.concatenate([predict(picture[permuted_image][image]) for predict in predictors])
+        # what an encoder predicts carries the permuted labels already; what a decoder is held against does not
+        yield predicted, None if settings["direction"] == "encode" else _true(image_of_test, permuted_image, test)
+
+
+def _refits_by_run(
+    plugin: Model,
+    settings: Entry,
+    data: Aligned,
+    test: TestSet,
+    rows: np.ndarray,
+    in_units: bool,
+    n_permutations: int,
+    seed: int,
+    block: str,
+) -> Iterator[Permuted]:
+    """Refit with the labels of other runs, place by place; for a decoder it is the responses that change places."""
+    run, pictures = _runs_of(data), data.trials["picture"].to_numpy()
+    encodes = settings["direction"] == "encode"
+    encoders = _predictors(plugin, settings, data, seed, in_units) if encodes else []
+    for rng in _generators(seed, n_permutations):
+        traded = trade_runs(run, rng)
+        moved = data if encodes else replace(data, responses=np.asarray(data.responses)[traded])
+        predictors = encoders or _predictors(plugin, settings, moved, seed, in_units)
+        yield np.concatenate([predict(pictures[traded] if encodes else pictures) for predict in predictors]), None
+
+
+def _rescored_by_image(
+    predicted: np.ndarray, data: Aligned, test: TestSet, rows: np.ndarray, n_permutations: int, seed: int, block: str
+) -> Iterator[Permuted]:
+    """Hold the same predictions against labels that test images trade."""
     _, first_rows, trading_block, image_of_test = exchangeable(data, test, rows, block)
-    null = []
-    for permutation in tqdm(range(n_permutations), desc="permute test labels", unit="scoring"):
-        permuted_image = permute_within(
-            np.arange(len(first_rows)), trading_block, np.random.default_rng([seed, permutation])
-        )
-        null.append(
-            [measure.value for measure in scorer.measure(predicted, _true(image_of_test, permuted_image, test))]
-        )
-    return Null(np.array(null))
+    for rng in _generators(seed, n_permutations):
+        permuted_image = permute_within(np.arange(len(first_rows)), trading_block, rng)
+        yield predicted, _true(image_of_test, permuted_image, test)
+
+
+def _rescored_by_run(
+    predicted: np.ndarray, data: Aligned, test: TestSet, rows: np.ndarray, n_permutations: int, seed: int, block: str
+) -> Iterator[Permuted]:
+    """Hold predictions of other tested runs against the labels, place by place."""
+    order = np.argsort(rows, kind="stable")  # as acquired
+    run = _runs_of(data)[rows[order]]
+    for rng in _generators(seed, n_permutations):
+        traded = np.empty_like(order)
+        traded[order] = order[trade_runs(run, rng)]
+        yield predicted[traded], None
+
+
+def _generators(seed: int, n_permutations: int) -> Iterator[np.random.Generator]:
+    """Give each permutation a generator of its own."""
+    return (np.random.default_rng([seed, permutation]) for permutation in range(n_permutations))
+
+
+def _predictors(plugin: Model, settings: Entry, data: Aligned, seed: int, in_units: bool) -> list[Refit]:
+    """Make the function from labels to predictions of each fold's test trials."""
+    if settings["direction"] == "encode":
+        return [_encoder(plugin, settings, data, fold, seed) for fold in range(data.n_folds)]
+    return [_decoder(plugin, settings, data, fold, seed, in_units) for fold in range(data.n_folds)]
 
 
 def runs_can_trade(data: Aligned) -> bool:
@@ -131,52 +199,6 @@ def runs_can_trade(data: Aligned) -> bool:
 
 def _runs_of(data: Aligned) -> np.ndarray:
     return np.asarray(pd.factorize(data.trials["session"] + "|" + data.trials["run"])[0])
-
-
-def _null_of_runs(
-    plugin: Model,
-    settings: Entry,
-    data: Aligned,
-    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
-    n_permutations: int,
-    seed: int,
-) -> Null:
-    """Refit with the labels of other runs, place by place; for a decoder it is the responses that change places."""
-    run, pictures, folds = _runs_of(data), data.trials["picture"].to_numpy(), range(data.n_folds)
-    in_units = not isinstance(scorer, RetrievalScorer)
-    encoders = [_encoder(plugin, settings, data, fold, seed) for fold in folds if settings["direction"] == "encode"]
-    scores, vertex_r = [], []
-    for permutation in tqdm(range(n_permutations), desc=f"permute runs, {settings['name']}", unit="refit"):
-        traded = trade_runs(run, np.random.default_rng([seed, permutation]))
-        if encoders:
-            predicted = np.concatenate([predict(pictures[traded]) for predict in encoders])
-        else:
-            moved = replace(data, responses=np.asarray(data.responses)[traded])
-            decoders = [_decoder(plugin, settings, moved, fold, seed, in_units) for fold in folds]
-            predicted = np.concatenate([predict(pictures) for predict in decoders])
-        scores.append([measure.value for measure in scorer.measure(predicted)])
-        if isinstance(scorer, EncodingScorer):
-            vertex_r.append(scorer.correlation(predicted).astype(np.float32))
-    return Null(np.array(scores), np.array(vertex_r) if vertex_r else None)
-
-
-def _rescored_runs(
-    predicted: np.ndarray,
-    data: Aligned,
-    rows: np.ndarray,
-    scorer: ClassScorer | RetrievalScorer | EncodingScorer,
-    n_permutations: int,
-    seed: int,
-) -> Null:
-    """Score predictions of other tested runs, place by place."""
-    order = np.argsort(rows, kind="stable")  # as acquired
-    run = _runs_of(data)[rows[order]]
-    scores = []
-    for permutation in tqdm(range(n_permutations), desc="permute tested runs", unit="scoring"):
-        traded = np.empty_like(order)
-        traded[order] = order[trade_runs(run, np.random.default_rng([seed, permutation]))]
-        scores.append([measure.value for measure in scorer.measure(predicted[traded])])
-    return Null(np.array(scores))
 
 
 def refitted(plugin: Model, settings: Entry, data: Aligned, fold: int, seed: int) -> np.ndarray:
