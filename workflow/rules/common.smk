@@ -7,7 +7,7 @@ import yaml
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from boldflow import planning, registry, symbols, validation
+from boldflow import planning, registry, validation
 
 
 def stop(where, problems):
@@ -73,12 +73,12 @@ def problems_of_study(study):
 
         return validation.study_problems(config, study, SCHEMAS, Draft202012Validator)
 
-    return symbols.problems_of([config, SCHEMAS, study], problems_in_it)
+    return validation.problems_unless_in_order([config, SCHEMAS, study], problems_in_it)
 
 
 stop_if(
     "configuration (config/config.yaml and --config)",
-    symbols.problems_of([config, SCHEMAS], problems_of_catalogue),
+    validation.problems_unless_in_order([config, SCHEMAS], problems_of_catalogue),
 )
 
 

@@ -8,7 +8,6 @@ What was worked out from the very same sources before is remembered (``remembere
 Standard library only, since the Snakefile imports it and is parsed again in every job.
 """
 
-from boldflow.symbols.remembered import problems_of
 from boldflow.symbols.rules import ROOTS, code_digest, code_map, code_text, definitions_of, recorded
 
-__all__ = ["ROOTS", "code_digest", "code_map", "code_text", "definitions_of", "problems_of", "recorded"]
+__all__ = ["ROOTS", "code_digest", "code_map", "code_text", "definitions_of", "recorded"]

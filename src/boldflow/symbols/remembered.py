@@ -1,20 +1,17 @@
-"""What an earlier process worked out from the very same sources: the code of rules, and settings that were in order.
+"""What an earlier process worked out from the very same sources, as texts by name.
 
-Texts are kept below Snakemake's own folder, by the digest of all sources; where they are missing or cannot be written,
+They are kept below Snakemake's own folder, by the digest of all sources; where they are missing or cannot be written,
 everything is worked out again.
 """
 
 import contextlib
-import datetime
 import functools
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from boldflow.provenance import canonical, digest
+from boldflow.provenance import digest
 from boldflow.symbols.package import ADAPTERS, ROOT
 
 FOLDER = Path(".snakemake") / "boldflow-remembered"
@@ -49,28 +46,6 @@ def keep(name: str, text: str) -> None:
         part_path = folder / f"{digest(name)}.{os.getpid()}"
         part_path.write_text(f"{text}\n{digest(text)}", encoding="utf-8")
         part_path.replace(folder / digest(name))
-
-
-def problems_of(subject: Any, check: Callable[[], list[str]]) -> list[str]:
-    """List what is wrong with settings, unless they were in order today under the same sources.
-
-    Parameters
-    ----------
-    subject : nested dict or list
-        All that the check reads besides sources and the day.
-    check : callable
-        Lists the problems.
-    """
-    try:
-        name = f"in order: {datetime.date.today()} {digest(canonical(subject))}"
-    except (TypeError, ValueError):  # a day or an infinite number, which the check may refuse
-        return check()
-    if recall(name) is not None:
-        return []
-    problems = check()
-    if not problems:
-        keep(name, "")
-    return problems
 
 
 def _folder() -> Path:

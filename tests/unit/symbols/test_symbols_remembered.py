@@ -1,6 +1,5 @@
-"""What is remembered of an earlier process holds for the same sources on the same day, and never hides a problem."""
+"""What is remembered of an earlier process holds for the same sources, whole or not at all."""
 
-import datetime
 import shutil
 
 import pytest
@@ -57,35 +56,6 @@ def test_texts_of_other_sources_are_forgotten(monkeypatch):
     monkeypatch.setattr(remembered, "sources_digest", lambda: "others")
     remembered.keep("a", "other text")
     assert [path.name for path in remembered.FOLDER.glob("*")] == ["others"]
-
-
-def test_settings_in_order_are_checked_once_a_day_and_others_every_time(monkeypatch):
-    n_checks = []
-
-    def check_of(problems):
-        return lambda: n_checks.append(1) or problems
-
-    assert remembered.problems_of({"tr_s": 2}, check_of([])) == []
-    assert remembered.problems_of({"tr_s": 2}, check_of(["never asked"])) == []
-    assert len(n_checks) == 1
-    for _ in range(2):
-        assert remembered.problems_of({"tr_s": -1}, check_of(["tr_s: -1"])) == ["tr_s: -1"]
-    assert len(n_checks) == 3
-
-    class Tomorrow(datetime.date):
-        @classmethod
-        def today(cls):
-            return datetime.date(2100, 1, 1)
-
-    monkeypatch.setattr(datetime, "date", Tomorrow)
-    assert remembered.problems_of({"tr_s": 2}, check_of(["signed tomorrow"])) == ["signed tomorrow"]
-
-
-@pytest.mark.parametrize("value", [datetime.date(2026, 1, 31), float("nan")])
-def test_what_has_no_canonical_text_is_checked_every_time(value):
-    remembered.problems_of({"key": value}, list)
-    assert remembered.problems_of({"key": value}, lambda: ["a problem"]) == ["a problem"]
-    assert not remembered.FOLDER.exists()
 
 
 def test_nothing_is_kept_where_snakemake_has_no_folder(tmp_path):
