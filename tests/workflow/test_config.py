@@ -57,7 +57,7 @@ CASES = {
     "missing key": (CATALOGUE, "{test: run}", "{}", ["splits.leave-one-run-out", "'test' is missing"]),
     "unknown model in a study": (
         STUDY,
-        "ridge-encoder]",
+        "ridge-encoder-maps]",
         "ridge-encodr]",
         ["runs[0].models", "'ridge-encodr'", "'ridge-encoder'"],
     ),

@@ -116,13 +116,9 @@ def source(settings: Entry, workspace: str | Path) -> Source:
     FileNotFoundError
         If there is no such folder.
     """
-    folder = Path(settings["folder"]).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"folder of data set {settings['name']} does not exist: {folder}; download "
-            f"https://{FACTS['source']['accession']} there"
-        )
-    return Source("folder", str(folder.resolve()), None, FACTS["source"]["accession"])
+    accession = FACTS["source"]["accession"]
+    folder = own_folder.folder_of(settings, f"download https://{accession} there")
+    return Source("folder", folder, None, accession)
 
 
 def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:

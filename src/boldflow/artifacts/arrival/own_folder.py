@@ -3,6 +3,22 @@
 from pathlib import Path
 
 from boldflow.provenance import reached
+from boldflow.settings import Entry
+
+
+def folder_of(settings: Entry, remedy: str = "") -> str:
+    """Give the full path of the folder that a data set's entry names (key ``folder``).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder; ``remedy`` says what to do.
+    """
+    folder = Path(settings["folder"]).expanduser()
+    if not folder.is_dir():
+        hint = f"; {remedy}" if remedy else ""
+        raise FileNotFoundError(f"folder of data set {settings['name']} does not exist: {folder}{hint}")
+    return str(folder.resolve())
 
 
 def one(root: str | Path, name: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boldflow.artifacts.arrival import own_folder
 from boldflow.artifacts.formats import pictures
 from boldflow.artifacts.releases import nsd_tables
 from boldflow.core.records.runs import BetaRun, BoldRun
@@ -130,16 +131,12 @@ def source(settings: Entry, workspace: str | Path) -> Source:
     FileNotFoundError
         If the entry names none, or there is no such folder.
     """
-    name = settings["name"]
     if "folder" not in settings:
         raise FileNotFoundError(
-            f"datasets.{name}.folder is not set: it names your folder of the challenge's data, which its organisers "
-            "give to those who asked for it (https://algonautsproject.com/2023)"
+            f"datasets.{settings['name']}.folder is not set: it names your folder of the challenge's data, which its "
+            "organisers give to those who asked for it (https://algonautsproject.com/2023)"
         )
-    folder = Path(settings["folder"]).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"folder of data set {name} does not exist: {folder}")
-    return Source("folder", str(folder.resolve()), None, f"a folder of the user's ({name})")
+    return Source("folder", own_folder.folder_of(settings), None, f"a folder of the user's ({settings['name']})")
 
 
 def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:

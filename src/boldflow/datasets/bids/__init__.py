@@ -19,6 +19,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from boldflow.artifacts.arrival import own_folder
 from boldflow.artifacts.formats import bids, bids_times, confounds, events
 from boldflow.core.records.runs import BoldRun, SliceTiming
 from boldflow.core.records.sources import Sizes, Source, SubjectSizes
@@ -175,10 +176,7 @@ def source(settings: Entry, workspace: str | Path) -> Source:
     FileNotFoundError
         If there is no such folder.
     """
-    folder = Path(settings["folder"]).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"folder of data set {settings['name']} does not exist: {folder}")
-    return Source("folder", str(folder.resolve()), None, f"a folder of the user's ({settings['name']})")
+    return Source("folder", own_folder.folder_of(settings), None, f"a folder of the user's ({settings['name']})")
 
 
 def files_needed(root: str | Path, what: str, settings: Entry, recording: str | None = None) -> list[str]:
