@@ -13,6 +13,7 @@ from typing import Any
 from boldflow.artifacts.arrival import annex
 from boldflow.artifacts.formats import bids, bids_names, bids_times
 from boldflow.core.records.stimuli import composed
+from boldflow.datasets import bids as plugin
 from boldflow.datasets.bids import files
 from boldflow.datasets.bids.left_out import sidecar_of
 from boldflow.provenance import reached
@@ -98,7 +99,9 @@ def image_column(tables: Sequence[Column], pictures: Iterable[str], name: str | 
     name, way : str or None
         Column and way, where they were said.
     """
-    names_of_way = {each: {_named(path, each) for path in pictures} for each in ([way] if way else WAYS)}
+    names_of_way = {
+        each: {composed(plugin.picture_name(path, each)) for path in pictures} for each in ([way] if way else WAYS)
+    }
     candidates = [column for column in tables if column.name not in ("onset", "duration")]
     ranked = [
         (len({composed(value) for value in column.values} & names), column.name, each)
@@ -208,10 +211,6 @@ def _space_of(path: str) -> str:
     """Write the space of a file as an entry does, with its resolution."""
     resolution = bids_names.label(path, "res")
     return bids_names.label(path, "space") + (f"_res-{resolution}" if resolution else "")
-
-
-def _named(path: str, way: str) -> str:
-    return composed({"path": path, "name": PurePosixPath(path).name, "stem": PurePosixPath(path).stem}[way])
 
 
 def _is_picture(value: str) -> bool:

@@ -247,12 +247,15 @@ def shown_in(root: str | Path, run: EventRun, settings: Entry) -> pd.DataFrame:
     return bids.read_run(Path(root) / run.table, (run.session, run.run), ([], [], text_columns), keep)
 
 
+def picture_name(path: str, way: str) -> str:
+    """Name a picture by its path below the folder, by its file name, or by that without its ending (``image_name``)."""
+    return {"path": path, "name": Path(path).name, "stem": Path(path).stem}[way]
+
+
 def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Give file, image_id and labels of each picture, by ``image_name``."""
-    namers = {"path": lambda path: path, "name": lambda path: Path(path).name, "stem": lambda path: Path(path).stem}
-    image_name_of = namers[settings["image_name"]]
     for path in bids.pictures(root):
-        yield path, image_name_of(path), {"folder": Path(path).parent.name or Path(root).name}
+        yield path, picture_name(path, settings["image_name"]), {"folder": Path(path).parent.name or Path(root).name}
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:

@@ -5,8 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
+from boldflow.artifacts.arrival import checks
 from boldflow.artifacts.formats import pictures
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -104,3 +105,19 @@ def test_empty_cut_and_moving_pictures_are_refused_by_name_and_bytes(tmp_path):
         pictures.read(tmp_path / "moving.tif")
     with pytest.raises(FileNotFoundError):
         pictures.read(tmp_path / "nowhere.png")
+
+
+def test_a_machine_short_of_memory_is_no_fault_of_the_file(tmp_path, monkeypatch):
+    """Else an arrival would throw the file away and fetch it anew."""
+    path = tmp_path / "whole.png"
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+
+    def short(self, *arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", short)
+    with pytest.raises(MemoryError) as caught:
+        pictures.read(path)
+    assert any(str(path) in note for note in caught.value.__notes__)
+    with pytest.raises(MemoryError):
+        checks.problem(path)
