@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # from Python 3.12 each job sees that what it executes lies inside its digest (boldflow.symbols.watching)
 WATCHED = {"BOLDFLOW_WATCH_CODE": "1"}
 PARTS = ("Snakefile", "config", "workflow", "src", "envs", "profiles", "cpu", "slurm", "pyproject.toml")
+
+
+def pytest_configure() -> None:
+    """Heed SIGINT, also in programs that tests start: a shell lets what runs in its background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def real_data() -> Path | None:

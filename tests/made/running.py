@@ -64,11 +64,6 @@ class Run:
         self.process.wait()
 
 
-def _heed_interruptions() -> None:
-    """Heed SIGINT, which a shell lets programs in its background ignore, and they theirs."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @dataclass
 class Site(Project):
     """A copy of the finished smallest study, to which a slow model may be added."""
@@ -91,7 +86,6 @@ class Site(Project):
                 stdout=handle,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_heed_interruptions,
             )
         run = Run(process, output)
         self.runs.append(run)

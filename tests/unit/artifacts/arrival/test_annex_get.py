@@ -133,7 +133,7 @@ def from_the_beginning(server):
 
 def ended_by_its_database(caplog):
     """Tries that git-annex ended because its own database was busy: it says nothing then of what has arrived."""
-    return caplog.text.count("database is locked")
+    return sum("SQLite3 returned" in line or "database is locked" in line for line in caplog.text.splitlines())
 
 
 @pytest.mark.parametrize("fault", ["flip", "short", "html"])
