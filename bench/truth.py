@@ -1,11 +1,12 @@
 """Do scores, intervals, tests and ceilings hold what they say, over simulated studies whose truth is known?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from scipy import special
+from tqdm import tqdm
 
-from bench import _lines, _maps, _refits
+from bench import _chance, _lines, _maps, _refits
 from bench._lines import Line
 from boldflow.core.compute import fixed_threads
 from boldflow.core.records.test_sets import TestSet
@@ -21,6 +22,7 @@ from boldflow.vocabulary.metrics import metric_named
 
 SEED = 20
 N_DRAWS = 1000
+COVERED_IN_THE_MEAN, COVERED_BY_COUNTS_IN_THE_MEAN = (0.94, 0.965), (0.93, 1.0)
 COVERED, COVERED_BY_COUNTS, COVERED_OVER_FOLDS = (0.92, 0.985), (0.89, 1.0), (0.93, 1.0)
 table = _lines.table
 
@@ -38,18 +40,23 @@ def run(quick: bool = False) -> list[Line]:
     list of Line
     """
     with fixed_threads(1):
-        return [
-            *_coverage(quick),
-            *_families(quick),
-            *_power(quick),
-            *_ceilings(quick),
-            *_shares(quick),
-            *_folds(quick),
-            *_prevalence(),
-            *_people(quick),
-            *_maps.lines(SEED, quick),
-            *_refits.lines(SEED, quick),
-        ]
+        return list(tqdm(_all_lines(quick), desc="truth", unit="line", total=None))
+
+
+def _all_lines(quick: bool) -> Iterator[Line]:
+    coverage = list(tqdm(_coverage(quick), desc="coverage", unit="line"))
+    yield from coverage
+    yield from _mean_coverage(coverage, quick)
+    yield from _families(quick)
+    yield from _power(quick)
+    yield from _ceilings(quick)
+    yield from _shares(quick)
+    yield from _folds(quick)
+    yield from _prevalence()
+    yield from _people(quick)
+    yield from _chance.lines(SEED, quick)
+    yield from _maps.lines(SEED, quick)
+    yield from _refits.lines(SEED, quick)
 
 
 def _one_fold(n_images: int, repeats: int) -> TestSet:
@@ -85,7 +92,7 @@ def _classified(n_images: int, repeats: int, strength: float, rng: np.random.Gen
     test = _one_fold(n_images, repeats)
     classes = rng.permutation(np.arange(n_images) % 4)
     evidence = strength * np.eye(4)[classes[test.image]] + rng.normal(size=(len(test.image), 4))
-    return ClassScorer(test, classes, 4).measure(evidence)
+    return ClassScorer(test, classes).measure(evidence)
 
 
 Studies = Callable[[int, int, float, np.random.Generator], list[Measure]]
@@ -122,6 +129,29 @@ def _coverage(quick: bool) -> Iterator[Line]:
                     band = COVERED_BY_COUNTS if metric in COUNTS else COVERED
                     cell = f"{metric} {truth:.3f}, {n_images} x {repeats}"
                     yield _lines.share("coverage", cell, SEED, hits, band, quick)
+
+
+def _mean_coverage(cells: Sequence[Line], quick: bool) -> Iterator[Line]:
+    """Average each metric's coverage over its cells."""
+    by_metric: dict[str, list[Line]] = {}
+    for line in cells:
+        by_metric.setdefault(line.cell.split()[0], []).append(line)
+    for metric, of_metric in by_metric.items():
+        value = float(np.mean([line.value for line in of_metric]))
+        error = float(np.sqrt(np.sum([line.error**2 for line in of_metric]))) / len(of_metric)
+        low, high = COVERED_BY_COUNTS_IN_THE_MEAN if metric in COUNTS else COVERED_IN_THE_MEAN
+        slack = 3 * error if quick else 0.0
+        n_studies = sum(line.studies for line in of_metric)
+        yield Line(
+            "mean coverage",
+            f"{metric}, {len(of_metric)} cells",
+            SEED,
+            n_studies,
+            value,
+            error,
+            low - slack,
+            high + slack,
+        )
 
 
 def _last_views(measures: list[Measure]) -> list[Measure]:

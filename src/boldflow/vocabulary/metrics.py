@@ -29,7 +29,8 @@ class Metric:
     ``name`` stands in tables, ``label`` in figures and pages; ``digits`` after the point are shown. ``kinds`` are the
     kinds of result that have it: "encode", "represent", "embedding" and "classes" (of decoded features), "wins" (of two
     encoders), "separation" (of codes). ``median``: it is the median over queries, where others are the mean. ``scale``:
-    of its interval.
+    of its interval. ``strays_over_folds``: it lies off its chance without signal where the models of folds were trained
+    on what others are tested on, since the length of a prediction then depends on the responses of the other folds.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Metric:
     digits: int = 3
     median: bool = False
     scale: Scale = Scale.PLAIN
+    strays_over_folds: bool = False
 
 
 METRICS = {
@@ -54,12 +56,12 @@ METRICS = {
         Metric("sd_rank", "Standard deviation of ranks", ("embedding",), Order.NONE, digits=2),
         Metric("two_way", "2-way identification", ("embedding",), scale=Scale.SHARE),
         Metric("nway50", "50-way top-1 accuracy", ("embedding",), scale=Scale.SHARE),
-        Metric("feature_r", "Pearson r of features", ("embedding",), scale=Scale.CORRELATION),
+        Metric("feature_r", "Pearson r of features", ("embedding",), scale=Scale.CORRELATION, strays_over_folds=True),
         Metric("accuracy", "Accuracy", ("classes",), scale=Scale.COUNT),
         Metric("auc", "ROC-AUC", ("classes", "separation"), scale=Scale.SHARE),
-        Metric("r", "Pearson r", ("encode", "represent"), scale=Scale.CORRELATION),
-        Metric("r_pooled", "Pooled r of a region", ("encode",), scale=Scale.CORRELATION),
-        Metric("r2", "Signed r²", ("encode",)),
+        Metric("r", "Pearson r", ("encode", "represent"), scale=Scale.CORRELATION, strays_over_folds=True),
+        Metric("r_pooled", "Pooled r of a region", ("encode",), scale=Scale.CORRELATION, strays_over_folds=True),
+        Metric("r2", "Signed r²", ("encode",), strays_over_folds=True),
         Metric("R2", "R² of held-out trials", ("encode", "represent")),
         Metric("mse", "Mean squared error", ("encode", "represent"), Order.LOWER, scale=Scale.POSITIVE),
         Metric("explained_share", "Explained share", ("encode",)),

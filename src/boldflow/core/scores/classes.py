@@ -16,12 +16,11 @@ Array = np.ndarray
 class ClassScorer:
     """Score class evidence: accuracy and area under the ROC curve.
 
-    ``classes`` (n_images,): true class of each test image; ``n_classes``.
+    ``classes`` (n_images,): true class of each test image.
     """
 
     test: TestSet
     classes: Array
-    n_classes: int
 
     def measure(self, predicted: Array, true: Array | None = None) -> list[Measure]:
         """Measure predictions (n_test_trials, n_classes).
@@ -31,10 +30,10 @@ class ClassScorer:
         classes = self.classes if true is None else self.classes[true]
         measures = []
         for view, evidence, image in self.test.views(predicted):
-            true_class, unit = classes[image], self.test.unit[image]
+            true_class, unit, fold = classes[image], self.test.unit[image], self.test.image_fold[image]
             hits = metrics.class_hits(evidence, true_class)
-            measures.append(query_measure(view, "accuracy", hits, unit, chance=1 / self.n_classes))
-            fold = self.test.image_fold[image]
+            chance = metrics.class_hits_by_chance(evidence, true_class, fold)
+            measures.append(query_measure(view, "accuracy", hits, unit, chance=chance))
             area = metrics.class_auc(evidence, true_class, fold)
             draw = _auc_draws(evidence, true_class, unit, fold)
             measures.append(Measure(view, "auc", area, draw, chance=0.5, remark=_untold(true_class, fold)))

@@ -203,6 +203,42 @@ def class_hits(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
     return is_best[np.arange(len(scores)), true] / is_best.sum(axis=1)
 
 
+def class_hits_by_chance(scores: np.ndarray, true: np.ndarray, fold: np.ndarray) -> float:
+    """Give the accuracy that is expected where classes do not depend on scores.
+
+    Parameters
+    ----------
+    scores : array of shape (n_units, n_classes)
+    true, fold : int array of shape (n_units,)
+
+    Returns
+    -------
+    float
+        Share of units that are right when true classes trade places within folds, its mean over all ways to do so:
+        1 / n_classes where a fold has as many units of each class, the share of the largest class for a guess that is
+        always this one.
+    """
+    is_best = scores == scores.max(axis=1, keepdims=True)
+    wins = is_best / is_best.sum(axis=1, keepdims=True)  # (n_units, n_classes)
+    expected_hits = 0.0
+    for number in np.unique(fold):
+        rows = fold == number
+        units_of_class = np.bincount(true[rows], minlength=scores.shape[1])
+        expected_hits += float(wins[rows].sum(axis=0) @ units_of_class) / rows.sum()
+    return expected_hits / len(scores)
+
+
+def median_rank_by_chance(gallery_sizes: np.ndarray) -> float:
+    """Give the median of ranks that are uniform in galleries of these sizes, (n_queries,), between ranks by share."""
+    sizes, n_queries = np.unique(gallery_sizes, return_counts=True)
+    share_of_rank = np.zeros(sizes.max())
+    for size, n in zip(sizes, n_queries, strict=True):
+        share_of_rank[:size] += n / size / len(gallery_sizes)
+    cumulative = np.cumsum(share_of_rank)
+    rank = int(np.searchsorted(cumulative, 0.5))
+    return float(rank + 0.5 - (cumulative[rank] - 0.5) / share_of_rank[rank])
+
+
 def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Correlate columns of ``x`` and ``y``, Pearson.
 

@@ -212,7 +212,8 @@ def _rank_measures(
         f"top{k}": (metrics.top_k(ranked, k), np.minimum(k / each_size, 1).mean()) for k in TOP if k < gallery_size
     }
     query_values["inv_norm_rank"] = query_values["inv_norm_rank_median"] = (inverse_ranks, 0.5)
-    query_values["mean_rank"] = query_values["median_rank"] = (ranked.rank, (each_size.mean() - 1) / 2)
+    query_values["mean_rank"] = (ranked.rank, (each_size.mean() - 1) / 2)
+    query_values["median_rank"] = (ranked.rank, metrics.median_rank_by_chance(each_size))
     if gallery_size >= N_WAY and gallery_sizes is None:
         query_values["nway50"] = (metrics.n_way_top1(ranked, N_WAY), 1 / N_WAY)
     fields = {"gallery": gallery, "gallery_size": gallery_size}

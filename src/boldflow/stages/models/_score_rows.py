@@ -116,8 +116,7 @@ class ScoreRows:
             return {}
         p = statistics.permutation_p(measure.value, null, not lower_is_better(measure.metric))
         row: Row = {"p": p, "p_kind": self.scoring.p_kind, "n_permutations": len(null), "null_sd": float(np.std(null))}
-        if self.test.n_folds > 1 and measure.chance is not None and "encode" in metric_named(measure.metric).kinds:
-            # predictions of a fold depend on the responses of the others: r and its square lie off 0 without signal
+        if self.test.n_folds > 1 and measure.chance is not None and metric_named(measure.metric).strays_over_folds:
             row["chance"] = float(np.mean(null))
         return row
 

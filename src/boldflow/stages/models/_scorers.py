@@ -43,7 +43,7 @@ def scorer_of(scoring: Scoring, test_data: Tested) -> Scorer:
     picture[test.image] = data.trials["picture"].to_numpy()[test_rows]
     if scoring.notes.feature_kind == "classes":
         classes = np.argmax(data.features[picture], axis=1)
-        return ClassScorer(test, classes, data.features.shape[1])
+        return ClassScorer(test, classes)
     return retrieval_scorer(data, test, picture, scoring.weights)
 
 

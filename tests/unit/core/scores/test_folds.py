@@ -110,7 +110,7 @@ def test_an_area_counts_the_pairs_within_folds():
             for b in np.flatnonzero((classes != label) & (RUN[a] == RUN)):
                 wins[label] += evidence[a, label] > evidence[b, label]
                 n_pairs[label] += 1
-    scores = ClassScorer(TEST, classes, 2).measure(evidence)
+    scores = ClassScorer(TEST, classes).measure(evidence)
     assert value(scores, "auc") == pytest.approx((wins / n_pairs).mean())
 
 
@@ -119,16 +119,16 @@ def test_evidence_of_how_often_classes_train_tells_nothing():
     rng = np.random.default_rng(6)
     classes = rng.integers(0, 2, N)
     evidence = without_run(classes[:, None], np.eye(2)[classes], mean_of_training)
-    scores = ClassScorer(TEST, classes, 2).measure(evidence)
+    scores = ClassScorer(TEST, classes).measure(evidence)
     assert value(scores, "auc") == 0.5
 
 
 def test_folds_of_one_class_are_told_and_where_all_are_the_area_is_empty():
     classes = np.where(RUN < 7, RUN % 2, 0)
     classes[RUN == 7] = np.arange(N_PICTURES) % 2
-    area = next(m for m in ClassScorer(TEST, classes, 2).measure(np.eye(2)[classes]) if m.metric == "auc")
+    area = next(m for m in ClassScorer(TEST, classes).measure(np.eye(2)[classes]) if m.metric == "auc")
     assert area.value == 1 and area.remark == "7 of 8 folds hold one class only"
-    area = next(m for m in ClassScorer(TEST, RUN % 2, 2).measure(np.eye(2)[RUN % 2]) if m.metric == "auc")
+    area = next(m for m in ClassScorer(TEST, RUN % 2).measure(np.eye(2)[RUN % 2]) if m.metric == "auc")
     assert np.isnan(area.value) and area.remark == "8 of 8 folds hold one class only"
 
 

@@ -8,6 +8,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from boldflow.core import averaging
 from boldflow.core.scores import metrics
+from boldflow.core.scores.statistics import permute_within
 
 
 def brute_ranks(predictions, gallery, true):
@@ -170,3 +171,33 @@ def test_the_area_is_scikit_learns_to_the_last_but_one_digit():
     for _ in range(50):
         scores, inside = rng.integers(0, 20, 37).astype(float), rng.random(37) < 0.4
         assert metrics.area(scores, inside) == pytest.approx(roc_auc_score(inside, scores), rel=1e-14)
+
+
+def test_accuracy_by_chance_is_the_mean_over_true_classes_that_trade_places_within_folds():
+    rng = np.random.default_rng(4)
+    fold, true = np.repeat([0, 1], [30, 12]), rng.choice(3, size=42, p=[0.6, 0.3, 0.1])
+    evidence = rng.integers(0, 4, size=(42, 3)).astype(float)  # with ties
+    traded = [metrics.class_hits(evidence, permute_within(true, fold, rng)).mean() for _ in range(4000)]
+    by_chance = metrics.class_hits_by_chance(evidence, true, fold)
+    assert abs(by_chance - np.mean(traded)) < 4 * np.std(traded) / np.sqrt(4000)
+
+
+def test_accuracy_by_chance_is_one_of_all_classes_where_these_are_balanced_and_the_largest_share_of_a_constant_guess():
+    fold, true = np.repeat([0, 1], 24), np.tile(np.arange(8), 6)
+    evidence = np.random.default_rng(5).normal(size=(48, 8))
+    assert metrics.class_hits_by_chance(evidence, true, fold) == 1 / 8
+    constant = np.tile([0.7, 0.2, 0.1], (10, 1))
+    skewed = np.repeat([0, 1, 2], [6, 3, 1])
+    assert metrics.class_hits_by_chance(constant, skewed, np.zeros(10, dtype=int)) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("sizes", [[16], [17], [16, 17], [10, 22, 22], [2, 40]])
+def test_median_rank_by_chance_is_that_of_uniform_ranks(sizes):
+    queries = np.repeat(sizes, sizes)  # each picture of a gallery is looked for
+    rng = np.random.default_rng(6)
+    drawn = rng.integers(0, np.tile(queries, (4000, 1)))
+    smooth = drawn + rng.uniform(-0.5, 0.5, size=drawn.shape)  # between ranks by share
+    by_chance = metrics.median_rank_by_chance(queries)
+    assert abs(by_chance - np.median(smooth)) < 0.1
+    if len(sizes) == 1:
+        assert by_chance == pytest.approx((sizes[0] - 1) / 2)

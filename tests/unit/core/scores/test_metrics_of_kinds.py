@@ -34,7 +34,7 @@ def embedded():
 
 
 def classified():
-    return ClassScorer(TEST, np.arange(N_IMAGES) % 3, 3).measure(RNG.normal(size=(len(IMAGE), 3)))
+    return ClassScorer(TEST, np.arange(N_IMAGES) % 3).measure(RNG.normal(size=(len(IMAGE), 3)))
 
 
 @pytest.mark.parametrize(
