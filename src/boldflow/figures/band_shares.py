@@ -13,7 +13,7 @@ NEEDS = ["bands"]
 FACTS = {
     "title": "Which feature explains what in each ROI",
     "caption": (
-        "A row is an ROI (all: every vertex), a marker one subject with its 95 % bootstrap interval over test "
+        "A row is an ROI (all: every vertex), a marker one subject with its 95 % jackknife interval over test "
         "pictures; blocks are encoding results. First panel: R² of the joint prediction from several features, repeats "
         "averaged, as summed explained over summed total variance; black tick: noise ceiling NC of the ROI. Then, on "
         "the same scale, what each feature brings to it (filled: product measure; these add up to the joint R²) and "

@@ -10,14 +10,18 @@ from boldflow.artifacts.store import model_weights
 from boldflow.core import averaging
 from boldflow.core.linear.partition import pooled_product_measure, product_measure
 from boldflow.core.linear.scaling import scale
-from boldflow.core.scores import statistics
+from boldflow.core.scores import intervals
 from boldflow.core.scores.encoding import EncodingScorer
 from boldflow.models import Model, TellsBandsApart
 from boldflow.stages._aligned import Aligned
 from boldflow.stages.models._inputs import inputs_and_targets
+from boldflow.vocabulary.metrics import Scale
 
 JOINT = "all"  # stands for the band in rows of the joint prediction
-COLUMNS = ["seed", "roi", "band", "measure", "value", "ci_low", "ci_high", "ci_method", "ceiling", "n_test_images"]
+COLUMNS = [
+    *["seed", "roi", "band", "measure", "value", "ci_low", "ci_high", "ci_method", "ceiling", "n_test_images"],
+    "remarks",
+]
 
 
 @dataclass(frozen=True)
@@ -96,19 +100,15 @@ def map_columns(shared: Partition, scorer: EncodingScorer) -> dict[str, np.ndarr
     return columns
 
 
-def region_rows(
-    shared: Partition, scorer: EncodingScorer, counts: np.ndarray, seed: int | str, unit: str
-) -> pd.DataFrame:
-    """Give rows of each region and band: share of variance with its bootstrap interval over images.
+def region_rows(shared: Partition, scorer: EncodingScorer, seed: int | str, unit: str) -> pd.DataFrame:
+    """Give rows of each region and band: share of variance with its jackknife interval over images.
 
     Parameters
     ----------
     shared : Partition
     scorer : of the result
-    counts : array of shape (n_draws, n_units)
-        How often each unit is in each draw.
     seed : whose fit
-    unit : what is drawn, in words
+    unit : what is left out in turn, in words
 
     Returns
     -------
@@ -116,25 +116,32 @@ def region_rows(
         ``measure`` is "joint" (R^2 of the whole prediction), "product" (what the band brings to it: these add up), or
         "unique" (what is lost without the band). All are sums over the region's vertices, over their summed variance.
     """
-    series = _pooled_series(shared, scorer, counts)
+    series = _pooled_series(shared, scorer)
     rows = []
     for roi_number, (roi, mask) in enumerate(scorer.regions.items()):
         ceiling = scorer.pooled_ceiling(mask)
-        for band, measure, draw_values in series:
-            low, high = statistics.percentile_interval(draw_values[1:, roi_number])
-            interval = {"ci_low": low, "ci_high": high, "ci_method": f"percentile bootstrap over {unit}"}
-            if scorer.test.n_folds > 1:  # test pictures of one fold train another
-                interval = {"ci_low": np.nan, "ci_high": np.nan, "ci_method": None}
-            identity = {"seed": str(seed), "roi": roi, "band": band, "measure": measure, "ceiling": ceiling}
+        for band, measure, shares in series:
+            value, left_out = shares[0, roi_number], shares[1:, roi_number]
+            if scorer.test.n_folds > 1:
+                interval = intervals.Interval(np.nan, np.nan, "no interval: test pictures of one fold train another")
+            else:
+                interval = intervals.jackknife(value, left_out, Scale.PLAIN)
             rows.append(
-                {**identity, "value": draw_values[0, roi_number], **interval, "n_test_images": scorer.test.n_images}
+                {
+                    **{"seed": str(seed), "roi": roi, "band": band, "measure": measure, "value": value},
+                    **{"ci_low": interval.low, "ci_high": interval.high, "remarks": interval.remark},
+                    "ci_method": f"jackknife over {unit}" if interval.exists else None,
+                    **{"ceiling": ceiling, "n_test_images": scorer.test.n_images},
+                }
             )
     return pd.DataFrame(rows)[COLUMNS]
 
 
-def _pooled_series(shared: Partition, scorer: EncodingScorer, counts: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """Give (band, measure, values (1 + n_draws, n_regions)); the images themselves come first, then the draws."""
-    draw_weights = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, scorer.test.unit].astype(np.float64)
+def _pooled_series(shared: Partition, scorer: EncodingScorer) -> list[tuple[str, str, np.ndarray]]:
+    """Give (band, measure, shares (1 + n_units, n_regions)): of all images, then without each unit in turn."""
+    n_units = scorer.test.n_units
+    counts = np.concatenate([np.ones((1, n_units)), 1 - np.eye(n_units)])
+    draw_weights = counts[:, scorer.test.unit].astype(np.float64)
     region_member = np.stack(
         [mask.astype(np.float64) for mask in scorer.regions.values()], axis=1
     )  # (n_vertices, n_regions)
@@ -142,7 +149,7 @@ def _pooled_series(shared: Partition, scorer: EncodingScorer, counts: np.ndarray
     def pooled(terms: np.ndarray) -> np.ndarray:
         return pooled_product_measure(scorer.test.about_folds(scorer.measured), terms, region_member, draw_weights)
 
-    shares = pooled(shared.terms)  # (n_terms, 1 + n_draws, n_regions)
+    shares = pooled(shared.terms)  # (n_terms, 1 + n_units, n_regions)
     joint_shares = shares.sum(axis=0)
     series = [(JOINT, "joint", joint_shares)]
     series += [(name, "product", share) for name, share in zip(shared.names, shares[:-1], strict=True)]

@@ -202,7 +202,7 @@ class _Scored:
         if band_partition is None:
             return []
         self.vertex_map = self.vertex_map.assign(**map_columns(band_partition, self.scorer))
-        return [region_rows(band_partition, self.scorer, self.scores.counts, seed, scoring.unit)]
+        return [region_rows(band_partition, self.scorer, seed, scoring.unit)]
 
     def _named(self, columns: Row) -> "_Scored":
         """Say of all tables' rows which result they are of."""

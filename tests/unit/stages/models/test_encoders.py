@@ -180,6 +180,31 @@ def test_regions_have_intervals_that_hold_the_planted_shares(banded):
     assert found["simulated"].all() and (found["feature"] == "both").all()
 
 
+def test_the_interval_of_a_region_is_a_jackknife_over_pictures(folder, banded):
+    """Witness: R² of the joint prediction without each picture in turn, written out, and Student's t."""
+    from scipy import stats
+
+    trials, split = tables.read(folder / "trials.parquet"), tables.read(folder / "split.parquet")
+    test = (split["part"] == "test").to_numpy()
+    name = trials["image_id"][test].to_numpy()
+    measured, predicted = (
+        pd.DataFrame(np.asarray(values, dtype=float)).groupby(name).mean().to_numpy()[:, ONE]
+        for values in (arrays.read(folder / "responses.npy")[test], arrays.read(banded / "predictions.npy")[0])
+    )
+
+    def share(rows):
+        y, p = (values[rows] - values[rows].mean(axis=0) for values in (measured, predicted))
+        return 1 - ((y - p) ** 2).sum() / (y**2).sum()
+
+    n = len(measured)
+    without = np.array([share(np.arange(n) != picture) for picture in range(n)])
+    half_width = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
+    row = tables.read(banded / "bands.parquet").set_index(["roi", "band", "measure"]).loc["one", "all", "joint"]
+    assert row["value"] == pytest.approx(share(np.arange(n)), abs=1e-5)
+    assert (row["ci_high"] - row["ci_low"]) / 2 == pytest.approx(half_width, rel=1e-3)
+    assert row["ci_method"] == "jackknife over images" and not row["remarks"]
+
+
 @pytest.mark.parametrize(("feature", "model"), [("both", "ridge"), ("one", "ridge")])
 def test_a_model_that_tells_no_bands_apart_has_none(folder, feature, model):
     own = scored(folder, feature, model)
