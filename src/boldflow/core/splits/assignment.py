@@ -99,7 +99,7 @@ def apart(split: pd.DataFrame, times: pd.Series, least_apart: float, what: str) 
     split : DataFrame
         From ``make_split``.
     times : Series of int or float
-        When each trial is, indexed by ``TRIAL``: the first volume of its window, or its onset in seconds.
+        When each trial is, indexed by ``TRIAL``: its onset in volumes or in seconds.
     least_apart : float
         Trials nearer than this to a test trial are dropped, in the unit of ``times``.
     what : str

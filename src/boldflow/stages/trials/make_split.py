@@ -174,13 +174,17 @@ def _grouping(
 def _apart(
     trial_rows: pd.DataFrame, table: pd.DataFrame, entry: Entry, tr_s: float
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Drop training trials whose windows overlap test trials', and count them by subject for the sidecar."""
+    """Drop training trials whose windows overlap test trials', and count them by subject for the sidecar.
+
+    A split does not know the times of volumes within the TR, which slice timing moves. Windows of n volumes of trials
+    that are n TR apart share none wherever volumes lie; those of trials a little nearer do at some times.
+    """
     start_s, n_volumes = cleaning.window_volumes(entry["start_s"], entry["duration_s"], tr_s)
-    first_volumes = pd.Series(
-        cleaning.first_volumes(trial_rows["onset_s"].to_numpy(), start_s, tr_s),
-        index=pd.MultiIndex.from_frame(trial_rows[assignment.TRIAL]),
+    onsets_in_volumes = pd.Series(
+        trial_rows["onset_s"].to_numpy() / tr_s, index=pd.MultiIndex.from_frame(trial_rows[assignment.TRIAL])
     )
-    apart_table = assignment.apart(table, first_volumes, n_volumes, f"windows of {n_volumes} volumes")
+    least_apart = n_volumes - cleaning.HALF
+    apart_table = assignment.apart(table, onsets_in_volumes, least_apart, f"windows of {n_volumes} volumes")
     window = {"of": entry["name"], "start_s": start_s, "n_volumes": n_volumes}
     return apart_table, {"windows": window, "dropped_for_overlap": _counts(table, apart_table, table["subject"])}
 

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from boldflow.artifacts.store import sidecars, tables
+from boldflow.core.responses import cleaning
 from boldflow.runs.checksums import of_subject
 from boldflow.settings import read_entry
 from boldflow.stages.trials import _duplicates, make_split
@@ -96,6 +98,24 @@ def test_windows_that_overlap_a_test_trials_leave_training_and_are_counted(tmp_p
     assert note["counts"]["trials"]["sub-1"]["test"] == 2
     _, plain = run(tmp_path, [OTHER, "a.jpg", ONE, ONE], every_s=every_s)
     assert "windows" not in plain and "dropped_for_overlap" not in plain
+
+
+def test_windows_share_no_volume_wherever_volumes_lie_within_the_tr():
+    """Witness: the volumes of each window at 40 offsets, as responses cut them; trials at any times."""
+    tr_s, rng = 2.0, np.random.default_rng(8)
+    trials = pd.DataFrame({"subject": "sub-1", "session": "1", "run": "1", "trial": range(400)})
+    trials["onset_s"] = np.sort(rng.uniform(0, 4000, 400)).round(2)
+    part = np.where(rng.random(400) < 0.1, "test", "train")
+    table = trials.drop(columns="onset_s").assign(fold=0, unit="u", part=part)
+    entry = {"name": "bold", "start_s": 4.0, "duration_s": 6.0}
+    apart, _ = make_split._apart(trials, table, entry, tr_s)
+    shares_some = np.zeros(400, dtype=bool)
+    for offset_s in np.linspace(0, tr_s, 40, endpoint=False):
+        first = cleaning.first_volumes(trials["onset_s"], 4.0, tr_s, offset_s)
+        shares_some |= (np.abs(first[:, None] - first[part == "test"]) < 3).any(axis=1)
+    kept, dropped = (apart["part"] == name for name in ("train", "drop"))
+    assert not (kept & shares_some).any() and 30 < dropped.sum() < 150
+    assert (dropped & ~shares_some).sum() <= 2, "hardly any is dropped for nothing: 40 offsets are not all"
 
 
 def test_a_subject_that_is_added_leaves_the_checksums_of_the_others(tmp_path):
