@@ -191,7 +191,7 @@ def test_an_edit_of_one_function_changes_few_digests_and_trains_few_models_again
     assert statistics.mean(any(rule == reruns.TRAIN for rule, _ in edit) for edit in edits) <= MOST_TRAINED
 
 
-MOST_TRAINED = 0.18  # of all functions: what fits some of 13 models (bench/records/digests.md)
+MOST_TRAINED = 0.15  # of all functions: what fits some of 13 models (bench/records/digests.md)
 
 
 def test_no_digest_holds_all(maps):
