@@ -23,7 +23,7 @@ $(error the project lies in "$(CURDIR)", and a shell takes blanks, quotes and br
 endif
 endif
 
-.PHONY: help demo test test-faults test-long test-slurm test-full-size lint docs bench clean
+.PHONY: help demo test test-faults test-long test-studies test-slurm test-full-size lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make test    run the tests (ARGS='-k name' picks some)"
 	@echo "make test-faults  run the tests that kill, fill and cut off the workflow (docs/faults.md)"
 	@echo "make test-long  run the tests that take a minute or more each: whole studies after edits, simulations"
+	@echo "make test-studies  run each tiny study whole, once, in one shared project"
 	@echo "make test-slurm  run the tests on a real Slurm of this machine (root; Debian: slurm-wlm munge slurmdbd mariadb-server)"
 	@echo "make test-full-size  run the tests with a run of full size (6 GB of memory; real events)"
 	@echo "make lint    ruff, mypy, snakefmt, snakemake --lint, import-linter"
@@ -51,6 +52,9 @@ test-faults: $(STAMP)
 
 test-long: $(STAMP)
 	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest $(BY_FILE) tests/long $(ARGS)
+
+test-studies: $(STAMP)
+	@$(IN_VENV) $(COMPILED) .venv/bin/python -m pytest tests/studies $(ARGS)
 
 # Starts two clusters of two nodes each on this machine and stops them; needs root and the packages named by `make help`.
 test-slurm: $(STAMP)

@@ -41,14 +41,14 @@ class Project:
     folder: Path
 
     def snakemake(
-        self, *arguments: str, check: bool = True, largest: int | None = None, **variables: str
+        self, *arguments: str, check: bool = True, largest: int | None = None, seconds: float = 550, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake with the cpu profile; the output is one text. ``largest`` limits the bytes of any file."""
         found = real_data()
         given = {"BOLDFLOW_REAL_DATA": str(found)} if found else {}
         words = [*arguments, "--profile", "cpu", "--nocolor"]
         environment = {**WATCHED, **os.environ, **given, **variables}
-        result = forked.run("snakemake", words, self.folder, environment, largest=largest)
+        result = forked.run("snakemake", words, self.folder, environment, largest=largest, timeout=seconds)
         if check and result.returncode:
             pytest.fail(f"snakemake {arguments} ended with {result.returncode}:\n{result.stdout[-6000:]}")
         return result

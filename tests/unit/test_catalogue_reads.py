@@ -74,6 +74,18 @@ RULES = {
         "map_size": {"project_responses"},
         "simulated": set(),  # a fact
     },
+    "own_betas": {
+        "folder": {"fetch_dataset"},
+        "subjects": {"fetch_dataset", "fetch_stimuli"},
+        "trials": {"fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
+        "betas": {"fetch_dataset", "fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
+        "image_column": {"fetch_subject", "fetch_stimuli", "list_trials", "project_responses"},
+        "image_name": {"fetch_stimuli", "pack_stimuli"},
+        "mask": {"fetch_subject", "project_responses"},
+        **{key: {"project_responses"} for key in ("dataset", "trial_axis", "mask_order", "unit")},
+        "tr_s": set(),  # facts
+        "simulated": set(),
+    },
     "sim": {
         "subjects": set(),
         **{

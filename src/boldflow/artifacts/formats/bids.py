@@ -276,6 +276,17 @@ def pictures(root: str | Path) -> list[str]:
     return paths
 
 
+def picture_name(path: str, way: str) -> str:
+    """Name a picture by its path below the folder, by its file name, or by that without its ending (``image_name``)."""
+    return {"path": path, "name": Path(path).name, "stem": Path(path).stem}[way]
+
+
+def named_pictures(root: str | Path, way: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Give file, image_id (``picture_name``) and labels (the ``folder``) of each picture below a folder."""
+    for path in pictures(root):
+        yield path, picture_name(path, way), {"folder": Path(path).parent.name or Path(root).name}
+
+
 def read_pictures(
     root: str | Path, named: Iterable[tuple[str, str, dict[str, str]]]
 ) -> Iterator[tuple[str, np.ndarray, dict[str, str]]]:

@@ -13,7 +13,6 @@ from typing import Any
 from boldflow.artifacts.arrival import annex
 from boldflow.artifacts.formats import bids, bids_names, bids_times
 from boldflow.core.records.stimuli import composed
-from boldflow.datasets import bids as plugin
 from boldflow.datasets.bids import files
 from boldflow.datasets.bids.left_out import sidecar_of
 from boldflow.provenance import reached
@@ -100,7 +99,7 @@ def image_column(tables: Sequence[Column], pictures: Iterable[str], name: str | 
         Column and way, where they were said.
     """
     names_of_way = {
-        each: {composed(plugin.picture_name(path, each)) for path in pictures} for each in ([way] if way else WAYS)
+        each: {composed(bids.picture_name(path, each)) for path in pictures} for each in ([way] if way else WAYS)
     }
     candidates = [column for column in tables if column.name not in ("onset", "duration")]
     ranked = [

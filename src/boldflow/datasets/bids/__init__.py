@@ -247,15 +247,9 @@ def shown_in(root: str | Path, run: EventRun, settings: Entry) -> pd.DataFrame:
     return bids.read_run(Path(root) / run.table, (run.session, run.run), ([], [], text_columns), keep)
 
 
-def picture_name(path: str, way: str) -> str:
-    """Name a picture by its path below the folder, by its file name, or by that without its ending (``image_name``)."""
-    return {"path": path, "name": Path(path).name, "stem": Path(path).stem}[way]
-
-
 def named_pictures(root: str | Path, settings: Entry) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Give file, image_id and labels of each picture, by ``image_name``."""
-    for path in bids.pictures(root):
-        yield path, picture_name(path, settings["image_name"]), {"folder": Path(path).parent.name or Path(root).name}
+    return bids.named_pictures(root, settings["image_name"])
 
 
 def stimuli(root: str | Path, settings: Entry) -> Iterator[Stimulus]:
