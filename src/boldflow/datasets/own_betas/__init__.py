@@ -287,7 +287,8 @@ def _places(
     if mask_path is None:
         if not is_volume:
             return np.arange(n_places), {"unit": np.arange(n_places)}, None
-        grid = Grid(held.grid, volumes.affine(held.path)) if held.path.name.endswith(stored.NIFTI) else None
+        n_i, n_j, n_k = held.grid
+        grid = Grid((n_i, n_j, n_k), volumes.affine(held.path)) if held.path.name.endswith(stored.NIFTI) else None
         return np.arange(n_places), dict(zip("ijk", np.indices(held.grid).reshape(3, -1), strict=True)), grid
     image, inside = bids.mask(mask_path)
     grid = Grid(inside.shape, np.asarray(image.affine, dtype=np.float64))
