@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 def shared(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A copy of the smallest study's project, beside a look-alike of NSD's bucket: data and features are made once."""
     project = finished.again(tmp_path_factory.mktemp("studies") / "project")
-    made = made_nsd.make(n_sessions=3, per_session=36, n_vertices=42)
+    made = made_nsd.make()
     with made_nsd.serve(made.files) as bucket:
         address = f"http://127.0.0.1:{made_nsd.PORT}/{made_nsd.BUCKET}/{{path}}"
         project.edit("config/config.yaml", address, bucket.public_url)
