@@ -3,6 +3,7 @@
 Each guess gives the value and the reason; nothing is guessed that was said.
 """
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -184,12 +185,12 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _stated(root: Path, run_files: files.RunFiles) -> Mapping[str, float]:
     """Repetition times of a run; nothing of files that the checks will name."""
-    try:
-        image, _ = bids.header_of(root / run_files.bold)
-        sidecar, sidecar_path = sidecar_of(root, run_files)
-        return bids_times.header_tr(image) | bids_times.sidecar_tr(sidecar, sidecar_path)
-    except (ValueError, OSError):
-        return {}
+    statements: dict[str, float] = {}
+    with contextlib.suppress(ValueError, OSError):
+        statements |= bids_times.header_tr(bids.header_of(root / run_files.bold)[0])
+    with contextlib.suppress(ValueError, OSError):
+        statements |= bids_times.sidecar_tr(*sidecar_of(root, run_files))
+    return statements
 
 
 def _preprocessed(root: Path, folder: str) -> list[str]:
