@@ -48,7 +48,7 @@ class Run:
     def text(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def ends(self, code: int = 0, seconds: float = 400) -> str:
+    def ends(self, code: int = 0, seconds: float = 550) -> str:
         """Wait for its end with an exit code; gives its output."""
         try:
             found = self.process.wait(timeout=seconds)

@@ -234,7 +234,7 @@ def test_snakemake_killed_while_jobs_live_and_wait(site: ClusterSite, undisturbe
     waiting = [job for job in site.submitted("train_model") if job not in alive]
     assert len(alive) == 2 and len(waiting) == 1
     site.start("--unlock", *WIDE).ends()
-    text = site.start(*WIDE, *big).ends()
+    text = site.start(*WIDE, *big).ends(seconds=1000)
     assert f"cancelled 1 waiting Slurm jobs of a run that is gone: {waiting[0]}" in text
     states = cluster.job_states()
     assert states[waiting[0]] == "CANCELLED" and all(states[job] == "COMPLETED" for job in alive)
