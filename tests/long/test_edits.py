@@ -1,6 +1,7 @@
 """Edits of scoring, of the report and of records in a finished study: which rules work again, in one real run each."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,10 @@ OF_SCORES = ("a rank", "an interval", "a ceiling", "name of pooled models", "a m
 pytestmark = pytest.mark.end_to_end
 
 
-@pytest.fixture(scope="module")
-def copy(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return finished.again(tmp_path_factory.mktemp("edits") / "copy")
+@pytest.fixture
+def copy(finished: Project, tmp_path: Path) -> Project:
+    """A copy for each test: links to kept outputs become files of their own in it, and serve for one run."""
+    return finished.again(tmp_path / "copy")
 
 
 def working_after(copy: Project, edits: Iterable[str]) -> set[str]:
